@@ -1,0 +1,287 @@
+//! The trainer's configuration: what a `RealTrainingJob` renders to, for the operator and `real run` alike.
+//!
+//! Plain JSON. Every field is resolved (no optional knobs with hidden defaults), so that the file in a run directory
+//! says what ran.
+
+use serde::{Deserialize, Serialize};
+
+/// Everything `real-trainer train --config FILE` needs to know besides where its run directory is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct TrainerConfig {
+    /// Name of the job.
+    pub job: String,
+    /// Seed of data order, initialisation and sampling.
+    pub seed: u64,
+    /// The policy's starting point.
+    pub model: Model,
+    /// Training tasks (PPO) or demonstrations (SFT).
+    pub train: Vec<Dataset>,
+    /// What to optimise and how.
+    pub algorithm: Algorithm,
+    /// How answers are turned into rewards; also used by evaluation.
+    pub reward: Reward,
+    /// Length limits and sampling of answers.
+    pub rollout: Rollout,
+    /// Checkpoints.
+    pub checkpoint: Checkpoint,
+    /// Evaluations.
+    pub evaluation: Evaluation,
+    /// Where computation happens.
+    pub compute: Compute,
+}
+
+/// The policy's starting point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Model {
+    /// Hugging Face folder: a path, `file://`, or `bundled://NAME`. With `initialize: random` it holds `config.json` and
+    /// the tokenizer only.
+    pub uri: String,
+    /// Where the weights come from.
+    pub initialize: Initialize,
+}
+
+/// Where initial weights come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Initialize {
+    /// `model.safetensors` of the folder.
+    Pretrained,
+    /// Drawn at random as `transformers` does (normal, `initializer_range`).
+    Random,
+}
+
+/// A data set and its share of the batches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Dataset {
+    /// Name shown in metrics and evaluations.
+    pub name: String,
+    /// `bundled://NAME`, a path or `file://` to canonical JSONL (`.jsonl`, `.jsonl.gz`) or one of the paper's parquet files.
+    pub uri: String,
+    /// Relative weight when batches are drawn; > 0.
+    pub weight: f64,
+}
+
+/// The algorithm and its parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Algorithm {
+    /// Proximal policy optimisation with a learned critic.
+    Ppo(Ppo),
+    /// Supervised fine-tuning on demonstrations.
+    Sft(Sft),
+}
+
+/// PPO. Defaults in the CRD are the paper's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Ppo {
+    /// Optimisation steps, each one rollout.
+    pub steps: u64,
+    /// Prompts a step.
+    pub batch_size: u64,
+    /// Answers a prompt.
+    pub samples_per_prompt: u64,
+    /// Samples per optimiser step.
+    pub mini_batch_size: u64,
+    /// Samples per forward/backward pass; divides `miniBatchSize`.
+    pub micro_batch_size: u64,
+    /// Passes over the rollout.
+    pub epochs: u64,
+    /// Learning rate of the actor.
+    pub actor_learning_rate: f64,
+    /// Learning rate of the critic.
+    pub critic_learning_rate: f64,
+    /// Coefficient of the KL penalty in the reward.
+    pub kl_coefficient: f64,
+    /// Coefficient of the entropy bonus.
+    pub entropy_coefficient: f64,
+    /// Clip range ε of the probability ratio.
+    pub clip_range: f64,
+    /// Clip range of the value function.
+    pub value_clip_range: f64,
+    /// Discount γ.
+    pub gamma: f64,
+    /// GAE λ.
+    pub gae_lambda: f64,
+    /// Whether advantages are whitened over the batch.
+    pub whiten_advantages: bool,
+    /// Largest global norm of gradients.
+    pub max_grad_norm: f64,
+    /// AdamW weight decay.
+    pub weight_decay: f64,
+    /// AdamW (β₁, β₂).
+    pub betas: [f64; 2],
+    /// Steps in which only the critic learns.
+    pub critic_warmup_steps: u64,
+}
+
+/// Supervised fine-tuning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Sft {
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Demonstrations a step.
+    pub batch_size: u64,
+    /// Demonstrations per forward/backward pass.
+    pub micro_batch_size: u64,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Steps of linear warm-up.
+    pub warmup_steps: u64,
+    /// Schedule after warm-up.
+    pub schedule: Schedule,
+    /// Largest global norm of gradients.
+    pub max_grad_norm: f64,
+    /// AdamW weight decay.
+    pub weight_decay: f64,
+    /// AdamW (β₁, β₂).
+    pub betas: [f64; 2],
+}
+
+/// Learning-rate schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Schedule {
+    /// Constant.
+    Constant,
+    /// Cosine to zero at the last step.
+    Cosine,
+}
+
+/// How answers are turned into rewards.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Reward {
+    /// Weight α of quality: reward = α·quality + (1-α)·function.
+    pub alpha: f64,
+    /// Shape of the reward.
+    pub profile: Profile,
+    /// Reward of an answer without runnable code.
+    pub penalty: f64,
+    /// Normalisation of rewards before they become advantages.
+    pub normalization: Normalization,
+    /// What decides quality.
+    pub quality: Quality,
+    /// CWE numbers that count; all that rules exist for where empty.
+    pub cwes: Vec<u32>,
+    /// Most tests run per answer, 0 for all; which ones is drawn anew for each prompt, the same for all its answers.
+    pub max_tests: u64,
+    /// Base URLs of detector services.
+    pub detectors: Vec<String>,
+    /// Base URLs of sandbox services.
+    pub sandboxes: Vec<String>,
+    /// Seconds to wait for a verdict, retries included, before the sample is dropped.
+    pub timeout_seconds: u64,
+}
+
+/// Shape of the reward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Profile {
+    /// As the paper's text: quality ∈ {0, 1}, function = share of tests passed.
+    Paper,
+}
+
+/// Normalisation of rewards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Normalization {
+    /// None; advantages are whitened anyway.
+    None,
+    /// To zero mean and unit variance over the batch.
+    Batch,
+    /// By running mean and variance over the whole run.
+    Running,
+}
+
+/// What decides quality.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Quality {
+    /// The program analyses that each task names.
+    Analysis,
+    /// The task's safety unit tests (an ablation of the paper).
+    SafetyTests,
+}
+
+/// Length limits and sampling of answers in training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Rollout {
+    /// Longest prompt, tokens; longer tasks are left out and counted.
+    pub max_prompt_tokens: u64,
+    /// Longest answer, tokens.
+    pub max_response_tokens: u64,
+    /// Sampling temperature.
+    pub temperature: f64,
+    /// Nucleus: smallest set of tokens whose probability reaches this.
+    pub top_p: f64,
+    /// Number of most probable tokens to sample from; 0 for all.
+    pub top_k: u64,
+}
+
+/// Checkpoints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Checkpoint {
+    /// Steps between checkpoints; 0 for only the last.
+    pub every_steps: u64,
+    /// Checkpoints kept, the newest first.
+    pub retain: u64,
+}
+
+/// Evaluations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Evaluation {
+    /// Steps between evaluations; 0 for only before and after training.
+    pub every_steps: u64,
+    /// Whether the starting point is evaluated.
+    pub before_training: bool,
+    /// Data sets to evaluate on.
+    pub suites: Vec<Dataset>,
+    /// Most tasks of a suite, 0 for all.
+    pub limit: u64,
+    /// Whether one greedy answer a task is evaluated.
+    pub greedy: bool,
+    /// Sampled answers a task (temperature 1), 0 for none.
+    pub samples: u64,
+}
+
+/// Where computation happens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Compute {
+    /// Device of model and optimiser.
+    pub device: Device,
+    /// Type of activations; master weights and optimiser state are always 32 bits.
+    pub dtype: Dtype,
+    /// CPU threads of libtorch; 0 for as many as there are cores.
+    pub threads: u64,
+}
+
+/// Device of model and optimiser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Device {
+    /// CUDA where present, else CPU.
+    Auto,
+    /// CPU.
+    Cpu,
+    /// The CUDA device of the local rank.
+    Cuda,
+}
+
+/// Type of activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// 32-bit floats.
+    F32,
+    /// bfloat16.
+    Bf16,
+}

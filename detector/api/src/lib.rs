@@ -1,0 +1,153 @@
+//! Wire types of the detector service.
+
+use serde::{Deserialize, Serialize};
+
+/// Programs to judge (`POST /v1/analyze`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AnalyzeRequest {
+    /// The programs; answers come in the same order.
+    pub programs: Vec<Program>,
+    /// Which checks to run.
+    #[serde(default)]
+    pub checks: Checks,
+}
+
+/// One program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// Echoed in the answer.
+    pub id: String,
+    /// Python source, at most 1 MiB.
+    pub code: String,
+}
+
+/// Checks to run on each program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Checks {
+    /// Taint and guard analysis.
+    pub security: bool,
+    /// CWE numbers to report; all that rules exist for where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cwes: Option<Vec<u32>>,
+    /// `mypy --strict`.
+    pub types: bool,
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self { security: true, cwes: None, types: false }
+    }
+}
+
+/// Answer to an [`AnalyzeRequest`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AnalyzeResponse {
+    /// One entry a program, in the order of the request.
+    pub results: Vec<Analysis>,
+}
+
+/// What is known about one program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Analysis {
+    /// The program's id.
+    pub id: String,
+    /// Security findings, by position then rule; empty where none or not asked for.
+    pub findings: Vec<Finding>,
+    /// The type checker's verdict, where asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub types: Option<TypesVerdict>,
+    /// Why the analysis could not be completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<AnalysisError>,
+    /// Milliseconds spent on this program.
+    #[serde(default)]
+    pub millis: f64,
+}
+
+/// A weakness in a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// CWE number, e.g. 89.
+    pub cwe: u32,
+    /// Identifier of the rule.
+    pub rule: String,
+    /// Line of the sink, from 1.
+    pub line: u32,
+    /// Column of the sink in characters, from 1.
+    pub column: u32,
+    /// One sentence for people.
+    pub message: String,
+    /// The way from source to sink.
+    pub trace: Vec<TraceStep>,
+}
+
+/// One step on the way of a tainted value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceStep {
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// What happens there.
+    pub note: String,
+}
+
+/// Verdict of `mypy --strict`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TypesVerdict {
+    /// Whether there is no error.
+    pub clean: bool,
+    /// The errors, as mypy orders them.
+    pub errors: Vec<TypeDiagnostic>,
+}
+
+/// One error of the type checker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TypeDiagnostic {
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1; 0 where mypy gives none.
+    pub column: u32,
+    /// mypy's error code, e.g. `no-untyped-def`.
+    pub code: String,
+    /// mypy's message.
+    pub message: String,
+}
+
+/// Why a program was not judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnalysisError {
+    /// Whose fault it is.
+    pub kind: AnalysisErrorKind,
+    /// What happened, with line where known.
+    pub message: String,
+    /// Line, from 1, of a syntax error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+}
+
+/// Kinds of [`AnalysisError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnalysisErrorKind {
+    /// The program is not Python: a verdict on the program.
+    Syntax,
+    /// The program is larger than the limit: a verdict on the program.
+    TooLarge,
+    /// The analysis ran out of time: ours, not a verdict.
+    Deadline,
+    /// A failure of the service: ours, not a verdict.
+    Internal,
+}
+
+impl AnalysisErrorKind {
+    /// Whether the error says something about the program.
+    pub fn is_verdict(self) -> bool {
+        matches!(self, Self::Syntax | Self::TooLarge)
+    }
+}

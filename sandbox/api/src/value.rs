@@ -1,0 +1,33 @@
+//! The closed encoding of Python values.
+
+use serde::{Deserialize, Serialize};
+
+/// A Python value as data. Nothing in it can carry behaviour: no `__eq__`, no pickles, no references.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "t", content = "v", rename_all = "lowercase")]
+pub enum Value {
+    /// `None`.
+    None,
+    /// `True` or `False`.
+    Bool(bool),
+    /// An `int` of any size, in decimal.
+    Int(String),
+    /// A `float` as by `repr`: `0.1`, `1e+300`, `inf`, `-inf`, `nan`.
+    Float(String),
+    /// A `complex`: real and imaginary part, each as `Float`.
+    Complex(String, String),
+    /// A `str`; lone surrogates are replaced by U+FFFD, which makes the value unequal to every valid string.
+    Str(String),
+    /// `bytes` or `bytearray`, base64.
+    Bytes(String),
+    /// A `list`.
+    List(Vec<Value>),
+    /// A `tuple`.
+    Tuple(Vec<Value>),
+    /// A `set` or `frozenset`, order without meaning.
+    Set(Vec<Value>),
+    /// A `dict`, in insertion order.
+    Dict(Vec<(Value, Value)>),
+    /// Anything else: qualified type name and a bounded `repr`; equal only to an equal pair.
+    Object(String, String),
+}
