@@ -1,0 +1,64 @@
+# `make demo` and `make test` do all the set-up themselves. Downloads and build products go to one cache folder
+# (scripts/cache-dir), so that a fresh clone builds in a minute or two.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CACHE := $(shell scripts/cache-dir)
+export CARGO_TARGET_DIR := $(CACHE)/target
+export LIBTORCH := $(CACHE)/libtorch-2.11.0/torch
+# Without these, libgomp's threads spin while they wait and two of them are ten times slower than one.
+export OMP_WAIT_POLICY := PASSIVE
+export GOMP_SPINCOUNT := 0
+PYTHON := $(CACHE)/python/bin/python3
+PROGRAMS := real real-detector real-sandbox real-trainer
+
+.PHONY: help setup build demo test test-core lint fmt generate base-model datasets bench clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s $$'\t'
+
+setup: ## fetch what a build needs: compilers, private Python, libtorch
+	@scripts/setup-system
+	@scripts/setup-python >/dev/null
+	@scripts/fetch-libtorch >/dev/null
+
+build: setup ## release programs in bin/
+	cargo build --release --locked --workspace --bins
+	@mkdir -p bin
+	@for p in $(PROGRAMS); do install -m 755 $(CARGO_TARGET_DIR)/release/$$p bin/$$p; done
+	@echo "built: $(PROGRAMS:%=bin/%)"
+
+demo: build ## train the quickstart policy on real rewards (about two minutes)
+	bin/real run --fresh examples/quickstart.yaml
+
+test: setup ## build and run all tests
+	cargo build --locked --workspace --bins
+	cargo test --locked --workspace
+
+test-core: ## tests of everything but the trainer: no libtorch needed
+	@scripts/setup-system
+	@scripts/setup-python >/dev/null
+	cargo build --locked --bins
+	cargo test --locked
+
+lint: setup ## formatting, clippy, licences, spelling, Python
+	@scripts/setup-lint >/dev/null
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	scripts/check-licences
+	$(CACHE)/lint/bin/ruff check .
+	$(CACHE)/lint/bin/typos
+
+fmt: ## format Rust
+	cargo fmt --all
+
+generate: ## rewrite generated files: CRDs, API docs
+	cargo run --locked -p real-crds
+
+base-model: build ## train the quickstart's base policy and write its weights into the tree
+	scripts/make-base-model
+
+bench: build ## our figures beside the peers', as ratios
+	scripts/bench
+
+clean: ## remove bin/ and runs/ (the cache stays)
+	rm -rf bin runs
