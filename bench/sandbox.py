@@ -1,0 +1,95 @@
+"""Sandbox: CPU milliseconds a SafeSQL test, HTTP included, beside a new interpreter a test as the paper does it.
+
+Ours: a batch of five tests a task, database built once a task. The peer: one process builds the database, one runs the
+program, no isolation.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from figures import ROOT, children_cpu, figure, program, rows, tree_cpu
+
+TASKS, CASES = 120, 5
+
+
+def ours(tasks: list[dict]) -> tuple[float, float, str]:
+    """CPU milliseconds a test, tests a second, isolation tier."""
+    server = subprocess.Popen(
+        [program("real-sandbox"), "serve", "--listen", "127.0.0.1:0"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        assert server.stdout is not None
+        url = server.stdout.readline().removeprefix("listening on ").strip()
+        batches = [
+            {
+                "program": task["execute_sql"],
+                "setup": {"script": task["construct_db"]},
+                "comparison": {"policy": "fuzzy"},
+                "tests": [
+                    {"kind": "stdin", "stdin": case["input"], "stdout": case["output"]}
+                    for case in task["test_cases"][:CASES]
+                ],
+            }
+            for task in tasks
+        ]
+        post(url, batches[0])
+        cpu, start, passed, tests = tree_cpu(server.pid), time.monotonic(), 0, 0
+        for batch in batches:
+            answer = post(url, batch)
+            tests += len(batch["tests"])
+            passed += sum(result["status"] == "passed" for result in answer["results"])
+        wall = time.monotonic() - start
+        cpu = tree_cpu(server.pid) - cpu
+    finally:
+        server.terminate()
+        server.wait()
+    if passed != tests:
+        sys.exit(f"sandbox: {passed} of {tests} tests of reference programs passed")
+    return cpu / tests * 1e3, tests / wall, answer["tier"]
+
+
+def post(url: str, batch: dict) -> dict:
+    request = urllib.request.Request(
+        f"{url}/v1/batch", data=json.dumps(batch).encode(), headers={"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def plain(tasks: list[dict]) -> tuple[float, float]:
+    """CPU milliseconds a test and tests a second of the paper's way."""
+    python = subprocess.check_output([ROOT / "scripts" / "cache-dir"], text=True).strip() + "/python/bin/python3"
+    cpu, start, tests = children_cpu(), time.monotonic(), 0
+    for task in tasks:
+        for case in task["test_cases"][:CASES]:
+            with tempfile.TemporaryDirectory() as folder:
+                for name in ("construct_db", "execute_sql"):
+                    Path(folder, name + ".py").write_text(task[name])
+                    subprocess.run(
+                        [python, name + ".py"],
+                        input=case["input"],
+                        text=True,
+                        cwd=folder,
+                        capture_output=True,
+                        check=False,
+                    )
+            tests += 1
+    return (children_cpu() - cpu) / tests * 1e3, tests / (time.monotonic() - start)
+
+
+def main() -> None:
+    tasks = rows("safesql-train.parquet")[:TASKS]
+    cpu, rate, tier = ours(tasks)
+    peer_cpu, peer_rate = plain(tasks[:20])
+    figure(f"sandbox tier {tier}, SafeSQL test over HTTP", "cpu ms", cpu, "plain subprocess, no isolation", peer_cpu)
+    figure("the same, one request at a time", "tests/s", rate, "plain subprocess, no isolation", peer_rate, True)
+
+
+if __name__ == "__main__":
+    main()
