@@ -1,1 +1,22 @@
-//! placeholder
+//! The hybrid reward (paper §3): α·quality + (1-α)·function, with its parts.
+//!
+//! Quality comes from the detector service, function from the sandbox service. The arithmetic is pure
+//! ([`extract`], [`profile`], [`normalize`], [`selection`]); only [`Scorer`] and the clients below it do I/O.
+//!
+//! A failure of ours (a lost service, a deadline, a verdict that never came) is an [`Unscored`], never a number.
+
+#![forbid(unsafe_code)]
+
+mod client;
+mod config;
+pub mod extract;
+pub mod normalize;
+mod outcome;
+pub mod profile;
+mod scorer;
+pub mod selection;
+mod typing_prelude;
+
+pub use config::{ConfigError, Profile, QualitySource, ScorerConfig};
+pub use outcome::{Reason, Scored, Service, Timings, Unscored};
+pub use scorer::Scorer;

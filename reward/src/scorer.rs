@@ -1,0 +1,141 @@
+//! From an answer to its reward, through the services.
+
+use std::time::{Duration, Instant};
+
+use real_datasets::{QualityCheck, Task};
+use real_detector_api::{Analysis, Checks};
+use real_sandbox_api::Group;
+use tokio::sync::Semaphore;
+
+use crate::client::{DetectorClient, Failure, SandboxClient};
+use crate::config::{ConfigError, QualitySource, ScorerConfig};
+use crate::outcome::{Reason, Scored, Timings, Unscored};
+use crate::profile::{self, Rules, TestRun};
+use crate::{extract, selection, typing_prelude};
+
+/// Scores answers. Cheap to share behind an `Arc`; needs a running tokio runtime when it scores.
+pub struct Scorer {
+    config: ScorerConfig,
+    rules: Rules,
+    detector: Option<DetectorClient>,
+    sandbox: SandboxClient,
+    places: Semaphore,
+}
+
+impl Scorer {
+    /// Checks the configuration and prepares the clients. Asks no service yet.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] that names the field.
+    pub fn new(config: ScorerConfig) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let http = reqwest::Client::builder()
+            // The services are our own neighbours; a proxy meant for the internet must not come between.
+            .no_proxy()
+            .connect_timeout(Duration::from_secs(2))
+            .build()
+            .map_err(|error| ConfigError::Client(error.to_string()))?;
+        let detector = match config.quality {
+            QualitySource::Analysis => Some(DetectorClient::new(http.clone(), &config.detectors)),
+            QualitySource::SafetyTests => None,
+        };
+        Ok(Self {
+            rules: Rules::from(&config),
+            detector,
+            sandbox: SandboxClient::new(http, &config.sandboxes),
+            places: Semaphore::new(config.concurrency),
+            config,
+        })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &ScorerConfig {
+        &self.config
+    }
+
+    /// Scores one answer. Where `max_tests` limits the tests, the task's id decides which ones run.
+    ///
+    /// # Errors
+    /// [`Unscored`] where the reward could not be found out because of us.
+    pub async fn score(&self, task: &Task, response: &str) -> Result<Scored, Unscored> {
+        self.score_with(task, response, selection::seed_of(&task.id)).await
+    }
+
+    /// Scores one answer; `test_seed` draws the tests where `max_tests` limits them. Answers to the same prompt should
+    /// get the same seed, so that they are compared on the same tests.
+    ///
+    /// # Errors
+    /// [`Unscored`] where the reward could not be found out because of us.
+    pub async fn score_with(&self, task: &Task, response: &str, test_seed: u64) -> Result<Scored, Unscored> {
+        let Some(program) = extract::program(response, self.config.profile) else {
+            return Ok(profile::no_code(self.rules));
+        };
+        let safety = self.config.quality == QualitySource::SafetyTests || self.config.report_safety_tests;
+        let chosen = selection::choose(task, self.config.max_tests, safety, test_seed);
+        self.check(task).map_err(|reason| Unscored { reason, attempts: 0 })?;
+        let Ok(_place) = self.places.acquire().await else { unreachable!("the semaphore is never closed") };
+
+        let start = Instant::now();
+        let deadline = start + self.config.timeout;
+        let analysis = async {
+            let outcome = self.analyze(task, program, deadline).await;
+            (outcome, millis_since(start))
+        };
+        let tests = async {
+            let outcome = self.sandbox.run(task, program, &chosen, deadline).await;
+            (outcome, millis_since(start))
+        };
+        let ((analysis, analysis_ms), (tests, tests_ms)) = tokio::join!(analysis, tests);
+
+        let (analysis, analysis_attempts) = match analysis {
+            None => (None, 0),
+            Some(Ok((analysis, attempts))) => (Some(Ok(analysis)), attempts),
+            Some(Err(Failure { reason, attempts })) => (Some(Err(reason)), attempts),
+        };
+        let (run, test_attempts): (Result<TestRun, Reason>, u32) = match tests {
+            Ok((run, attempts)) => (Ok(run), attempts),
+            Err(Failure { reason, attempts }) => (Err(reason), attempts),
+        };
+        let attempts = analysis_attempts + test_attempts;
+        let timings = Timings { total_ms: millis_since(start), analysis_ms, tests_ms, attempts };
+        run.and_then(|run| profile::reward(self.rules, &task.quality, program, analysis, run))
+            .map(|scored| Scored { timings, ..scored })
+            .map_err(|reason| Unscored { reason, attempts })
+    }
+
+    /// Whether the task has what the reward is made of.
+    fn check(&self, task: &Task) -> Result<(), Reason> {
+        let missing = |missing| Err(Reason::Task { task: task.id.clone(), missing });
+        let has = |group| task.tests.iter().any(|test| test.group == group);
+        if !has(Group::Functional) {
+            return missing("functional test");
+        }
+        match self.config.quality {
+            QualitySource::Analysis if task.quality.is_empty() => missing("quality check"),
+            QualitySource::SafetyTests if !has(Group::Safety) => missing("safety test"),
+            _ => Ok(()),
+        }
+    }
+
+    async fn analyze(&self, task: &Task, program: &str, deadline: Instant) -> Option<Result<(Analysis, u32), Failure>> {
+        let detector = self.detector.as_ref()?;
+        let checks = Checks {
+            security: task.quality.contains(&QualityCheck::Security),
+            cwes: self.config.cwes.clone(),
+            types: task.quality.contains(&QualityCheck::Types),
+        };
+        if !checks.types {
+            return Some(detector.analyze(program.to_owned(), checks, deadline).await);
+        }
+        let prepared = typing_prelude::add(program);
+        let mut outcome = detector.analyze(prepared.code.clone(), checks, deadline).await;
+        if let Ok((analysis, _)) = &mut outcome {
+            prepared.restore_lines(analysis);
+        }
+        Some(outcome)
+    }
+}
+
+fn millis_since(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
+}
