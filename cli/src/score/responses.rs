@@ -1,0 +1,230 @@
+//! The answers to score.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use real_datasets::{Solution, SolutionKind, Task};
+use serde::Deserialize;
+
+/// Where answers come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The data set's own solutions: the secure one where there is one, else the first reference.
+    References,
+    /// The programs that the data set knows to be vulnerable.
+    Vulnerable,
+    /// A file of JSON lines.
+    File(PathBuf),
+}
+
+impl FromStr for Source {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "references" => Self::References,
+            "vulnerable" => Self::Vulnerable,
+            path => Self::File(path.into()),
+        })
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::References => f.write_str("the data set's references"),
+            Self::Vulnerable => f.write_str("the data set's vulnerable programs"),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// An answer to a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The task's id.
+    pub id: String,
+    /// What the model said.
+    pub response: String,
+}
+
+/// Why answers cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ResponsesError {
+    /// The file cannot be read.
+    #[error("cannot read the answers {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A line is not an answer.
+    #[error("{}, line {line}: {what}; a line is {{\"id\": …, \"response\": \"…\"}}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An answer to a task that is not there.
+    #[error("{}, line {line}: no task has the id '{id}'; the data set's ids look like {like}", path.display())]
+    UnknownId {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// The id.
+        id: String,
+        /// Some that exist.
+        like: String,
+    },
+    /// The data set has no such programs.
+    #[error("task '{0}' has no {1} program; give a file of answers instead")]
+    NoSolution(String, &'static str),
+    /// A program with Markdown fences cannot be put between fences.
+    #[error("the solution of task '{0}' contains ``` and cannot be quoted as an answer")]
+    Unquotable(String),
+}
+
+/// The answers of a source, for these tasks. A file may hold several answers to a task, and none to others.
+///
+/// # Errors
+/// What cannot be read or does not belong to these tasks, with file and line.
+pub fn read(source: &Source, tasks: &HashMap<String, Task>) -> Result<Vec<Answer>, ResponsesError> {
+    match source {
+        Source::References => {
+            quoted(tasks, "reference", |task| find(task, SolutionKind::Secure).or(find(task, SolutionKind::Reference)))
+        }
+        Source::Vulnerable => quoted(tasks, "vulnerable", |task| find(task, SolutionKind::Vulnerable)),
+        Source::File(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| ResponsesError::Read { path: path.clone(), source })?;
+            parse(path, &text, tasks)
+        }
+    }
+}
+
+fn find(task: &Task, kind: SolutionKind) -> Option<&Solution> {
+    task.solutions.iter().find(|solution| solution.kind == kind)
+}
+
+/// Solutions as answers, ordered by id: numbers by value, then the rest.
+fn quoted(
+    tasks: &HashMap<String, Task>,
+    what: &'static str,
+    choose: impl Fn(&Task) -> Option<&Solution>,
+) -> Result<Vec<Answer>, ResponsesError> {
+    let mut ordered: Vec<&Task> = tasks.values().collect();
+    ordered.sort_by_key(|task| (task.id.parse::<u64>().unwrap_or(u64::MAX), &task.id));
+    let answer = |task: &Task| {
+        let code = &choose(task).ok_or_else(|| ResponsesError::NoSolution(task.id.clone(), what))?.code;
+        if code.contains("```") {
+            return Err(ResponsesError::Unquotable(task.id.clone()));
+        }
+        Ok(Answer { id: task.id.clone(), response: format!("```python\n{code}\n```") })
+    };
+    ordered.into_iter().map(answer).collect()
+}
+
+#[derive(Deserialize)]
+struct Line {
+    id: Id,
+    response: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "an id is a string or a whole number")]
+enum Id {
+    Text(String),
+    Number(i64),
+}
+
+fn parse(path: &Path, text: &str, tasks: &HashMap<String, Task>) -> Result<Vec<Answer>, ResponsesError> {
+    let mut answers = Vec::new();
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let number = index + 1;
+        let parsed: Line = serde_json::from_str(line)
+            .map_err(|error| ResponsesError::Line { path: path.to_owned(), line: number, what: error.to_string() })?;
+        let id = match parsed.id {
+            Id::Text(id) => id,
+            Id::Number(id) => id.to_string(),
+        };
+        if !tasks.contains_key(&id) {
+            return Err(ResponsesError::UnknownId { path: path.to_owned(), line: number, id, like: examples(tasks) });
+        }
+        answers.push(Answer { id, response: parsed.response });
+    }
+    Ok(answers)
+}
+
+fn examples(tasks: &HashMap<String, Task>) -> String {
+    let mut ids: Vec<&str> = tasks.keys().map(String::as_str).collect();
+    ids.sort_unstable();
+    ids.truncate(3);
+    ids.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tasks() -> HashMap<String, Task> {
+        let line = |id: &str| {
+            serde_json::json!({
+                "id": id, "dataset": "d", "split": "test", "prompt": [], "tests": [], "quality": ["security"],
+                "solutions": [{"kind": "reference", "code": format!("x = {id}")}],
+            })
+        };
+        ["10", "9"].map(|id| (id.to_owned(), serde_json::from_value(line(id)).unwrap())).into()
+    }
+
+    fn parsed(text: &str) -> Result<Vec<Answer>, ResponsesError> {
+        parse(Path::new("answers.jsonl"), text, &tasks())
+    }
+
+    #[test]
+    fn ids_may_be_numbers_or_strings_and_may_repeat() {
+        let answers = parsed("{\"id\": 9, \"response\": \"a\"}\n\n{\"id\": \"9\", \"response\": \"b\", \"model\": \"m\"}\n").unwrap();
+        assert_eq!(answers.iter().map(|a| (a.id.as_str(), a.response.as_str())).collect::<Vec<_>>(), [("9", "a"), ("9", "b")]);
+    }
+
+    #[test]
+    fn an_unknown_id_is_named_with_its_line_and_some_that_exist() {
+        let error = parsed("{\"id\": 9, \"response\": \"a\"}\n{\"id\": 11, \"response\": \"a\"}").unwrap_err().to_string();
+        assert_eq!(error, "answers.jsonl, line 2: no task has the id '11'; the data set's ids look like 10, 9");
+    }
+
+    #[test]
+    fn a_line_that_is_no_answer_is_named() {
+        for (line, expected) in [
+            ("{\"id\": 9}", "missing field `response`"),
+            ("{\"id\": 9.5, \"response\": \"\"}", "an id is a string or a whole number"),
+            ("nonsense", "expected"),
+            ("{\"id\": 9, \"response\": null}", "invalid type: null"),
+        ] {
+            let error = parsed(line).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains("line 1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn references_are_quoted_in_the_order_of_their_ids() {
+        let answers = read(&Source::References, &tasks()).unwrap();
+        assert_eq!(answers[0], Answer { id: "9".into(), response: "```python\nx = 9\n```".into() });
+        assert_eq!(answers[1].id, "10");
+    }
+
+    #[test]
+    fn a_missing_file_and_missing_programs_are_errors_that_name_them() {
+        let error = read(&Source::File("/nowhere/answers.jsonl".into()), &tasks()).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/answers.jsonl"), "{error}");
+        let error = read(&Source::Vulnerable, &tasks()).unwrap_err().to_string();
+        assert!(error.contains("has no vulnerable program"), "{error}");
+    }
+}
