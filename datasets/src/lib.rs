@@ -1,5 +1,23 @@
 //! Tasks: the canonical form, loaders of the paper's files, the task builder and the bundled data sets.
+#![forbid(unsafe_code)]
 
+mod apps;
+mod bundled;
+mod error;
+mod exceptions;
+mod jsonl;
+mod kind;
+mod load;
+mod parquet_rows;
+mod python_float;
+mod python_json;
+mod python_literal;
+mod safesql;
+mod seccodeplt;
+mod source;
 mod task;
 
+pub use error::LoadError;
+pub use kind::DatasetKind;
+pub use load::{load, load_as};
 pub use task::{Message, QualityCheck, Solution, SolutionKind, Task};

@@ -1,0 +1,43 @@
+//! JSON lines, plain or gzipped, with errors that name the line.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+use serde::de::DeserializeOwned;
+
+use crate::LoadError;
+
+/// Reads a file; `.gz` by name.
+pub(crate) fn read_file<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, LoadError> {
+    let failed = |source| LoadError::Io { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(failed(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
+    }
+    let place = path.display().to_string();
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        read(&place, MultiGzDecoder::new(file))
+    } else {
+        read(&place, file)
+    }
+}
+
+/// Reads gzipped bytes.
+pub(crate) fn read_gz<T: DeserializeOwned>(place: &str, bytes: &[u8]) -> Result<Vec<T>, LoadError> {
+    read(place, MultiGzDecoder::new(bytes))
+}
+
+fn read<T: DeserializeOwned>(place: &str, reader: impl Read) -> Result<Vec<T>, LoadError> {
+    let mut items = Vec::new();
+    for (index, line) in BufReader::new(reader).lines().enumerate() {
+        let problem = |message: String| LoadError::Line { place: place.to_owned(), line: index + 1, message };
+        let line = line.map_err(|error| problem(error.to_string()))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        items.push(serde_json::from_str(&line).map_err(|error| problem(error.to_string()))?);
+    }
+    Ok(items)
+}
