@@ -1,1 +1,27 @@
-//! placeholder
+//! Models, generation, SFT and PPO on libtorch.
+//!
+//! ```text
+//! model/      decoders: configuration, parameters, forward passes      tokenizer.rs  text ↔ tokens
+//! sampling/   batches of answers with a static key/value cache         weights/      safetensors files
+//! optim/      AdamW in one operation, clipping                         compute.rs    device, threads
+//! ppo/        rollout, advantages, update                              sft/          demonstrations
+//! train/      the run: data order, evaluation, resuming, exit codes    checkpoint/   whole or not there
+//! metrics/    JSON lines and TensorBoard                               progress.rs   HTTP
+//! ```
+
+pub mod checkpoint;
+pub mod compute;
+pub mod evaluate;
+pub mod generate;
+pub mod metrics;
+pub mod model;
+pub mod optim;
+pub mod ppo;
+pub mod progress;
+pub mod sampling;
+pub mod scoring;
+pub mod sequences;
+pub mod sft;
+pub mod tokenizer;
+pub mod train;
+pub mod weights;

@@ -1,0 +1,75 @@
+// What tch lacks, as a C interface over libtorch's own operations. Tensors are `torch::Tensor*` as in torch-sys.
+// Every function returns null, or a message allocated with malloc which the caller frees.
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/clamp_max.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/reciprocal.h>
+#include <ATen/ops/stack.h>
+
+#include <cstring>
+#include <exception>
+#include <vector>
+
+namespace {
+
+using Tensor = at::Tensor;
+
+std::vector<Tensor> list(Tensor *const *tensors, size_t count) {
+    std::vector<Tensor> result;
+    result.reserve(count);
+    for (size_t i = 0; i < count; ++i) result.push_back(*tensors[i]);
+    return result;
+}
+
+template <typename F> char *guarded(F body) {
+    try {
+        body();
+        return nullptr;
+    } catch (const std::exception &e) {
+        return strdup(e.what());
+    }
+}
+
+} // namespace
+
+extern "C" {
+
+// One step of AdamW (decoupled weight decay) over all parameters in one operation; `steps` are counted up here.
+char *real_fused_adamw(Tensor *const *parameters, Tensor *const *gradients, Tensor *const *exp_avg,
+                       Tensor *const *exp_avg_sq, Tensor *const *steps, size_t count, double lr, double beta1,
+                       double beta2, double weight_decay, double eps) {
+    return guarded([&] {
+        at::NoGradGuard no_grad;
+        auto state_steps = list(steps, count);
+        at::_foreach_add_(state_steps, 1);
+        at::_fused_adamw_(list(parameters, count), list(gradients, count), list(exp_avg, count),
+                          list(exp_avg_sq, count), {}, state_steps, lr, beta1, beta2, weight_decay, eps,
+                          /*amsgrad=*/false, /*maximize=*/false);
+    });
+}
+
+// torch.nn.utils.clip_grad_norm_: scales gradients so that their global 2-norm is at most `max_norm`; `norm` is the
+// norm before.
+char *real_clip_grad_norm(Tensor *const *gradients, size_t count, double max_norm, double *norm) {
+    return guarded([&] {
+        at::NoGradGuard no_grad;
+        auto grads = list(gradients, count);
+        auto total = at::linalg_vector_norm(at::stack(at::_foreach_norm(grads, 2)), 2);
+        *norm = total.item<double>();
+        if (*norm + 1e-6 > max_norm) at::_foreach_mul_(grads, max_norm / (*norm + 1e-6));
+    });
+}
+
+// Forgets gradients, so that the next backward pass writes instead of adding.
+char *real_drop_gradients(Tensor *const *parameters, size_t count) {
+    return guarded([&] {
+        for (size_t i = 0; i < count; ++i) parameters[i]->mutable_grad() = Tensor();
+    });
+}
+}

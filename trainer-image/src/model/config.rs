@@ -1,0 +1,168 @@
+//! `config.json` of a Hugging Face model folder.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::ModelError;
+
+/// Name of the file.
+pub const CONFIG_FILE: &str = "config.json";
+
+/// Decoder families whose arithmetic this crate implements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// Qwen2, Qwen2.5 and Qwen2.5-Coder: biases on query, key and value.
+    Qwen2,
+    /// Llama and its descendants: no biases.
+    Llama,
+}
+
+/// Shape and constants of a decoder; field names are those of `config.json`. Keys not used here are kept and written back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// Family.
+    pub model_type: Architecture,
+    /// Width H of the residual stream.
+    pub hidden_size: i64,
+    /// Width of the gated feed-forward layer.
+    pub intermediate_size: i64,
+    /// Number of layers.
+    pub num_hidden_layers: i64,
+    /// Query heads.
+    pub num_attention_heads: i64,
+    /// Key and value heads; divides the query heads (grouped-query attention). Absent: as many as query heads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub num_key_value_heads: Option<i64>,
+    /// Width D of a head. Absent: `hidden_size / num_attention_heads`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_dim: Option<i64>,
+    /// Number of tokens V.
+    pub vocab_size: i64,
+    /// Longest sequence the model was made for.
+    #[serde(default = "defaults::positions")]
+    pub max_position_embeddings: i64,
+    /// ε of the root-mean-square norms.
+    #[serde(default = "defaults::epsilon")]
+    pub rms_norm_eps: f64,
+    /// Base of the rotary embedding. transformers 5 writes it inside `rope_parameters`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rope_theta: Option<f64>,
+    /// Whether the output projection is the embedding matrix.
+    #[serde(default)]
+    pub tie_word_embeddings: bool,
+    /// Activation of the feed-forward layer.
+    #[serde(default = "defaults::activation")]
+    pub hidden_act: String,
+    /// Standard deviation of freshly drawn weights.
+    #[serde(default = "defaults::deviation")]
+    pub initializer_range: f64,
+    /// Everything else in the file.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+mod defaults {
+    pub(super) fn positions() -> i64 {
+        32_768
+    }
+    pub(super) fn epsilon() -> f64 {
+        1e-6
+    }
+    pub(super) fn activation() -> String {
+        "silu".into()
+    }
+    pub(super) fn deviation() -> f64 {
+        0.02
+    }
+}
+
+impl ModelConfig {
+    /// Reads `config.json` of `dir` and checks that this crate computes what it describes.
+    ///
+    /// # Errors
+    /// The file is missing, is not a decoder's configuration, or asks for something that is not implemented.
+    pub fn load(dir: &Path) -> Result<Self, ModelError> {
+        let path = dir.join(CONFIG_FILE);
+        let text = std::fs::read_to_string(&path).map_err(|e| ModelError::read(&path, e))?;
+        let config: Self = serde_json::from_str(&text).map_err(|e| ModelError::malformed(&path, e))?;
+        config.check(&path)?;
+        Ok(config)
+    }
+
+    /// Key and value heads.
+    pub fn key_value_heads(&self) -> i64 {
+        self.num_key_value_heads.unwrap_or(self.num_attention_heads)
+    }
+
+    /// Width D of a head.
+    pub fn head_width(&self) -> i64 {
+        self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads)
+    }
+
+    /// Base of the rotary embedding: `rope_theta`, or the same inside `rope_parameters`, or 10,000.
+    pub fn rotary_base(&self) -> f64 {
+        let nested = self.other.get("rope_parameters").and_then(|p| p.get("rope_theta")).and_then(Value::as_f64);
+        self.rope_theta.or(nested).unwrap_or(10_000.0)
+    }
+
+    /// Whether query, key and value projections have biases.
+    pub fn has_attention_bias(&self) -> bool {
+        self.model_type == Architecture::Qwen2
+    }
+
+    fn check(&self, path: &Path) -> Result<(), ModelError> {
+        let unsupported = |field: &'static str, value: String, allowed: &str| {
+            Err(ModelError::Unsupported { path: path.to_path_buf(), field, value, allowed: allowed.to_owned() })
+        };
+        for (field, value) in [
+            ("hidden_size", self.hidden_size),
+            ("intermediate_size", self.intermediate_size),
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_attention_heads", self.num_attention_heads),
+            ("num_key_value_heads", self.key_value_heads()),
+            ("vocab_size", self.vocab_size),
+            ("max_position_embeddings", self.max_position_embeddings),
+        ] {
+            if value < 1 {
+                return unsupported(field, value.to_string(), "it must be at least 1");
+            }
+        }
+        if self.head_dim.is_none() && self.hidden_size % self.num_attention_heads != 0 {
+            return unsupported("hidden_size", self.hidden_size.to_string(), "num_attention_heads must divide it");
+        }
+        let width = self.head_width();
+        if width < 2 || width % 2 != 0 {
+            return unsupported("head_dim", width.to_string(), "rotary embeddings need an even number of at least 2");
+        }
+        if self.num_attention_heads % self.key_value_heads() != 0 {
+            let value = self.key_value_heads().to_string();
+            return unsupported("num_key_value_heads", value, "it must divide num_attention_heads");
+        }
+        if self.hidden_act != "silu" {
+            return unsupported("hidden_act", self.hidden_act.clone(), "only silu is implemented");
+        }
+        if !(self.rms_norm_eps > 0.0 && self.rotary_base() > 0.0) {
+            let value = format!("{} and rope_theta {}", self.rms_norm_eps, self.rotary_base());
+            return unsupported("rms_norm_eps", value, "both must be positive");
+        }
+        for field in ["use_sliding_window", "attention_bias", "mlp_bias"] {
+            if self.other.get(field).and_then(Value::as_bool) == Some(true) {
+                return unsupported(field, "true".into(), "it is not implemented");
+            }
+        }
+        let kinds = self.other.get("layer_types").and_then(Value::as_array).into_iter().flatten();
+        if let Some(kind) = kinds.filter_map(Value::as_str).find(|kind| *kind != "full_attention") {
+            return unsupported("layer_types", kind.to_owned(), "only full_attention is implemented");
+        }
+        for field in ["rope_scaling", "rope_parameters"] {
+            let kind = self.other.get(field).and_then(|p| p.get("rope_type").or_else(|| p.get("type")));
+            if let Some(kind) = kind.and_then(Value::as_str).filter(|k| *k != "default") {
+                return unsupported(field, kind.to_owned(), "only the default rotary embedding is implemented");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,230 @@
+//! The decoder: load, draw, save, and the forward passes that training needs.
+
+use std::path::Path;
+
+use serde_json::Value;
+use tch::{Device, Kind, Tensor, no_grad};
+
+use super::attention::{Padding, Rotation};
+use super::layer::{Shape, attention, layer, rms_norm};
+use super::parameters::{Spec, Weights, draw, layout};
+use super::{CONFIG_FILE, ModelConfig, ModelError};
+use crate::weights::{SINGLE_FILE, WeightFiles, save_tensors};
+
+/// Most logits computed at a time: 256 MiB of 32-bit floats.
+const LOGITS_AT_A_TIME: i64 = 1 << 26;
+
+/// A decoder with 32-bit parameters, which are leaves that collect gradients.
+#[derive(Debug)]
+pub struct Decoder {
+    config: ModelConfig,
+    device: Device,
+    compute: Kind,
+    specs: Vec<Spec>,
+    named: Vec<(String, Tensor)>,
+    weights: Weights,
+}
+
+impl Decoder {
+    /// Loads a Hugging Face folder: `config.json` and `model.safetensors`, or several files with an index.
+    ///
+    /// # Errors
+    /// A file is missing or broken, the configuration is not supported, or a tensor is missing or has another shape;
+    /// the message names the file, the tensor and the shape expected.
+    pub fn load(dir: &Path, device: Device) -> Result<Self, ModelError> {
+        let config = ModelConfig::load(dir)?;
+        let mut files = WeightFiles::open_model(dir)?;
+        // Some checkpoints of models with tied embeddings carry a second copy; ours wins.
+        let specs = layout(&config);
+        let mut parameters = Vec::with_capacity(specs.len());
+        for spec in &specs {
+            let mut parts = Vec::with_capacity(spec.parts.len());
+            for (name, shape) in &spec.parts {
+                parts.push(files.read(name, shape, Kind::Float, device)?);
+            }
+            parameters.push(if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(&parts, 0) });
+        }
+        Ok(Self::from_parameters(config, specs, parameters, device))
+    }
+
+    /// Draws parameters as transformers does: normal with `initializer_range`, norms 1, biases 0.
+    pub fn random(config: ModelConfig, seed: u64, device: Device) -> Self {
+        let specs = layout(&config);
+        let parameters = draw(&specs, config.initializer_range, seed, device);
+        Self::from_parameters(config, specs, parameters, device)
+    }
+
+    fn from_parameters(config: ModelConfig, specs: Vec<Spec>, parameters: Vec<Tensor>, device: Device) -> Self {
+        let named: Vec<(String, Tensor)> = specs
+            .iter()
+            .zip(parameters)
+            .map(|(spec, tensor)| (spec.name.clone(), tensor.set_requires_grad(true)))
+            .collect();
+        let weights = Weights::assemble(&config, named.iter().map(|(_, t)| t), Tensor::shallow_clone);
+        Self { config, device, compute: Kind::Float, specs, named, weights }
+    }
+
+    /// The same decoder, computing activations as `kind` (`Float` or `BFloat16`); parameters stay 32 bits.
+    #[must_use]
+    pub fn with_compute(mut self, kind: Kind) -> Self {
+        self.compute = kind;
+        self
+    }
+
+    /// Shape and constants.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Where the parameters are.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Type of activations.
+    pub fn compute(&self) -> Kind {
+        self.compute
+    }
+
+    /// Parameters by name, always in the same order. Query, key and value are one parameter
+    /// (`…self_attn.qkv_proj.weight`), and so are gate and up (`…mlp.gate_up_proj.weight`).
+    pub fn named_parameters(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.named.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// Number of parameters.
+    pub fn parameter_count(&self) -> usize {
+        self.named.iter().map(|(_, tensor)| tensor.numel()).sum()
+    }
+
+    /// Writes `config.json` and `model.safetensors` to `dir`, which transformers' `from_pretrained` loads.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn save(&self, dir: &Path) -> Result<(), ModelError> {
+        self.save_as(dir, "ForCausalLM", &[], &[])
+    }
+
+    /// As [`Decoder::save`], with more tensors and keys of the configuration, as the model class with this suffix.
+    pub(super) fn save_as(
+        &self,
+        dir: &Path,
+        class: &str,
+        extra: &[(&str, &Tensor)],
+        keys: &[(&str, Value)],
+    ) -> Result<(), ModelError> {
+        std::fs::create_dir_all(dir).map_err(|e| ModelError::write(dir, e))?;
+        let mut config = self.config.clone();
+        let family = match config.model_type {
+            super::Architecture::Qwen2 => "Qwen2",
+            super::Architecture::Llama => "Llama",
+        };
+        config.other.insert("architectures".into(), serde_json::json!([format!("{family}{class}")]));
+        // Both spellings: transformers 4 reads the first, 5 the second.
+        for key in ["torch_dtype", "dtype"] {
+            config.other.insert(key.into(), "float32".into());
+        }
+        config.other.extend(keys.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        let path = dir.join(CONFIG_FILE);
+        let mut text = serde_json::to_string_pretty(&config).map_err(|e| ModelError::malformed(&path, e))?;
+        text.push('\n');
+        std::fs::write(&path, text).map_err(|e| ModelError::write(&path, e))?;
+        let tensors: Vec<(String, Tensor)> =
+            self.specs.iter().zip(&self.named).flat_map(|(spec, (_, tensor))| spec.split(tensor)).collect();
+        let all = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).chain(extra.iter().copied());
+        save_tensors(&dir.join(SINGLE_FILE), all)
+    }
+
+    /// A decoder with parameters of its own and the same values.
+    #[must_use]
+    pub fn deep_copy(&self) -> Self {
+        let parameters = no_grad(|| self.named.iter().map(|(_, tensor)| tensor.detach().copy()).collect());
+        Self::from_parameters(self.config.clone(), self.specs.clone(), parameters, self.device)
+            .with_compute(self.compute)
+    }
+
+    /// Hidden states [B, T, H] after the last norm, of `ids` [B, T] (64-bit integers) under `mask` [B, T] (1 = token).
+    /// Padding may be on either side or between; a token's position is the number of tokens before it. What stands at
+    /// padding is meaningless.
+    pub fn hidden(&self, ids: &Tensor, mask: &Tensor) -> Tensor {
+        let (rows, columns) = ids.size2().expect("token ids have rows and columns");
+        let cast;
+        let weights = if self.compute == Kind::Float {
+            &self.weights
+        } else {
+            cast = self.cast_weights(|t| t.to_kind(self.compute));
+            &cast
+        };
+        let padding = Padding::of(mask);
+        let rotation = Rotation::new(&padding.positions, self.config.head_width(), self.config.rotary_base(), self.compute);
+        let shape = self.shape();
+        let mut x = Tensor::embedding(&weights.embedding, &ids.view([-1]), -1, false, false);
+        for layer_weights in &weights.layers {
+            x = layer(&x, (rows, columns), layer_weights, &shape, &rotation, |q, k, v| {
+                attention(q, k, v, padding.allowed.as_ref(), padding.allowed.is_none())
+            });
+        }
+        rms_norm(&x, &weights.norm, shape.epsilon).view([rows, columns, self.config.hidden_size])
+    }
+
+    /// Logits [..., V] of `hidden` [..., H], in the type of the activations.
+    pub fn logits(&self, hidden: &Tensor) -> Tensor {
+        hidden.linear(&self.weights.head.to_kind(self.compute), None::<&Tensor>)
+    }
+
+    /// Log-probability of each token of `targets` [B, R] at `hidden` [B, R, H], and the entropy of the distribution
+    /// there [B, R], in nats, both 32 bits. Logits are divided by `temperature` and computed for some rows at a time.
+    pub fn log_probs(&self, hidden: &Tensor, targets: &Tensor, temperature: f64) -> (Tensor, Tensor) {
+        let chunks = self.by_rows(hidden, targets, |logits, targets| {
+            let log_probs = scaled(&logits, temperature).log_softmax(-1, Kind::Float);
+            let chosen = log_probs.gather(1, &targets.unsqueeze(1), false).squeeze_dim(1);
+            let entropy = -(log_probs.exp() * &log_probs).sum_dim_intlist(-1, false, Kind::Float);
+            (chosen, entropy)
+        });
+        let (chosen, entropy): (Vec<Tensor>, Vec<Tensor>) = chunks.into_iter().unzip();
+        (Tensor::cat(&chosen, 0).view_as(targets), Tensor::cat(&entropy, 0).view_as(targets))
+    }
+
+    /// As [`Decoder::log_probs`], without the entropy: one pass over the vocabulary less.
+    pub fn target_log_probs(&self, hidden: &Tensor, targets: &Tensor, temperature: f64) -> Tensor {
+        let chunks = self.by_rows(hidden, targets, |logits, targets| {
+            let none = tch::Reduction::None;
+            -scaled(&logits, temperature).cross_entropy_loss(&targets, None::<&Tensor>, none, -100, 0.0)
+        });
+        Tensor::cat(&chunks, 0).view_as(targets)
+    }
+
+    fn by_rows<T>(&self, hidden: &Tensor, targets: &Tensor, f: impl Fn(Tensor, Tensor) -> T) -> Vec<T> {
+        let hidden = hidden.reshape([-1, self.config.hidden_size]);
+        let targets = targets.reshape([-1]);
+        let rows = hidden.size()[0];
+        let at_a_time = (LOGITS_AT_A_TIME / self.config.vocab_size).max(1);
+        let head = self.weights.head.to_kind(self.compute);
+        (0..rows.div_euclid(at_a_time) + i64::from(rows % at_a_time != 0).max(i64::from(rows == 0)))
+            .map(|i| (i * at_a_time, at_a_time.min(rows - i * at_a_time)))
+            .map(|(from, count)| {
+                let logits = hidden.narrow(0, from, count).linear(&head, None::<&Tensor>).to_kind(Kind::Float);
+                f(logits, targets.narrow(0, from, count))
+            })
+            .collect()
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        Shape {
+            query_heads: self.config.num_attention_heads,
+            key_value_heads: self.config.key_value_heads(),
+            head_width: self.config.head_width(),
+            epsilon: self.config.rms_norm_eps,
+        }
+    }
+
+    /// The parameters by place, each seen through `view`.
+    pub(super) fn cast_weights(&self, view: impl Fn(&Tensor) -> Tensor) -> Weights {
+        Weights::assemble(&self.config, self.named.iter().map(|(_, t)| t), view)
+    }
+}
+
+fn scaled(logits: &Tensor, temperature: f64) -> Tensor {
+    // Exactly 1 is the usual case, and division would be a pass over the whole vocabulary.
+    if (temperature - 1.0).abs() < f64::EPSILON { logits.shallow_clone() } else { logits / temperature }
+}

@@ -1,0 +1,91 @@
+//! What can be wrong with a model folder.
+
+use std::path::{Path, PathBuf};
+
+/// Why a model could not be loaded or saved.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A file that a model folder must have is not there or cannot be read.
+    #[error("cannot read {}: {source}; a model folder holds config.json, tokenizer.json and model.safetensors", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file is not what its name says.
+    #[error("{}: {reason}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The configuration asks for something that is not implemented, or contradicts itself.
+    #[error("{}: {field} is {value}; {allowed}", path.display())]
+    Unsupported {
+        /// The configuration.
+        path: PathBuf,
+        /// Key in it.
+        field: &'static str,
+        /// Value found.
+        value: String,
+        /// What would do.
+        allowed: String,
+    },
+    /// A parameter is in none of the weight files.
+    #[error("{}: no tensor {name}; config.json asks for it with shape {shape:?}", path.display())]
+    MissingTensor {
+        /// The weight file, or the folder where there are several.
+        path: PathBuf,
+        /// Name as in Hugging Face checkpoints.
+        name: String,
+        /// Shape that the configuration implies.
+        shape: Vec<i64>,
+    },
+    /// A parameter has another shape than the configuration implies.
+    #[error("{}: tensor {name} has shape {found:?}; config.json asks for {expected:?}", path.display())]
+    Shape {
+        /// The weight file.
+        path: PathBuf,
+        /// Name as in Hugging Face checkpoints.
+        name: String,
+        /// Shape in the file.
+        found: Vec<i64>,
+        /// Shape that the configuration implies.
+        expected: Vec<i64>,
+    },
+    /// A model is named by something that is not a folder on this machine.
+    #[error("model {uri}: {reason}")]
+    Location {
+        /// As given.
+        uri: String,
+        /// What is wrong, and what is allowed.
+        reason: String,
+    },
+}
+
+impl ModelError {
+    /// A reading error about `path`.
+    pub(crate) fn read(path: &Path, source: std::io::Error) -> Self {
+        Self::Read { path: path.to_path_buf(), source }
+    }
+
+    /// A writing error about `path`.
+    pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
+        Self::Write { path: path.to_path_buf(), source }
+    }
+
+    /// A complaint about the content of `path`.
+    pub(crate) fn malformed(path: &Path, reason: impl ToString) -> Self {
+        Self::Malformed { path: path.to_path_buf(), reason: reason.to_string() }
+    }
+}

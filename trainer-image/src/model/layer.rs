@@ -1,0 +1,54 @@
+//! One transformer layer: x + attention(norm(x)), then x + gated feed-forward(norm(x)).
+
+use tch::Tensor;
+
+use super::attention::Rotation;
+use super::parameters::LayerWeights;
+
+/// Head counts and constants that all layers share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) query_heads: i64,
+    pub(super) key_value_heads: i64,
+    pub(super) head_width: i64,
+    pub(super) epsilon: f64,
+}
+
+/// Applies a layer to `x` [B·T, H].
+///
+/// `attend` gets rotated queries [B, Q heads, T, D] and this batch's keys and values [B, K heads, T, D] and gives
+/// [B, Q heads, T, D]; what it remembers of keys and values is its own business.
+pub(super) fn layer(
+    x: &Tensor,
+    (rows, columns): (i64, i64),
+    weights: &LayerWeights,
+    shape: &Shape,
+    rotation: &Rotation,
+    attend: impl FnOnce(&Tensor, &Tensor, &Tensor) -> Tensor,
+) -> Tensor {
+    let Shape { query_heads, key_value_heads, head_width, .. } = *shape;
+    let normed = rms_norm(x, &weights.input_norm, shape.epsilon);
+    let heads = normed.linear(&weights.qkv, weights.qkv_bias.as_ref()).view([rows, columns, -1, head_width]);
+    let mut parts = heads.split_with_sizes([query_heads + key_value_heads, key_value_heads], 2).into_iter();
+    let (turning, values) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let mut turned = rotation.apply(&turning).split_with_sizes([query_heads, key_value_heads], 2).into_iter();
+    let (queries, keys) = (turned.next().unwrap_or_default(), turned.next().unwrap_or_default());
+    let attended = attend(&queries.transpose(1, 2), &keys.transpose(1, 2), &values.transpose(1, 2));
+    let attended = attended.transpose(1, 2).reshape([rows * columns, query_heads * head_width]);
+    let x = x.addmm(&attended, &weights.output.tr());
+
+    let normed = rms_norm(&x, &weights.post_norm, shape.epsilon);
+    let gate_up = normed.linear(&weights.gate_up, None::<&Tensor>).chunk(2, -1);
+    x.addmm(&(gate_up[0].silu() * &gate_up[1]), &weights.down.tr())
+}
+
+/// Root-mean-square norm over the last dimension.
+pub(super) fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64) -> Tensor {
+    x.rms_norm(weight.size(), Some(weight), epsilon)
+}
+
+/// Scaled dot-product attention with grouped heads.
+pub(super) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, causal: bool) -> Tensor {
+    let grouped = q.size()[1] != k.size()[1];
+    Tensor::scaled_dot_product_attention(q, k, v, mask, 0.0, causal, None, grouped)
+}

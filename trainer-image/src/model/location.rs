@@ -1,0 +1,42 @@
+//! Where a model's folder is.
+
+use std::path::{Path, PathBuf};
+
+use super::ModelError;
+
+type BundledFile = (&'static str, &'static [u8]);
+type BundledModel = (&'static str, &'static [BundledFile]);
+
+// `BUNDLED`: the files under `models/`, written by build.rs.
+include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
+
+/// The folder that `uri` names: a path, `file://` and a path, or `bundled://NAME`, whose files are then written to
+/// `scratch/NAME`.
+///
+/// # Errors
+/// There is no such folder or bundled model, the scheme is unknown, or `scratch` cannot be written.
+pub fn resolve(uri: &str, scratch: &Path) -> Result<PathBuf, ModelError> {
+    let location = |reason: String| ModelError::Location { uri: uri.to_owned(), reason };
+    if let Some(name) = uri.strip_prefix("bundled://") {
+        let Some((_, files)) = BUNDLED.iter().find(|(bundled, _)| *bundled == name) else {
+            let known: Vec<&str> = BUNDLED.iter().map(|(name, _)| *name).collect();
+            return Err(location(format!("no such bundled model; there are: {}", known.join(", "))));
+        };
+        let dir = scratch.join(name);
+        std::fs::create_dir_all(&dir).map_err(|e| ModelError::write(&dir, e))?;
+        for (file, content) in *files {
+            let path = dir.join(file);
+            std::fs::write(&path, content).map_err(|e| ModelError::write(&path, e))?;
+        }
+        return Ok(dir);
+    }
+    let path = match uri.split_once("://") {
+        None => uri,
+        Some(("file", path)) => path,
+        Some((scheme, _)) => {
+            return Err(location(format!("{scheme}:// is not supported; give a folder, file:// or bundled://")));
+        }
+    };
+    let path = PathBuf::from(path);
+    if path.is_dir() { Ok(path) } else { Err(location("no such folder".into())) }
+}

@@ -1,0 +1,177 @@
+//! Which parameters a decoder has, and how they lie in a Hugging Face checkpoint.
+//!
+//! Query, key and value are one matrix here, and so are gate and up: one product instead of three or two. A parameter
+//! is therefore made of one or several tensors of the checkpoint, joined along their first dimension.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use tch::{Device, Kind, Tensor};
+
+use super::ModelConfig;
+
+/// How a fresh parameter starts; as in transformers' `_init_weights`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Normal with mean 0 and standard deviation `initializer_range`.
+    Normal,
+    /// All ones: norms.
+    One,
+    /// All zeros: biases.
+    Zero,
+}
+
+/// One parameter.
+#[derive(Clone, Debug)]
+pub(super) struct Spec {
+    /// Our name; that of the checkpoint's tensor where there is only one.
+    pub(super) name: String,
+    /// Tensors of the checkpoint, in order: name and shape.
+    pub(super) parts: Vec<(String, Vec<i64>)>,
+    /// Initial value.
+    pub(super) start: Start,
+}
+
+impl Spec {
+    fn single(name: String, shape: Vec<i64>, start: Start) -> Self {
+        Self { parts: vec![(name.clone(), shape)], name, start }
+    }
+
+    /// Shape of the whole.
+    pub(super) fn shape(&self) -> Vec<i64> {
+        let mut shape = self.parts[0].1.clone();
+        shape[0] = self.parts.iter().map(|(_, s)| s[0]).sum();
+        shape
+    }
+
+    /// Cuts the whole into the checkpoint's tensors.
+    pub(super) fn split(&self, whole: &Tensor) -> Vec<(String, Tensor)> {
+        let mut from = 0;
+        let mut cut = Vec::with_capacity(self.parts.len());
+        for (name, shape) in &self.parts {
+            cut.push((name.clone(), whole.detach().narrow(0, from, shape[0])));
+            from += shape[0];
+        }
+        cut
+    }
+}
+
+/// All parameters, in the order in which they are drawn, named and optimised.
+pub(super) fn layout(config: &ModelConfig) -> Vec<Spec> {
+    let (hidden, ff) = (config.hidden_size, config.intermediate_size);
+    let queries = config.num_attention_heads * config.head_width();
+    let keys = config.key_value_heads() * config.head_width();
+    let mut specs =
+        vec![Spec::single("model.embed_tokens.weight".into(), vec![config.vocab_size, hidden], Start::Normal)];
+    for layer in 0..config.num_hidden_layers {
+        let at = |name: &str| format!("model.layers.{layer}.{name}");
+        let joined = |name: &str, parts: &[(&str, Vec<i64>)], start| Spec {
+            name: at(name),
+            parts: parts.iter().map(|(part, shape)| (at(part), shape.clone())).collect(),
+            start,
+        };
+        specs.push(Spec::single(at("input_layernorm.weight"), vec![hidden], Start::One));
+        let rows = [("self_attn.q_proj", queries), ("self_attn.k_proj", keys), ("self_attn.v_proj", keys)];
+        let parts = rows.map(|(name, n)| (format!("{name}.weight"), vec![n, hidden]));
+        specs.push(joined("self_attn.qkv_proj.weight", &borrowed(&parts), Start::Normal));
+        if config.has_attention_bias() {
+            let parts = rows.map(|(name, n)| (format!("{name}.bias"), vec![n]));
+            specs.push(joined("self_attn.qkv_proj.bias", &borrowed(&parts), Start::Zero));
+        }
+        specs.push(Spec::single(at("self_attn.o_proj.weight"), vec![hidden, queries], Start::Normal));
+        specs.push(Spec::single(at("post_attention_layernorm.weight"), vec![hidden], Start::One));
+        let parts = [("mlp.gate_proj.weight", vec![ff, hidden]), ("mlp.up_proj.weight", vec![ff, hidden])];
+        specs.push(joined("mlp.gate_up_proj.weight", &parts, Start::Normal));
+        specs.push(Spec::single(at("mlp.down_proj.weight"), vec![hidden, ff], Start::Normal));
+    }
+    specs.push(Spec::single("model.norm.weight".into(), vec![hidden], Start::One));
+    if !config.tie_word_embeddings {
+        specs.push(Spec::single("lm_head.weight".into(), vec![config.vocab_size, hidden], Start::Normal));
+    }
+    specs
+}
+
+fn borrowed(parts: &[(String, Vec<i64>)]) -> Vec<(&str, Vec<i64>)> {
+    parts.iter().map(|(name, shape)| (name.as_str(), shape.clone())).collect()
+}
+
+/// Draws initial values; the same for a seed on every device.
+pub(super) fn draw(specs: &[Spec], deviation: f64, seed: u64, device: Device) -> Vec<Tensor> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    specs
+        .iter()
+        .map(|spec| {
+            let shape = spec.shape();
+            match spec.start {
+                Start::One => Tensor::ones(&shape, (Kind::Float, device)),
+                Start::Zero => Tensor::zeros(&shape, (Kind::Float, device)),
+                Start::Normal => {
+                    let count = shape.iter().product::<i64>() as usize;
+                    let values: Vec<f32> = (0..count)
+                        .map(|_| Distribution::<f64>::sample(&StandardNormal, &mut rng) * deviation)
+                        .map(|x| x as f32)
+                        .collect();
+                    Tensor::from_slice(&values).reshape(&shape).to_device(device)
+                }
+            }
+        })
+        .collect()
+}
+
+/// The parameters of one layer; H hidden, Q and K widths of all query and key heads, F feed-forward.
+#[derive(Debug)]
+pub(super) struct LayerWeights {
+    /// [H]
+    pub(super) input_norm: Tensor,
+    /// [Q+2K, H]
+    pub(super) qkv: Tensor,
+    /// [Q+2K]
+    pub(super) qkv_bias: Option<Tensor>,
+    /// [H, Q]
+    pub(super) output: Tensor,
+    /// [H]
+    pub(super) post_norm: Tensor,
+    /// [2F, H]
+    pub(super) gate_up: Tensor,
+    /// [H, F]
+    pub(super) down: Tensor,
+}
+
+/// The parameters of a decoder, by their place in it.
+#[derive(Debug)]
+pub(super) struct Weights {
+    /// [V, H]
+    pub(super) embedding: Tensor,
+    pub(super) layers: Vec<LayerWeights>,
+    /// [H]
+    pub(super) norm: Tensor,
+    /// [V, H]; the embedding where the two are tied.
+    pub(super) head: Tensor,
+}
+
+impl Weights {
+    /// Puts parameters in the order of [`layout`] to their places, `view`ed (cloned, cast) on the way.
+    pub(super) fn assemble<'t>(
+        config: &ModelConfig,
+        ordered: impl IntoIterator<Item = &'t Tensor>,
+        view: impl Fn(&Tensor) -> Tensor,
+    ) -> Self {
+        let mut ordered = ordered.into_iter();
+        let mut next = || view(ordered.next().expect("layout and assemble walk the same parameters"));
+        let embedding = next();
+        let layers = (0..config.num_hidden_layers)
+            .map(|_| LayerWeights {
+                input_norm: next(),
+                qkv: next(),
+                qkv_bias: config.has_attention_bias().then(&mut next),
+                output: next(),
+                post_norm: next(),
+                gate_up: next(),
+                down: next(),
+            })
+            .collect();
+        let norm = next();
+        let head = if config.tie_word_embeddings { embedding.shallow_clone() } else { next() };
+        Self { embedding, layers, norm, head }
+    }
+}

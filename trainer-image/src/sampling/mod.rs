@@ -1,0 +1,6 @@
+//! Answers: batches of prompts, extended token by token.
+
+mod generation;
+mod sampler;
+
+pub use generation::{GenerationError, Sampled, SamplingOptions, generate};
