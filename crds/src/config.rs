@@ -3,6 +3,7 @@
 //! Plain JSON. Every field is resolved (no optional knobs with hidden defaults), so that the file in a run directory
 //! says what ran.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Everything `real-trainer train --config FILE` needs to know besides where its run directory is.
@@ -43,7 +44,7 @@ pub struct Model {
 }
 
 /// Where initial weights come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Initialize {
     /// `model.safetensors` of the folder.
@@ -143,7 +144,7 @@ pub struct Sft {
 }
 
 /// Learning-rate schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Schedule {
     /// Constant.
@@ -179,7 +180,7 @@ pub struct Reward {
 }
 
 /// Shape of the reward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Profile {
     /// As the paper's text: quality ∈ {0, 1}, function = share of tests passed.
@@ -187,7 +188,7 @@ pub enum Profile {
 }
 
 /// Normalisation of rewards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Normalization {
     /// None; advantages are whitened anyway.
@@ -199,7 +200,7 @@ pub enum Normalization {
 }
 
 /// What decides quality.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Quality {
     /// The program analyses that each task names.
@@ -265,7 +266,7 @@ pub struct Compute {
 }
 
 /// Device of model and optimiser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Device {
     /// CUDA where present, else CPU.
@@ -277,7 +278,7 @@ pub enum Device {
 }
 
 /// Type of activations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
     /// 32-bit floats.

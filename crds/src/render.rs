@@ -1,0 +1,111 @@
+//! From a `RealTrainingJob` to the trainer's configuration: the one function that the operator and `real run` share, so
+//! that what ran on a laptop runs on a cluster.
+
+use crate::{
+    config,
+    v1alpha1::{self, RealTrainingJob},
+};
+
+/// Base URLs of the services that judge answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Detectors.
+    pub detectors: Vec<String>,
+    /// Sandboxes.
+    pub sandboxes: Vec<String>,
+}
+
+/// The configuration of the trainer for `job`, with every default resolved.
+///
+/// # Panics
+///
+/// If `job` was not validated: neither `ppo` nor `sft` is set, or it has no name.
+pub fn render(job: &RealTrainingJob, endpoints: &Endpoints) -> config::TrainerConfig {
+    let spec = &job.spec;
+    config::TrainerConfig {
+        job: job.metadata.name.clone().expect("a validated job has a name"),
+        seed: spec.seed,
+        model: config::Model { uri: spec.model.storage_uri.clone(), initialize: spec.model.initialize },
+        train: spec.datasets.train.iter().map(dataset).collect(),
+        algorithm: algorithm(&spec.algorithm),
+        reward: reward(&spec.reward, endpoints),
+        rollout: config::Rollout {
+            max_prompt_tokens: spec.rollout.max_prompt_tokens,
+            max_response_tokens: spec.rollout.max_response_tokens,
+            temperature: spec.rollout.temperature,
+            top_p: spec.rollout.top_p,
+            top_k: spec.rollout.top_k,
+        },
+        checkpoint: config::Checkpoint { every_steps: spec.checkpoint.every_steps, retain: spec.checkpoint.retain },
+        evaluation: config::Evaluation {
+            every_steps: spec.evaluation.every_steps,
+            before_training: spec.evaluation.before_training,
+            suites: spec.datasets.eval.iter().map(dataset).collect(),
+            limit: spec.evaluation.limit,
+            greedy: spec.evaluation.greedy,
+            samples: spec.evaluation.samples,
+        },
+        compute: config::Compute {
+            device: spec.trainer.device,
+            dtype: spec.trainer.dtype,
+            threads: spec.trainer.threads,
+        },
+    }
+}
+
+fn dataset(dataset: &v1alpha1::Dataset) -> config::Dataset {
+    config::Dataset { name: dataset.name.clone(), uri: dataset.storage_uri.clone(), weight: dataset.weight }
+}
+
+fn algorithm(algorithm: &v1alpha1::Algorithm) -> config::Algorithm {
+    match (&algorithm.ppo, &algorithm.sft) {
+        (Some(ppo), None) => config::Algorithm::Ppo(config::Ppo {
+            steps: ppo.steps,
+            batch_size: ppo.batch_size,
+            samples_per_prompt: ppo.samples_per_prompt,
+            mini_batch_size: ppo.mini_batch_size.unwrap_or(ppo.batch_size * ppo.samples_per_prompt),
+            micro_batch_size: ppo.micro_batch_size,
+            epochs: ppo.epochs,
+            actor_learning_rate: ppo.actor_learning_rate,
+            critic_learning_rate: ppo.critic_learning_rate,
+            kl_coefficient: ppo.kl_coefficient,
+            entropy_coefficient: ppo.entropy_coefficient,
+            clip_range: ppo.clip_range,
+            value_clip_range: ppo.value_clip_range,
+            gamma: ppo.gamma,
+            gae_lambda: ppo.gae_lambda,
+            whiten_advantages: ppo.whiten_advantages,
+            max_grad_norm: ppo.max_grad_norm,
+            weight_decay: ppo.weight_decay,
+            betas: ppo.betas,
+            critic_warmup_steps: ppo.critic_warmup_steps,
+        }),
+        (None, Some(sft)) => config::Algorithm::Sft(config::Sft {
+            steps: sft.steps,
+            batch_size: sft.batch_size,
+            micro_batch_size: sft.micro_batch_size,
+            learning_rate: sft.learning_rate,
+            warmup_steps: sft.warmup_steps,
+            schedule: sft.schedule,
+            max_grad_norm: sft.max_grad_norm,
+            weight_decay: sft.weight_decay,
+            betas: sft.betas,
+        }),
+        _ => panic!("a validated job has exactly one algorithm"),
+    }
+}
+
+fn reward(reward: &v1alpha1::Reward, endpoints: &Endpoints) -> config::Reward {
+    config::Reward {
+        alpha: reward.alpha,
+        profile: reward.profile,
+        penalty: reward.penalty,
+        normalization: reward.normalization,
+        quality: reward.quality,
+        cwes: reward.cwes.clone(),
+        max_tests: reward.max_tests,
+        detectors: endpoints.detectors.clone(),
+        sandboxes: endpoints.sandboxes.clone(),
+        timeout_seconds: reward.timeout_seconds,
+    }
+}

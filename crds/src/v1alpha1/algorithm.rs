@@ -1,0 +1,173 @@
+//! What to optimise and how. Defaults are the paper's.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::defaults;
+use crate::config::Schedule;
+
+/// The training algorithm: exactly one of the fields.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(has(self.ppo) ? 1 : 0) + (has(self.sft) ? 1 : 0) == 1")
+    .message("exactly one of ppo and sft must be set"))]
+pub struct Algorithm {
+    /// Proximal policy optimisation with a learned critic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ppo: Option<Ppo>,
+    /// Supervised fine-tuning on demonstrations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sft: Option<Sft>,
+}
+
+/// Proximal policy optimisation. A step is one rollout of `batchSize · samplesPerPrompt` answers and `epochs` passes over it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.miniBatchSize) || self.miniBatchSize <= self.batchSize * self.samplesPerPrompt")
+        .message(Message::Expression("'miniBatchSize (' + string(self.miniBatchSize) + ') must not be more than \
+            batchSize · samplesPerPrompt (' + string(self.batchSize * self.samplesPerPrompt) + ')'".into()))
+        .field_path(".miniBatchSize"),
+    validation = Rule::new("!has(self.miniBatchSize) || self.miniBatchSize % self.microBatchSize == 0")
+        .message(Message::Expression("'microBatchSize (' + string(self.microBatchSize) + ') must divide \
+            miniBatchSize (' + string(self.miniBatchSize) + ')'".into()))
+        .field_path(".microBatchSize"),
+    validation = Rule::new("has(self.miniBatchSize) || (self.batchSize * self.samplesPerPrompt) % self.microBatchSize == 0")
+        .message(Message::Expression("'microBatchSize (' + string(self.microBatchSize) + ') must divide \
+            batchSize · samplesPerPrompt (' + string(self.batchSize * self.samplesPerPrompt) + ')'".into()))
+        .field_path(".microBatchSize"),
+    validation = Rule::new("self.criticWarmupSteps <= self.steps")
+        .message(Message::Expression("'criticWarmupSteps (' + string(self.criticWarmupSteps) + ') must not be more than \
+            steps (' + string(self.steps) + ')'".into()))
+        .field_path(".criticWarmupSteps"),
+    validation = Rule::new("self.betas.all(beta, beta >= 0.0 && beta < 1.0)")
+        .message("betas must each be at least 0 and less than 1")
+        .field_path(".betas")
+)]
+pub struct Ppo {
+    /// Optimisation steps, each one rollout.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub steps: u64,
+    /// Prompts a step.
+    #[serde(default = "defaults::batch_size")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub batch_size: u64,
+    /// Answers a prompt.
+    #[serde(default = "defaults::one")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub samples_per_prompt: u64,
+    /// Samples per optimiser step; the whole rollout where absent, as in the paper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub mini_batch_size: Option<u64>,
+    /// Samples per forward/backward pass; divides `miniBatchSize`.
+    #[serde(default = "defaults::micro_batch_size")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub micro_batch_size: u64,
+    /// Passes over the rollout.
+    #[serde(default = "defaults::one")]
+    #[schemars(range(min = 1, max = 64))]
+    pub epochs: u64,
+    /// Learning rate of the actor.
+    #[serde(default = "defaults::actor_learning_rate")]
+    #[schemars(range(min = 0.0, max = 1.0), extend("exclusiveMinimum" = true))]
+    pub actor_learning_rate: f64,
+    /// Learning rate of the critic.
+    #[serde(default = "defaults::critic_learning_rate")]
+    #[schemars(range(min = 0.0, max = 1.0), extend("exclusiveMinimum" = true))]
+    pub critic_learning_rate: f64,
+    /// Coefficient of the KL penalty in the reward.
+    #[serde(default = "defaults::kl_coefficient")]
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub kl_coefficient: f64,
+    /// Coefficient of the entropy bonus.
+    #[serde(default = "defaults::entropy_coefficient")]
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub entropy_coefficient: f64,
+    /// Clip range ε of the probability ratio.
+    #[serde(default = "defaults::clip_range")]
+    #[schemars(range(min = 0.0, max = 1.0), extend("exclusiveMinimum" = true))]
+    pub clip_range: f64,
+    /// Clip range of the value function.
+    #[serde(default = "defaults::value_clip_range")]
+    #[schemars(range(min = 0.0, max = 1_000.0), extend("exclusiveMinimum" = true))]
+    pub value_clip_range: f64,
+    /// Discount γ.
+    #[serde(default = "defaults::unit")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub gamma: f64,
+    /// λ of generalised advantage estimation.
+    #[serde(default = "defaults::unit")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub gae_lambda: f64,
+    /// Whether advantages are whitened over the batch.
+    #[serde(default = "defaults::yes")]
+    pub whiten_advantages: bool,
+    /// Largest global norm of gradients.
+    #[serde(default = "defaults::unit")]
+    #[schemars(range(min = 0.0, max = 1_000_000.0), extend("exclusiveMinimum" = true))]
+    pub max_grad_norm: f64,
+    /// AdamW's weight decay.
+    #[serde(default = "defaults::weight_decay")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub weight_decay: f64,
+    /// AdamW's β₁ and β₂, each in [0, 1).
+    #[serde(default = "defaults::betas")]
+    pub betas: [f64; 2],
+    /// Steps in which only the critic learns.
+    #[serde(default)]
+    #[schemars(range(max = 10_000_000))]
+    pub critic_warmup_steps: u64,
+}
+
+/// Supervised fine-tuning on demonstrations; the loss is on the answer only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.batchSize % self.microBatchSize == 0")
+        .message(Message::Expression("'microBatchSize (' + string(self.microBatchSize) + ') must divide \
+            batchSize (' + string(self.batchSize) + ')'".into()))
+        .field_path(".microBatchSize"),
+    validation = Rule::new("self.warmupSteps <= self.steps")
+        .message(Message::Expression("'warmupSteps (' + string(self.warmupSteps) + ') must not be more than \
+            steps (' + string(self.steps) + ')'".into()))
+        .field_path(".warmupSteps"),
+    validation = Rule::new("self.betas.all(beta, beta >= 0.0 && beta < 1.0)")
+        .message("betas must each be at least 0 and less than 1")
+        .field_path(".betas")
+)]
+pub struct Sft {
+    /// Optimiser steps.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub steps: u64,
+    /// Demonstrations a step.
+    #[serde(default = "defaults::batch_size")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub batch_size: u64,
+    /// Demonstrations per forward/backward pass; divides `batchSize`.
+    #[serde(default = "defaults::micro_batch_size")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub micro_batch_size: u64,
+    /// Peak learning rate.
+    #[serde(default = "defaults::sft_learning_rate")]
+    #[schemars(range(min = 0.0, max = 1.0), extend("exclusiveMinimum" = true))]
+    pub learning_rate: f64,
+    /// Steps of linear warm-up from 0.
+    #[serde(default)]
+    #[schemars(range(max = 10_000_000))]
+    pub warmup_steps: u64,
+    /// Schedule after warm-up: `constant`, or `cosine` to zero at the last step.
+    #[serde(default = "defaults::constant")]
+    pub schedule: Schedule,
+    /// Largest global norm of gradients.
+    #[serde(default = "defaults::unit")]
+    #[schemars(range(min = 0.0, max = 1_000_000.0), extend("exclusiveMinimum" = true))]
+    pub max_grad_norm: f64,
+    /// AdamW's weight decay.
+    #[serde(default = "defaults::weight_decay")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub weight_decay: f64,
+    /// AdamW's β₁ and β₂, each in [0, 1).
+    #[serde(default = "defaults::betas")]
+    pub betas: [f64; 2],
+}

@@ -1,0 +1,84 @@
+//! Checkpoints of a job.
+
+use kube::{
+    KubeSchema,
+    core::{Message, Rule},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::SecretRef;
+
+/// When checkpoints are written, where they go and which one a start continues from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new("self.resumeFrom.matches('^(latest|none|step-(0|[1-9][0-9]*))$')")
+        .message(Message::Expression("'resumeFrom (\"' + self.resumeFrom + '\") must be latest, none or the name of a \
+            checkpoint, such as step-400'".into()))
+        .field_path(".resumeFrom"),
+    Rule::new("has(self.storage) == has(oldSelf.storage) && (!has(self.storage) || self.storage == oldSelf.storage)")
+        .message("storage cannot be changed after creation")
+        .field_path(".storage"),
+]))]
+pub struct Checkpoint {
+    /// Steps between checkpoints; 0 for only the last.
+    #[schemars(range(max = 10_000_000))]
+    pub every_steps: u64,
+    /// Checkpoints kept, the newest first.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub retain: u64,
+    /// Where checkpoints go; on a cluster without it they live and die with the pod, locally they are in the run
+    /// directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage: Option<CheckpointStorage>,
+    /// What a start continues from: `latest` (the newest complete checkpoint, if any), `none`, or the name of one,
+    /// such as `step-400`.
+    #[schemars(length(min = 1, max = 32))]
+    pub resume_from: String,
+}
+
+impl Default for Checkpoint {
+    fn default() -> Self {
+        Self { every_steps: 40, retain: 3, storage: None, resume_from: "latest".to_owned() }
+    }
+}
+
+/// A place for checkpoints: exactly one of the fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.persistentVolumeClaim) != has(self.objectStore)")
+    .message("exactly one of persistentVolumeClaim and objectStore must be set"))]
+pub struct CheckpointStorage {
+    /// A claim of the same namespace; must be mountable by all nodes of the job (`ReadWriteMany`) where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent_volume_claim: Option<ClaimStorage>,
+    /// A bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_store: Option<ObjectStore>,
+}
+
+/// A folder of a persistent volume claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimStorage {
+    /// Name of the claim.
+    #[schemars(length(min = 1, max = 253))]
+    pub claim_name: String,
+    /// Folder inside the volume; the job's name where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$"))]
+    pub sub_path: Option<String>,
+}
+
+/// A prefix of an object store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectStore {
+    /// Bucket and prefix, `s3://BUCKET/PREFIX`.
+    #[schemars(length(min = 6, max = 1024), regex(pattern = r"^s3://[^/]+"))]
+    pub uri: String,
+    /// Secret of the same namespace with the credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretRef>,
+}

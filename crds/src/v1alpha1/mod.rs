@@ -1,0 +1,43 @@
+//! Version `v1alpha1` of the API.
+
+mod algorithm;
+mod checkpoint;
+mod datasets;
+mod defaults;
+mod eval_sweep;
+mod model;
+mod pod_patch;
+mod quantity;
+mod reward;
+mod reward_pool;
+mod status;
+mod trainer;
+mod training_job;
+
+pub use algorithm::{Algorithm, Ppo, Sft};
+pub use checkpoint::{Checkpoint, CheckpointStorage, ClaimStorage, ObjectStore};
+pub use datasets::{Dataset, Datasets};
+pub use eval_sweep::{
+    Cell, CellCounts, CheckpointChoice, ConfigMapKey, FailurePolicy, LabelSelector, MatrixAxis, RealEvalSweep,
+    RealEvalSweepSpec, RealEvalSweepStatus, Suite, SweepModel, SweepTargets,
+};
+pub use model::{Model, SecretRef};
+pub use pod_patch::{ConfigMapVolume, EmptyDirVolume, PodPatch, SecretVolume, Volume};
+pub use quantity::Quantity;
+pub use reward::{Evaluation, Reward, Rollout};
+pub use reward_pool::{
+    Detector, Disruption, FleetStatus, Isolation, Network, PoolScaling, QueueLimits, QueueStatus, Replicas, RewardPool,
+    RewardPoolSpec, RewardPoolStatus, Sandbox, SandboxLimits, ScalingMode,
+};
+pub use status::{
+    CheckpointRecord, EvaluationRecord, Metric, NodeCounts, Phase, Progress, RealTrainingJobStatus, RestartCounts,
+};
+pub use trainer::{EnvVar, EnvVarSource, KeySelector, Resources, Trainer};
+pub use training_job::{ManagedBy, RealTrainingJob, RealTrainingJobSpec, RestartPolicy, RewardPoolRef};
+
+/// API group of all kinds.
+pub const GROUP: &str = "real-rl.dev";
+/// This module's version.
+pub const VERSION: &str = "v1alpha1";
+/// `apiVersion` of all kinds of this module.
+pub const API_VERSION: &str = "real-rl.dev/v1alpha1";
