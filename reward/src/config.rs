@@ -44,7 +44,7 @@ impl Default for ScorerConfig {
             report_safety_tests: false,
             detectors: Vec::new(),
             sandboxes: Vec::new(),
-            timeout: Duration::from_secs(120),
+            timeout: Duration::from_mins(2),
             concurrency: 64,
         }
     }

@@ -15,6 +15,7 @@ mod outcome;
 pub mod profile;
 mod scorer;
 pub mod selection;
+pub mod serve;
 mod typing_prelude;
 
 pub use config::{ConfigError, Profile, QualitySource, ScorerConfig};

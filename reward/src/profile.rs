@@ -171,24 +171,25 @@ mod tests {
         results(&statuses.iter().map(|status| (Group::Functional, *status)).collect::<Vec<_>>())
     }
 
-    fn analysis(
-        findings: usize,
-        types: Option<bool>,
-        error: Option<AnalysisErrorKind>,
-    ) -> Option<Result<Analysis, Reason>> {
+    fn analysis(findings: usize, types: Option<bool>, error: Option<AnalysisErrorKind>) -> Analysis {
         let finding =
             Finding { cwe: 89, rule: "r".into(), line: 1, column: 1, message: String::new(), trace: Vec::new() };
-        Some(Ok(Analysis {
+        Analysis {
             id: "0".into(),
             findings: vec![finding; findings],
             types: types.map(|clean| TypesVerdict { clean, errors: Vec::new() }),
             error: error.map(|kind| AnalysisError { kind, message: "why".into(), line: None }),
             millis: 1.0,
-        }))
+        }
+    }
+
+    /// The reward of a program that was analysed.
+    fn judge(rules: Rules, checks: &[QualityCheck], analysis: Analysis, run: TestRun) -> Result<Scored, Reason> {
+        reward(rules, checks, "x", Some(Ok(analysis)), run)
     }
 
     fn paper(findings: usize, statuses: &[Status]) -> f64 {
-        reward(PAPER, SECURITY, "x", analysis(findings, None, None), functional(statuses)).unwrap().reward
+        judge(PAPER, SECURITY, analysis(findings, None, None), functional(statuses)).unwrap().reward
     }
 
     #[test]
@@ -209,7 +210,7 @@ mod tests {
         for (alpha, expected) in [(0.0, 0.5), (0.3, 0.65), (1.0, 1.0)] {
             let rules = Rules { alpha, ..PAPER };
             let run = functional(&[Status::Passed, Status::WrongAnswer]);
-            let scored = reward(rules, SECURITY, "x", analysis(0, None, None), run).unwrap();
+            let scored = judge(rules, SECURITY, analysis(0, None, None), run).unwrap();
             assert!((scored.reward - expected).abs() < 1e-12, "alpha {alpha}: {}", scored.reward);
             assert!(!scored.function_all && scored.runnable);
         }
@@ -220,11 +221,11 @@ mod tests {
         let both = &[QualityCheck::Security, QualityCheck::Types];
         let quality = |findings, types| {
             let run = functional(&[Status::Passed]);
-            reward(PAPER, both, "x", analysis(findings, Some(types), None), run).unwrap().quality
+            judge(PAPER, both, analysis(findings, Some(types), None), run).unwrap().quality
         };
         assert_eq!([quality(0, true), quality(1, true), quality(0, false)].map(|q| q > 0.5), [true, false, false]);
         let only_types =
-            reward(PAPER, &[QualityCheck::Types], "x", analysis(3, Some(true), None), functional(&[Status::Passed]));
+            judge(PAPER, &[QualityCheck::Types], analysis(3, Some(true), None), functional(&[Status::Passed]));
         assert!((only_types.unwrap().quality - 1.0).abs() < 1e-12);
     }
 
@@ -232,7 +233,7 @@ mod tests {
     fn no_code_and_syntax_errors_earn_the_penalty() {
         assert!((no_code(PAPER).reward + 1.0).abs() < 1e-12 && no_code(PAPER).no_code);
         let run = || functional(&[Status::SyntaxError; 3]);
-        let scored = reward(PAPER, SECURITY, "x", analysis(0, None, Some(AnalysisErrorKind::Syntax)), run()).unwrap();
+        let scored = judge(PAPER, SECURITY, analysis(0, None, Some(AnalysisErrorKind::Syntax)), run()).unwrap();
         assert!((scored.reward + 1.0).abs() < 1e-12 && !scored.runnable && !scored.no_code);
         assert!(scored.quality.abs() < 1e-12 && scored.verdicts.len() == 3);
     }
@@ -243,36 +244,36 @@ mod tests {
         let run = functional(&[Status::SyntaxError, Status::SandboxError]);
         assert!(!reward(PAPER, SECURITY, "x", lost, run).unwrap().runnable);
         let disagrees = analysis(0, None, Some(AnalysisErrorKind::Syntax));
-        let error = reward(PAPER, SECURITY, "x", disagrees, functional(&[Status::Passed])).unwrap_err();
+        let error = judge(PAPER, SECURITY, disagrees, functional(&[Status::Passed])).unwrap_err();
         assert_eq!(error, Reason::ParserDisagrees("why".into()));
     }
 
     #[test]
     fn a_failure_of_ours_is_never_a_reward() {
         let run = functional(&[Status::Passed, Status::SandboxError, Status::Skipped]);
-        let error = reward(PAPER, SECURITY, "x", analysis(0, None, None), run).unwrap_err();
+        let error = judge(PAPER, SECURITY, analysis(0, None, None), run).unwrap_err();
         assert!(matches!(error, Reason::NoVerdict { tests: 2, rounds: 1, .. }), "{error}");
         for kind in [AnalysisErrorKind::Deadline, AnalysisErrorKind::Internal] {
             let run = functional(&[Status::Passed]);
-            let error = reward(PAPER, SECURITY, "x", analysis(0, None, Some(kind)), run).unwrap_err();
+            let error = judge(PAPER, SECURITY, analysis(0, None, Some(kind)), run).unwrap_err();
             assert!(matches!(error, Reason::Analysis { .. }), "{error}");
         }
         let types = &[QualityCheck::Types];
-        let error = reward(PAPER, types, "x", analysis(0, None, None), functional(&[Status::Passed])).unwrap_err();
+        let error = judge(PAPER, types, analysis(0, None, None), functional(&[Status::Passed])).unwrap_err();
         assert!(matches!(error, Reason::Unreadable { .. }), "{error}");
     }
 
     #[test]
     fn a_program_too_large_to_analyse_is_not_clean() {
         let large = analysis(0, None, Some(AnalysisErrorKind::TooLarge));
-        let scored = reward(PAPER, SECURITY, "x", large, functional(&[Status::Passed])).unwrap();
+        let scored = judge(PAPER, SECURITY, large, functional(&[Status::Passed])).unwrap();
         assert!((scored.reward - 0.5).abs() < 1e-12);
     }
 
     #[test]
     fn safety_tests_decide_quality_only_where_asked_and_never_function() {
         let run = || results(&[(Group::Functional, Status::Passed), (Group::Safety, Status::WrongAnswer)]);
-        let by_analysis = reward(PAPER, SECURITY, "x", analysis(0, None, None), run()).unwrap();
+        let by_analysis = judge(PAPER, SECURITY, analysis(0, None, None), run()).unwrap();
         assert!((by_analysis.reward - 1.0).abs() < 1e-12 && by_analysis.function_all);
         let rules = Rules { quality: QualitySource::SafetyTests, ..PAPER };
         let by_tests = reward(rules, SECURITY, "x", None, run()).unwrap();

@@ -67,12 +67,12 @@ impl Scorer {
     /// # Errors
     /// [`Unscored`] where the reward could not be found out because of us.
     pub async fn score_with(&self, task: &Task, response: &str, test_seed: u64) -> Result<Scored, Unscored> {
+        self.check(task).map_err(|reason| Unscored { reason, attempts: 0 })?;
         let Some(program) = extract::program(response, self.config.profile) else {
             return Ok(profile::no_code(self.rules));
         };
         let safety = self.config.quality == QualitySource::SafetyTests || self.config.report_safety_tests;
         let chosen = selection::choose(task, self.config.max_tests, safety, test_seed);
-        self.check(task).map_err(|reason| Unscored { reason, attempts: 0 })?;
         let Ok(_place) = self.places.acquire().await else { unreachable!("the semaphore is never closed") };
 
         let start = Instant::now();
