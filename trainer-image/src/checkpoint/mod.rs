@@ -1,0 +1,70 @@
+//! Checkpoints: a folder `step-N` is either whole or not there.
+//!
+//! Files are written to a hidden folder beside it, synced, listed with their SHA-256 in `manifest.json` (last), and the
+//! folder is renamed. What is read back is checked against the manifest; a damaged checkpoint is named and passed over.
+
+mod manifest;
+mod read;
+mod write;
+
+use std::path::PathBuf;
+
+pub use manifest::{FileEntry, MANIFEST, Manifest};
+pub use read::{Checkpoint, list, newest, verify};
+pub use write::{retain, write};
+
+/// What can go wrong with a checkpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The file system said no.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The manifest is missing or not ours.
+    #[error("{} is not a checkpoint: {reason}", path.display())]
+    NoManifest {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file is not what was written.
+    #[error("{} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Missing, of another length, or of another SHA-256.
+        reason: String,
+    },
+    /// What belongs into the checkpoint could not be produced.
+    #[error("cannot write checkpoint {}: {message}", path.display())]
+    Content {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        message: String,
+    },
+    /// There are checkpoints, and none of them is whole.
+    #[error("none of the {count} checkpoints in {} can be used; the newest: {newest}", path.display())]
+    AllDamaged {
+        /// The folder.
+        path: PathBuf,
+        /// How many there are.
+        count: usize,
+        /// What is wrong with the newest.
+        newest: Box<CheckpointError>,
+    },
+}
+
+impl CheckpointError {
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+}

@@ -1,0 +1,150 @@
+//! Finding checkpoints and making sure that they are what was written.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::CheckpointError;
+use super::manifest::{FORMAT, FileEntry, MANIFEST, Manifest};
+
+/// A checkpoint's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Optimisation steps done.
+    pub step: u64,
+    /// The folder.
+    pub path: PathBuf,
+}
+
+/// All folders `step-N`, oldest first, unchecked; none where `folder` does not exist.
+pub fn list(folder: &Path) -> Result<Vec<Checkpoint>, CheckpointError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(CheckpointError::io("list", folder)(error)),
+    };
+    let mut checkpoints = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(CheckpointError::io("list", folder))?;
+        let step = entry.file_name().to_str().and_then(|name| name.strip_prefix("step-")?.parse().ok());
+        if let Some(step) = step {
+            checkpoints.push(Checkpoint { step, path: entry.path() });
+        }
+    }
+    checkpoints.sort_by_key(|checkpoint| checkpoint.step);
+    Ok(checkpoints)
+}
+
+/// The newest checkpoint that is whole, and what is wrong with those after it. An error where there are checkpoints and
+/// none is whole: starting afresh then is a decision for people.
+pub fn newest(folder: &Path) -> Result<(Option<Checkpoint>, Vec<CheckpointError>), CheckpointError> {
+    let checkpoints = list(folder)?;
+    let count = checkpoints.len();
+    let mut refused = Vec::new();
+    for checkpoint in checkpoints.into_iter().rev() {
+        match verify(&checkpoint.path) {
+            Ok(_) => return Ok((Some(checkpoint), refused)),
+            Err(error) => refused.push(error),
+        }
+    }
+    if refused.is_empty() {
+        return Ok((None, refused));
+    }
+    Err(CheckpointError::AllDamaged { path: folder.into(), count, newest: Box::new(refused.remove(0)) })
+}
+
+/// Reads every file of a checkpoint and compares it with the manifest.
+pub fn verify(path: &Path) -> Result<Manifest, CheckpointError> {
+    let no_manifest = |reason: String| CheckpointError::NoManifest { path: path.into(), reason };
+    let text = fs::read(path.join(MANIFEST)).map_err(|error| no_manifest(format!("{MANIFEST}: {error}")))?;
+    let manifest: Manifest =
+        serde_json::from_slice(&text).map_err(|error| no_manifest(format!("{MANIFEST}: {error}")))?;
+    if manifest.format != FORMAT {
+        return Err(no_manifest(format!("{MANIFEST} has format {}, this program reads {FORMAT}", manifest.format)));
+    }
+    for (name, expected) in &manifest.files {
+        let file = path.join(name);
+        let found = FileEntry::of(&file)
+            .map_err(|error| CheckpointError::Damaged { path: file.clone(), reason: error.to_string() })?;
+        let reason = if found.bytes != expected.bytes {
+            format!("{} bytes, the manifest says {}", found.bytes, expected.bytes)
+        } else if found.sha256 != expected.sha256 {
+            format!("SHA-256 {}, the manifest says {}", found.sha256, expected.sha256)
+        } else {
+            continue;
+        };
+        return Err(CheckpointError::Damaged { path: file, reason });
+    }
+    Ok(manifest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{retain, write};
+    use super::*;
+
+    fn make(folder: &Path, step: u64) -> Checkpoint {
+        write(folder, step, |inside| -> io::Result<()> {
+            fs::write(inside.join("model.safetensors"), format!("weights of {step}"))?;
+            fs::create_dir(inside.join("optimizer"))?;
+            fs::write(inside.join("optimizer/actor.safetensors"), "moments")
+        })
+        .expect("a writable folder")
+    }
+
+    #[test]
+    fn what_was_written_is_found_and_verified() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let made = make(folder.path(), 3);
+        assert_eq!(newest(folder.path()).expect("readable").0, Some(made.clone()));
+        let manifest = verify(&made.path).expect("whole");
+        let names: Vec<_> = manifest.files.keys().map(String::as_str).collect();
+        assert_eq!(names, ["model.safetensors", "optimizer/actor.safetensors"]);
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_and_the_checkpoint_before_is_used() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (before, damaged) = (make(folder.path(), 2), make(folder.path(), 10));
+        fs::write(damaged.path.join("model.safetensors"), "weights of 99").expect("writable");
+        let (found, refused) = newest(folder.path()).expect("one is whole");
+        assert_eq!(found, Some(before));
+        assert!(refused[0].to_string().contains("step-10/model.safetensors is damaged: SHA-256"), "{}", refused[0]);
+    }
+
+    #[test]
+    fn where_all_are_damaged_the_error_says_so_instead_of_starting_afresh() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let only = make(folder.path(), 1);
+        fs::remove_file(only.path.join("optimizer/actor.safetensors")).expect("removable");
+        let error = newest(folder.path()).expect_err("nothing is whole").to_string();
+        assert!(error.contains("none of the 1 checkpoints") && error.contains("actor.safetensors"), "{error}");
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let error = write(folder.path(), 4, |inside| {
+            fs::write(inside.join("half"), "half").expect("writable");
+            Err("no space left on device")
+        })
+        .expect_err("the content failed")
+        .to_string();
+        assert!(error.contains("step-4: no space left on device"), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 0);
+    }
+
+    #[test]
+    fn only_the_newest_are_retained_and_leftovers_go() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for step in [1, 2, 10, 9] {
+            make(folder.path(), step);
+        }
+        fs::create_dir(folder.path().join(".step-11.partial")).expect("creatable");
+        retain(folder.path(), 2).expect("removable");
+        let mut names: Vec<_> =
+            fs::read_dir(folder.path()).expect("readable").map(|entry| entry.expect("readable").file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["step-10", "step-9"]);
+    }
+}

@@ -1,0 +1,42 @@
+//! Estimators of the divergence from the reference policy, per token (Schulman, "Approximating KL divergence", 2020).
+
+use tch::Tensor;
+
+/// k1 = log π(a) − log π_ref(a): unbiased, may be negative. The paper's and verl's default in the reward.
+pub fn k1(log_probs: &Tensor, reference: &Tensor) -> Tensor {
+    log_probs - reference
+}
+
+/// k2 = ½ (log π(a) − log π_ref(a))².
+pub fn k2(log_probs: &Tensor, reference: &Tensor) -> Tensor {
+    (log_probs - reference).square() * 0.5
+}
+
+/// k3 = r − 1 − log r with r = π_ref(a)/π(a): unbiased and never negative. Bounded as in verl: exponent to ±20, result to ±10.
+pub fn k3(log_probs: &Tensor, reference: &Tensor) -> Tensor {
+    let log_ratio = (reference - log_probs).clamp(-20.0, 20.0);
+    (log_ratio.exp() - &log_ratio - 1.0).clamp(-10.0, 10.0)
+}
+
+/// Rewards of single tokens: the answer's score at its last token, minus `coefficient · kl` at each.
+///
+/// `scores` is `[B]`; `kl` and `mask` are `[B, R]`, where `mask` is one up to and including the end-of-text token.
+/// Every row of `mask` has at least one token.
+pub fn token_rewards(scores: &Tensor, kl: &Tensor, mask: &Tensor, coefficient: f64) -> Tensor {
+    let last = mask.sum_dim_intlist([-1].as_slice(), true, tch::Kind::Int64) - 1;
+    let at_last = mask.zeros_like().scatter(-1, &last, &scores.unsqueeze(-1));
+    at_last - kl * mask * coefficient
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_score_lands_on_the_last_token_that_counts() {
+        let mask = Tensor::from_slice2(&[[1.0_f32, 1.0, 0.0], [1.0, 1.0, 1.0]]);
+        let rewards = token_rewards(&Tensor::from_slice(&[5.0_f32, 7.0]), &mask.ones_like(), &mask, 0.5);
+        let expected = Tensor::from_slice2(&[[-0.5_f32, 4.5, 0.0], [-0.5, -0.5, 6.5]]);
+        assert!(rewards.equal(&expected), "{rewards:?}");
+    }
+}

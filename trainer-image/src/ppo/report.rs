@@ -1,0 +1,69 @@
+//! What a step says about its answers: metrics and samples.
+
+use super::rollout::Answer;
+use crate::metrics::{Metrics, Stopwatch};
+use crate::tokenizer::Tokenizer;
+use crate::train::algorithm::{SampleOutcome, SampleRecord};
+use crate::train::tasks::{Prompt, TaskSet};
+
+/// Answers written to `samples/` a step.
+const SAMPLES: usize = 32;
+
+/// Rewards with their parts over the answers that have one, and lengths over all.
+pub fn describe(answers: &[Answer], longest: u64, metrics: &mut Metrics) {
+    let scored: Vec<_> = answers.iter().filter_map(Answer::scored).collect();
+    metrics.set_summary("critic/score", scored.iter().map(|scored| scored.reward));
+    let mean = |of: &dyn Fn(&real_reward::Scored) -> f64| {
+        scored.iter().map(|scored| of(scored)).sum::<f64>() / scored.len().max(1) as f64
+    };
+    let flag = |holds: bool| f64::from(u8::from(holds));
+    metrics.set("reward/function_mean", mean(&|scored| scored.function));
+    metrics.set("reward/quality_mean", mean(&|scored| scored.quality));
+    metrics.set("reward/joint_mean", mean(&|scored| flag(scored.function_all && scored.quality >= 1.0)));
+    metrics.set("reward/no_code_mean", mean(&|scored| flag(scored.no_code)));
+    metrics.set("reward/not_runnable_mean", mean(&|scored| flag(!scored.runnable)));
+    metrics.set("reward/dropped", (answers.len() - scored.len()) as f64);
+    metrics.set_summary("response_length", answers.iter().map(|answer| answer.sequence.answer().len() as f64));
+    let clipped = answers.iter().filter(|answer| !answer.finished && answer.sequence.answer().len() as u64 >= longest);
+    metrics.set("response_length/clip_ratio", clipped.count() as f64 / answers.len() as f64);
+    metrics.set_summary("prompt_length", answers.iter().map(|answer| answer.sequence.prompt as f64));
+}
+
+/// Seconds by phase, and tokens and samples by second.
+pub fn pace(answers: &[Answer], watch: &Stopwatch, metrics: &mut Metrics) {
+    let tokens: usize = answers.iter().map(|answer| answer.sequence.tokens.len()).sum();
+    let seconds = watch.seconds();
+    let phases = watch.metrics();
+    let generated: usize = answers.iter().map(|answer| answer.sequence.answer().len()).sum();
+    let generating = phases.get("timing_s/gen").unwrap_or(seconds);
+    let scoring = generating + phases.get("timing_s/reward").unwrap_or(0.0);
+    metrics.extend(phases);
+    metrics.set("timing_s/step", seconds);
+    metrics.set("perf/total_num_tokens", tokens as f64);
+    metrics.set("perf/time_per_step", seconds);
+    metrics.set("perf/throughput", tokens as f64 / seconds);
+    metrics.set("perf/generated_tokens_per_second", generated as f64 / generating);
+    metrics.set("perf/samples_per_second", answers.len() as f64 / scoring);
+}
+
+/// The first answers of the batch, which is in random order.
+pub fn samples(
+    answers: &[Answer],
+    prompts: &[Prompt],
+    data: &[TaskSet],
+    drawn: &[(usize, usize)],
+    tokenizer: &Tokenizer,
+) -> Vec<SampleRecord> {
+    let record = |answer: &Answer| SampleRecord {
+        dataset: data[drawn[answer.prompt].0].name.clone(),
+        task: prompts[answer.prompt].task.id.clone(),
+        prompt: tokenizer.chat_text(&prompts[answer.prompt].task.prompt).unwrap_or_default(),
+        response: answer.text.clone(),
+        finished: answer.finished,
+        outcome: match &answer.outcome {
+            Ok(scored) => SampleOutcome::Scored(Box::new(scored.clone())),
+            Err(reason) => SampleOutcome::Dropped(reason.to_string()),
+        },
+    };
+    answers.iter().take(SAMPLES).map(record).collect()
+}

@@ -1,0 +1,152 @@
+//! One SFT step after the other.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use real_crds::config::{Dataset, Rollout, Sft};
+use tch::{Kind, Tensor};
+
+use super::schedule::factor;
+use crate::metrics::{Metrics, Stopwatch};
+use crate::model::Decoder;
+use crate::optim::{AdamW, AdamWConfig};
+use crate::progress::Phase;
+use crate::sequences::{Padded, Sequence, longest_answer, micro_batches};
+use crate::tokenizer::Tokenizer;
+use crate::train::algorithm::{Algorithm, StepReport, Surroundings};
+use crate::train::data_order::DataOrder;
+use crate::train::optimizer_state;
+use crate::train::state::State;
+
+/// Demonstrations of one data set as tokens.
+pub struct DemonstrationSet {
+    /// Relative weight when batches are drawn.
+    pub weight: f64,
+    /// Prompts with answers.
+    pub sequences: Vec<Sequence>,
+}
+
+impl DemonstrationSet {
+    /// Loads a data set; demonstrations longer than the limits are left out and counted. At least one has to be left.
+    pub fn load(dataset: &Dataset, tokenizer: &Tokenizer, limits: &Rollout) -> anyhow::Result<Self> {
+        let place = || format!("data set {}", dataset.name);
+        let demonstrations = real_datasets::load_demonstrations(&dataset.uri).with_context(place)?;
+        let all = demonstrations.len();
+        let mut sequences = Vec::with_capacity(all);
+        for demonstration in demonstrations {
+            let prompt = tokenizer.chat(&demonstration.prompt).with_context(place)?;
+            let mut answer = tokenizer.encode(&demonstration.response).with_context(place)?;
+            answer.push(tokenizer.eos()[0]);
+            if prompt.len() as u64 <= limits.max_prompt_tokens && answer.len() as u64 <= limits.max_response_tokens {
+                sequences.push(Sequence::new(&prompt, &answer));
+            }
+        }
+        anyhow::ensure!(
+            !sequences.is_empty(),
+            "data set {} ({}): none of its {all} demonstrations has at most {} tokens of prompt and {} of answer; raise \
+             maxPromptTokens or maxResponseTokens",
+            dataset.name,
+            dataset.uri,
+            limits.max_prompt_tokens,
+            limits.max_response_tokens
+        );
+        if sequences.len() < all {
+            let out = all - sequences.len();
+            tracing::warn!("data set {}: {out} of {all} demonstrations are too long and are left out", dataset.name);
+        }
+        Ok(Self { weight: dataset.weight, sequences })
+    }
+}
+
+/// An SFT run. What changes comes first: it is what checkpoints hold.
+pub struct SftTrainer {
+    // Learnt.
+    model: Decoder,
+    optimizer: AdamW,
+    // Counted.
+    order: DataOrder,
+    // Fixed.
+    data: Vec<DemonstrationSet>,
+    settings: Sft,
+    seed: u64,
+}
+
+impl SftTrainer {
+    /// A run at step 0.
+    pub fn new(model: Decoder, data: Vec<DemonstrationSet>, settings: Sft, seed: u64) -> Self {
+        let sizes: Vec<(usize, f64)> = data.iter().map(|set| (set.sequences.len(), set.weight)).collect();
+        let optimizer = AdamW::new(model.named_parameters(), adamw(&settings));
+        Self { model, optimizer, order: DataOrder::new(seed, &sizes), data, settings, seed }
+    }
+}
+
+impl Algorithm for SftTrainer {
+    fn name(&self) -> &'static str {
+        "sft"
+    }
+
+    fn policy(&self) -> &Decoder {
+        &self.model
+    }
+
+    fn step(&mut self, step: u64, surroundings: &Surroundings<'_>) -> anyhow::Result<Option<StepReport>> {
+        surroundings.progress.phase(Phase::Updating);
+        let watch = Stopwatch::start();
+        let before = self.order.state().clone();
+        let drawn = self.order.next_batch(self.settings.batch_size as usize);
+        let batch: Vec<Sequence> = drawn.iter().map(|(set, index)| self.data[*set].sequences[*index].clone()).collect();
+        let (rows, columns) = ((0..batch.len()).collect::<Vec<_>>(), longest_answer(&batch));
+        let targets: usize = batch.iter().map(|sequence| sequence.answer().len()).sum();
+
+        self.optimizer.zero_grad()?;
+        let mut losses = Vec::new();
+        for rows in micro_batches(&batch, &rows, self.settings.micro_batch_size as usize) {
+            if surroundings.stop.requested() {
+                self.order.restore(&before)?;
+                return Ok(None);
+            }
+            let padded = Padded::of(&batch, &rows, columns, self.model.device());
+            let hidden = padded.predicting(&self.model.hidden(&padded.ids, &padded.mask));
+            let log_probs = self.model.target_log_probs(&hidden, &padded.targets, 1.0);
+            let loss = -log_probs.sum(Kind::Float) / targets as f64;
+            loss.backward();
+            losses.push(loss.detach());
+        }
+        let grad_norm = self.optimizer.clip_grad_norm(self.settings.max_grad_norm)?;
+        let settings = &self.settings;
+        let rate = settings.learning_rate * factor(step, settings.warmup_steps, settings.steps, settings.schedule);
+        self.optimizer.step(rate)?;
+
+        let tokens: usize = batch.iter().map(|sequence| sequence.tokens.len()).sum();
+        let mut metrics = Metrics::default();
+        metrics.set("train/loss", Tensor::stack(&losses, 0).sum(Kind::Float).double_value(&[]));
+        metrics.set("train/lr", rate);
+        metrics.set("train/grad_norm", grad_norm);
+        metrics.set("data/epoch", self.order.epoch());
+        metrics.set("perf/total_num_tokens", tokens as f64);
+        metrics.set("perf/throughput", tokens as f64 / watch.seconds());
+        metrics.set("perf/time_per_step", watch.seconds());
+        metrics.set("timing_s/step", watch.seconds());
+        Ok(Some(StepReport { metrics, samples: Vec::new() }))
+    }
+
+    fn save(&self, folder: &Path) -> anyhow::Result<()> {
+        self.model.save(folder)?;
+        optimizer_state::save(&self.optimizer, folder, "actor")?;
+        let data_order = self.order.state().clone();
+        State { algorithm: self.name().into(), seed: self.seed, data_order, rewards: None }.save(folder)
+    }
+
+    fn load(&mut self, folder: &Path) -> anyhow::Result<()> {
+        let (device, compute) = (self.model.device(), self.model.compute());
+        let state = State::load(folder, self.name(), self.seed)?;
+        self.order.restore(&state.data_order)?;
+        self.model = Decoder::load(folder, device)?.with_compute(compute);
+        self.optimizer = AdamW::new(self.model.named_parameters(), adamw(&self.settings));
+        optimizer_state::load(&mut self.optimizer, folder, "actor", device)
+    }
+}
+
+fn adamw(settings: &Sft) -> AdamWConfig {
+    AdamWConfig { betas: settings.betas, weight_decay: settings.weight_decay, ..AdamWConfig::default() }
+}

@@ -1,0 +1,75 @@
+//! What a training run asks of an algorithm.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::stop::Stop;
+use crate::metrics::Metrics;
+use crate::model::Decoder;
+use crate::progress::SharedProgress;
+
+/// PPO or SFT: one optimisation step at a time, with state that goes into checkpoints.
+pub trait Algorithm {
+    /// Its name in checkpoints: `ppo`, `sft`.
+    fn name(&self) -> &'static str;
+
+    /// The model that is being trained.
+    fn policy(&self) -> &Decoder;
+
+    /// Does step `step` (from 1). None where `stop` was requested before anything was changed; a step that has begun to
+    /// change weights is finished.
+    fn step(&mut self, step: u64, surroundings: &Surroundings<'_>) -> anyhow::Result<Option<StepReport>>;
+
+    /// Writes everything that has to outlive the process to `folder`, the policy itself directly into it.
+    fn save(&self, folder: &Path) -> anyhow::Result<()>;
+
+    /// Takes everything over that [`Algorithm::save`] wrote.
+    fn load(&mut self, folder: &Path) -> anyhow::Result<()>;
+}
+
+/// What a step may look at and tell while it runs.
+pub struct Surroundings<'a> {
+    /// Told what is going on.
+    pub progress: &'a SharedProgress,
+    /// Asked whether to end early.
+    pub stop: &'a Stop,
+}
+
+/// What a step has to say.
+#[derive(Debug, Default)]
+pub struct StepReport {
+    /// Numbers.
+    pub metrics: Metrics,
+    /// Some of the step's answers; none where the algorithm generates none.
+    pub samples: Vec<SampleRecord>,
+}
+
+/// A line of `samples/step-N.jsonl`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SampleRecord {
+    /// Data set.
+    pub dataset: String,
+    /// Task.
+    pub task: String,
+    /// The prompt as text, special tokens included.
+    pub prompt: String,
+    /// The answer as text.
+    pub response: String,
+    /// Whether the answer ended by itself.
+    pub finished: bool,
+    /// The reward with its parts; the reason instead where the answer could not be scored.
+    #[serde(flatten)]
+    pub outcome: SampleOutcome,
+}
+
+/// What became of an answer.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SampleOutcome {
+    /// Its reward and the parts of it.
+    Scored(Box<real_reward::Scored>),
+    /// Why it was dropped.
+    Dropped(String),
+}

@@ -1,0 +1,80 @@
+//! The subcommand `train`: arguments, runtime, exit codes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::last_words;
+use super::run::{Ending, Rim, Run};
+use super::run_dir::RunDir;
+use super::setup;
+use super::stop::Stop;
+use crate::progress::{SharedProgress, serve};
+
+/// Exit code of a run that was asked to stop and wrote a checkpoint (`EX_TEMPFAIL`: try again later).
+const STOPPED: u8 = 75;
+
+/// Exit code of a configuration that cannot be run.
+const BAD_CONFIG: u8 = 2;
+
+/// Arguments of `real-trainer train`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct TrainArgs {
+    /// Configuration: the JSON that a `RealTrainingJob` renders to
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Where metrics, samples, evaluations and checkpoints go
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: PathBuf,
+    /// Go on from the newest checkpoint of the run directory; start afresh where there is none
+    #[arg(long)]
+    pub resume: bool,
+    /// Serve /v1/progress, /metrics and /healthz here; port 0 chooses one
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// Runs the subcommand. 0: done; 2: the configuration cannot be run; 75: stopped with a checkpoint; 1: anything else.
+pub fn train(arguments: &TrainArgs) -> ExitCode {
+    let progress = SharedProgress::default();
+    let attempt = std::env::var("REAL_ATTEMPT").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    progress.update(|progress| progress.attempt = attempt);
+    let (code, outcome, message) = match run(arguments, &progress) {
+        Ok(Ending::Done) => (0, "done", String::new()),
+        Ok(Ending::Stopped) => (STOPPED, "stopped", "asked to stop; a checkpoint was written".to_owned()),
+        Err(failure) => {
+            let code = if matches!(failure, Failure::Config(_)) { BAD_CONFIG } else { 1 };
+            let (Failure::Config(error) | Failure::Run(error)) = failure;
+            (code, "failed", format!("{error:#}"))
+        }
+    };
+    if outcome == "failed" {
+        tracing::error!("{message}");
+    }
+    last_words::say(outcome, &message, &progress.snapshot());
+    ExitCode::from(code)
+}
+
+enum Failure {
+    Config(anyhow::Error),
+    Run(anyhow::Error),
+}
+
+fn run(arguments: &TrainArgs, progress: &SharedProgress) -> Result<Ending, Failure> {
+    let config = setup::read_config(&arguments.config).map_err(Failure::Config)?;
+    let train = || -> anyhow::Result<Ending> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let stop = {
+            let _inside = runtime.enter();
+            Stop::on_signals()?
+        };
+        if let Some(address) = arguments.listen {
+            runtime.block_on(serve(address, progress.clone()))?;
+        }
+        let dir = RunDir::open(&arguments.run_dir)?;
+        let parts = setup::build(&config, &dir.path().join("model"), runtime.handle())?;
+        let rim = Rim { dir, progress: progress.clone(), stop };
+        Run::prepare(parts, &config.checkpoint, rim, arguments.resume)?.finish()
+    };
+    train().map_err(Failure::Run)
+}

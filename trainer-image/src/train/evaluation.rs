@@ -1,0 +1,119 @@
+//! Evaluating the policy on suites of unseen tasks, greedy and sampled.
+
+use anyhow::Context as _;
+use real_crds::config::Evaluation;
+
+use super::algorithm::Surroundings;
+use super::memory::prompts_at_a_time;
+use super::seeds::{Purpose, derived};
+use super::tasks::{Prompt, TaskSet};
+use crate::evaluate::{Decoding, EvaluationRecord};
+use crate::model::Decoder;
+use crate::progress::Phase;
+use crate::sampling::{SamplingOptions, generate};
+use crate::scoring::Scoring;
+use crate::tokenizer::Tokenizer;
+
+/// Everything an evaluation needs besides the model.
+pub struct Evaluator {
+    suites: Vec<TaskSet>,
+    settings: Evaluation,
+    max_new_tokens: usize,
+    seed: u64,
+    tokenizer: std::sync::Arc<Tokenizer>,
+    scoring: Scoring,
+}
+
+impl Evaluator {
+    /// Keeps at most `settings.limit` tasks of each suite, the first ones, so that every evaluation sees the same.
+    pub fn new(
+        mut suites: Vec<TaskSet>,
+        settings: Evaluation,
+        max_new_tokens: usize,
+        seed: u64,
+        tokenizer: std::sync::Arc<Tokenizer>,
+        scoring: Scoring,
+    ) -> Self {
+        if settings.limit > 0 {
+            for suite in &mut suites {
+                suite.prompts.truncate(settings.limit as usize);
+            }
+        }
+        Self { suites, settings, max_new_tokens, seed, tokenizer, scoring }
+    }
+
+    /// Whether step `step` of `total` is one to evaluate at.
+    pub fn is_due(&self, step: u64, total: u64) -> bool {
+        let every = self.settings.every_steps;
+        if step == 0 { self.settings.before_training } else { step == total || (every > 0 && step % every == 0) }
+    }
+
+    /// A record for each suite and decoding; none where stopped meanwhile. Sampled answers are drawn by the same random
+    /// numbers each time, so that evaluations differ by what was learnt and less by luck.
+    pub fn evaluate(
+        &self,
+        policy: &Decoder,
+        step: u64,
+        surroundings: &Surroundings<'_>,
+    ) -> anyhow::Result<Option<Vec<EvaluationRecord>>> {
+        surroundings.progress.phase(Phase::Evaluating);
+        let mut records = Vec::new();
+        for (number, suite) in self.suites.iter().enumerate() {
+            let decodings = [
+                (Decoding::Greedy, usize::from(self.settings.greedy)),
+                (Decoding::Sampled, self.settings.samples as usize),
+            ];
+            for (decoding, samples) in decodings.into_iter().filter(|(_, samples)| *samples > 0) {
+                if surroundings.stop.requested() {
+                    return Ok(None);
+                }
+                let seed = derived(self.seed, Purpose::Evaluation, &[number as u64]);
+                let answered = self.answer(policy, suite, decoding, samples, seed, surroundings)?;
+                let Some(outcomes) = answered else { return Ok(None) };
+                if let Some(reason) = outcomes.iter().find_map(|outcome| outcome.as_ref().err()) {
+                    tracing::warn!(
+                        "evaluation of {}: some answers could not be judged; the first: {reason}",
+                        suite.name
+                    );
+                }
+                records.push(EvaluationRecord::of(&suite.name, decoding, step, &outcomes));
+            }
+        }
+        Ok(Some(records))
+    }
+
+    fn answer(
+        &self,
+        policy: &Decoder,
+        suite: &TaskSet,
+        decoding: Decoding,
+        samples: usize,
+        seed: u64,
+        surroundings: &Surroundings<'_>,
+    ) -> anyhow::Result<Option<Vec<crate::scoring::Outcome>>> {
+        let asked: Vec<&Prompt> =
+            suite.prompts.iter().flat_map(|prompt| std::iter::repeat_n(prompt, samples)).collect();
+        let prompts: Vec<Vec<i64>> = asked.iter().map(|prompt| prompt.tokens.clone()).collect();
+        let longest = prompts.iter().map(Vec::len).max().unwrap_or(0) + self.max_new_tokens;
+        let options = SamplingOptions {
+            max_new_tokens: self.max_new_tokens,
+            temperature: if decoding == Decoding::Greedy { 0.0 } else { 1.0 },
+            top_p: 1.0,
+            top_k: 0,
+            seed,
+            batch_size: prompts_at_a_time(policy, longest),
+            eos: self.tokenizer.eos().to_vec(),
+        };
+        let mut pending = self.scoring.begin();
+        let mut undecodable = None;
+        generate(policy, &prompts, &options, &mut |index, sampled| match self.tokenizer.decode(&sampled.ids) {
+            Ok(text) => pending.submit(index, asked[index].task.clone(), text, 0),
+            Err(error) => undecodable = Some(error),
+        })
+        .with_context(|| format!("generating answers to suite {}", suite.name))?;
+        if let Some(error) = undecodable {
+            return Err(error).with_context(|| format!("decoding answers to suite {}", suite.name));
+        }
+        pending.wait(surroundings.stop)
+    }
+}

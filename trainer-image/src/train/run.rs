@@ -1,0 +1,254 @@
+//! The loop of a run: step → evaluate → metrics → checkpoint.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Context as _;
+
+use super::algorithm::{Algorithm, StepReport, Surroundings};
+use super::evaluation::Evaluator;
+use super::run_dir::RunDir;
+use super::setup::Parts;
+use super::stop::Stop;
+use crate::checkpoint;
+use crate::evaluate::EvaluationRecord;
+use crate::metrics::{JsonLines, Metrics, MetricsLog};
+use crate::progress::{Phase, Progress, SharedProgress};
+
+/// How a run that did not fail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All steps are done.
+    Done,
+    /// Someone asked to stop; there is a checkpoint of the last step that was done.
+    Stopped,
+}
+
+/// A run. What changes comes first.
+pub struct Run {
+    // The run's own state.
+    step: u64,
+    algorithm: Box<dyn Algorithm>,
+    evaluations: Vec<EvaluationRecord>,
+    checkpoints: Vec<u64>,
+    pace: Pace,
+    // Where it is written.
+    dir: RunDir,
+    log: MetricsLog,
+    evaluations_file: JsonLines,
+    progress: SharedProgress,
+    // Fixed.
+    evaluator: Option<Evaluator>,
+    tokenizer_files: Vec<PathBuf>,
+    total_steps: u64,
+    checkpoint_every: u64,
+    retain: u64,
+    stop: Stop,
+}
+
+/// Where a run writes and how it is told to stop.
+pub struct Rim {
+    /// The run directory.
+    pub dir: RunDir,
+    /// Told what is going on.
+    pub progress: SharedProgress,
+    /// Asked whether to end early.
+    pub stop: Stop,
+}
+
+impl Run {
+    /// Prepares a run. With `resume` it goes on from the newest whole checkpoint, where there is one; without it a run
+    /// directory that has checkpoints is refused.
+    pub fn prepare(
+        parts: Parts,
+        settings: &real_crds::config::Checkpoint,
+        rim: Rim,
+        resume: bool,
+    ) -> anyhow::Result<Self> {
+        let Parts { mut algorithm, evaluator, tokenizer_files, total_steps } = parts;
+        let Rim { dir, progress, stop } = rim;
+        let mut step = 0;
+        let found = checkpoint::list(&dir.checkpoints())?;
+        if resume {
+            let (newest, refused) = checkpoint::newest(&dir.checkpoints())?;
+            for error in refused {
+                tracing::warn!("{error}; an earlier checkpoint is used");
+            }
+            if let Some(newest) = newest {
+                algorithm
+                    .load(&newest.path)
+                    .with_context(|| format!("cannot resume from {}", newest.path.display()))?;
+                step = newest.step;
+                tracing::info!("resuming after step {step} from {}", newest.path.display());
+            }
+        } else if let Some(last) = found.last() {
+            anyhow::bail!(
+                "{} has checkpoints (the newest of step {}): resume, or use another run directory",
+                dir.path().display(),
+                last.step
+            );
+        }
+        let (evaluations_file, evaluations) = dir.evaluations(step)?;
+        let log = MetricsLog::open(dir.path(), step)?;
+        let checkpoints: Vec<u64> = found.iter().map(|found| found.step).filter(|found| *found <= step).collect();
+        progress.update(|progress| {
+            progress.step = step;
+            progress.total_steps = total_steps;
+            progress.checkpoints.clone_from(&checkpoints);
+            progress.evaluations.clone_from(&evaluations);
+        });
+        Ok(Self {
+            step,
+            algorithm,
+            evaluations,
+            checkpoints,
+            pace: Pace::default(),
+            dir,
+            log,
+            evaluations_file,
+            progress,
+            evaluator,
+            tokenizer_files,
+            total_steps,
+            checkpoint_every: settings.every_steps,
+            retain: settings.retain,
+            stop,
+        })
+    }
+
+    /// Runs to the end, or until stopped.
+    pub fn finish(mut self) -> anyhow::Result<Ending> {
+        // Before training, or what a run that is resumed had no time for.
+        let metrics = self.evaluate_if_due()?;
+        self.log.append_events(self.step, &metrics)?;
+        while self.step < self.total_steps {
+            let started = Instant::now();
+            let surroundings = Surroundings { progress: &self.progress, stop: &self.stop };
+            let report =
+                if self.stop.requested() { None } else { self.algorithm.step(self.step + 1, &surroundings)? };
+            let Some(StepReport { mut metrics, samples }) = report else {
+                self.checkpoint()?;
+                return Ok(Ending::Stopped);
+            };
+            self.step += 1;
+            self.pace.add(started.elapsed().as_secs_f64());
+            self.tell(&metrics);
+            let evaluating = Instant::now();
+            let evaluation = self.evaluate_if_due()?;
+            if evaluation != Metrics::default() {
+                metrics.set("timing_s/testing", evaluating.elapsed().as_secs_f64());
+                metrics.extend(evaluation);
+            }
+            self.log.append(self.step, &metrics)?;
+            if !samples.is_empty() {
+                self.dir.write_samples(&format!("step-{}", self.step), &samples)?;
+            }
+            if self.step == self.total_steps || (self.checkpoint_every > 0 && self.step % self.checkpoint_every == 0) {
+                self.checkpoint()?;
+            }
+        }
+        let unevaluated = self.stop.requested() && self.evaluation_is_due();
+        if unevaluated {
+            return Ok(Ending::Stopped);
+        }
+        self.progress.phase(Phase::Done);
+        Ok(Ending::Done)
+    }
+
+    fn evaluation_is_due(&self) -> bool {
+        let due = self.evaluator.as_ref().is_some_and(|evaluator| evaluator.is_due(self.step, self.total_steps));
+        due && !self.evaluations.iter().any(|record| record.step == self.step)
+    }
+
+    /// Evaluates where it is time to and it was not done yet; its rates as metrics, none where stopped meanwhile.
+    fn evaluate_if_due(&mut self) -> anyhow::Result<Metrics> {
+        let mut metrics = Metrics::default();
+        let Some(evaluator) = self.evaluator.as_ref().filter(|_| self.evaluation_is_due()) else { return Ok(metrics) };
+        let surroundings = Surroundings { progress: &self.progress, stop: &self.stop };
+        let records = evaluator.evaluate(self.algorithm.policy(), self.step, &surroundings)?;
+        for record in records.unwrap_or_default() {
+            self.evaluations_file.append(&serde_json::to_value(&record)?)?;
+            tracing::info!(
+                step = self.step,
+                "evaluation of {} ({:?}, {} answers): function {:.3}, quality {:.3}, joint {:.3}",
+                record.suite,
+                record.decoding,
+                record.n,
+                record.function,
+                record.quality,
+                record.joint
+            );
+            metrics.extend(record.metrics());
+            self.progress.update(|progress| progress.evaluations.push(record.clone()));
+            self.evaluations.push(record);
+        }
+        Ok(metrics)
+    }
+
+    /// Writes a checkpoint of the present step, unless there is one.
+    fn checkpoint(&mut self) -> anyhow::Result<()> {
+        if self.checkpoints.contains(&self.step) {
+            return Ok(());
+        }
+        self.progress.phase(Phase::Checkpointing);
+        let folder = self.dir.checkpoints();
+        let (algorithm, files) = (&self.algorithm, &self.tokenizer_files);
+        let written = checkpoint::write(&folder, self.step, |inside| -> anyhow::Result<()> {
+            algorithm.save(inside)?;
+            for file in files {
+                let name = file.file_name().context("a tokenizer file has a name")?;
+                std::fs::copy(file, inside.join(name)).with_context(|| format!("cannot copy {}", file.display()))?;
+            }
+            Ok(())
+        })?;
+        checkpoint::retain(&folder, self.retain)?;
+        tracing::info!("checkpoint {}", written.path.display());
+        self.checkpoints = checkpoint::list(&folder)?.into_iter().map(|found| found.step).collect();
+        self.progress.update(|progress| progress.checkpoints.clone_from(&self.checkpoints));
+        Ok(())
+    }
+
+    /// Tells the progress server and the log about a step.
+    fn tell(&self, metrics: &Metrics) {
+        let get = |name: &str| metrics.get(name);
+        let eta = self.pace.seconds() * (self.total_steps - self.step) as f64;
+        self.progress.update(|progress| {
+            *progress = Progress {
+                step: self.step,
+                reward: get("critic/score/mean"),
+                kl: get("critic/kl_per_answer"),
+                loss: get("train/loss"),
+                tokens_per_second: get("perf/throughput"),
+                samples_per_second: get("perf/samples_per_second"),
+                eta_seconds: Some(eta),
+                metrics: metrics.clone(),
+                ..std::mem::take(progress)
+            };
+        });
+        let parts = [
+            ("loss", get("train/loss")),
+            ("reward", get("critic/score/mean")),
+            ("function", get("reward/function_mean")),
+            ("quality", get("reward/quality_mean")),
+            ("kl", get("critic/kl_per_answer")),
+            ("seconds", get("timing_s/step")),
+        ];
+        let parts: Vec<String> =
+            parts.iter().filter_map(|(name, value)| Some(format!("{name} {:.4}", (*value)?))).collect();
+        tracing::info!("step {}/{}: {}", self.step, self.total_steps, parts.join(", "));
+    }
+}
+
+/// Seconds a step, the last steps counting most.
+#[derive(Default)]
+struct Pace(Option<f64>);
+
+impl Pace {
+    fn add(&mut self, seconds: f64) {
+        self.0 = Some(self.0.map_or(seconds, |pace| 0.8 * pace + 0.2 * seconds));
+    }
+
+    fn seconds(&self) -> f64 {
+        self.0.unwrap_or(0.0)
+    }
+}

@@ -1,0 +1,80 @@
+//! The run directory: where everything that a run leaves behind goes.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::evaluate::EvaluationRecord;
+use crate::metrics::JsonLines;
+
+/// A run directory that exists and can be written to.
+#[derive(Clone, Debug)]
+pub struct RunDir(PathBuf);
+
+impl RunDir {
+    /// Makes the directory where it is missing, and tries a write, so that a read-only or full disk is found before
+    /// anything was computed.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let failed =
+            |error: io::Error| anyhow::anyhow!("cannot write to the run directory {}: {error}", path.display());
+        fs::create_dir_all(path.join("checkpoints")).map_err(failed)?;
+        fs::create_dir_all(path.join("samples")).map_err(failed)?;
+        let probe = path.join(".probe.partial");
+        let written = fs::File::create(&probe).and_then(|mut file| {
+            file.write_all(&[0; 4096])?;
+            file.sync_all()
+        });
+        let removed = fs::remove_file(&probe);
+        written.and(removed).map_err(failed)?;
+        Ok(Self(path.into()))
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where checkpoints are.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.0.join("checkpoints")
+    }
+
+    /// Opens `evaluations.jsonl` and gives what it holds of steps up to `last_step`.
+    pub fn evaluations(&self, last_step: u64) -> anyhow::Result<(JsonLines, Vec<EvaluationRecord>)> {
+        let path = self.0.join("evaluations.jsonl");
+        let parse = |line: &Value| serde_json::from_value::<EvaluationRecord>(line.clone()).ok();
+        let lines = JsonLines::open(&path, |line| parse(line).is_some_and(|record| record.step <= last_step))?;
+        let text = fs::read_to_string(&path)?;
+        let records = text.lines().filter_map(|line| parse(&serde_json::from_str(line).ok()?)).collect();
+        Ok((lines, records))
+    }
+
+    /// Writes `samples/step-N.jsonl`, whole or not at all.
+    pub fn write_samples<T: Serialize>(&self, name: &str, samples: &[T]) -> anyhow::Result<()> {
+        let path = self.0.join("samples").join(format!("{name}.jsonl"));
+        let mut text = String::new();
+        for sample in samples {
+            text.push_str(&serde_json::to_string(sample)?);
+            text.push('\n');
+        }
+        let partial = path.with_extension("jsonl.partial");
+        fs::write(&partial, text).and_then(|()| fs::rename(&partial, &path)).map_err(|error| {
+            let _ = fs::remove_file(&partial);
+            anyhow::anyhow!("cannot write {}: {error}", path.display())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_directory_that_cannot_be_made_is_named() {
+        let error = RunDir::open(Path::new("/proc/run")).expect_err("procfs takes no folders").to_string();
+        assert!(error.starts_with("cannot write to the run directory /proc/run"), "{error}");
+    }
+}

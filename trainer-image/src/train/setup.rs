@@ -1,0 +1,176 @@
+//! From a configuration to everything a run needs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use real_crds::config::{self, Algorithm as Algorithms, Initialize, TrainerConfig};
+use real_reward::{QualitySource, Scorer, ScorerConfig};
+use tokio::runtime::Handle;
+
+use super::algorithm::Algorithm;
+use super::evaluation::Evaluator;
+use super::seeds::{Purpose, derived};
+use super::tasks::TaskSet;
+use crate::compute;
+use crate::model::{Decoder, ModelConfig, resolve};
+use crate::ppo::trainer::{PpoParts, PpoTrainer};
+use crate::scoring::Scoring;
+use crate::sft::trainer::{DemonstrationSet, SftTrainer};
+use crate::tokenizer::Tokenizer;
+
+/// The parts of a run.
+pub struct Parts {
+    /// PPO or SFT, at step 0.
+    pub algorithm: Box<dyn Algorithm>,
+    /// Evaluates; absent where there are no suites.
+    pub evaluator: Option<Evaluator>,
+    /// Files of the tokenizer, copied into every checkpoint.
+    pub tokenizer_files: Vec<PathBuf>,
+    /// Optimisation steps in all.
+    pub total_steps: u64,
+}
+
+/// Reads and checks a configuration.
+pub fn read_config(path: &Path) -> anyhow::Result<TrainerConfig> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let config: TrainerConfig =
+        serde_json::from_str(&text).with_context(|| format!("{} is not a trainer configuration", path.display()))?;
+    check(&config).with_context(|| path.display().to_string())?;
+    Ok(config)
+}
+
+/// Builds everything. `scratch` takes the files of a bundled model; scoring runs on `runtime`.
+pub fn build(config: &TrainerConfig, scratch: &Path, runtime: &Handle) -> anyhow::Result<Parts> {
+    compute::set_threads(config.compute.threads as usize);
+    let device = compute::device(config.compute.device, 0).map_err(anyhow::Error::msg)?;
+    let folder = resolve(&config.model.uri, scratch)?;
+    let tokenizer = Arc::new(Tokenizer::load(&folder)?);
+    let initial = match config.model.initialize {
+        Initialize::Pretrained => Decoder::load(&folder, device)?,
+        Initialize::Random => {
+            let seed = derived(config.seed, Purpose::Initialisation, &[]);
+            Decoder::random(ModelConfig::load(&folder)?, seed, device)
+        }
+    }
+    .with_compute(compute::kind(config.compute.dtype));
+    tracing::info!("model {}: {} parameters on {device:?}", config.model.uri, initial.parameter_count());
+
+    let longest = config.rollout.max_prompt_tokens;
+    let suites = load_sets(&config.evaluation.suites, &tokenizer, longest)?;
+    let (algorithm, total_steps): (Box<dyn Algorithm>, u64) = match &config.algorithm {
+        Algorithms::Ppo(settings) => {
+            let parts = PpoParts {
+                initial,
+                data: load_sets(&config.train, &tokenizer, longest)?,
+                tokenizer: Arc::clone(&tokenizer),
+                scoring: scoring(&config.reward, config.reward.max_tests, runtime)?,
+                settings: settings.clone(),
+                limits: config.rollout.clone(),
+                normalization: config.reward.normalization,
+                seed: config.seed,
+            };
+            (Box::new(PpoTrainer::new(parts)), settings.steps)
+        }
+        Algorithms::Sft(settings) => {
+            let load = |dataset| DemonstrationSet::load(dataset, &tokenizer, &config.rollout);
+            let data = config.train.iter().map(load).collect::<anyhow::Result<Vec<_>>>()?;
+            (Box::new(SftTrainer::new(initial, data, settings.clone(), config.seed)), settings.steps)
+        }
+    };
+    let evaluator = if suites.is_empty() {
+        None
+    } else {
+        Some(Evaluator::new(
+            suites,
+            config.evaluation.clone(),
+            config.rollout.max_response_tokens as usize,
+            config.seed,
+            tokenizer,
+            // Every test: an evaluation says what an answer is worth, not what a glance at it says.
+            scoring(&config.reward, 0, runtime)?,
+        ))
+    };
+    Ok(Parts { algorithm, evaluator, tokenizer_files: Tokenizer::files(&folder), total_steps })
+}
+
+fn load_sets(datasets: &[config::Dataset], tokenizer: &Tokenizer, longest: u64) -> anyhow::Result<Vec<TaskSet>> {
+    datasets.iter().map(|dataset| TaskSet::load(dataset, tokenizer, longest)).collect()
+}
+
+fn scoring(reward: &config::Reward, max_tests: u64, runtime: &Handle) -> anyhow::Result<Scoring> {
+    let urls = |field: &str, texts: &[String]| {
+        let parse = |text: &String| {
+            url::Url::parse(text)
+                .with_context(|| format!("reward.{field}: '{text}' is not a URL like http://host:port"))
+        };
+        texts.iter().map(parse).collect::<anyhow::Result<Vec<_>>>()
+    };
+    let config = ScorerConfig {
+        alpha: reward.alpha,
+        profile: match reward.profile {
+            config::Profile::Paper => real_reward::Profile::Paper,
+        },
+        penalty: reward.penalty,
+        quality: match reward.quality {
+            config::Quality::Analysis => QualitySource::Analysis,
+            config::Quality::SafetyTests => QualitySource::SafetyTests,
+        },
+        cwes: (!reward.cwes.is_empty()).then(|| reward.cwes.clone()),
+        max_tests: (max_tests > 0).then_some(max_tests as usize),
+        detectors: urls("detectors", &reward.detectors)?,
+        sandboxes: urls("sandboxes", &reward.sandboxes)?,
+        timeout: Duration::from_secs(reward.timeout_seconds),
+        ..ScorerConfig::default()
+    };
+    Ok(Scoring::new(runtime.clone(), Scorer::new(config).context("reward")?))
+}
+
+/// What no field can say for itself; single fields were checked where the job was validated, but a configuration may
+/// also be written by hand.
+fn check(config: &TrainerConfig) -> anyhow::Result<()> {
+    let positive = |field: &str, value: u64| {
+        anyhow::ensure!(value > 0, "{field} is 0; it has to be at least 1");
+        Ok(())
+    };
+    anyhow::ensure!(!config.train.is_empty(), "train is empty; name at least one data set");
+    for dataset in config.train.iter().chain(&config.evaluation.suites) {
+        let weight = dataset.weight;
+        anyhow::ensure!(
+            weight > 0.0 && weight.is_finite(),
+            "weight of data set {} is {weight}; it has to be > 0",
+            dataset.name
+        );
+    }
+    anyhow::ensure!(
+        (0.0..=1.0).contains(&config.reward.alpha),
+        "reward.alpha is {}; it has to lie in [0, 1]",
+        config.reward.alpha
+    );
+    positive("rollout.maxPromptTokens", config.rollout.max_prompt_tokens)?;
+    positive("rollout.maxResponseTokens", config.rollout.max_response_tokens)?;
+    let temperature = config.rollout.temperature;
+    anyhow::ensure!(
+        temperature > 0.0,
+        "rollout.temperature is {temperature}; it has to be > 0 to train on what is sampled"
+    );
+    let (steps, batch, mini, micro) = match &config.algorithm {
+        Algorithms::Ppo(ppo) => {
+            positive("algorithm.ppo.samplesPerPrompt", ppo.samples_per_prompt)?;
+            positive("algorithm.ppo.epochs", ppo.epochs)?;
+            let samples = ppo.batch_size * ppo.samples_per_prompt;
+            anyhow::ensure!(
+                ppo.mini_batch_size <= samples,
+                "algorithm.ppo.miniBatchSize is {}, more than the {samples} samples of a step",
+                ppo.mini_batch_size
+            );
+            (ppo.steps, ppo.batch_size, ppo.mini_batch_size, ppo.micro_batch_size)
+        }
+        Algorithms::Sft(sft) => (sft.steps, sft.batch_size, sft.batch_size, sft.micro_batch_size),
+    };
+    positive("steps", steps)?;
+    positive("batchSize", batch)?;
+    positive("miniBatchSize", mini)?;
+    positive("microBatchSize", micro)
+}

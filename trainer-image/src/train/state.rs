@@ -1,0 +1,55 @@
+//! Loose numbers of a checkpoint: `state.json`.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+use real_reward::normalize::Moments;
+use serde::{Deserialize, Serialize};
+
+use super::data_order::OrderState;
+
+/// `state.json`. Random numbers are functions of seed and step (see [`super::seeds`]), so these two are the state of all
+/// generators.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct State {
+    /// `ppo` or `sft`.
+    pub algorithm: String,
+    /// The run's seed.
+    pub seed: u64,
+    /// Where the run is in its data.
+    pub data_order: OrderState,
+    /// Moments of all rewards so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewards: Option<Moments>,
+}
+
+impl State {
+    /// Writes `state.json`.
+    pub fn save(&self, folder: &Path) -> anyhow::Result<()> {
+        let path = folder.join("state.json");
+        fs::write(&path, serde_json::to_vec_pretty(self)?).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Reads `state.json` and makes sure that it belongs to a run of this algorithm and seed.
+    pub fn load(folder: &Path, algorithm: &str, seed: u64) -> anyhow::Result<Self> {
+        let path = folder.join("state.json");
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let state: Self = serde_json::from_slice(&text).with_context(|| format!("cannot read {}", path.display()))?;
+        anyhow::ensure!(
+            state.algorithm == algorithm,
+            "{} is of {}, the configuration says {algorithm}: use another run directory",
+            path.display(),
+            state.algorithm
+        );
+        anyhow::ensure!(
+            state.seed == seed,
+            "{} is of a run with seed {}, the configuration says {seed}: resume with the same seed or use another run \
+             directory",
+            path.display(),
+            state.seed
+        );
+        Ok(state)
+    }
+}
