@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use real_crds::config;
+use real_datasets::{Message, Task};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -87,10 +88,10 @@ enum Prompt {
     Text(String),
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Message {
-    role: String,
-    content: String,
+impl From<Task> for PromptLine {
+    fn from(task: Task) -> Self {
+        Self { id: task.id.into(), prompt: Prompt::Messages(task.prompt) }
+    }
 }
 
 #[derive(Serialize)]
@@ -108,9 +109,16 @@ struct ResponseLine<'t> {
 /// # Errors
 /// The model, the prompts or the output file are unusable; the message says which and why.
 pub fn run(args: &GenerateArgs) -> Result<()> {
-    ensure!(args.temperature >= 0.0 && args.temperature.is_finite(), "--temperature is {}; it must be 0 or more", args.temperature);
+    ensure!(
+        args.temperature >= 0.0 && args.temperature.is_finite(),
+        "--temperature is {}; it must be 0 or more",
+        args.temperature
+    );
     ensure!(args.top_p > 0.0 && args.top_p <= 1.0, "--top-p is {}; it must be above 0 and at most 1", args.top_p);
-    ensure!(args.samples > 0 && args.batch_size > 0 && args.max_new_tokens > 0, "--samples, --batch-size and --max-new-tokens must be at least 1");
+    ensure!(
+        args.samples > 0 && args.batch_size > 0 && args.max_new_tokens > 0,
+        "--samples, --batch-size and --max-new-tokens must be at least 1"
+    );
     let mut lines = prompts(args)?;
     lines.truncate(args.limit.unwrap_or(usize::MAX));
     // Before the work, so that an output that cannot be written costs nothing.
@@ -134,7 +142,8 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
             .with_context(|| format!("prompt {}", line.id))
         })
         .collect::<Result<_>>()?;
-    let repeated: Vec<Vec<i64>> = encoded.iter().flat_map(|ids| std::iter::repeat_n(ids.clone(), args.samples)).collect();
+    let repeated: Vec<Vec<i64>> =
+        encoded.iter().flat_map(|ids| std::iter::repeat_n(ids.clone(), args.samples)).collect();
     let answers = answer(&model, &tokenizer, &repeated, args)?;
     write_answers(file, &lines, &answers, &tokenizer, args)
         .and_then(|()| Ok(std::fs::rename(&partial, &args.output)?))
@@ -164,7 +173,13 @@ fn answer(model: &Decoder, tokenizer: &Tokenizer, prompts: &[Vec<i64>], args: &G
     answers.into_iter().collect::<Option<_>>().context("an answer is missing")
 }
 
-fn write_answers(file: File, lines: &[PromptLine], answers: &[Sampled], tokenizer: &Tokenizer, args: &GenerateArgs) -> Result<()> {
+fn write_answers(
+    file: File,
+    lines: &[PromptLine],
+    answers: &[Sampled],
+    tokenizer: &Tokenizer,
+    args: &GenerateArgs,
+) -> Result<()> {
     let mut out = BufWriter::new(file);
     for (line, samples) in lines.iter().zip(answers.chunks(args.samples)) {
         for (sample, sampled) in samples.iter().enumerate() {
@@ -182,7 +197,7 @@ fn write_answers(file: File, lines: &[PromptLine], answers: &[Sampled], tokenize
 fn prompts(args: &GenerateArgs) -> Result<Vec<PromptLine>> {
     let lines = match (&args.prompts, &args.dataset) {
         (Some(path), _) => read_prompts(path)?,
-        (None, Some(uri)) => bail!("data set {uri}: not supported yet; give --prompts"),
+        (None, Some(uri)) => real_datasets::load(uri)?.into_iter().map(PromptLine::from).collect(),
         (None, None) => bail!("give --prompts or --dataset"),
     };
     ensure!(!lines.is_empty(), "there are no prompts");
@@ -198,7 +213,10 @@ fn read_prompts(path: &Path) -> Result<Vec<PromptLine>> {
             continue;
         }
         let parsed = serde_json::from_str(&line).with_context(|| {
-            format!("{}:{number}: a prompt is {{\"id\", \"prompt\": text or [{{\"role\", \"content\"}}]}}", path.display())
+            format!(
+                "{}:{number}: a prompt is {{\"id\", \"prompt\": text or [{{\"role\", \"content\"}}]}}",
+                path.display()
+            )
         })?;
         lines.push(parsed);
     }

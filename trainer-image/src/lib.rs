@@ -9,6 +9,7 @@
 //! metrics/    JSON lines and TensorBoard                               progress.rs   HTTP
 //! ```
 
+pub mod bench;
 pub mod checkpoint;
 pub mod compute;
 pub mod evaluate;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use real_trainer::train::command::{TrainArgs, train};
-use real_trainer::{compute, generate};
+use real_trainer::{bench, compute, generate};
 
 /// Trains code models with program-analysis and unit-test rewards, and generates answers with them.
 #[derive(Parser)]
@@ -18,6 +18,9 @@ struct Cli {
 enum Command {
     /// Generate an answer to each prompt of a file or data set.
     Generate(generate::GenerateArgs),
+    /// Measure generation and a training step of a small model; one line of JSON.
+    #[command(hide = true)]
+    Bench(bench::BenchArgs),
     /// Run a training job: PPO or SFT.
     Train(TrainArgs),
 }
@@ -29,13 +32,12 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
-        )
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
         .init();
     let result = match &cli.command {
         Command::Train(args) => return train(args),
         Command::Generate(args) => generate::run(args),
+        Command::Bench(args) => bench::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

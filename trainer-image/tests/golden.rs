@@ -120,12 +120,13 @@ fn log_probabilities_and_entropies_equal_pytorch_at_a_temperature() {
         let (model, expected) = (decoder(family), expected(family));
         let ids = Tensor::from_slice(&expected.prompts[0]).unsqueeze(0);
         let count = ids.size()[1] - 1;
-        let (hidden, targets) = no_grad(|| {
-            (model.hidden(&ids, &ids.ones_like()).narrow(1, 0, count), ids.narrow(1, 1, count))
-        });
+        let (hidden, targets) =
+            no_grad(|| (model.hidden(&ids, &ids.ones_like()).narrow(1, 0, count), ids.narrow(1, 1, count)));
         let (log_probs, entropies) = no_grad(|| model.log_probs(&hidden, &targets, expected.temperature));
         let alone = no_grad(|| model.target_log_probs(&hidden, &targets, expected.temperature));
-        for (got, wanted) in [(&log_probs, &expected.log_probs), (&entropies, &expected.entropies), (&alone, &expected.log_probs)] {
+        for (got, wanted) in
+            [(&log_probs, &expected.log_probs), (&entropies, &expected.entropies), (&alone, &expected.log_probs)]
+        {
             assert!(largest_difference(&got.squeeze(), &Tensor::from_slice(wanted)) < TOLERANCE, "{family}");
         }
     }
@@ -319,7 +320,8 @@ fn a_broken_model_folder_is_refused_by_name() {
     refused(&["config.json", "cannot read"]);
 
     let text = std::fs::read_to_string(folder("qwen2").join("config.json")).expect("a configuration");
-    let configure = |from: &str, to: &str| std::fs::write(path.join("config.json"), text.replace(from, to)).expect("written");
+    let configure =
+        |from: &str, to: &str| std::fs::write(path.join("config.json"), text.replace(from, to)).expect("written");
     configure("{", "[");
     refused(&["config.json"]);
     configure("\"qwen2\"", "\"mamba\"");

@@ -109,8 +109,7 @@ fn generate_batch(
     options: &SamplingOptions,
     on_finished: &mut dyn FnMut(usize, Sampled),
 ) {
-    let sampler =
-        Sampler { temperature: options.temperature, top_p: options.top_p, top_k: options.top_k as i64 };
+    let sampler = Sampler { temperature: options.temperature, top_p: options.top_p, top_k: options.top_k as i64 };
     let texts: Vec<&[i64]> = indices.iter().map(|&index| prompts[index].as_slice()).collect();
     let (mut inference, mut logits) = Inference::start(model, &texts, options.max_new_tokens - 1);
     let mut rows: Vec<Row> = indices.iter().map(|&index| Row::new(index, options)).collect();

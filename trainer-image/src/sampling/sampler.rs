@@ -36,7 +36,7 @@ impl Sampler {
         // The last entry is the sum, which rounding and filters keep from being 1.
         let vocabulary = logits.size()[1];
         let draw = uniform * cumulative.narrow(1, vocabulary - 1, 1);
-        let tokens = Tensor::searchsorted(&cumulative, &draw, false, true, "right", None::<&Tensor>);
+        let tokens = draw.searchsorted(&cumulative, false, true, "right", None::<&Tensor>);
         let tokens = tokens.clamp_max(vocabulary - 1);
         let chosen = log_probs.gather(1, &tokens, false);
         (tokens.squeeze_dim(1), chosen.squeeze_dim(1))

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use safetensors::{Dtype, SafeTensors, tensor::Metadata};
+use safetensors::{Dtype, tensor::Metadata};
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
@@ -118,14 +118,15 @@ impl WeightFile {
         let mut file = File::open(path).map_err(read_error)?;
         let size = file.metadata().map_err(read_error)?.len();
         let mut length = [0u8; 8];
-        file.read_exact(&mut length).map_err(|e| ModelError::malformed(path, format!("not a safetensors file: {e}")))?;
+        file.read_exact(&mut length)
+            .map_err(|e| ModelError::malformed(path, format!("not a safetensors file: {e}")))?;
         let header = u64::from_le_bytes(length);
         if header > size.saturating_sub(8) {
             return Err(ModelError::malformed(path, "not a safetensors file: its header is longer than the file"));
         }
-        let mut buffer = length.to_vec();
+        let mut buffer = Vec::new();
         file.by_ref().take(header).read_to_end(&mut buffer).map_err(read_error)?;
-        let (_, metadata) = SafeTensors::read_metadata(&buffer)
+        let metadata: Metadata = serde_json::from_slice(&buffer)
             .map_err(|e| ModelError::malformed(path, format!("not a safetensors file: {e}")))?;
         let data_start = 8 + header;
         let expected = data_start + metadata.data_len() as u64;
@@ -154,7 +155,8 @@ impl WeightFile {
             Dtype::U8 => Kind::Uint8,
             Dtype::BOOL => Kind::Bool,
             other => {
-                let reason = format!("tensor {name} has type {other:?}; allowed are floats of 16 to 64 bits and integers");
+                let reason =
+                    format!("tensor {name} has type {other:?}; allowed are floats of 16 to 64 bits and integers");
                 return Err(ModelError::malformed(&self.path, reason));
             }
         };

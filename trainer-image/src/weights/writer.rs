@@ -40,7 +40,10 @@ impl View for Entry<'_> {
 ///
 /// # Errors
 /// The file cannot be written, or a tensor's type has no counterpart in the format.
-pub fn save_tensors<'t>(path: &Path, tensors: impl IntoIterator<Item = (&'t str, &'t Tensor)>) -> Result<(), ModelError> {
+pub fn save_tensors<'t>(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (&'t str, &'t Tensor)>,
+) -> Result<(), ModelError> {
     let mut entries = Vec::new();
     for (name, tensor) in tensors {
         let dtype = match tensor.kind() {
@@ -52,7 +55,12 @@ pub fn save_tensors<'t>(path: &Path, tensors: impl IntoIterator<Item = (&'t str,
             Kind::Int => Dtype::I32,
             Kind::Uint8 => Dtype::U8,
             Kind::Bool => Dtype::BOOL,
-            other => return Err(ModelError::malformed(path, format!("tensor {name} has type {other:?}, which cannot be saved"))),
+            other => {
+                return Err(ModelError::malformed(
+                    path,
+                    format!("tensor {name} has type {other:?}, which cannot be saved"),
+                ));
+            }
         };
         let shape = tensor.size().iter().map(|n| *n as usize).collect();
         entries.push((name, Entry { tensor, dtype, shape }));

@@ -1,0 +1,111 @@
+//! `real-trainer bench`: speed of generation and of a training step, as `benches/peer.py` measures the peers'.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
+use serde_json::json;
+use tch::{Device, Kind, Tensor};
+
+use crate::compute;
+use crate::model::{Decoder, ModelConfig};
+use crate::optim::{AdamW, AdamWConfig};
+use crate::sampling::{SamplingOptions, generate};
+
+/// Measures and prints one line of JSON.
+#[derive(clap::Args, Debug)]
+pub struct BenchArgs {
+    /// CPU threads; 0 for as many as there are cores.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+}
+
+#[derive(Deserialize)]
+struct Workload {
+    config: ModelConfig,
+    decode: Decode,
+    train: Train,
+    repetitions: usize,
+}
+
+#[derive(Deserialize)]
+struct Decode {
+    rows: usize,
+    prompt_tokens: usize,
+    new_tokens: usize,
+}
+
+#[derive(Deserialize)]
+struct Train {
+    rows: usize,
+    tokens: usize,
+    learning_rate: f64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A step fails.
+pub fn run(args: &BenchArgs) -> Result<()> {
+    let load: Workload = serde_json::from_str(include_str!("../benches/workload.json")).context("benches/workload.json")?;
+    compute::set_threads(args.threads);
+    let model = Decoder::random(load.config.clone(), 1, Device::Cpu);
+    let decode = &load.decode;
+    let prompts = random_rows(decode.rows, decode.prompt_tokens, load.config.vocab_size);
+    let options = SamplingOptions {
+        max_new_tokens: decode.new_tokens,
+        temperature: 1.0,
+        top_p: 1.0,
+        top_k: 0,
+        seed: 1,
+        batch_size: decode.rows,
+        eos: Vec::new(),
+    };
+    let seconds = median_seconds(load.repetitions, || Ok(generate(&model, &prompts, &options, &mut |_, _| ())?))?;
+    let tokens_per_second = (decode.rows * decode.new_tokens) as f64 / seconds;
+
+    let ids: Vec<i64> = random_rows(load.train.rows, load.train.tokens, load.config.vocab_size).concat();
+    let ids = Tensor::from_slice(&ids).view([load.train.rows as i64, load.train.tokens as i64]);
+    let mut optimizer = AdamW::new(model.named_parameters(), AdamWConfig::default());
+    let step_seconds =
+        median_seconds(4 * load.repetitions, || train_step(&model, &mut optimizer, &ids, load.train.learning_rate))?;
+    let result = json!({
+        "decode_tokens_per_s": (tokens_per_second * 10.0).round() / 10.0,
+        "train_step_ms": (step_seconds * 100_000.0).round() / 100.0,
+        "threads": tch::get_num_threads(),
+        "what": concat!("real-trainer ", env!("CARGO_PKG_VERSION")),
+    });
+    println!("{result}");
+    Ok(())
+}
+
+fn train_step(model: &Decoder, optimizer: &mut AdamW, ids: &Tensor, lr: f64) -> Result<()> {
+    let columns = ids.size()[1] - 1;
+    let hidden = model.hidden(ids, &ids.ones_like()).narrow(1, 0, columns);
+    let loss = -model.target_log_probs(&hidden, &ids.narrow(1, 1, columns), 1.0).mean(Kind::Float);
+    optimizer.zero_grad()?;
+    loss.backward();
+    optimizer.clip_grad_norm(1.0)?;
+    optimizer.step(lr)?;
+    loss.double_value(&[]);
+    Ok(())
+}
+
+fn random_rows(rows: usize, columns: usize, vocabulary: i64) -> Vec<Vec<i64>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    (0..rows).map(|_| (0..columns).map(|_| rng.random_range(3..vocabulary)).collect()).collect()
+}
+
+fn median_seconds(repetitions: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+    work()?; // the first run pays for allocations
+    let mut times = Vec::with_capacity(repetitions);
+    for _ in 0..repetitions {
+        let start = Instant::now();
+        work()?;
+        times.push(start.elapsed().as_secs_f64());
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[times.len() / 2])
+}
