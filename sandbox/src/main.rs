@@ -1,1 +1,137 @@
-fn main() {}
+//! `real-sandbox`: the service that runs hostile programs.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread::available_parallelism;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand, ValueEnum};
+use real_sandbox::interpreter::Interpreter;
+use real_sandbox::jail;
+use real_sandbox::pool::{Pool, PoolConfig};
+use real_sandbox::probe::{self, Wish};
+use real_sandbox::service::{Service, router};
+use real_sandbox_api::Tier;
+
+/// Runs untrusted Python programs against tests, in isolation.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the HTTP API until SIGTERM or SIGINT.
+    Serve(Serve),
+    /// Become a zygote; started by the service itself.
+    #[command(hide = true)]
+    Jail {
+        /// The plan as JSON.
+        plan: String,
+    },
+}
+
+#[derive(clap::Args)]
+struct Serve {
+    /// Address to listen on; port 0 picks one.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Tests run at once [default: number of CPUs].
+    #[arg(long)]
+    workers: Option<usize>,
+    /// Isolation to use.
+    #[arg(long, value_enum, default_value_t = TierChoice::Auto, ignore_case = true)]
+    tier: TierChoice,
+    /// Tests waiting before batches are answered with 429.
+    #[arg(long, default_value_t = 4096)]
+    queue: usize,
+    /// Run programs without isolation where none is possible. Only for machines that hold nothing of value.
+    #[arg(long)]
+    allow_unisolated: bool,
+    /// Directory for boxes and mount points [default: the system's temporary directory].
+    #[arg(long, env = "TMPDIR")]
+    scratch: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TierChoice {
+    /// The strongest that works.
+    Auto,
+    /// Namespaces, tmpfs, seccomp, rlimits.
+    A,
+    /// Landlock, seccomp, rlimits.
+    B,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Serve(serve) => run_service(serve),
+        Command::Jail { plan } => become_jail(&plan),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn become_jail(plan: &str) -> anyhow::Result<()> {
+    let plan: jail::Plan = serde_json::from_str(plan).context("the jail's plan")?;
+    match jail::enter(&plan) {
+        Ok(never) => match never {},
+        Err(error) => Err(error).with_context(|| format!("jail of tier {:?}", plan.tier)),
+    }
+}
+
+fn run_service(serve: Serve) -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
+        .init();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve_until_signal(serve))
+}
+
+async fn serve_until_signal(serve: Serve) -> anyhow::Result<()> {
+    // First, so that a port in use is found before anything is started.
+    let listener = tokio::net::TcpListener::bind(serve.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}: is the port in use?", serve.listen))?;
+    let address = listener.local_addr()?;
+    let interpreter = Interpreter::find()?;
+    let base = serve.scratch.unwrap_or_else(std::env::temp_dir);
+    let scratch = tempfile::Builder::new().prefix("real-sandbox-").tempdir_in(&base).with_context(|| {
+        format!("cannot make a directory in {}: set TMPDIR or --scratch to a writable one", base.display())
+    })?;
+    // Tests walk through it to their box.
+    std::fs::set_permissions(scratch.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
+    let wish = match serve.tier {
+        TierChoice::Auto => Wish::Auto,
+        TierChoice::A => Wish::Only(Tier::A),
+        TierChoice::B => Wish::Only(Tier::B),
+    };
+    let tier = probe::choose(wish, serve.allow_unisolated, &interpreter, scratch.path()).await?;
+    let workers = serve.workers.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1).max(1);
+    tracing::info!(?tier, workers, python = interpreter.version, "ready");
+    let config =
+        PoolConfig { tier, interpreter, workers, queue: serve.queue.max(1), scratch: scratch.path().to_owned() };
+    let pool = tokio::task::spawn_blocking(move || Pool::start(config)).await??;
+    let service = Service::new(pool);
+    println!("listening on http://{address}");
+    axum::serve(listener, router(service)).with_graceful_shutdown(stop_signal()).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,0 +1,489 @@
+"""Child: runs one test in a fresh process, then reports.
+
+The report goes to a pipe of its own. Before the program starts, b"R" says that everything of ours went well: what
+goes wrong later is the program's doing. The record after it is the test's nonce, a tag and a body in a closed encoding
+(see `encode`). Nothing here knows what the test expects, so there is nothing to find by walking frames or memory.
+
+Every name used after the program has run is bound at import: patched builtins do not reach it.
+"""
+
+import atexit
+import binascii
+import builtins
+import linecache
+import random
+import resource
+import stat
+import threading
+import traceback
+import types
+from builtins import (
+    BaseException, EOFError, Exception, MemoryError, OSError, SyntaxError, SystemExit, ValueError, bool, bytearray,
+    bytes, compile, complex, dict, eval, exec, float, frozenset, id, int, isinstance, issubclass, len, list, max, open,
+    print, range, repr, reversed, set, sorted, str, tuple, type,
+)
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWIPC = 0x08000000
+MS_NOSUID_NODEV = 2 | 4
+SYS_LANDLOCK_RESTRICT_SELF = 446
+SYS_CAPSET = {"x86_64": 126, "aarch64": 91}
+PR_SET_SECCOMP = 22
+SECCOMP_MODE_FILTER = 2
+RESULT = 200  # where the result pipe lives, out of the way of small numbers
+MAX_NODES = 2_000_000
+MAX_BYTES = 32 << 20
+MAX_REPR = 2_000
+
+os_exit, os_getpid, os_write = os._exit, os.getpid, os.write
+format_exception, run_exit_functions = traceback.format_exception, atexit._run_exitfuncs
+wait_for_threads, set_digits = threading._shutdown, getattr(sys, "set_int_max_str_digits", None)
+numpy = sys.modules.get("numpy")
+ndarray, numpy_scalar = (numpy.ndarray, numpy.generic) if numpy else ((), ())
+
+
+class TooLarge(Exception):
+    """A value is too large to be compared."""
+
+
+class SockFilterProgram(ctypes.Structure):
+    """struct sock_fprog."""
+
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p)]
+
+
+def run_child(config, descriptors):
+    """Isolates this process, then runs the job. Does not return."""
+    job_fd, stdin_fd, stdout_fd, stderr_fd, result_fd, *files_fd = descriptors
+    for source, target in ((stdin_fd, 0), (stdout_fd, 1), (stderr_fd, 2), (result_fd, RESULT)):
+        os.dup2(source, target, inheritable=target < 3)
+    try:
+        job = json.loads(read_all(job_fd))
+        files = read_all(files_fd[0]) if files_fd else b""
+        isolate(config, job, files)
+        report = Report(job["nonce"])
+        work = prepare(job)
+    except BaseException as error:  # everything until here is ours
+        os.write(RESULT, b"F" + "".join(traceback.format_exception_only(type(error), error)).encode()[:MAX_REPR])
+        os._exit(0)
+    gc.enable()
+    work(report)
+    os_exit(0)
+
+
+def read_all(descriptor):
+    """Content of a memory file that the parent filled."""
+    size = os.fstat(descriptor).st_size
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    content = b""
+    while len(content) < size:
+        content += os.read(descriptor, size - len(content))
+    return content
+
+
+def isolate(config, job, files):
+    """The layers that differ from test to test; the zygote already lives under the others."""
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    os.setsid()
+    box, limits = config["box"], job["limits"]
+    os.chdir("/")
+    if config["namespaces"]:
+        check(libc.unshare(CLONE_NEWNS | CLONE_NEWIPC), "unshare")
+        options = f"size={limits['disk']},nr_inodes={limits['files']},mode=0700".encode()
+        check(libc.mount(b"tmpfs", box.encode(), b"tmpfs", MS_NOSUID_NODEV, options), "mount")
+    for name in ("work", "tmp", "shm"):
+        os.mkdir(f"{box}/{name}", 0o700)
+    os.chdir(f"{box}/work")
+    unpack(files)
+    os.environ.update(HOME=f"{box}/work", TMPDIR=f"{box}/tmp", PWD=f"{box}/work")
+    sys.path.insert(0, f"{box}/work")
+    if config["isolated"]:
+        drop_capabilities()
+        if config["scope_fd"] is not None:
+            check(libc.syscall(SYS_LANDLOCK_RESTRICT_SELF, config["scope_fd"], 0), "landlock_restrict_self")
+    os.closerange(3, RESULT)
+    os.closerange(RESULT + 1, 1024)
+    random.seed()
+    if numpy:
+        numpy.random.seed()
+    for name, value in limits["rlimits"]:
+        kind = getattr(resource, name)
+        hard = resource.getrlimit(kind)[1]
+        if hard != resource.RLIM_INFINITY:
+            value = min(value, hard)
+        resource.setrlimit(kind, (value, value))
+    for program in config["filters"]:
+        instructions = ctypes.create_string_buffer(program, len(program))
+        header = SockFilterProgram(len(program) // 8, ctypes.cast(instructions, ctypes.c_void_p))
+        check(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(header), 0, 0), "seccomp")
+
+
+def drop_capabilities():
+    """Empties all capability sets; with no_new_privs they cannot come back."""
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    sets = (ctypes.c_uint32 * 6)()
+    check(libc.syscall(SYS_CAPSET[os.uname().machine], header, sets), "capset")
+
+
+def unpack(bundle):
+    """Writes the set-up's files into the working directory: `kind mode path-length content-length path content`."""
+    at = 0
+    while at < len(bundle):
+        kind, mode, path_length, length = bundle[at:bundle.index(b"\n", at)].split()
+        at = bundle.index(b"\n", at) + 1
+        path = bundle[at:at + int(path_length)]
+        at += int(path_length)
+        if kind == b"d":
+            os.makedirs(path, exist_ok=True)
+            continue
+        parent = os.path.dirname(path)
+        if parent:
+            os.makedirs(parent, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with open(os.open(path, flags, int(mode, 8)), "wb") as file:
+            file.write(bundle[at:at + int(length)])
+        at += int(length)
+
+
+def prepare(job):
+    """Everything that is done before the program is looked at; returns what is left to do."""
+    mode = job["mode"]
+    main = types.ModuleType("__main__" if mode in ("script", "setup") else "solution")
+    space = main.__dict__
+    space["__builtins__"] = builtins
+    space["__file__"] = os.path.join(os.getcwd(), "main.py")
+    sys.modules[main.__name__] = main
+    sys.modules["__main__"] = main
+    if job.get("prelude"):
+        exec(compile(job["prelude"], "<prelude>", "exec", dont_inherit=True), space)
+    if mode == "eval":
+        return lambda report: evaluate(report, job["sources"], space)
+    if mode == "call":
+        beside = dict(space)
+        args = [argument(part, beside) for part in job["args"]]
+        kwargs = {name: argument(part, beside) for name, part in job["kwargs"].items()}
+        return lambda report: call(report, job["program"], job["entry"], args, kwargs, space)
+    if job.get("hide_prompts"):
+        builtins.input = silent_input
+    if mode == "setup":
+        return lambda report: set_up(report, job["program"], job["capture_bytes"], space)
+    return lambda report: script(report, job["program"], job["fetch"], space)
+
+
+def silent_input(prompt="", /):
+    """`input` without its prompt, which is for people and not output."""
+    str(prompt)
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError("EOF when reading a line")
+    return line[:-1] if line.endswith("\n") else line
+
+
+def argument(part, space):
+    """An argument: source text is evaluated beside the program, data is decoded."""
+    if "source" in part:
+        return eval(compile(part["source"].strip(), "<argument>", "eval", dont_inherit=True), space)
+    return decode(part["value"])
+
+
+def decode(value):
+    """A Python value from the wire's closed encoding."""
+    tag, content = value["t"], value.get("v")
+    if tag == "none":
+        return None
+    if tag in ("bool", "str"):
+        return content
+    if tag == "int":
+        return int(content)
+    if tag == "float":
+        return float(content)
+    if tag == "complex":
+        return complex(float(content[0]), float(content[1]))
+    if tag == "bytes":
+        return binascii.a2b_base64(content)
+    if tag == "list":
+        return [decode(part) for part in content]
+    if tag == "tuple":
+        return tuple([decode(part) for part in content])
+    if tag == "set":
+        return {decode(part) for part in content}
+    if tag == "dict":
+        return {decode(key): decode(part) for key, part in content}
+    raise ValueError(f"an argument cannot be of kind {tag!r}; give it as source")
+
+
+class Report:
+    """The result pipe. Only the process that was forked for the test writes to it."""
+
+    def __init__(self, nonce):
+        self.nonce = nonce.encode()
+        self.pid = os_getpid()
+
+    def ready(self):
+        """From here on, what goes wrong is the program's doing."""
+        os_write(RESULT, b"R")
+
+    def send(self, tag, *parts):
+        """Writes the record and ends the process."""
+        if os_getpid() != self.pid:
+            os_exit(0)
+        record = b"".join((self.nonce, tag, *parts))
+        try:
+            while record:
+                record = record[os_write(RESULT, record):]
+        except OSError:
+            pass
+        os_exit(0)
+
+    def failure(self, error):
+        """Sends how the program failed."""
+        kind = type(error)
+        if issubclass(kind, MemoryError):
+            self.send(b"M")
+        names = []
+        for base in type.__dict__["__mro__"].__get__(kind):
+            names += [base.__name__, f"{base.__module__}.{base.__qualname__}"]
+        try:
+            message = str(error)[:MAX_REPR]
+        except BaseException:
+            message = ""
+        self.send(b"E", *encode([[name for name in names if type(name) is str], message, exit_code(error)]))
+
+
+def run_program(report, program, space):
+    """Compiles and executes the program; a program that does not compile ends the test."""
+    report.ready()
+    try:
+        code = compile(program, "main.py", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        show(error, program)
+        report.send(b"S", *encode(str(error)[:MAX_REPR]))
+    except (MemoryError, RecursionError) as error:
+        show(error, program)
+        report.send(b"S", *encode(f"{type(error).__name__} while compiling"))
+    exec(code, space)
+
+
+def script(report, program, fetch, space):
+    """Runs the program as `python main.py` would."""
+    error = None
+    try:
+        run_program(report, program, space)
+    except BaseException as raised:
+        error = raised
+    finish(report, error, program)
+    try:
+        sys.stdout.flush()
+    except BaseException:
+        pass
+    if fetch:
+        report.send(b"B", pack(fetch, MAX_BYTES))
+    report.send(b"D")
+
+
+def finish(report, error, program):
+    """What an interpreter does at its end: threads, exit functions, the traceback."""
+    if error is not None and type(error) is not SystemExit:
+        show(error, program)
+    elif error is not None and type(error.code) not in (int, type(None)):
+        print(error.code, file=sys.stderr)
+    try:
+        wait_for_threads()
+        run_exit_functions()
+    except BaseException as late:
+        show(late, program)
+    if error is not None and not (type(error) is SystemExit and exit_code(error) == 0):
+        flush()
+        report.failure(error)
+
+
+def exit_code(error):
+    """The exit status that an exception means."""
+    if not isinstance(error, SystemExit):
+        return 1
+    code = error.code
+    if code is None:
+        return 0
+    return code & 0xFF if type(code) is int else 1
+
+
+def show(error, program):
+    """Prints the traceback as an interpreter would, without our own frames."""
+    try:
+        linecache.cache["main.py"] = (len(program), None, program.splitlines(True), "main.py")
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename != "main.py":
+            trace = trace.tb_next
+        sys.stderr.write("".join(format_exception(type(error), error, trace)))
+        sys.stderr.flush()
+    except BaseException:
+        pass
+
+
+def flush():
+    """Output that is still buffered."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BaseException:
+            pass
+
+
+def call(report, program, entry, args, kwargs, space):
+    """Executes the program, calls its entry point and reports the returned value."""
+    try:
+        run_program(report, program, space)
+        value = eval(compile(entry.strip(), "<entry>", "eval", dont_inherit=True), space)(*args, **kwargs)
+        parts = encode(value)
+    except TooLarge:
+        report.send(b"L")
+    except BaseException as error:
+        show(error, program)
+        report.failure(error)
+    report.send(b"V", *parts)
+
+
+def evaluate(report, sources, space):
+    """Values of the task's own expressions (expected values)."""
+    report.ready()
+    try:
+        values = [eval(compile(source.strip(), "<expected>", "eval", dont_inherit=True), dict(space)) for source in sources]
+        parts = encode(values)
+    except TooLarge:
+        report.send(b"L")
+    except BaseException as error:
+        report.failure(error)
+    report.send(b"V", *parts)
+
+
+def set_up(report, program, capture_bytes, space):
+    """Runs the set-up and sends the files that it left."""
+    error = None
+    try:
+        run_program(report, program, space)
+    except BaseException as raised:
+        error = raised
+    finish(report, error, program)
+    try:
+        bundle = pack(None, capture_bytes)
+    except TooLarge:
+        report.send(b"L")
+    except BaseException as error:
+        report.failure(error)
+    report.send(b"B", bundle)
+
+
+def pack(only, limit):
+    """Regular files and directories below the working directory, or just those asked for; links are not followed."""
+    root = os.getcwd() if only is not None else "."
+    pieces, total = [], 0
+
+    def add(kind, path, mode, content):
+        nonlocal total
+        name = os.fsencode(path)
+        total += len(name) + len(content) + 32
+        if total > limit:
+            raise TooLarge
+        pieces.extend((b"%s %o %d %d\n" % (kind, mode, len(name), len(content)), name, content))
+
+    def read(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+                raise TooLarge if stat.S_ISREG(status.st_mode) else OSError("not a regular file")
+            return status.st_mode & 0o777, file.read()
+
+    if only is not None:
+        for path in only:
+            try:
+                add(b"f", path, *read(os.path.join(root, path)))
+            except OSError:
+                pass
+        return b"".join(pieces)
+    for folder, directories, files in os.walk(root, followlinks=False):
+        for name in sorted(directories):
+            path = os.path.join(folder, name)
+            if not os.path.islink(path):
+                add(b"d", path[2:], 0o700, b"")
+        for name in sorted(files):
+            path = os.path.join(folder, name)
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                add(b"f", path[2:], *read(path))
+    return b"".join(pieces)
+
+
+def encode(value):
+    """The closed encoding, in prefix order: a tag, a length, then the content or as many values.
+
+    Types are asked of the object's real type, never of its `__class__`; numbers, strings and containers are read by the
+    builtin types' own methods, so a subclass cannot lie about what it holds. Anything else is its type's name and repr.
+    """
+    if set_digits:
+        set_digits(0)
+    pieces, stack, nodes, total = [], [value], 0, 0
+    while stack:
+        item = stack.pop()
+        kind = type(item)
+        nodes += 1
+        if nodes > MAX_NODES or total > MAX_BYTES:
+            raise TooLarge
+        children = None
+        if item is None:
+            piece = b"n"
+        elif kind is bool:
+            piece = b"t" if item else b"f"
+        elif kind is _Named:
+            piece = b"o"
+            children = (item.name, item.text)
+        elif issubclass(kind, int):
+            text = b"%d" % int.__int__(item)
+            piece = b"i%d:%s" % (len(text), text)
+        elif issubclass(kind, float) and not (numpy and issubclass(kind, numpy_scalar)):
+            text = float.__repr__(item).encode()
+            piece = b"d%d:%s" % (len(text), text)
+        elif issubclass(kind, str) and not (numpy and issubclass(kind, numpy_scalar)):
+            text = str.encode(item, "utf-8", "surrogatepass")
+            piece = b"s%d:%s" % (len(text), text)
+        elif issubclass(kind, list):
+            children = [*list.__iter__(item)]
+            piece = b"l%d:" % len(children)
+        elif issubclass(kind, tuple):
+            children = [*tuple.__iter__(item)]
+            piece = b"u%d:" % len(children)
+        elif issubclass(kind, dict):
+            children = [part for pair in dict.items(item) for part in pair]
+            piece = b"m%d:" % (len(children) // 2)
+        elif issubclass(kind, (set, frozenset)):
+            children = [*(set.__iter__(item) if issubclass(kind, set) else frozenset.__iter__(item))]
+            piece = b"e%d:" % len(children)
+        elif issubclass(kind, (bytes, bytearray)) and not (numpy and issubclass(kind, numpy_scalar)):
+            text = bytes(memoryview(item))
+            piece = b"b%d:%s" % (len(text), text)
+        elif kind is complex:
+            piece = b"c"
+            children = (item.real, item.imag)
+        elif numpy and issubclass(kind, ndarray):
+            stack.append(ndarray.tolist(item))
+            continue
+        elif numpy and issubclass(kind, numpy_scalar):
+            plain = numpy_scalar.item(item)
+            stack.append(_Named(item) if issubclass(type(plain), numpy_scalar) else plain)
+            continue
+        else:
+            stack.append(_Named(item))
+            continue
+        pieces.append(piece)
+        total += len(piece)
+        if children:
+            stack.extend(reversed(children))
+    return pieces
+
+
+class _Named:
+    """A value of a type that the encoding does not know."""
+
+    def __init__(self, item):
+        kind = type(item)
+        self.name = f"{kind.__module__}.{kind.__qualname__}"
+        self.text = repr(item)[:MAX_REPR]

@@ -1,0 +1,202 @@
+//! The walls around a zygote and all it forks.
+//!
+//! A worker starts `real-sandbox jail PLAN`; that process walls itself in and then becomes the interpreter. Order matters,
+//! each step needs something that a later one takes away:
+//!
+//! 1. [`identity`]: leave root for an unprivileged uid (tier B), or
+//! 2. [`namespaces`] and [`rootfs`]: new namespaces, a root of read-only binds (tiers A, G); drops root in between,
+//! 3. [`limits`]: rlimits that hold for every test,
+//! 4. `no_new_privs`, without which neither of the next two is allowed,
+//! 5. [`landlock`] (tier B): the file tree shrinks to the interpreter and the box,
+//! 6. `execve` of the interpreter.
+//!
+//! What differs from test to test happens after the fork, in `harness/child.py`: PID and mount namespace with a fresh
+//! tmpfs, capabilities emptied, Landlock's signal scope, the test's rlimits, and last the [`seccomp`] programs, which
+//! forbid all of the above.
+
+pub mod identity;
+pub mod landlock;
+pub mod limits;
+pub mod namespaces;
+pub mod rootfs;
+pub mod seccomp;
+
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::io::{Seek, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use real_sandbox_api::Tier;
+use serde::{Deserialize, Serialize};
+
+use crate::interpreter::Interpreter;
+
+/// What a jail is built from. Holds no secret: it travels in `argv`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// Which walls.
+    pub tier: Tier,
+    /// The interpreter and what it needs to see.
+    pub interpreter: Interpreter,
+    /// Directory that tests may write to; under namespaces a mount point inside the new root.
+    pub box_dir: PathBuf,
+    /// Empty directory on which the new root is mounted (namespaces only).
+    pub root_dir: PathBuf,
+    /// Uid and gid to become when started as root.
+    pub uid: u32,
+}
+
+/// A wall that could not be put up.
+#[derive(Debug, thiserror::Error)]
+pub enum JailError {
+    /// A system call failed.
+    #[error("{what}: {source}")]
+    System {
+        /// The step.
+        what: String,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// Landlock refused.
+    #[error("landlock: {0}")]
+    Landlock(String),
+    /// A filter could not be compiled.
+    #[error("seccomp: {0}")]
+    Seccomp(String),
+    /// A path cannot be handed to the kernel.
+    #[error("{0} contains a NUL byte")]
+    Path(String),
+}
+
+/// Names the step that failed.
+pub(crate) trait Step<T> {
+    fn step(self, what: impl Into<String>) -> Result<T, JailError>;
+}
+
+impl<T, E: Into<std::io::Error>> Step<T> for Result<T, E> {
+    fn step(self, what: impl Into<String>) -> Result<T, JailError> {
+        self.map_err(|error| JailError::System { what: what.into(), source: error.into() })
+    }
+}
+
+/// What the zygote has to know (`sys.argv[1]` of the harness).
+#[derive(Debug, Serialize)]
+struct HarnessConfig<'a> {
+    namespaces: bool,
+    isolated: bool,
+    #[serde(rename = "box")]
+    box_dir: &'a str,
+    pid_namespace_fd: Option<i32>,
+    scope_fd: Option<i32>,
+    filter_fds: Vec<i32>,
+    signal_pid_placeholder: Option<u32>,
+}
+
+/// Source of the harness, handed to the interpreter as its `-c` argument.
+const HARNESS: &str = concat!(
+    include_str!("../harness/zygote.py"),
+    "\n\n",
+    include_str!("../harness/child.py"),
+    "\n\nserve(json.loads(sys.argv[1]), run_child)\n"
+);
+
+/// Walls this process in and becomes the zygote. Returns only where a step failed.
+pub fn enter(plan: &Plan) -> Result<Infallible, JailError> {
+    let mut scope = None;
+    let mut pid_namespace = None;
+    match plan.tier {
+        Tier::A | Tier::G => pid_namespace = Some(namespaces::enter(plan)?),
+        Tier::B => {
+            identity::leave_root(plan.uid, identity::Reach::of(&plan.interpreter))?;
+            scope = landlock::signal_scope()?;
+        }
+        Tier::Unisolated => identity::leave_root(plan.uid, identity::Reach::of(&plan.interpreter))?,
+    }
+    limits::apply()?;
+    nix::sys::prctl::set_no_new_privs().step("no_new_privs")?;
+    if plan.tier == Tier::B {
+        landlock::enforce(plan)?;
+    }
+    let isolated = plan.tier != Tier::Unisolated;
+    let policy = seccomp::Policy {
+        sockets: plan.tier != Tier::B,
+        // Without a PID namespace or Landlock's scope, only this keeps a test from signalling us.
+        signals_to_self_only: plan.tier == Tier::B && scope.is_none(),
+    };
+    let filters = if isolated { seccomp::compile(policy)? } else { Vec::new() };
+    let filters = filters.iter().map(|filter| memory_file(filter)).collect::<Result<Vec<_>, _>>()?;
+    let box_dir = plan.box_dir.to_string_lossy();
+    let config = HarnessConfig {
+        namespaces: pid_namespace.is_some(),
+        isolated,
+        box_dir: &box_dir,
+        pid_namespace_fd: inherit(pid_namespace.as_ref())?,
+        scope_fd: inherit(scope.as_ref())?,
+        filter_fds: filters.iter().map(AsRawFd::as_raw_fd).collect(),
+        signal_pid_placeholder: policy.signals_to_self_only.then_some(seccomp::PID_PLACEHOLDER),
+    };
+    let config = serde_json::to_string(&config).map_err(std::io::Error::other).step("harness configuration")?;
+    become_interpreter(plan, &config)
+}
+
+fn become_interpreter(plan: &Plan, config: &str) -> Result<Infallible, JailError> {
+    let executable = c_string(plan.interpreter.executable.as_os_str().as_bytes())?;
+    // -P and -s keep the working directory and the user's own packages out, -B writes no byte code.
+    let arguments = ["-B", "-s", "-X", "utf8", "-c", HARNESS, config];
+    let mut argv = vec![executable.clone()];
+    for argument in arguments {
+        argv.push(c_string(argument.as_bytes())?);
+    }
+    let environment = environment(&plan.box_dir.to_string_lossy());
+    let environment =
+        environment.iter().map(|entry| c_string(entry.as_bytes())).collect::<Result<Vec<CString>, _>>()?;
+    std::env::set_current_dir("/").step("chdir /")?;
+    nix::unistd::execve(&executable, &argv, &environment)
+        .step(format!("starting {}", plan.interpreter.executable.display()))
+}
+
+/// Environment of the zygote and of every test. `PYTHONHASHSEED` is fixed so that verdicts repeat; `random` is seeded
+/// anew in every child.
+fn environment(box_dir: &str) -> Vec<String> {
+    let mut entries: Vec<String> = [
+        "PATH=/usr/local/bin:/usr/bin:/bin",
+        "LANG=C.UTF-8",
+        "LC_ALL=C.UTF-8",
+        "PYTHONHASHSEED=0",
+        "PYTHONDONTWRITEBYTECODE=1",
+        "PYTHONUTF8=1",
+        "OPENBLAS_NUM_THREADS=1",
+        "OMP_NUM_THREADS=1",
+        "MKL_NUM_THREADS=1",
+        "USER=sandbox",
+        "LOGNAME=sandbox",
+    ]
+    .map(String::from)
+    .to_vec();
+    entries.push(format!("HOME={box_dir}/work"));
+    entries.push(format!("TMPDIR={box_dir}/tmp"));
+    entries
+}
+
+/// An anonymous file with this content that survives `execve`.
+fn memory_file(content: &[u8]) -> Result<OwnedFd, JailError> {
+    let descriptor = memfd_create(c"filter", MFdFlags::empty()).step("memfd_create")?;
+    let mut file = std::fs::File::from(descriptor);
+    file.write_all(content).step("writing a filter")?;
+    file.rewind().step("rewinding a filter")?;
+    Ok(file.into())
+}
+
+/// Lets a descriptor live through `execve` and says its number.
+fn inherit(descriptor: Option<&OwnedFd>) -> Result<Option<i32>, JailError> {
+    let Some(descriptor) = descriptor else { return Ok(None) };
+    nix::fcntl::fcntl(descriptor, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).step("fcntl")?;
+    Ok(Some(descriptor.as_raw_fd()))
+}
+
+fn c_string(bytes: &[u8]) -> Result<CString, JailError> {
+    CString::new(bytes).map_err(|_| JailError::Path(String::from_utf8_lossy(bytes).into_owned()))
+}

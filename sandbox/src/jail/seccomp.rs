@@ -1,0 +1,358 @@
+//! Seccomp: which system calls a test may make.
+//!
+//! Defends against: leaving the jail (mounts, namespaces, `open_by_handle_at`), looking into other processes (ptrace,
+//! `process_vm_*`, `pidfd_getfd`), changing other processes of the same uid (`prlimit64`, `setpriority`, scheduling), kernel attack
+//! surface (bpf, `io_uring`, `userfaultfd`, keys, perf), memory outside `RLIMIT_AS` (memfd, System V), and in tier B every socket
+//! but a connected pair. Installed last, in the child, after everything that needs one of these calls. What is not listed
+//! fails with `EPERM`, and `clone3` with `ENOSYS`, because its flags cannot be read by a filter and libc then falls back to `clone`.
+
+use std::collections::BTreeMap;
+
+use libc::c_long;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen as Length, SeccompCmpOp as Op, SeccompCondition, SeccompFilter,
+    SeccompRule,
+};
+
+use super::JailError;
+
+/// Stands for the child's own pid in filters that compare with it; the child puts its pid in its place.
+pub const PID_PLACEHOLDER: u32 = 0x7fed_cba9;
+
+/// What depends on the tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether local, IPv4 and IPv6 sockets may be made (inside an empty network namespace).
+    pub sockets: bool,
+    /// Whether signals may only go to the test's first process.
+    pub signals_to_self_only: bool,
+}
+
+/// The programs to install, in order, as arrays of `struct sock_filter`.
+pub fn compile(policy: Policy) -> Result<Vec<Vec<u8>>, JailError> {
+    let architecture = std::env::consts::ARCH.try_into().map_err(|error| JailError::Seccomp(format!("{error}")))?;
+    let build = |rules, otherwise, matched| -> Result<Vec<u8>, JailError> {
+        let filter = SeccompFilter::new(rules, otherwise, matched, architecture);
+        let program: BpfProgram =
+            filter.and_then(TryInto::try_into).map_err(|error| JailError::Seccomp(error.to_string()))?;
+        Ok(program
+            .iter()
+            .flat_map(|step| {
+                let mut bytes = [0; 8];
+                bytes[..2].copy_from_slice(&step.code.to_ne_bytes());
+                bytes[2] = step.jt;
+                bytes[3] = step.jf;
+                bytes[4..].copy_from_slice(&step.k.to_ne_bytes());
+                bytes
+            })
+            .collect())
+    };
+    let no_clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+    Ok(vec![
+        build(no_clone3, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?,
+        build(rules(policy)?, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)?,
+    ])
+}
+
+fn rules(policy: Policy) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError> {
+    let mut rules: BTreeMap<c_long, Vec<SeccompRule>> = BTreeMap::new();
+    let mut allow = |calls: &[c_long]| {
+        for call in calls {
+            rules.insert(*call, Vec::new());
+        }
+    };
+    allow(FILES);
+    allow(PROCESSES);
+    allow(MEMORY);
+    allow(TIME);
+    allow(LEGACY);
+    if policy.sockets {
+        allow(SOCKETS);
+    }
+    let own_pid = u64::from(PID_PLACEHOLDER);
+    for call in SIGNALS {
+        let any_of = if policy.signals_to_self_only { vec![all(&[equal(0, own_pid)?])?] } else { Vec::new() };
+        rules.insert(*call, any_of);
+    }
+    if policy.sockets {
+        let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
+        let any_of = families.iter().map(|family| all(&[equal(0, *family as u64)?])).collect::<Result<_, _>>()?;
+        rules.insert(libc::SYS_socket, any_of);
+    }
+    rules.insert(libc::SYS_socketpair, vec![all(&[equal(0, libc::AF_UNIX as u64)?])?]);
+    let namespaces = (libc::CLONE_NEWNS
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUSER
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWNET
+        | libc::CLONE_NEWCGROUP) as u32;
+    rules.insert(libc::SYS_clone, vec![all(&[condition(0, Op::MaskedEq(u64::from(namespaces)), 0)?])?]);
+    // Typing into a terminal, and what virtual consoles do.
+    let typing = [libc::TIOCSTI, libc::TIOCLINUX].map(|code| code as u64);
+    rules.insert(libc::SYS_ioctl, vec![all(&[condition(1, Op::Ne, typing[0])?, condition(1, Op::Ne, typing[1])?])?]);
+    // Only on oneself: same-uid neighbours (in tier B the service itself) would be fair game otherwise.
+    for call in [libc::SYS_prlimit64, libc::SYS_sched_setaffinity] {
+        rules.insert(call, vec![all(&[equal(0, 0)?])?]);
+    }
+    rules.insert(libc::SYS_setpriority, vec![all(&[equal(0, 0)?, equal(1, 0)?])?]);
+    Ok(rules)
+}
+
+fn condition(argument: u8, operator: Op, value: u64) -> Result<SeccompCondition, JailError> {
+    SeccompCondition::new(argument, Length::Dword, operator, value)
+        .map_err(|error| JailError::Seccomp(error.to_string()))
+}
+
+fn equal(argument: u8, value: u64) -> Result<SeccompCondition, JailError> {
+    condition(argument, Op::Eq, value)
+}
+
+fn all(conditions: &[SeccompCondition]) -> Result<SeccompRule, JailError> {
+    SeccompRule::new(conditions.to_vec()).map_err(|error| JailError::Seccomp(error.to_string()))
+}
+
+const FILES: &[c_long] = &[
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_readv,
+    libc::SYS_writev,
+    libc::SYS_pread64,
+    libc::SYS_pwrite64,
+    libc::SYS_preadv,
+    libc::SYS_pwritev,
+    libc::SYS_preadv2,
+    libc::SYS_pwritev2,
+    libc::SYS_openat,
+    libc::SYS_openat2,
+    libc::SYS_close,
+    libc::SYS_close_range,
+    libc::SYS_fstat,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
+    libc::SYS_statfs,
+    libc::SYS_fstatfs,
+    libc::SYS_lseek,
+    libc::SYS_ftruncate,
+    libc::SYS_truncate,
+    libc::SYS_fallocate,
+    libc::SYS_fadvise64,
+    libc::SYS_fsync,
+    libc::SYS_fdatasync,
+    libc::SYS_sync_file_range,
+    libc::SYS_flock,
+    libc::SYS_fcntl,
+    libc::SYS_dup,
+    libc::SYS_dup3,
+    libc::SYS_pipe2,
+    libc::SYS_splice,
+    libc::SYS_tee,
+    libc::SYS_sendfile,
+    libc::SYS_copy_file_range,
+    libc::SYS_getdents64,
+    libc::SYS_getcwd,
+    libc::SYS_chdir,
+    libc::SYS_fchdir,
+    libc::SYS_mkdirat,
+    libc::SYS_unlinkat,
+    libc::SYS_renameat2,
+    libc::SYS_linkat,
+    libc::SYS_symlinkat,
+    libc::SYS_readlinkat,
+    libc::SYS_faccessat,
+    libc::SYS_faccessat2,
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_utimensat,
+    libc::SYS_umask,
+    libc::SYS_mknodat,
+    libc::SYS_getxattr,
+    libc::SYS_lgetxattr,
+    libc::SYS_fgetxattr,
+    libc::SYS_listxattr,
+    libc::SYS_llistxattr,
+    libc::SYS_flistxattr,
+    libc::SYS_epoll_create1,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2,
+    libc::SYS_ppoll,
+    libc::SYS_pselect6,
+    libc::SYS_eventfd2,
+    libc::SYS_signalfd4,
+    libc::SYS_timerfd_create,
+    libc::SYS_timerfd_settime,
+    libc::SYS_timerfd_gettime,
+    libc::SYS_inotify_init1,
+    libc::SYS_inotify_add_watch,
+    libc::SYS_inotify_rm_watch,
+];
+
+const PROCESSES: &[c_long] = &[
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_wait4,
+    libc::SYS_waitid,
+    libc::SYS_getpid,
+    libc::SYS_getppid,
+    libc::SYS_gettid,
+    libc::SYS_getpgid,
+    libc::SYS_setpgid,
+    libc::SYS_getsid,
+    libc::SYS_setsid,
+    libc::SYS_getuid,
+    libc::SYS_geteuid,
+    libc::SYS_getgid,
+    libc::SYS_getegid,
+    libc::SYS_getresuid,
+    libc::SYS_getresgid,
+    libc::SYS_getgroups,
+    libc::SYS_setuid,
+    libc::SYS_setgid,
+    libc::SYS_setreuid,
+    libc::SYS_setregid,
+    libc::SYS_setresuid,
+    libc::SYS_setresgid,
+    libc::SYS_setgroups,
+    libc::SYS_capget,
+    libc::SYS_prctl,
+    libc::SYS_getrlimit,
+    libc::SYS_setrlimit,
+    libc::SYS_getrusage,
+    libc::SYS_getpriority,
+    libc::SYS_sched_yield,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_sched_getparam,
+    libc::SYS_sched_getscheduler,
+    libc::SYS_sched_get_priority_max,
+    libc::SYS_sched_get_priority_min,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_rt_sigpending,
+    libc::SYS_rt_sigsuspend,
+    libc::SYS_rt_sigtimedwait,
+    libc::SYS_sigaltstack,
+    libc::SYS_restart_syscall,
+    libc::SYS_futex,
+    libc::SYS_set_tid_address,
+    libc::SYS_set_robust_list,
+    libc::SYS_get_robust_list,
+    libc::SYS_rseq,
+    libc::SYS_membarrier,
+    libc::SYS_getcpu,
+    libc::SYS_uname,
+    libc::SYS_sysinfo,
+    libc::SYS_getrandom,
+    libc::SYS_pidfd_open,
+    libc::SYS_seccomp,
+];
+
+const SIGNALS: &[c_long] =
+    &[libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo];
+
+const MEMORY: &[c_long] = &[
+    libc::SYS_mmap,
+    libc::SYS_munmap,
+    libc::SYS_mprotect,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    libc::SYS_msync,
+    libc::SYS_mincore,
+    libc::SYS_mlock,
+    libc::SYS_munlock,
+    libc::SYS_get_mempolicy,
+];
+
+const TIME: &[c_long] = &[
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_getres,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_nanosleep,
+    libc::SYS_gettimeofday,
+    libc::SYS_times,
+    libc::SYS_getitimer,
+    libc::SYS_setitimer,
+    libc::SYS_timer_create,
+    libc::SYS_timer_settime,
+    libc::SYS_timer_gettime,
+    libc::SYS_timer_delete,
+    libc::SYS_timer_getoverrun,
+];
+
+const SOCKETS: &[c_long] = &[libc::SYS_bind, libc::SYS_listen, libc::SYS_connect, libc::SYS_accept, libc::SYS_accept4];
+
+/// Connected pairs and what `x86_64` still has of older names.
+#[cfg(target_arch = "x86_64")]
+const LEGACY: &[c_long] = &[
+    libc::SYS_sendto,
+    libc::SYS_recvfrom,
+    libc::SYS_sendmsg,
+    libc::SYS_recvmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_shutdown,
+    libc::SYS_getsockname,
+    libc::SYS_getpeername,
+    libc::SYS_setsockopt,
+    libc::SYS_getsockopt,
+    libc::SYS_open,
+    libc::SYS_creat,
+    libc::SYS_stat,
+    libc::SYS_lstat,
+    libc::SYS_access,
+    libc::SYS_dup2,
+    libc::SYS_pipe,
+    libc::SYS_mkdir,
+    libc::SYS_rmdir,
+    libc::SYS_unlink,
+    libc::SYS_rename,
+    libc::SYS_renameat,
+    libc::SYS_link,
+    libc::SYS_symlink,
+    libc::SYS_readlink,
+    libc::SYS_chmod,
+    libc::SYS_chown,
+    libc::SYS_lchown,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+    libc::SYS_futimesat,
+    libc::SYS_mknod,
+    libc::SYS_getdents,
+    libc::SYS_poll,
+    libc::SYS_select,
+    libc::SYS_epoll_create,
+    libc::SYS_epoll_wait,
+    libc::SYS_eventfd,
+    libc::SYS_signalfd,
+    libc::SYS_inotify_init,
+    libc::SYS_fork,
+    libc::SYS_vfork,
+    libc::SYS_getpgrp,
+    libc::SYS_arch_prctl,
+    libc::SYS_alarm,
+    libc::SYS_pause,
+    libc::SYS_time,
+];
+
+/// Connected pairs and an older name.
+#[cfg(not(target_arch = "x86_64"))]
+const LEGACY: &[c_long] = &[
+    libc::SYS_sendto,
+    libc::SYS_recvfrom,
+    libc::SYS_sendmsg,
+    libc::SYS_recvmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_shutdown,
+    libc::SYS_getsockname,
+    libc::SYS_getpeername,
+    libc::SYS_setsockopt,
+    libc::SYS_getsockopt,
+    libc::SYS_renameat,
+];

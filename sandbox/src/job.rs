@@ -1,0 +1,123 @@
+//! What a child is told: everything but the expected values.
+
+use std::collections::BTreeMap;
+use std::io::{Seek, Write};
+use std::os::fd::OwnedFd;
+
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use real_sandbox_api::{Expr, Limits};
+use serde::Serialize;
+
+/// Work for one child, as `harness/child.py` reads it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Job {
+    /// Precedes the record on the result pipe.
+    pub nonce: String,
+    /// Executed in the program's namespace first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prelude: Option<String>,
+    /// What to do.
+    #[serde(flatten)]
+    pub work: Work,
+    /// Limits of this process.
+    pub limits: ChildLimits,
+}
+
+/// The kinds of work.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "mode", rename_all = "snake_case")]
+pub enum Work {
+    /// Run a program as `python main.py`; its name is `__main__`.
+    Script {
+        /// Source.
+        program: String,
+        /// Whether `input` keeps its prompt to itself.
+        hide_prompts: bool,
+        /// Files of the working directory to send back.
+        fetch: Vec<String>,
+    },
+    /// Execute a program as a module named `solution` and call a part of it.
+    Call {
+        /// Source.
+        program: String,
+        /// Expression that gives the callable.
+        entry: String,
+        /// Positional arguments.
+        args: Vec<Expr>,
+        /// Keyword arguments.
+        kwargs: BTreeMap<String, Expr>,
+    },
+    /// Run a set-up and send the files that it leaves.
+    Setup {
+        /// Source.
+        program: String,
+        /// Largest bundle to send.
+        capture_bytes: u64,
+    },
+    /// Evaluate the task's own expressions; no program is near.
+    Eval {
+        /// Expressions.
+        sources: Vec<String>,
+    },
+}
+
+/// Limits that the child sets on itself before it looks at the program.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChildLimits {
+    /// Size of the test's tmpfs, bytes (namespaces only).
+    pub disk: u64,
+    /// Files and directories on it.
+    pub files: u64,
+    /// rlimits by name.
+    pub rlimits: Vec<(&'static str, u64)>,
+}
+
+/// Files and directories that a test may create.
+pub const MAX_FILES: u64 = 8192;
+/// Stack of the main thread; programs raise the recursion limit and then recurse.
+const STACK_BYTES: u64 = 64 << 20;
+
+impl ChildLimits {
+    /// From a test's limits; `base_bytes` is what the zygote maps already, `base_processes` what its uid runs already.
+    pub fn new(limits: &Limits, base_bytes: u64, base_processes: u64) -> Self {
+        // One page or more for each file: tmpfs counts them too.
+        let disk = limits.disk_mib.max(1) << 20;
+        Self {
+            disk: disk + (1 << 20),
+            files: MAX_FILES,
+            rlimits: vec![
+                ("RLIMIT_AS", base_bytes + (limits.memory_mib << 20)),
+                // A second above the limit: the parent's clock decides, this is for descendants and a lost parent.
+                ("RLIMIT_CPU", limits.cpu_seconds.ceil() as u64 + 1),
+                ("RLIMIT_FSIZE", disk),
+                ("RLIMIT_NPROC", base_processes + u64::from(limits.processes)),
+                ("RLIMIT_STACK", STACK_BYTES),
+            ],
+        }
+    }
+}
+
+/// A sealed anonymous file: the receiver can neither change nor grow it.
+pub fn sealed_file(content: &[u8]) -> std::io::Result<OwnedFd> {
+    let descriptor = memfd_create(c"job", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    let mut file = std::fs::File::from(descriptor);
+    file.write_all(content)?;
+    file.rewind()?;
+    let descriptor = OwnedFd::from(file);
+    let seals = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
+    fcntl(&descriptor, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(descriptor)
+}
+
+/// 128 random bits in hexadecimal.
+pub fn nonce() -> String {
+    let mut bytes = [0_u8; 16];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        // SAFETY: the pointer and the length describe the unfilled rest of `bytes`.
+        let got = unsafe { libc::getrandom(bytes[filled..].as_mut_ptr().cast(), bytes.len() - filled, 0) };
+        filled += got.max(0) as usize;
+    }
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}

@@ -1,0 +1,120 @@
+//! The HTTP service.
+
+mod metrics;
+mod run_code;
+
+use std::sync::Arc;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use real_sandbox_api::BatchRequest;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::batch;
+use crate::pool::Pool;
+use crate::task_cache::TaskCache;
+use metrics::Metrics;
+
+/// Largest request.
+const BODY_BYTES: usize = 64 << 20;
+/// Seconds after which a refused client should try again.
+const RETRY_AFTER: &str = "1";
+
+/// What the routes share.
+pub struct Service {
+    pool: Pool,
+    cache: TaskCache,
+    metrics: Metrics,
+}
+
+/// Answer of `GET /v1/status`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceStatus {
+    tier: real_sandbox_api::Tier,
+    python: String,
+    queue_depth: usize,
+    queue_limit: usize,
+    in_flight: usize,
+    oldest_seconds: f64,
+    workers: usize,
+    ready_workers: usize,
+}
+
+impl Service {
+    /// Around a running pool.
+    pub fn new(pool: Pool) -> Arc<Self> {
+        let metrics = Metrics::new(pool.config().tier);
+        Arc::new(Self { pool, cache: TaskCache::default(), metrics })
+    }
+
+    fn status(&self) -> ServiceStatus {
+        let load = self.pool.load();
+        let config = self.pool.config();
+        ServiceStatus {
+            tier: config.tier,
+            python: config.interpreter.version.clone(),
+            queue_depth: load.queued,
+            queue_limit: config.queue,
+            in_flight: load.in_flight,
+            oldest_seconds: load.oldest.as_secs_f64(),
+            workers: config.workers,
+            ready_workers: load.ready_workers,
+        }
+    }
+}
+
+/// All routes.
+pub fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/v1/batch", post(run_batch))
+        .route("/run_code", post(run_code::run_code))
+        .route("/v1/ping", get(|| async { "pong" }))
+        .route("/v1/status", get(|State(service): State<Arc<Service>>| async move { Json(service.status()) }))
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(show_metrics))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .with_state(service)
+}
+
+async fn run_batch(
+    State(service): State<Arc<Service>>,
+    request: Result<Json<BatchRequest>, JsonRejection>,
+) -> Response {
+    let Json(request) = match request {
+        Ok(request) => request,
+        Err(rejection) => return refuse(rejection.status(), rejection.body_text()),
+    };
+    if let Err(why) = batch::validate(&request) {
+        return refuse(StatusCode::BAD_REQUEST, why);
+    }
+    if service.pool.is_full() {
+        service.metrics.refused();
+        let retry = [(header::RETRY_AFTER, RETRY_AFTER)];
+        return (retry, refuse(StatusCode::TOO_MANY_REQUESTS, "the queue is full; try again later".into()))
+            .into_response();
+    }
+    let response = batch::run(&service.pool, &service.cache, request).await;
+    service.metrics.batch(&response);
+    Json(response).into_response()
+}
+
+async fn healthz(State(service): State<Arc<Service>>) -> Response {
+    let status = service.status();
+    let code = if status.ready_workers > 0 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(status)).into_response()
+}
+
+async fn show_metrics(State(service): State<Arc<Service>>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+    (kind, service.metrics.render(service.pool.load())).into_response()
+}
+
+fn refuse(code: StatusCode, why: String) -> Response {
+    (code, Json(json!({ "error": why }))).into_response()
+}

@@ -1,0 +1,193 @@
+//! `POST /run_code`, as verl and other clients of `SandboxFusion` speak it.
+//!
+//! Every outcome of a program is HTTP 200; requests wait in the queue and are never refused, because clients take any other
+//! status for a failed test. `run_timeout` is held against CPU time, and against wall-clock time in which the program had a CPU or
+//! did not want one, so a busy machine does not turn a correct program into a slow one. Too much output is an error
+//! with a message, never silently cut. `stdout` and `stderr` are always strings.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use real_sandbox_api::{Limits, Status};
+use serde::{Deserialize, Serialize};
+
+use super::{Service, refuse};
+use crate::batch::validate_limits;
+use crate::bundle;
+use crate::job::Work;
+use crate::pool::{Done, Order};
+use crate::record::Record;
+use crate::verdict::{Ended, ended};
+
+const DEFAULT_TIMEOUT: f64 = 10.0;
+/// `SandboxFusion` reads -1 as no limit.
+const DEFAULT_MEMORY_MIB: u64 = 4096;
+const RECORD_BYTES: u64 = 64 << 20;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RunCodeRequest {
+    code: String,
+    language: String,
+    /// Python has no compile step; accepted and ignored.
+    #[serde(default, rename = "compile_timeout")]
+    _compile_timeout: Option<f64>,
+    #[serde(default)]
+    run_timeout: Option<f64>,
+    #[serde(default)]
+    stdin: Option<String>,
+    #[serde(default, rename = "memory_limit_MB")]
+    memory_limit_mb: Option<i64>,
+    #[serde(default)]
+    files: BTreeMap<String, Option<String>>,
+    #[serde(default)]
+    fetch_files: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct RunCodeResponse {
+    status: &'static str,
+    message: String,
+    compile_result: Option<RunResult>,
+    run_result: Option<RunResult>,
+    executor_pod_name: Option<String>,
+    files: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize)]
+struct RunResult {
+    status: &'static str,
+    execution_time: f64,
+    return_code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+pub(super) async fn run_code(
+    State(service): State<Arc<Service>>,
+    request: Result<Json<RunCodeRequest>, JsonRejection>,
+) -> Response {
+    let Json(request) = match request {
+        Ok(request) => request,
+        Err(rejection) => return refuse(rejection.status(), rejection.body_text()),
+    };
+    if request.language != "python" {
+        let why = format!("language: {:?}, allowed is \"python\"", request.language);
+        return refuse(StatusCode::UNPROCESSABLE_ENTITY, why);
+    }
+    let order = match order(request) {
+        Ok(order) => order,
+        Err(why) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, why),
+    };
+    let limits = order.limits;
+    let response = match service.pool.run(order).await {
+        Ok(done) => {
+            let response = answer(&done, &limits);
+            service.metrics.test(metric(&response), done.ending.cpu.as_secs_f64());
+            response
+        }
+        Err(why) => {
+            service.metrics.test("sandbox_error", 0.0);
+            failed(why)
+        }
+    };
+    Json(response).into_response()
+}
+
+fn order(request: RunCodeRequest) -> Result<Order, String> {
+    let timeout = request.run_timeout.unwrap_or(DEFAULT_TIMEOUT);
+    let memory_mib = match request.memory_limit_mb {
+        Some(limit) if limit > 0 => limit as u64,
+        _ => DEFAULT_MEMORY_MIB,
+    };
+    let limits = Limits { cpu_seconds: timeout, wall_seconds: timeout, memory_mib, ..Limits::default() };
+    validate_limits(&limits)?;
+    let mut files = Vec::new();
+    for (path, content) in request.files {
+        let Some(content) = content else { continue };
+        let content = STANDARD.decode(content).map_err(|error| format!("files.{path}: not base64 ({error})"))?;
+        bundle::append(&mut files, &path, &content).map_err(|why| format!("files.{path}: {why}"))?;
+    }
+    Ok(Order {
+        work: Work::Script { program: request.code, hide_prompts: false, fetch: request.fetch_files },
+        prelude: None,
+        stdin: request.stdin.unwrap_or_default().into_bytes(),
+        files: (!files.is_empty()).then(|| Arc::new(files)),
+        limits,
+        record_bytes: RECORD_BYTES,
+    })
+}
+
+fn answer(done: &Done, limits: &Limits) -> RunCodeResponse {
+    let ending = &done.ending;
+    let how = ended(ending, &done.nonce, Duration::from_secs_f64(limits.cpu_seconds), limits.memory_mib << 10);
+    let mut files = BTreeMap::new();
+    let mut message = String::new();
+    let (status, code) = match how {
+        Ended::Early(Status::SandboxError, why) => return failed(why),
+        Ended::Early(Status::TimeLimit, _) => ("TimeLimitExceeded", None),
+        Ended::Early(status, why) => {
+            if status != Status::SyntaxError {
+                message = why;
+            }
+            ("Finished", Some(exit_code(ending.exit.status)))
+        }
+        Ended::Normally(Record::Exception { exit_code, .. }) => ("Finished", Some(exit_code)),
+        Ended::Normally(Record::Files(content)) => {
+            files =
+                bundle::files(&content).into_iter().map(|(path, content)| (path, STANDARD.encode(content))).collect();
+            ("Finished", Some(0))
+        }
+        Ended::Normally(_) => ("Finished", Some(0)),
+    };
+    RunCodeResponse {
+        status: if code == Some(0) { "Success" } else { "Failed" },
+        message,
+        compile_result: None,
+        run_result: Some(RunResult {
+            status,
+            execution_time: ending.wall.as_secs_f64(),
+            return_code: code,
+            stdout: text(&ending.stdout, limits.output_bytes),
+            stderr: text(&ending.stderr, limits.output_bytes),
+        }),
+        executor_pod_name: None,
+        files,
+    }
+}
+
+/// As a shell would say it for a program without a record: its own status, negative for signals, never 0.
+fn exit_code(status: i32) -> i32 {
+    if libc::WIFSIGNALED(status) { -libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status).max(1) }
+}
+
+fn text(bytes: &[u8], limit: u64) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(limit as usize)]).into_owned()
+}
+
+fn failed(why: String) -> RunCodeResponse {
+    RunCodeResponse {
+        status: "SandboxError",
+        message: why,
+        compile_result: None,
+        run_result: None,
+        executor_pod_name: None,
+        files: BTreeMap::new(),
+    }
+}
+
+fn metric(response: &RunCodeResponse) -> &'static str {
+    match (response.status, response.run_result.as_ref().map(|result| result.status)) {
+        ("Success", _) => "passed",
+        (_, Some("TimeLimitExceeded")) => "time_limit",
+        ("Failed", _) => "runtime_error",
+        _ => "sandbox_error",
+    }
+}

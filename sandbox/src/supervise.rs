@@ -1,0 +1,287 @@
+//! Watching one child from fork to end: output, clocks, limits.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::pipe2;
+
+use crate::clock;
+use crate::family;
+use crate::job::{Job, sealed_file};
+use crate::scratch::Scratch;
+use crate::zygote::{Exit, Running, Zygote, ZygoteError};
+
+/// What the parent holds a child to.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// CPU time.
+    pub cpu: Duration,
+    /// Wall-clock time that the child had a CPU or did not want one.
+    pub wall: Duration,
+    /// Bytes of stdout, and of stderr.
+    pub output_bytes: u64,
+    /// Bytes of the record.
+    pub record_bytes: u64,
+    /// Resident bytes of all its processes together.
+    pub memory_bytes: u64,
+    /// Bytes in its box, watched where no tmpfs limits them.
+    pub disk_bytes: u64,
+    /// Processes and threads alive at once.
+    pub processes: u32,
+}
+
+/// Why the parent ended a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kill {
+    /// CPU time used up.
+    Cpu,
+    /// Wall-clock time used up by waiting.
+    Wall,
+    /// It never got the CPU that it wanted: the machine is overloaded.
+    Starved,
+    /// Too much output.
+    Output,
+    /// Too much on the result pipe.
+    Record,
+    /// Its processes together hold too much memory.
+    Memory,
+    /// Its box is too full.
+    Disk,
+    /// Too many processes.
+    Processes,
+    /// Nobody waits for the answer.
+    Cancelled,
+}
+
+/// Everything known about a child that has ended.
+#[derive(Debug)]
+pub struct Ending {
+    /// Why we ended it, if we did.
+    pub kill: Option<Kill>,
+    /// How it ended.
+    pub exit: Exit,
+    /// CPU time, the larger of what the clock and the kernel's accounting say.
+    pub cpu: Duration,
+    /// Fork to end.
+    pub wall: Duration,
+    /// Standard output, at most one byte more than allowed.
+    pub stdout: Vec<u8>,
+    /// Standard error, likewise.
+    pub stderr: Vec<u8>,
+    /// What came over the result pipe.
+    pub record: Vec<u8>,
+}
+
+/// A starved child gets this many times its wall limit before we give up.
+const STARVED_FACTOR: u32 = 3;
+/// Longest time between two looks at the clocks.
+const LONGEST_TICK: Duration = Duration::from_millis(50);
+
+/// Runs one job in a child of the zygote.
+pub fn run(
+    zygote: &mut Zygote,
+    scratch: &Scratch,
+    job: &Job,
+    stdin: &[u8],
+    files: Option<&[u8]>,
+    bounds: Bounds,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Ending, RunError> {
+    let job_file = sealed_file(&serde_json::to_vec(job).map_err(std::io::Error::from)?)?;
+    let stdin_file = sealed_file(stdin)?;
+    let files_file = files.map(sealed_file).transpose()?;
+    let (stdout, stdout_end) = Pipe::new(bounds.output_bytes)?;
+    let (stderr, stderr_end) = Pipe::new(bounds.output_bytes)?;
+    let (record, record_end) = Pipe::new(bounds.record_bytes)?;
+    let mut descriptors = vec![&job_file, &stdin_file, &stdout_end, &stderr_end, &record_end];
+    descriptors.extend(files_file.as_ref());
+    let raw: Vec<_> = descriptors.iter().map(|descriptor| descriptor.as_raw_fd()).collect();
+    let started = Instant::now();
+    let child = zygote.fork(&raw)?;
+    drop((stdout_end, stderr_end, record_end));
+    let mut watch =
+        Watch { child, started, bounds, pipes: [stdout, stderr, record], kill: None, cpu: Duration::ZERO, looks: 0 };
+    let exit = watch.until_exit(zygote, scratch, cancelled)?;
+    let wall = started.elapsed();
+    for pipe in &mut watch.pipes {
+        pipe.drain();
+    }
+    watch.notice_floods();
+    let [stdout, stderr, record] = watch.pipes;
+    let cpu = watch.cpu.max(Duration::try_from_secs_f64(exit.cpu).unwrap_or_default());
+    Ok(Ending {
+        kill: watch.kill,
+        exit,
+        cpu,
+        wall,
+        stdout: stdout.content,
+        stderr: stderr.content,
+        record: record.content,
+    })
+}
+
+/// A run that failed on our side.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The zygote failed; it has to be replaced.
+    #[error(transparent)]
+    Zygote(#[from] ZygoteError),
+    /// The machine failed us.
+    #[error("preparing a test: {0}")]
+    System(#[from] std::io::Error),
+    /// A pipe could not be made.
+    #[error("preparing a test: {0}")]
+    Kernel(#[from] nix::Error),
+}
+
+struct Watch {
+    child: Running,
+    started: Instant,
+    bounds: Bounds,
+    pipes: [Pipe; 3],
+    kill: Option<Kill>,
+    cpu: Duration,
+    looks: u32,
+}
+
+impl Watch {
+    fn until_exit(
+        &mut self,
+        zygote: &mut Zygote,
+        scratch: &Scratch,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Exit, ZygoteError> {
+        loop {
+            let tick = if self.kill.is_some() { LONGEST_TICK } else { self.next_look() };
+            // Rounded up, so that a tick never becomes a busy loop.
+            let tick = PollTimeout::try_from(tick.as_millis() as i32 + 1).unwrap_or(PollTimeout::MAX);
+            let mut set = vec![PollFd::new(zygote.control(), PollFlags::POLLIN)];
+            let open: Vec<usize> = (0..self.pipes.len()).filter(|at| self.pipes[*at].is_open()).collect();
+            for at in &open {
+                if let Some(file) = &self.pipes[*at].file {
+                    set.push(PollFd::new(file.as_fd(), PollFlags::POLLIN));
+                }
+            }
+            match poll(&mut set, tick) {
+                Ok(_) | Err(nix::Error::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let ready: Vec<bool> = set.iter().map(|entry| entry.any().unwrap_or(false)).collect();
+            for (at, ready) in open.iter().zip(&ready[1..]) {
+                if *ready {
+                    self.pipes[*at].drain();
+                }
+            }
+            if ready[0] {
+                return zygote.exit();
+            }
+            if self.kill.is_none() {
+                self.notice_floods();
+                self.look(zygote, scratch, cancelled);
+            }
+            if self.kill.is_some() {
+                self.child.kill();
+            }
+        }
+    }
+
+    /// When a limit could be reached at the earliest.
+    fn next_look(&self) -> Duration {
+        let left_cpu = self.bounds.cpu.saturating_sub(self.cpu);
+        let left_wall = self.bounds.wall.saturating_sub(self.started.elapsed());
+        let shortest = Duration::from_millis(1);
+        // The first looks are close together: a fork bomb or a daemon shows early.
+        let pace = Duration::from_millis(u64::from(5 + self.looks.min(9) * 5));
+        left_cpu.min(left_wall).min(pace).min(LONGEST_TICK).max(shortest)
+    }
+
+    fn notice_floods(&mut self) {
+        let [stdout, stderr, record] = &self.pipes;
+        if stdout.is_full() || stderr.is_full() {
+            self.kill.get_or_insert(Kill::Output);
+        } else if record.is_full() {
+            self.kill.get_or_insert(Kill::Record);
+        }
+    }
+
+    fn look(&mut self, zygote: &Zygote, scratch: &Scratch, cancelled: &dyn Fn() -> bool) {
+        self.looks += 1;
+        if cancelled() {
+            self.kill = Some(Kill::Cancelled);
+            return;
+        }
+        let family = family::of_test(zygote.pid(), self.child.pid);
+        self.cpu = self.cpu.max(family.cpu);
+        if self.kill.is_some() {
+            return;
+        }
+        self.kill = if self.cpu >= self.bounds.cpu {
+            Some(Kill::Cpu)
+        } else if family.processes > self.bounds.processes as usize * 2 {
+            Some(Kill::Processes)
+        } else if family.processes > 1 && family.resident_bytes > self.bounds.memory_bytes.saturating_mul(2) {
+            Some(Kill::Memory)
+        } else if scratch.usage_exceeds(self.bounds.disk_bytes) {
+            Some(Kill::Disk)
+        } else {
+            self.wall_kill()
+        };
+    }
+
+    fn wall_kill(&self) -> Option<Kill> {
+        let wall = self.started.elapsed();
+        if wall < self.bounds.wall {
+            return None;
+        }
+        let starved = clock::starved_time(self.child.pid).unwrap_or_default();
+        if wall.saturating_sub(starved) >= self.bounds.wall {
+            return Some(Kill::Wall);
+        }
+        // Runnable but not running: our machine's fault, unless its own processes took the CPU.
+        if clock::has_company(self.child.pid) {
+            return Some(Kill::Wall);
+        }
+        (wall >= self.bounds.wall * STARVED_FACTOR).then_some(Kill::Starved)
+    }
+}
+
+/// The reading end of a pipe with a bound on what is kept.
+struct Pipe {
+    file: Option<File>,
+    content: Vec<u8>,
+    bound: u64,
+}
+
+impl Pipe {
+    fn new(bound: u64) -> nix::Result<(Self, OwnedFd)> {
+        let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+        fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok((Self { file: Some(File::from(read)), content: Vec::new(), bound }, write))
+    }
+
+    fn is_open(&self) -> bool {
+        self.file.is_some() && !self.is_full()
+    }
+
+    fn is_full(&self) -> bool {
+        self.content.len() as u64 > self.bound
+    }
+
+    /// Takes what is there now, one byte more than the bound at most.
+    fn drain(&mut self) {
+        let Some(file) = &mut self.file else { return };
+        let room = (self.bound + 1).saturating_sub(self.content.len() as u64);
+        match file.take(room).read_to_end(&mut self.content) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            _ => {
+                if !self.is_full() {
+                    self.file = None;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What belongs to a task and not to a program, computed once: set-up files and expected values.
+//!
+//! Both are made in jailed processes that never see a program.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use real_sandbox_api::{Limits, Value};
+use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
+
+use crate::batch::RECORD_BYTES;
+use crate::job::Work;
+use crate::pool::{Order, Pool};
+use crate::record::Record;
+use crate::verdict::{Ended, ended};
+
+/// Limits of set-ups and expected values; the task's author is trusted more than a model, but not with the machine.
+const TASK_LIMITS: Limits = Limits {
+    cpu_seconds: 30.0,
+    wall_seconds: 60.0,
+    memory_mib: 2048,
+    output_bytes: 1 << 20,
+    disk_mib: 64,
+    processes: 16,
+};
+/// Largest set of files that a set-up may leave.
+const CAPTURE_BYTES: u64 = 32 << 20;
+/// Set-ups remembered.
+const SET_UPS: usize = 1024;
+/// Bytes of all set-ups remembered together.
+const SET_UP_BYTES: usize = 512 << 20;
+/// Expected values remembered.
+const VALUES: usize = 65_536;
+
+type Key = [u8; 32];
+type Cell<T> = Arc<OnceCell<Result<T, String>>>;
+
+/// The caches of a service.
+#[derive(Default)]
+pub struct TaskCache {
+    set_ups: Mutex<Recent<Key, Cell<Arc<Vec<u8>>>>>,
+    values: Mutex<Recent<Key, Result<Value, String>>>,
+}
+
+impl TaskCache {
+    /// Files that a set-up script leaves; the script runs once however many ask.
+    pub async fn set_up(&self, pool: &Pool, script: &str) -> Result<Arc<Vec<u8>>, String> {
+        let key = digest(&[script]);
+        let cell = {
+            let mut cache = self.set_ups.lock().unwrap_or_else(PoisonError::into_inner);
+            let cell = cache.get_or_insert_with(key, Cell::default);
+            let held = |cell: &Cell<Arc<Vec<u8>>>| {
+                cell.get().and_then(|files| files.as_ref().ok()).map_or(0, |files| files.len())
+            };
+            cache.trim(SET_UPS, SET_UP_BYTES, held);
+            cell
+        };
+        // A failure of ours is not remembered, so that the next request tries again.
+        let files = cell.get_or_try_init(|| run_set_up(pool, script)).await?;
+        files.clone()
+    }
+
+    /// Values of a task's own expressions.
+    pub async fn values(
+        &self,
+        pool: &Pool,
+        prelude: Option<&str>,
+        sources: Vec<String>,
+    ) -> HashMap<String, Result<Value, String>> {
+        let mut known = HashMap::new();
+        let mut missing = Vec::new();
+        {
+            let mut cache = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+            for source in sources {
+                match cache.get(&digest(&[prelude.unwrap_or(""), &source])) {
+                    Some(value) => drop(known.insert(source, value)),
+                    None => missing.push(source),
+                }
+            }
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        if missing.is_empty() {
+            return known;
+        }
+        let mut found = evaluate(pool, prelude, &missing).await;
+        if found.is_err() && missing.len() > 1 {
+            // One bad expression must not spoil the others.
+            let mut each = Vec::new();
+            for source in &missing {
+                each.push(evaluate(pool, prelude, std::slice::from_ref(source)).await.map(|mut one| one.remove(0)));
+            }
+            for (source, value) in missing.iter().zip(each) {
+                self.remember(prelude, source, &value);
+                known.insert(source.clone(), value);
+            }
+            return known;
+        }
+        for (at, source) in missing.iter().enumerate() {
+            let value = match &mut found {
+                Ok(values) => Ok(std::mem::replace(&mut values[at], Value::None)),
+                Err(why) => Err(why.clone()),
+            };
+            self.remember(prelude, source, &value);
+            known.insert(source.clone(), value);
+        }
+        known
+    }
+
+    fn remember(&self, prelude: Option<&str>, source: &str, value: &Result<Value, String>) {
+        if value.is_ok() {
+            let mut cache = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+            cache.get_or_insert_with(digest(&[prelude.unwrap_or(""), source]), || value.clone());
+            cache.trim(VALUES, usize::MAX, |_| 0);
+        }
+    }
+}
+
+async fn run_set_up(pool: &Pool, script: &str) -> Result<Result<Arc<Vec<u8>>, String>, String> {
+    let order = Order {
+        work: Work::Setup { program: script.into(), capture_bytes: CAPTURE_BYTES },
+        prelude: None,
+        stdin: Vec::new(),
+        files: None,
+        limits: TASK_LIMITS,
+        record_bytes: CAPTURE_BYTES + (1 << 20),
+    };
+    let done = pool.run(order).await?;
+    Ok(match outcome(&done) {
+        Ok(Record::Files(files)) => Ok(Arc::new(files)),
+        Ok(other) => Err(describe(other)),
+        Err(why) => Err(why),
+    })
+}
+
+async fn evaluate(pool: &Pool, prelude: Option<&str>, sources: &[String]) -> Result<Vec<Value>, String> {
+    let order = Order {
+        work: Work::Eval { sources: sources.to_vec() },
+        prelude: prelude.map(String::from),
+        stdin: Vec::new(),
+        files: None,
+        limits: TASK_LIMITS,
+        record_bytes: RECORD_BYTES,
+    };
+    match outcome(&pool.run(order).await?)? {
+        Record::Value(Value::List(values)) if values.len() == sources.len() => Ok(values),
+        other => Err(describe(other)),
+    }
+}
+
+fn outcome(done: &crate::pool::Done) -> Result<Record, String> {
+    let limit = Duration::from_secs_f64(TASK_LIMITS.cpu_seconds);
+    match ended(&done.ending, &done.nonce, limit, TASK_LIMITS.memory_mib << 10) {
+        Ended::Normally(record) => Ok(record),
+        Ended::Early(_, why) => Err(why),
+    }
+}
+
+fn describe(record: Record) -> String {
+    match record {
+        Record::Exception { names, message, .. } => {
+            format!("{}: {message}", names.first().map_or("exception", String::as_str))
+        }
+        _ => "it gave no answer".into(),
+    }
+}
+
+fn digest(parts: &[&str]) -> Key {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().into()
+}
+
+/// A map that forgets what was not asked for the longest.
+struct Recent<K, V> {
+    entries: HashMap<K, V>,
+    order: VecDeque<K>,
+}
+
+impl<K, V> Default for Recent<K, V> {
+    fn default() -> Self {
+        Self { entries: HashMap::new(), order: VecDeque::new() }
+    }
+}
+
+impl<K: Copy + Eq + Hash, V: Clone> Recent<K, V> {
+    fn get(&mut self, key: &K) -> Option<V> {
+        self.entries.get(key).cloned()
+    }
+
+    fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> V {
+        if let Some(value) = self.entries.get(&key) {
+            return value.clone();
+        }
+        let value = make();
+        self.entries.insert(key, value.clone());
+        self.order.push_back(key);
+        value
+    }
+
+    /// Drops the oldest entries until there are few enough and they hold little enough; the newest stays.
+    fn trim(&mut self, most: usize, bytes: usize, size: impl Fn(&V) -> usize) {
+        let mut held: usize = if bytes == usize::MAX { 0 } else { self.entries.values().map(&size).sum() };
+        while self.order.len() > 1 && (self.order.len() > most || held > bytes) {
+            let Some(oldest) = self.order.pop_front() else { return };
+            if let Some(value) = self.entries.remove(&oldest) {
+                held = held.saturating_sub(size(&value));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_entries_go_first_and_the_newest_stays() {
+        let mut recent: Recent<u32, usize> = Recent::default();
+        for key in 0..5 {
+            recent.get_or_insert_with(key, || 10);
+        }
+        recent.trim(3, usize::MAX, |_| 0);
+        assert_eq!((recent.get(&1), recent.get(&2)), (None, Some(10)));
+        recent.trim(3, 5, |size| *size);
+        assert_eq!((recent.get(&3), recent.get(&4)), (None, Some(10)));
+    }
+
+    #[test]
+    fn digests_keep_parts_apart() {
+        assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
+    }
+}
