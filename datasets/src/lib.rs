@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod apps;
+pub mod builder;
 mod bundled;
+mod demonstration;
 mod error;
 mod exceptions;
 mod jsonl;
@@ -16,8 +18,11 @@ mod safesql;
 mod seccodeplt;
 mod source;
 mod task;
+mod write;
 
+pub use demonstration::{Demonstration, load_demonstrations};
 pub use error::LoadError;
 pub use kind::DatasetKind;
 pub use load::{load, load_as};
 pub use task::{Message, QualityCheck, Solution, SolutionKind, Task};
+pub use write::{WriteError, write_jsonl};

@@ -1,0 +1,40 @@
+//! Demonstrations: prompts with an answer to imitate, for supervised fine-tuning.
+
+use serde::{Deserialize, Serialize};
+
+use crate::source::Source;
+use crate::{LoadError, Message, bundled, jsonl};
+
+/// A prompt and an answer to it. One JSON line each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Demonstration {
+    /// Name, for messages.
+    pub id: String,
+    /// Chat messages before the answer.
+    pub prompt: Vec<Message>,
+    /// The answer, as the model shall give it.
+    pub response: String,
+}
+
+/// Loads demonstrations: a path or `file://` URI of JSONL (`.jsonl`, `.jsonl.gz`), or
+/// `bundled://quickstart-demonstrations?count=N&seed=S`, which are generated (60 000 of seed 0 by default).
+///
+/// # Errors
+/// Says what could not be read, and where.
+pub fn load_demonstrations(uri: &str) -> Result<Vec<Demonstration>, LoadError> {
+    let loaded = match Source::parse(uri)? {
+        Source::Bundled(name, parameters) => bundled::demonstrations(uri, &name, &parameters)?,
+        Source::File(path) => {
+            let name = path.to_string_lossy().to_ascii_lowercase();
+            if !name.ends_with(".jsonl") && !name.ends_with(".jsonl.gz") {
+                return Err(LoadError::UnknownFileType { path });
+            }
+            jsonl::read_file(&path)?
+        }
+    };
+    if loaded.is_empty() {
+        return Err(LoadError::Empty { place: uri.to_owned(), what: "demonstrations" });
+    }
+    Ok(loaded)
+}

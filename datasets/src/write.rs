@@ -1,0 +1,52 @@
+//! Writing JSON lines so that the same items are the same bytes.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use flate2::{Compression, GzBuilder};
+use serde::Serialize;
+
+/// Why a file could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {source}", path.display())]
+pub struct WriteError {
+    /// The file.
+    pub path: PathBuf,
+    /// The system's reason.
+    pub source: std::io::Error,
+}
+
+/// Writes one line an item, gzipped where the name ends in `.gz` (without a time stamp). The file appears whole or not
+/// at all: it is written beside its place and renamed.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_jsonl<T: Serialize>(path: &Path, items: impl IntoIterator<Item = T>) -> Result<(), WriteError> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".partial");
+    let unfinished = PathBuf::from(unfinished);
+    let written = lines(items)
+        .and_then(|lines| if path.extension().is_some_and(|ending| ending == "gz") { gzip(&lines) } else { Ok(lines) })
+        .and_then(|bytes| std::fs::write(&unfinished, bytes))
+        .and_then(|()| std::fs::rename(&unfinished, path));
+    written.map_err(|source| {
+        // Nothing half-written stays; that it cannot be removed adds nothing to the first failure.
+        let _ = std::fs::remove_file(&unfinished);
+        WriteError { path: path.to_owned(), source }
+    })
+}
+
+fn lines<T: Serialize>(items: impl IntoIterator<Item = T>) -> std::io::Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for item in items {
+        serde_json::to_writer(&mut lines, &item)?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
+fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
