@@ -1,14 +1,23 @@
 //! What can be asked for on the command line, and who does it.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
-use crate::{process, serve};
+use crate::ui::Screen;
+use crate::{plot, process, programs, reward_serve, run, score, serve};
+
+const AFTER_HELP: &str = "\
+Start with:
+  real run examples/quickstart.yaml
+
+Logs go to standard error; RUST_LOG=debug says more.";
 
 /// Trains code models with rewards from program analysis and unit tests
 #[derive(Debug, Parser)]
-#[command(name = "real", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "real", version, propagate_version = true, max_term_width = 100, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -16,37 +25,97 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a training job on this machine
+    Run(run::RunArgs),
+    /// Draw the curves of a run again
+    Plot(plot::PlotArgs),
+    /// Find weaknesses in Python programs: `real-detector check`
+    Detect(Rest),
+    /// Talk to `real-sandbox`, which runs programs in isolation
+    Sandbox(Rest),
     /// Keep a detector and a sandbox running for another program's training loop
     Serve(serve::ServeArgs),
+    /// Print the version
+    Version,
+    /// Score answers to a data set's tasks with the real detector and the real sandbox
+    Score(score::ScoreArgs),
+    /// Rewards for other trainers
+    Reward(reward_serve::RewardArgs),
     /// Start a program that ends when its parent does
     #[command(hide = true)]
     Launch(process::LaunchArgs),
+}
+
+/// Arguments handed on as they are.
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true, disable_version_flag = true)]
+struct Rest {
+    /// Arguments of the program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<OsString>,
 }
 
 /// Parses the command line, does what it says, and returns the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // Before any thread exists: this process becomes another one.
-    if let Command::Launch(args) = &cli.command {
-        return report(&process::launch(args));
+    match cli.command {
+        Command::Launch(args) => report(&process::launch(&args)),
+        Command::Detect(rest) => report(&hand_over("real-detector", &["check"], rest.args)),
+        Command::Sandbox(rest) => report(&hand_over("real-sandbox", &[], rest.args)),
+        command => work(command),
     }
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+}
+
+fn work(command: Command) -> ExitCode {
+    let screen = Screen::default();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(screen.clone()).with_target(false).init();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return report(&error.into()),
     };
-    let result = runtime.block_on(dispatch(cli.command));
-    result.unwrap_or_else(|error| report(&error))
+    runtime.block_on(dispatch(command, &screen)).unwrap_or_else(|error| report(&error))
 }
 
-async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+async fn dispatch(command: Command, screen: &Screen) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Run(args) => run::run(args, screen).await,
+        Command::Plot(args) => plot::run(&args),
         Command::Serve(args) => serve::run(args).await,
-        Command::Launch(args) => Err(process::launch(&args)),
+        Command::Score(args) => score::run(args).await,
+        Command::Reward(args) => reward_serve::run(args).await,
+        Command::Version => {
+            println!("real {}", env!("CARGO_PKG_VERSION"));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Launch(_) | Command::Detect(_) | Command::Sandbox(_) => unreachable!("became another program"),
     }
+}
+
+/// Becomes another program of the project; returns only on failure.
+fn hand_over(program: &str, first: &[&str], rest: Vec<OsString>) -> anyhow::Error {
+    let path = match programs::find(program) {
+        Ok(path) => path,
+        Err(missing) => return missing.into(),
+    };
+    let args: Vec<OsString> = first.iter().map(OsString::from).chain(rest).collect();
+    process::become_program(&path, &args)
 }
 
 fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("error: {error:#}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
 }

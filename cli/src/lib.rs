@@ -1,12 +1,22 @@
 //! The REAL command line: runs training jobs locally, scores answers, builds data sets.
 #![forbid(unsafe_code)]
 
+pub mod announcement;
 pub mod command_line;
 pub mod log_tail;
+pub mod plot;
 pub mod process;
 pub mod programs;
+pub mod python;
+pub mod record;
+pub mod reward_serve;
+pub mod run;
+pub mod score;
 pub mod serve;
 pub mod services;
 pub mod shutdown;
+pub mod summary;
+pub mod ui;
+pub mod whole_file;
 
 pub use command_line::main;

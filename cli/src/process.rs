@@ -54,6 +54,8 @@ pub struct Spec {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<String>,
+    /// Environment variables besides our own.
+    pub env: Vec<(&'static str, String)>,
     /// File that gets standard error, and standard output too unless that is captured.
     pub log: PathBuf,
     /// Whether standard output comes back through a pipe.
@@ -94,6 +96,7 @@ impl Spawner {
             .args(["launch", "--parent", &std::process::id().to_string(), "--"])
             .arg(&spec.program)
             .args(&spec.args)
+            .envs(spec.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(if spec.capture_stdout { Stdio::piped() } else { log.try_clone()?.into() })
             .stderr(log)

@@ -1,0 +1,35 @@
+//! `real plot`: the curves of a run, drawn again.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::record::Record;
+use crate::run::report;
+use crate::summary::Summary;
+
+/// Arguments of `real plot`.
+#[derive(Debug, clap::Args)]
+pub struct PlotArgs {
+    /// The run directory, for example runs/quickstart
+    #[arg(value_name = "RUN_DIR")]
+    run_dir: PathBuf,
+}
+
+/// Prints the table, the curve on a terminal, and writes `reward.svg`.
+pub fn run(args: &PlotArgs) -> anyhow::Result<ExitCode> {
+    let dir = &args.run_dir;
+    let record = Record::read(dir)?;
+    anyhow::ensure!(
+        !record.steps.is_empty() || !record.evaluations.is_empty(),
+        "there is nothing to plot in {}: no metrics.jsonl or evaluations.jsonl with a line in it; give a run directory, for \
+         example runs/quickstart",
+        dir.display()
+    );
+    let folder =
+        || dir.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let job = Summary::read(dir).map_or_else(folder, |summary| summary.job);
+    report::draw(&record, &job, dir)?;
+    report::print_record(&record);
+    println!("see {}", dir.join(report::DRAWING).display());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,254 @@
+//! `real run`: a training job as local processes.
+
+mod continuity;
+mod disk;
+mod follow;
+mod monitor;
+mod outcome;
+mod preflight;
+pub(crate) mod report;
+mod run_dir;
+mod spec;
+mod trainer;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use real_crds::config::{Algorithm, TrainerConfig};
+use real_crds::v1alpha1::RealTrainingJob;
+use real_crds::{Endpoints, render};
+
+use self::outcome::{BAD_SPEC, Outcome};
+use self::run_dir::{Existing, RunDir};
+use self::trainer::{Limits, Trainer};
+use crate::process::Spawner;
+use crate::record::Record;
+use crate::services::{Kind, Services};
+use crate::shutdown::Shutdown;
+use crate::summary::{Phase, Summary};
+use crate::ui::{Screen, Verbosity};
+use crate::{programs, whole_file};
+
+/// Arguments of `real run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct RunArgs {
+    /// The job: a `RealTrainingJob`, the very file that `kubectl apply` takes
+    #[arg(value_name = "JOB.yaml")]
+    job: PathBuf,
+    #[command(flatten)]
+    existing: ExistingArgs,
+    /// Set a field of the job, for example --set spec.reward.alpha=0.8; may be repeated
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// Where everything the run writes goes [default: runs/NAME, NAME being the job's]
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    #[command(flatten)]
+    verbosity: VerbosityArgs,
+}
+
+/// What to do where the run directory holds a run already.
+#[derive(Debug, clap::Args)]
+struct ExistingArgs {
+    /// Go on with the run in the run directory, from its newest checkpoint
+    #[arg(long, conflicts_with = "fresh")]
+    resume: bool,
+    /// Start anew; a run that is in the run directory is moved aside, never deleted
+    #[arg(long)]
+    fresh: bool,
+}
+
+/// How much is shown.
+#[derive(Debug, clap::Args)]
+struct VerbosityArgs {
+    /// A line a step instead of a progress bar
+    #[arg(long)]
+    no_progress: bool,
+    /// Nothing but warnings and errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  all steps are done
+   1  the run failed: something on this machine is missing or broke
+   2  the job cannot be run as it is written
+  75  stopped by Ctrl-C or SIGTERM after a checkpoint; go on with --resume
+
+A first Ctrl-C stops after a checkpoint, a second one at once.
+
+The run directory holds spec.yaml and trainer.json (what ran), metrics.jsonl, evaluations.jsonl,
+summary.json, reward.svg, tensorboard/, samples/, checkpoints/ (Hugging Face folders) and logs/.";
+
+impl RunArgs {
+    fn existing(&self) -> Existing {
+        match (self.existing.resume, self.existing.fresh) {
+            (true, _) => Existing::Resume,
+            (_, true) => Existing::MoveAside,
+            _ => Existing::Refuse,
+        }
+    }
+
+    fn verbosity(&self) -> Verbosity {
+        match (self.verbosity.quiet, self.verbosity.no_progress) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Lines,
+            _ => Verbosity::Automatic,
+        }
+    }
+}
+
+/// A job that was found fit to run.
+struct Checked {
+    job: RealTrainingJob,
+    name: String,
+    path: PathBuf,
+    total_steps: u64,
+}
+
+/// Runs a job.
+pub async fn run(args: RunArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let checked = match check(&args)? {
+        Ok(checked) => checked,
+        Err(code) => return Ok(code),
+    };
+    if let Some(summary) = finished(&checked, &args) {
+        let at = checked.path.display();
+        screen
+            .line(&format!("the run in {at} is finished: {} of {} steps are done", summary.steps, checked.total_steps));
+        report::print(&checked.path, &args)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // From here on a Ctrl-C is something to handle, not an end.
+    let mut shutdown = Shutdown::listen()?;
+    let dir = RunDir::open(&checked.path, args.existing())?;
+    let earlier = Summary::read(dir.path());
+    let mut restarts = 0;
+    let outcome = execute(&args, &checked, &dir, screen, &mut shutdown, &mut restarts).await;
+    let outcome = outcome.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")));
+    let record = Record::read(dir.path())?;
+    let summary = Summary {
+        job: checked.name.clone(),
+        phase: outcome.phase(),
+        reason: outcome.reason(),
+        steps: record.last_step(),
+        total_steps: checked.total_steps,
+        wall_seconds: started.elapsed().as_secs_f64() + earlier.as_ref().map_or(0.0, |s| s.wall_seconds),
+        restarts: restarts + earlier.as_ref().map_or(0, |s| s.restarts),
+        evaluations: record.evaluations.clone(),
+    };
+    // The reason of a failure must not be lost because the disk is full too.
+    let written = summary.write(dir.path()).and_then(|()| report::draw(&record, &checked.name, dir.path()));
+    if let Some(reason) = outcome.reason() {
+        let word = if summary.phase == Phase::Failed { "error: " } else { "" };
+        screen.line(&format!("{word}{reason}"));
+    }
+    written?;
+    if summary.phase == Phase::Complete {
+        report::print(dir.path(), &args)?;
+    }
+    Ok(outcome.exit_code())
+}
+
+/// Everything that can be said before anything is written. The inner error is an exit code; its reasons were printed.
+fn check(args: &RunArgs) -> anyhow::Result<Result<Checked, ExitCode>> {
+    let job = match spec::read(&args.job, &args.set) {
+        Ok(job) => job,
+        Err(problems) => {
+            eprint!("{problems}");
+            return Ok(Err(ExitCode::from(BAD_SPEC)));
+        }
+    };
+    let name = job.metadata.name.clone().unwrap_or_default();
+    let path = args.run_dir.clone().unwrap_or_else(|| Path::new("runs").join(&name));
+    run_dir::inspect(&path, args.existing())?;
+    let config = render(&job, &Endpoints::default());
+    if args.existing.resume {
+        refuse_another_run(&path, &config)?;
+    }
+    let problems = preflight::check(&config, &path);
+    if !problems.is_empty() {
+        let spec_is_wrong = problems.iter().any(|p| p.field.is_some());
+        for problem in problems {
+            match problem.field {
+                Some(field) => eprintln!("error: {}: {field}: {}", args.job.display(), problem.message),
+                None => eprintln!("error: {}", problem.message),
+            }
+        }
+        return Ok(Err(if spec_is_wrong { ExitCode::from(BAD_SPEC) } else { ExitCode::FAILURE }));
+    }
+    let total_steps = match &config.algorithm {
+        Algorithm::Ppo(ppo) => ppo.steps,
+        Algorithm::Sft(sft) => sft.steps,
+    };
+    Ok(Ok(Checked { job, name, path, total_steps }))
+}
+
+fn refuse_another_run(path: &Path, config: &TrainerConfig) -> anyhow::Result<()> {
+    let Ok(text) = std::fs::read_to_string(path.join("trainer.json")) else { return Ok(()) };
+    let earlier: TrainerConfig = serde_json::from_str(&text)
+        .map_err(|e| anyhow::anyhow!("cannot resume: {} is damaged: {e}", path.join("trainer.json").display()))?;
+    let changes = continuity::broken_by(&earlier, config);
+    anyhow::ensure!(
+        changes.is_empty(),
+        "cannot resume {}: the job is another one than the one that ran there; start a new run with --fresh or --run-dir\n  {}",
+        path.display(),
+        changes.join("\n  ")
+    );
+    Ok(())
+}
+
+/// The summary of a resumed run that has nothing left to do.
+fn finished(checked: &Checked, args: &RunArgs) -> Option<Summary> {
+    let summary = Summary::read(&checked.path).filter(|_| args.existing.resume)?;
+    (summary.phase == Phase::Complete && summary.steps >= checked.total_steps).then_some(summary)
+}
+
+async fn execute(
+    args: &RunArgs,
+    checked: &Checked,
+    dir: &RunDir,
+    screen: &Screen,
+    shutdown: &mut Shutdown,
+    restarts: &mut u64,
+) -> anyhow::Result<Outcome> {
+    let began = tokio::time::Instant::now();
+    whole_file::write(&dir.path().join("spec.yaml"), &serde_saphyr::to_string(&checked.job)?)?;
+    let view = Arc::new(screen.view(args.verbosity(), checked.total_steps));
+    view.say(&format!("{}: {} steps; everything goes to {}", checked.name, checked.total_steps, dir.path().display()));
+    let logs = dir.logs();
+    let services = tokio::select! {
+        services = Services::start(&[Kind::Detector, Kind::Sandbox], &logs) => services?,
+        () = shutdown.requested() => return Ok(Outcome::Failed("stopped before the trainer was started".to_owned())),
+    };
+    let endpoints = Endpoints { detectors: services.urls(Kind::Detector), sandboxes: services.urls(Kind::Sandbox) };
+    let config = dir.path().join("trainer.json");
+    let text = serde_json::to_string_pretty(&render(&checked.job, &endpoints))? + "\n";
+    whole_file::write(&config, &text)?;
+    let spawner = Spawner::new()?;
+    let spec = &checked.job.spec;
+    let mut trainer = Trainer {
+        program: programs::find("real-trainer")?,
+        config,
+        dir,
+        services: &services,
+        spawner: &spawner,
+        view,
+        limits: Limits {
+            backoff_limit: spec.restart_policy.backoff_limit,
+            grace: Duration::from_secs(spec.trainer.termination_grace_period_seconds),
+            deadline: spec.active_deadline_seconds.map(|seconds| began + Duration::from_secs(seconds)),
+        },
+        restarts: 0,
+    };
+    let outcome = trainer.train(args.existing.resume, shutdown).await;
+    *restarts = trainer.restarts;
+    drop(trainer);
+    services.stop().await;
+    outcome
+}

@@ -1,0 +1,191 @@
+//! What can be known to go wrong before anything is written.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use real_crds::config::{Algorithm, Dataset, Initialize, Model, TrainerConfig};
+
+use super::disk;
+use crate::{programs, python};
+
+/// Programs that a run starts.
+const PROGRAMS: [&str; 3] = ["real-detector", "real-sandbox", "real-trainer"];
+
+/// Something that a run would fail on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// The field of the spec that is wrong; absent where it is the machine that lacks something.
+    pub field: Option<String>,
+    /// What is wrong, where, and what to do.
+    pub message: String,
+}
+
+impl Problem {
+    fn spec(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), message: message.into() }
+    }
+
+    fn machine(message: String) -> Self {
+        Self { field: None, message }
+    }
+}
+
+/// Looks at everything the run needs; returns all that is missing. Writes nothing. Loads the data sets to see that they
+/// can be loaded, so it takes as long as that.
+pub(crate) fn check(config: &TrainerConfig, run_dir: &Path) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let weights = model(&config.model).unwrap_or_else(|problem| {
+        problems.push(problem);
+        0
+    });
+    problems.extend(datasets(config));
+    problems
+        .extend(PROGRAMS.iter().filter_map(|name| programs::find(name).err()).map(|e| Problem::machine(e.to_string())));
+    problems.extend(python::check().err().map(|e| Problem::machine(e.to_string())));
+    problems.extend(room(config, run_dir, weights));
+    problems
+}
+
+/// Checks the model's folder; returns the size of its weights, 0 where that is not known.
+fn model(model: &Model) -> Result<u64, Problem> {
+    const FIELD: &str = "spec.model.storageUri";
+    let uri = &model.uri;
+    let problem = |message: String| Problem::spec(FIELD, message);
+    let Some(folder) = local_path(uri).map_err(problem)? else { return Ok(0) };
+    if !folder.is_dir() {
+        return Err(problem(format!(
+            "there is no folder {}; give a Hugging Face model folder (config.json, tokenizer.json, model.safetensors)",
+            absolute(&folder).display()
+        )));
+    }
+    let file = |name: &str| folder.join(name);
+    let missing = |name: &str| {
+        problem(format!(
+            "the model folder {} has no {name}; a Hugging Face model folder holds config.json, tokenizer.json and, unless \
+             `initialize: random`, model.safetensors",
+            absolute(&folder).display()
+        ))
+    };
+    let text = fs::read_to_string(file("config.json")).map_err(|_| missing("config.json"))?;
+    serde_json::from_str::<serde_json::Value>(&text)
+        .map_err(|error| problem(format!("{} is not JSON: {error}", absolute(&file("config.json")).display())))?;
+    if !file("tokenizer.json").is_file() {
+        return Err(missing("tokenizer.json"));
+    }
+    match (model.initialize, weights(&folder)) {
+        (Initialize::Pretrained, 0) => Err(missing("model.safetensors")),
+        (_, size) => Ok(size),
+    }
+}
+
+/// Bytes of all `*.safetensors` of a folder.
+fn weights(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = entries.map(|entry| entry.path()).filter(|p| p.extension().is_some_and(|e| e == "safetensors"));
+    files.filter_map(|path| path.metadata().ok()).map(|m| m.len()).sum()
+}
+
+/// The local path of a URI; `None` for what is bundled with the trainer.
+fn local_path(uri: &str) -> Result<Option<PathBuf>, String> {
+    match uri.split_once("://") {
+        None => Ok(Some(uri.into())),
+        Some(("bundled", _)) => Ok(None),
+        Some(("file", path)) => Ok(Some(path.into())),
+        Some((scheme, _)) => Err(format!(
+            "`{uri}`: `real run` does not read {scheme}:// yet; give a folder, file:///PATH or bundled://NAME"
+        )),
+    }
+}
+
+fn datasets(config: &TrainerConfig) -> Vec<Problem> {
+    let look = |list: &'static str, sets: &[Dataset], load: fn(&str) -> Result<(), real_datasets::LoadError>| {
+        let tried = sets
+            .iter()
+            .enumerate()
+            .map(move |(i, set)| (format!("spec.datasets.{list}[{i}].storageUri"), load(&set.uri)));
+        tried.filter_map(|(field, loaded)| Some(Problem::spec(field, loaded.err()?.to_string()))).collect::<Vec<_>>()
+    };
+    let tasks: fn(&str) -> _ = |uri| real_datasets::load(uri).map(drop);
+    let mut problems = match config.algorithm {
+        Algorithm::Ppo(_) => look("train", &config.train, tasks),
+        Algorithm::Sft(_) => look("train", &config.train, |uri| real_datasets::load(uri).map(drop)),
+    };
+    problems.extend(look("eval", &config.evaluation.suites, tasks));
+    problems
+}
+
+/// Whether the run directory can be made and there is room for it.
+fn room(config: &TrainerConfig, run_dir: &Path, weights: u64) -> Option<Problem> {
+    let shown = absolute(run_dir);
+    let existing = shown.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
+    if let Err(error) = writable(existing) {
+        return Some(Problem::machine(format!(
+            "cannot write to {}, where the run directory {} would be: {error}; choose another with --run-dir",
+            existing.display(),
+            shown.display()
+        )));
+    }
+    let (free, needed) = match disk::free(&shown) {
+        Ok(free) => (free, disk::needed(config, weights)),
+        // A file system that does not say is no reason to refuse.
+        Err(_) => return None,
+    };
+    (free < needed).then(|| {
+        Problem::machine(format!(
+            "not enough disk space for the run directory {}: {} MiB are free, the run may need {} MiB ({} checkpoints \
+             at once); free some, choose another with --run-dir, or lower spec.checkpoint.retain",
+            shown.display(),
+            disk::mib(free),
+            disk::mib(needed),
+            config.checkpoint.retain + 1
+        ))
+    })
+}
+
+/// Asks the kernel whether a folder may be written to.
+fn writable(folder: &Path) -> nix::Result<()> {
+    if !folder.is_dir() {
+        return Err(nix::Error::ENOTDIR);
+    }
+    nix::unistd::access(folder, nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK)
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pretrained(uri: &Path) -> Model {
+        Model { uri: uri.display().to_string(), initialize: Initialize::Pretrained }
+    }
+
+    #[test]
+    fn a_model_folder_is_asked_for_each_file_it_needs() {
+        let dir = tempfile::tempdir().unwrap();
+        for (missing, content) in [("config.json", "{}"), ("tokenizer.json", "{}"), ("model.safetensors", "12345")] {
+            let problem = model(&pretrained(dir.path())).unwrap_err();
+            assert!(problem.message.contains(&format!("has no {missing}")), "{problem:?}");
+            fs::write(dir.path().join(missing), content).unwrap();
+        }
+        assert_eq!(model(&pretrained(dir.path())), Ok(5));
+    }
+
+    #[test]
+    fn a_random_model_needs_no_weights() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("config.json"), "{}").unwrap();
+        fs::write(dir.path().join("tokenizer.json"), "{}").unwrap();
+        let random = Model { initialize: Initialize::Random, ..pretrained(dir.path()) };
+        assert_eq!(model(&random), Ok(0));
+    }
+
+    #[test]
+    fn a_scheme_we_do_not_read_is_named_with_what_we_do() {
+        let problem = model(&pretrained(Path::new("s3://bucket/model"))).unwrap_err();
+        assert_eq!(problem.field.as_deref(), Some("spec.model.storageUri"));
+        assert!(problem.message.contains("s3://") && problem.message.contains("bundled://NAME"), "{problem:?}");
+    }
+}

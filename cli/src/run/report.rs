@@ -1,0 +1,45 @@
+//! What is said and drawn at the end of a run.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use super::RunArgs;
+use crate::record::Record;
+use crate::ui::{self, Verbosity};
+
+/// Name of the drawing in the run directory.
+pub(crate) const DRAWING: &str = "reward.svg";
+
+/// Draws `reward.svg`.
+pub(crate) fn draw(record: &Record, job: &str, run_dir: &Path) -> io::Result<()> {
+    ui::write_svg(record, job, &run_dir.join(DRAWING)).map(drop).map_err(io::Error::other)
+}
+
+/// Prints the table and, on a terminal, the curve.
+pub(crate) fn print(run_dir: &Path, args: &RunArgs) -> io::Result<()> {
+    if args.verbosity() == Verbosity::Quiet {
+        return Ok(());
+    }
+    let record = Record::read(run_dir)?;
+    print_record(&record);
+    println!(
+        "see {} and `tensorboard --logdir {}`",
+        run_dir.join(DRAWING).display(),
+        run_dir.join("tensorboard").display()
+    );
+    Ok(())
+}
+
+/// Prints the table and, on a terminal, the curve.
+pub(crate) fn print_record(record: &Record) {
+    if io::stdout().is_terminal()
+        && let Some(drawing) = ui::draw_chart(record)
+    {
+        println!("{drawing}");
+    }
+    if record.evaluations.is_empty() {
+        println!("no evaluations: the job names no data sets under spec.datasets.eval");
+    } else {
+        println!("{}", ui::evaluation_table(&record.evaluations));
+    }
+}

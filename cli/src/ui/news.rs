@@ -1,0 +1,100 @@
+//! News of a run in one line each.
+
+use std::time::Duration;
+
+use indicatif::HumanDuration;
+use serde::Deserialize;
+
+use crate::record::{Evaluation, Step};
+
+/// The trainer's `GET /v1/progress`, as far as the bar shows it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Live {
+    /// What is going on: `rollout`, `updating`, …
+    pub phase: String,
+    /// Steps done.
+    pub step: u64,
+    /// Mean reward of the last step.
+    pub reward: Option<f64>,
+    /// Divergence from the reference policy in the last step.
+    pub kl: Option<f64>,
+    /// Loss of the last step (SFT).
+    pub loss: Option<f64>,
+    /// Tokens a second.
+    pub tokens_per_second: Option<f64>,
+    /// Samples scored a second.
+    pub samples_per_second: Option<f64>,
+    /// Seconds until the last step.
+    pub eta_seconds: Option<f64>,
+}
+
+impl Live {
+    /// What stands behind the bar.
+    pub(crate) fn message(&self) -> String {
+        let eta = self.eta_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let eta = eta.map(|left| format!("ETA {}", HumanDuration(left)));
+        let numbers = numbers(self.reward, self.loss, self.kl, self.tokens_per_second, self.samples_per_second);
+        eta.into_iter().chain(numbers).collect::<Vec<_>>().join("  ")
+    }
+}
+
+fn numbers(
+    reward: Option<f64>,
+    loss: Option<f64>,
+    kl: Option<f64>,
+    tokens: Option<f64>,
+    samples: Option<f64>,
+) -> impl Iterator<Item = String> {
+    let named = [
+        reward.map(|x| format!("reward {x:.3}")),
+        loss.map(|x| format!("loss {x:.4}")),
+        kl.map(|x| format!("KL {x:.4}")),
+        tokens.map(|x| format!("{x:.0} tokens/s")),
+        samples.map(|x| format!("{x:.0} scored/s")),
+    ];
+    named.into_iter().flatten()
+}
+
+/// A step in one line.
+pub(crate) fn step_line(step: &Step, total: u64) -> String {
+    let mut parts = vec![format!("step {}/{total}", step.step)];
+    parts.extend(step.function.map(|x| format!("function {x:.3}")));
+    parts.extend(step.quality.map(|x| format!("quality {x:.3}")));
+    parts.extend(numbers(step.reward, step.loss, step.kl, step.tokens_per_second, step.samples_per_second));
+    parts.extend(step.seconds.map(|x| format!("{x:.1} s")));
+    parts.join("  ")
+}
+
+/// An evaluation in one line.
+pub(crate) fn evaluation_line(e: &Evaluation) -> String {
+    format!(
+        "evaluation after step {}: {}, {}, {} answers: function {:.3}  quality {:.3}  func.-qual. {:.3}",
+        e.step,
+        e.suite,
+        e.decoding.name(),
+        e.n,
+        e.function,
+        e.quality,
+        e.joint
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_one_line_of_what_it_has() {
+        let step = Step { step: 3, reward: Some(0.25), kl: Some(0.001), seconds: Some(2.0), ..Step::default() };
+        assert_eq!(step_line(&step, 20), "step 3/20  reward 0.250  KL 0.0010  2.0 s");
+    }
+
+    #[test]
+    fn the_bar_says_what_is_known_so_far() {
+        assert_eq!(Live::default().message(), "");
+        let live: Live =
+            serde_json::from_str(r#"{"phase": "rollout", "step": 1, "etaSeconds": 90.0, "kl": null}"#).unwrap();
+        assert_eq!(live.message(), "ETA 2 minutes");
+    }
+}

@@ -1,0 +1,61 @@
+//! Function, Quality and Func.-Qual. before and after training.
+
+use std::collections::BTreeMap;
+
+use comfy_table::{Cell, CellAlignment, Table, presets};
+
+use crate::record::Evaluation;
+
+/// One row a data set and decoding, `before → after`; only the one number where there was one evaluation.
+pub fn evaluations(evaluations: &[Evaluation]) -> String {
+    let mut groups: BTreeMap<_, Vec<&Evaluation>> = BTreeMap::new();
+    for evaluation in evaluations {
+        groups.entry((&evaluation.suite, evaluation.decoding)).or_default().push(evaluation);
+    }
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["data set", "answers", "n", "steps", "Function", "Quality", "Func.-Qual."]);
+    for ((suite, decoding), mut points) in groups {
+        points.sort_by_key(|e| e.step);
+        let (Some(before), Some(after)) = (points.first(), points.last()) else { continue };
+        let pair = |a: String, b: String| if before.step == after.step { b } else { format!("{a} → {b}") };
+        let rate = |get: fn(&Evaluation) -> f64| pair(format!("{:.3}", get(before)), format!("{:.3}", get(after)));
+        let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+        table.add_row([
+            Cell::new(suite),
+            Cell::new(decoding.name()),
+            right(after.n.to_string()),
+            right(pair(before.step.to_string(), after.step.to_string())),
+            right(rate(|e| e.function)),
+            right(rate(|e| e.quality)),
+            right(rate(|e| e.joint)),
+        ]);
+    }
+    table.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Decoding;
+
+    #[test]
+    fn each_suite_and_decoding_has_a_row_from_first_to_last() {
+        let at = |step, decoding, joint| Evaluation {
+            suite: "quickstart".into(),
+            decoding,
+            step,
+            n: 64,
+            function: 0.5,
+            quality: 0.25,
+            joint,
+        };
+        let table = evaluations(&[
+            at(0, Decoding::Greedy, 0.125),
+            at(0, Decoding::Sampled, 0.0),
+            at(10, Decoding::Greedy, 0.5),
+            at(20, Decoding::Greedy, 1.0),
+        ]);
+        insta::assert_snapshot!(table, @"");
+    }
+}
