@@ -115,7 +115,7 @@ pub async fn run(args: ScoreArgs) -> anyhow::Result<ExitCode> {
 
 fn load(args: &ScoreArgs) -> anyhow::Result<HashMap<String, Task>> {
     let tasks = match args.dataset {
-        Some(kind) => real_datasets::load_as(&args.data, kind)?,
+        Some(kind) => real_datasets::load_as(kind, Path::new(&args.data))?,
         None => real_datasets::load(&args.data)?,
     };
     Ok(tasks.into_iter().map(|task| (task.id.clone(), task)).collect())
@@ -183,7 +183,8 @@ fn progress(length: u64) -> ProgressBar {
     let target =
         if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let style = ProgressStyle::with_template("scoring {bar:40} {pos}/{len} {per_sec} eta {eta}");
-    ProgressBar::with_draw_target(Some(length), target).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    ProgressBar::with_draw_target(Some(length), target)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn report(

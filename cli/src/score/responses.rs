@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 /// Where answers come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub(super) enum Source {
     /// The data set's own solutions: the secure one where there is one, else the first reference.
     References,
     /// The programs that the data set knows to be vulnerable.
@@ -44,7 +44,7 @@ impl fmt::Display for Source {
 
 /// An answer to a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub(super) struct Answer {
     /// The task's id.
     pub id: String,
     /// What the model said.
@@ -53,7 +53,7 @@ pub struct Answer {
 
 /// Why answers cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ResponsesError {
+pub(super) enum ResponsesError {
     /// The file cannot be read.
     #[error("cannot read the answers {}: {source}", path.display())]
     Read {
@@ -96,15 +96,15 @@ pub enum ResponsesError {
 ///
 /// # Errors
 /// What cannot be read or does not belong to these tasks, with file and line.
-pub fn read(source: &Source, tasks: &HashMap<String, Task>) -> Result<Vec<Answer>, ResponsesError> {
+pub(super) fn read(source: &Source, tasks: &HashMap<String, Task>) -> Result<Vec<Answer>, ResponsesError> {
     match source {
         Source::References => {
             quoted(tasks, "reference", |task| find(task, SolutionKind::Secure).or(find(task, SolutionKind::Reference)))
         }
         Source::Vulnerable => quoted(tasks, "vulnerable", |task| find(task, SolutionKind::Vulnerable)),
         Source::File(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| ResponsesError::Read { path: path.clone(), source })?;
+            let text =
+                std::fs::read_to_string(path).map_err(|source| ResponsesError::Read { path: path.clone(), source })?;
             parse(path, &text, tasks)
         }
     }
@@ -149,8 +149,11 @@ fn parse(path: &Path, text: &str, tasks: &HashMap<String, Task>) -> Result<Vec<A
     let mut answers = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let number = index + 1;
-        let parsed: Line = serde_json::from_str(line)
-            .map_err(|error| ResponsesError::Line { path: path.to_owned(), line: number, what: error.to_string() })?;
+        let parsed: Line = serde_json::from_str(line).map_err(|error| ResponsesError::Line {
+            path: path.to_owned(),
+            line: number,
+            what: error.to_string(),
+        })?;
         let id = match parsed.id {
             Id::Text(id) => id,
             Id::Number(id) => id.to_string(),
@@ -190,13 +193,19 @@ mod tests {
 
     #[test]
     fn ids_may_be_numbers_or_strings_and_may_repeat() {
-        let answers = parsed("{\"id\": 9, \"response\": \"a\"}\n\n{\"id\": \"9\", \"response\": \"b\", \"model\": \"m\"}\n").unwrap();
-        assert_eq!(answers.iter().map(|a| (a.id.as_str(), a.response.as_str())).collect::<Vec<_>>(), [("9", "a"), ("9", "b")]);
+        let answers =
+            parsed("{\"id\": 9, \"response\": \"a\"}\n\n{\"id\": \"9\", \"response\": \"b\", \"model\": \"m\"}\n")
+                .unwrap();
+        assert_eq!(
+            answers.iter().map(|a| (a.id.as_str(), a.response.as_str())).collect::<Vec<_>>(),
+            [("9", "a"), ("9", "b")]
+        );
     }
 
     #[test]
     fn an_unknown_id_is_named_with_its_line_and_some_that_exist() {
-        let error = parsed("{\"id\": 9, \"response\": \"a\"}\n{\"id\": 11, \"response\": \"a\"}").unwrap_err().to_string();
+        let error =
+            parsed("{\"id\": 9, \"response\": \"a\"}\n{\"id\": 11, \"response\": \"a\"}").unwrap_err().to_string();
         assert_eq!(error, "answers.jsonl, line 2: no task has the id '11'; the data set's ids look like 10, 9");
     }
 

@@ -15,7 +15,7 @@ use super::Outcome;
 /// What `real score` prints. Rates are over the answers that were scored, in [0, 1].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Summary {
+pub(super) struct Summary {
     /// Answers given.
     pub n: usize,
     /// Answers with a reward.
@@ -87,7 +87,7 @@ impl Summary {
     /// For people.
     pub fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_preset(UTF8_FULL_CONDENSED);
+        table.load_style(UTF8_FULL_CONDENSED);
         let percent = |rate: f64| format!("{:.1} %", 100.0 * rate);
         let mut row = |name: &str, value: String| {
             table.add_row([name.to_owned(), value]);
@@ -164,12 +164,11 @@ mod tests {
     #[test]
     fn rates_leave_dropped_answers_out_and_count_them() {
         let test = serde_json::json!({"group": "safety", "kind": "stdin", "stdin": "", "stdout": ""});
-        let task = |id: &str| {
-            serde_json::json!({"id": id, "dataset": "d", "split": "test", "prompt": [], "tests": [test], "quality": []})
-        };
+        let task = |id: &str| serde_json::json!({"id": id, "dataset": "d", "split": "test", "prompt": [], "tests": [test], "quality": []});
         let tasks: HashMap<String, Task> =
             ["1", "2"].map(|id| (id.to_owned(), serde_json::from_value(task(id)).unwrap())).into();
-        let lost = Unscored { reason: Reason::Deadline { service: Service::Sandbox, last: String::new() }, attempts: 3 };
+        let lost =
+            Unscored { reason: Reason::Deadline { service: Service::Sandbox, last: String::new() }, attempts: 3 };
         let outcomes = [
             outcome(Ok(scored(1.0, 1.0, Status::Passed))),
             outcome(Ok(scored(1.0, 0.5, Status::WrongAnswer))),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use futures::future::try_join_all;
 use real_datasets::Task;
-use real_sandbox_api::{BatchRequest, BatchResponse, TestResult};
+use real_sandbox_api::{BatchRequest, BatchResponse, Status, Test, TestResult};
 use tokio::time::sleep;
 use url::Url;
 
@@ -19,6 +19,12 @@ const MOST_ROUNDS: u32 = 4;
 /// Tests per request: few enough that a lost request loses little and several sandboxes share a long list.
 const TESTS_PER_REQUEST: usize = 64;
 
+/// Tests that run before the others.
+const FIRST_TESTS: usize = 16;
+/// Time limits among the first tests after which the others count as further ones without being run. A program that
+/// never ends would otherwise take hours of a task with a thousand tests, and then be dropped instead of judged.
+const HOPELESS: usize = 8;
+
 pub(crate) struct SandboxClient(Pool);
 
 impl SandboxClient {
@@ -29,6 +35,33 @@ impl SandboxClient {
     /// Runs the chosen tests. Results are in the order of `chosen`; what is still a failure of the sandbox after all
     /// rounds stays one.
     pub(crate) async fn run(
+        &self,
+        task: &Task,
+        program: &str,
+        chosen: &[usize],
+        deadline: Instant,
+    ) -> Result<(TestRun, u32), Failure> {
+        let (first, others) = chosen.split_at(chosen.len().min(FIRST_TESTS));
+        let (mut run, mut attempts) = self.settle(task, program, first, deadline).await?;
+        if others.is_empty() {
+            return Ok((run, attempts));
+        }
+        if count(&run.results, Status::TimeLimit) >= HOPELESS {
+            run.results.extend(others.iter().map(|index| not_run(&named(&task.tests, *index))));
+            return Ok((run, attempts));
+        }
+        let (rest, more) = self
+            .settle(task, program, others, deadline)
+            .await
+            .map_err(|failure| Failure { attempts: attempts + failure.attempts, ..failure })?;
+        attempts += more;
+        run.results.extend(rest.results);
+        run.rounds = run.rounds.max(rest.rounds);
+        Ok((run, attempts))
+    }
+
+    /// Runs tests, again those without a verdict, until all have one or the rounds are used up.
+    async fn settle(
         &self,
         task: &Task,
         program: &str,
@@ -70,7 +103,7 @@ impl SandboxClient {
         &self,
         task: &Task,
         program: &str,
-        tests: Vec<real_sandbox_api::Test>,
+        tests: Vec<Test>,
         deadline: Instant,
     ) -> Result<(BatchResponse, u32), Failure> {
         let expected = tests.len();
@@ -89,5 +122,21 @@ impl SandboxClient {
         }
         let what = format!("{} results for {expected} tests", answer.results.len());
         Err(Failure { reason: Reason::Unreadable { service: Service::Sandbox, what }, attempts })
+    }
+}
+
+fn count(results: &[TestResult], status: Status) -> usize {
+    results.iter().filter(|result| result.status == status).count()
+}
+
+fn not_run(test: &Test) -> TestResult {
+    TestResult {
+        name: test.name.clone().unwrap_or_default(),
+        group: test.group,
+        status: Status::TimeLimit,
+        detail: format!("not run: {HOPELESS} or more of the first {FIRST_TESTS} tests hit the time limit"),
+        cpu_ms: 0.0,
+        wall_ms: 0.0,
+        max_rss_kib: 0,
     }
 }

@@ -1,0 +1,87 @@
+//! `real reward serve`: rewards for other trainers, by OpenRLHF's remote reward interface.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use real_reward::serve::{Tasks, router};
+use real_reward::{Scorer, ScorerConfig};
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::shutdown::Shutdown;
+
+/// Arguments of `real reward`.
+#[derive(Debug, clap::Args)]
+pub struct RewardArgs {
+    #[command(subcommand)]
+    command: RewardCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum RewardCommand {
+    /// Answer OpenRLHF's remote reward requests: labels are task ids
+    Serve(RewardServeArgs),
+}
+
+/// Arguments of `real reward serve`.
+#[derive(Debug, clap::Args)]
+struct RewardServeArgs {
+    /// Address to listen on; port 0 chooses one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Base URL of a detector, may be repeated
+    #[arg(long, value_name = "URL", required = true)]
+    detector: Vec<Url>,
+    /// Base URL of a sandbox, may be repeated
+    #[arg(long, value_name = "URL", required = true)]
+    sandbox: Vec<Url>,
+    /// Tasks that answers belong to, may be repeated: a parquet file of the paper, a .jsonl, or bundled://NAME
+    #[arg(long, value_name = "URI", required = true)]
+    dataset: Vec<String>,
+    /// Weight of quality; function's is 1 - alpha
+    #[arg(long, default_value_t = 0.5)]
+    alpha: f64,
+    /// Most functional tests run per answer; all where absent
+    #[arg(long, value_name = "N")]
+    max_tests: Option<usize>,
+    /// Seconds for one answer; then the request is answered with 503. OpenRLHF itself waits 180
+    #[arg(long, value_name = "SECONDS", default_value_t = 150)]
+    timeout: u64,
+    /// Answers scored at once
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    concurrency: usize,
+}
+
+/// Serves until asked to stop, then finishes what is under way.
+///
+/// # Errors
+/// Data sets that cannot be loaded, numbers that cannot work, an address in use.
+pub async fn run(args: RewardArgs) -> anyhow::Result<ExitCode> {
+    let RewardCommand::Serve(args) = args.command;
+    let mut tasks = Vec::new();
+    for uri in &args.dataset {
+        tasks.extend(real_datasets::load(uri)?);
+    }
+    let count = tasks.len();
+    let scorer = Scorer::new(ScorerConfig {
+        alpha: args.alpha,
+        max_tests: args.max_tests,
+        detectors: args.detector,
+        sandboxes: args.sandbox,
+        timeout: Duration::from_secs(args.timeout),
+        concurrency: args.concurrency,
+        ..ScorerConfig::default()
+    })?;
+    let mut shutdown = Shutdown::listen()?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}; choose another port with --listen", args.listen))?;
+    println!("listening on http://{}", listener.local_addr()?);
+    tracing::info!(tasks = count, "ready for rewards");
+    axum::serve(listener, router(scorer, Tasks::new(tasks)))
+        .with_graceful_shutdown(async move { shutdown.requested().await })
+        .await?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,204 @@
+//! `real score` and `real reward serve` as people run them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use real_datasets::Task;
+use real_tests::service::{Service, Services};
+use real_tests::tasks::{BROKEN, INJECTABLE, SAFE, answer, shop};
+use real_tests::{paper_file, programs};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A folder with a data set of one task and answers to it.
+struct Case {
+    folder: TempDir,
+}
+
+impl Case {
+    fn new(responses: &[Value]) -> Self {
+        let case = Self { folder: tempfile::tempdir().unwrap() };
+        fs::write(case.path("tasks.jsonl"), format!("{}\n", serde_json::to_string(&shop()).unwrap())).unwrap();
+        let lines: Vec<String> = responses.iter().map(Value::to_string).collect();
+        fs::write(case.path("answers.jsonl"), lines.join("\n")).unwrap();
+        case
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `real score` on the case's data, with services of its own.
+    fn score(&self, arguments: &[&str]) -> Command {
+        let mut command = programs::command("real");
+        command.arg("score").arg("--data").arg(self.path("tasks.jsonl")).args(arguments);
+        command
+    }
+}
+
+fn responses() -> Vec<Value> {
+    vec![
+        json!({"id": "shop", "response": answer(SAFE)}),
+        json!({"id": "shop", "response": answer(INJECTABLE)}),
+        json!({"id": "shop", "response": answer(BROKEN)}),
+        json!({"id": "shop", "response": "no"}),
+    ]
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[track_caller]
+fn assert_fails(output: &Output, expected: &[&str]) {
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    for part in expected {
+        assert!(error.contains(part), "'{part}' is not in: {error}");
+    }
+}
+
+#[test]
+fn answers_are_scored_with_services_of_its_own_and_written_a_line_each() {
+    let case = Case::new(&responses());
+    let (answers, out) = (case.path("answers.jsonl"), case.path("out.jsonl"));
+    let output = case.score(&["--responses"]).arg(&answers).arg("--output").arg(&out).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let table = text(&output.stdout);
+    for row in ["Function", "Quality", "Func.-Qual.", "no code", "dropped", "programs/s", "50.0 %", "25.0 %"] {
+        assert!(table.contains(row), "{row}: {table}");
+    }
+    let lines: Vec<Value> =
+        fs::read_to_string(&out).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let field = |name: &str| lines.iter().map(|line| line[name].clone()).collect::<Vec<_>>();
+    assert_eq!(field("reward"), [json!(1.0), json!(0.5), json!(-1.0), json!(-1.0)]);
+    assert_eq!(field("quality"), [json!(1), json!(0), json!(0), json!(0)]);
+    assert_eq!(field("function"), [json!(1.0), json!(1.0), json!(0.0), json!(0.0)]);
+    assert_eq!(field("no_code"), [json!(false), json!(false), json!(false), json!(true)]);
+    assert_eq!(lines[1]["findings"][0]["cwe"], 89);
+    assert_eq!(lines[0]["verdicts"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn running_services_can_be_used_and_the_summary_be_json() {
+    let services = Services::start();
+    let case = Case::new(&[]);
+    let (detector, sandbox) = (services.detector.url(), services.sandbox.url());
+    let output = case
+        .score(&["--responses", "references", "--json", "--detector", &detector, "--sandbox", &sandbox])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&summary["n"], &summary["joint"], &summary["dropped"]), (&json!(1), &json!(1.0), &json!(0)));
+}
+
+#[test]
+fn answers_that_do_not_fit_are_named_and_nothing_is_written() {
+    let case = Case::new(&[json!({"id": "shop", "response": ""}), json!({"id": 7, "response": ""})]);
+    let (answers, out) = (case.path("answers.jsonl"), case.path("out.jsonl"));
+    let output = case.score(&["--responses"]).arg(&answers).arg("--output").arg(&out).output().unwrap();
+    assert_fails(&output, &["answers.jsonl, line 2", "'7'", "shop"]);
+    assert!(!out.exists());
+}
+
+#[test]
+fn wrong_numbers_and_missing_files_are_named() {
+    let case = Case::new(&responses());
+    let references = ["--responses", "references"];
+    assert_fails(&case.score(&references).args(["--alpha", "1.5"]).output().unwrap(), &["alpha is 1.5", "[0, 1]"]);
+    assert_fails(&case.score(&["--responses", "/nowhere.jsonl"]).output().unwrap(), &["/nowhere.jsonl"]);
+    let output = case.score(&references).args(["--output", "/nowhere/out.jsonl"]).output().unwrap();
+    assert_fails(&output, &["/nowhere/out.jsonl", "--output"]);
+    let missing =
+        programs::command("real").args(["score", "--data", "/nowhere.parquet"]).args(references).output().unwrap();
+    assert_fails(&missing, &["/nowhere.parquet"]);
+}
+
+#[test]
+fn a_file_that_is_not_parquet_or_of_another_schema_is_named() {
+    let case = Case::new(&[]);
+    let not_parquet = case.path("x.parquet");
+    fs::write(&not_parquet, "no").unwrap();
+    let score = |dataset: &str, file: &Path| {
+        programs::command("real")
+            .args(["score", "--dataset", dataset, "--responses", "references", "--data"])
+            .arg(file)
+            .output()
+            .unwrap()
+    };
+    assert_fails(&score("safesql", &not_parquet), &["x.parquet", "Parquet"]);
+    if let Some(file) = paper_file("safesql-train.parquet") {
+        assert_fails(&score("seccodeplt", &file), &["safesql-train.parquet", "SecCodePLT+", "CWE_ID"]);
+    }
+}
+
+#[test]
+fn a_port_in_use_is_an_error_that_says_so() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for program in ["real-detector", "real-sandbox"] {
+        let output = programs::command(program).args(["serve", "--listen", &address]).output().unwrap();
+        assert_fails(&output, &[&address]);
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_remote_reward_route_answers_as_openrlhf_expects() {
+    let mut services = Services::start();
+    let case = Case::new(&[]);
+    let (detector, sandbox) = (services.detector.url(), services.sandbox.url());
+    let data = case.path("tasks.jsonl");
+    let arguments = ["reward", "serve", "--timeout", "3", "--detector", &detector, "--sandbox", &sandbox, "--dataset"];
+    let server = Service::spawn("real", &[&arguments[..], &[data.to_str().unwrap()]].concat());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let post = async |body: Value| {
+        let answer = client.post(format!("{}/get_reward", server.url())).json(&body).send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.text().await.unwrap())
+    };
+    // The prompt's template block must not count as an answer.
+    let prompt = "Write it:\n```python\nYOUR CODE\n```\n";
+    let query = |response: &str| format!("<s>{prompt}{response}</s>");
+    let body = json!({
+        "query": [query(&answer(SAFE)), query(&answer(INJECTABLE)), query("no")],
+        "prompts": [prompt, prompt, prompt],
+        "labels": ["shop", "shop", "tests/shop"],
+    });
+    let (status, text) = post(body.clone()).await;
+    assert_eq!(status, 200, "{text}");
+    let rewards: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(rewards["rewards"], json!([1.0, 0.5, -1.0]));
+    assert_eq!(rewards["scores"], json!([1.0, 0.5, 0.0]));
+    assert_eq!(rewards["extra_logs"]["quality"], json!([1.0, 0.0, 0.0]));
+
+    let (status, text) = post(json!({"query": ["a"], "prompts": ["a"], "labels": ["shelf"]})).await;
+    assert_eq!((status, text.contains("'shelf'")), (400, true), "{text}");
+
+    services.sandbox.kill();
+    let (status, text) = post(body).await;
+    assert_eq!((status, text.contains("sandbox")), (503, true), "{text}");
+}
+
+#[test]
+fn the_papers_references_get_their_due() {
+    let Some(file) = paper_file("safesql-train.parquet") else { return };
+    let case = Case::new(&[]);
+    let output = programs::command("real")
+        .args(["score", "--dataset", "safesql", "--responses", "references", "--limit", "25", "--json", "--data"])
+        .arg(file)
+        .current_dir(case.folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&summary["n"], &summary["function"], &summary["dropped"]), (&json!(25), &json!(1.0), &json!(0)));
+}
+
+#[test]
+fn tasks_survive_their_canonical_form() {
+    let line = serde_json::to_string(&shop()).unwrap();
+    assert_eq!(serde_json::from_str::<Task>(&line).unwrap(), shop());
+}
