@@ -77,7 +77,7 @@ pub enum LoadError {
     },
     /// A Parquet file without a column that the asked-for data set needs.
     #[error(
-        "{}: not a {kind} file: column {} missing; it has the columns {}{}; {kind} needs {}",
+        "{}: not a file of {kind}: it lacks {}; it has the columns {}{}; {kind} needs {}",
         path.display(),
         missing.join(", "),
         found.join(", "),

@@ -4,7 +4,7 @@ use super::dice::Dice;
 use super::query::{
     Aggregate, Column, Connective, Filter, Input, Kind, Order, Output, Predicate, Query, Schema, Table, Test, Transform,
 };
-use super::words::{INTEGER_COLUMNS, Split, TABLES, TEXT_COLUMNS, columns_of};
+use super::words::{INTEGER_COLUMNS, Split, TEXT_COLUMNS, columns_of, tables_of};
 
 /// Constants of numeric transforms: each is a token of the quickstart's tokenizer.
 pub(crate) const CONSTANTS: std::ops::RangeInclusive<i64> = 2..=40;
@@ -44,7 +44,7 @@ pub(crate) fn schema_and_query(dice: &mut Dice, split: Split) -> (Schema, Query)
 }
 
 fn schema(dice: &mut Dice, split: Split) -> Schema {
-    let names = dice.sample(&TABLES, 2);
+    let names = dice.sample(&tables_of(split), 2);
     let mut taken: Vec<&str> = Vec::new();
     let mut tables = Vec::new();
     for name in names {
