@@ -2,7 +2,7 @@
 //! the content. The child reads and writes it in `harness/child.py`; the parent never touches the files themselves.
 
 /// Adds a file for a child's working directory.
-pub fn append(bundle: &mut Vec<u8>, path: &str, content: &[u8]) -> Result<(), &'static str> {
+pub(crate) fn append(bundle: &mut Vec<u8>, path: &str, content: &[u8]) -> Result<(), &'static str> {
     let inside = path.split('/').all(|part| !part.is_empty() && part != "..");
     if !inside || path.contains('\0') || path.len() > 1024 {
         return Err("allowed are relative paths without empty parts or `..`");
@@ -14,7 +14,7 @@ pub fn append(bundle: &mut Vec<u8>, path: &str, content: &[u8]) -> Result<(), &'
 }
 
 /// The files of a bundle that a child sent; stops at the first thing that is not well-formed.
-pub fn files(mut rest: &[u8]) -> Vec<(String, &[u8])> {
+pub(crate) fn files(mut rest: &[u8]) -> Vec<(String, &[u8])> {
     let mut found = Vec::new();
     while let Some((kind, path, content, after)) = split(rest) {
         if kind == "f" {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// CPU time of a process, all its threads together.
-pub fn cpu_time(pid: i32) -> Option<Duration> {
+pub(crate) fn cpu_time(pid: i32) -> Option<Duration> {
     let mut clock: libc::clockid_t = 0;
     // SAFETY: `clock` is valid for writing.
     if unsafe { libc::clock_getcpuclockid(pid, &raw mut clock) } != 0 {
@@ -18,13 +18,13 @@ pub fn cpu_time(pid: i32) -> Option<Duration> {
 }
 
 /// How long the process' first thread was runnable without running.
-pub fn starved_time(pid: i32) -> Option<Duration> {
+pub(crate) fn starved_time(pid: i32) -> Option<Duration> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
     text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
 }
 
 /// Whether the process has threads or children, or had children: then its own waiting may be its own doing.
-pub fn has_company(pid: i32) -> bool {
+pub(crate) fn has_company(pid: i32) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
     // Fields after the command, which may itself hold spaces and parentheses; see proc_pid_stat(5).
     let Some((_, fields)) = stat.rsplit_once(") ") else { return true };

@@ -10,20 +10,20 @@ use crate::zygote::{children, page_size};
 
 /// Sums over a test's processes.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Family {
+pub(crate) struct Family {
     /// Processes alive.
-    pub processes: usize,
+    pub(crate) processes: usize,
     /// CPU time of those alive.
-    pub cpu: Duration,
+    pub(crate) cpu: Duration,
     /// Resident bytes of those alive.
-    pub resident_bytes: u64,
+    pub(crate) resident_bytes: u64,
 }
 
 /// A bomb is noticed long before this many.
 const MAX_MEMBERS: usize = 4096;
 
 /// Everything below the zygote, which runs one test at a time.
-pub fn of_test(zygote: i32, first: i32) -> Family {
+pub(crate) fn of_test(zygote: i32, first: i32) -> Family {
     let mut family = Family { cpu: clock::cpu_time(first).unwrap_or_default(), processes: 1, resident_bytes: 0 };
     let below_first = children(first);
     let mut waiting: Vec<i32> = children(zygote).into_iter().filter(|pid| *pid != first).collect();
@@ -44,7 +44,7 @@ pub fn of_test(zygote: i32, first: i32) -> Family {
 }
 
 /// Kills everything below the zygote, until nothing is left that is not waited for. Says whether all are gone.
-pub fn kill_below(zygote: i32) -> bool {
+pub(crate) fn kill_below(zygote: i32) -> bool {
     let mut waiting = children(zygote);
     let none_left = waiting.is_empty();
     while let Some(pid) = waiting.pop() {

@@ -177,7 +177,7 @@ fn digest(parts: &[&str]) -> Key {
     hash.finalize().into()
 }
 
-/// A map that forgets what was not asked for the longest.
+/// A map that forgets what was added first.
 struct Recent<K, V> {
     entries: HashMap<K, V>,
     order: VecDeque<K>,

@@ -67,8 +67,10 @@ def run_child(config, descriptors):
         os.write(RESULT, b"F" + "".join(traceback.format_exception_only(type(error), error)).encode()[:MAX_REPR])
         os._exit(0)
     gc.enable()
-    work(report)
-    os_exit(0)
+    try:
+        work(report)
+    finally:
+        os_exit(1)
 
 
 def read_all(descriptor):

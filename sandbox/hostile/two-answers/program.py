@@ -1,0 +1,5 @@
+import os
+
+
+def answer():
+    return 1 if os.fork() == 0 else 2
