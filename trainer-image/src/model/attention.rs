@@ -21,10 +21,7 @@ impl Rotation {
         let frequencies = (exponents * base.ln()).exp().reciprocal();
         let angles = (positions.to_kind(Kind::Float).unsqueeze(-1) * frequencies).unsqueeze(-2);
         let (cos, sin) = (angles.cos(), angles.sin());
-        Self {
-            cos: Tensor::cat(&[&cos, &cos], -1).to_kind(kind),
-            sin: Tensor::cat(&[&-&sin, &sin], -1).to_kind(kind),
-        }
+        Self { cos: Tensor::cat(&[&cos, &cos], -1).to_kind(kind), sin: Tensor::cat(&[&-&sin, &sin], -1).to_kind(kind) }
     }
 
     /// Rotates heads [B, T, heads, D].

@@ -4,7 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::Decoder;
 use super::attention::{Padding, Rotation};
-use super::layer::{attention, layer, rms_norm};
+use super::layer::{attend_to_cache, attention, layer, rms_norm};
 use super::parameters::Weights;
 
 /// A batch of sequences that grow by one token a step. Use it under `tch::no_grad`.
@@ -41,7 +41,9 @@ impl<'m> Inference<'m> {
         let rotation = Rotation::new(&positions, config.head_width(), config.rotary_base(), kind);
         let bias = padded.then(|| {
             let bias = Tensor::zeros([rows, 1, 1, capacity], (kind, device));
-            let _ = bias.narrow(3, 0, length).masked_fill_(&mask.logical_not().unsqueeze(1).unsqueeze(1), f64::NEG_INFINITY);
+            let _ = bias
+                .narrow(3, 0, length)
+                .masked_fill_(&mask.logical_not().unsqueeze(1).unsqueeze(1), f64::NEG_INFINITY);
             bias
         });
         let room = [rows, config.key_value_heads(), capacity, config.head_width()];
@@ -62,7 +64,7 @@ impl<'m> Inference<'m> {
     pub fn step(&mut self, tokens: &Tensor) -> Tensor {
         let bias = self.bias.as_ref().map(|bias| bias.narrow(3, 0, self.length + 1));
         let hidden = self.advance(tokens, 1, |inputs| {
-            attention(inputs.queries, inputs.all_keys, inputs.all_values, bias.as_ref(), false)
+            attend_to_cache(inputs.queries, inputs.all_keys, inputs.all_values, bias.as_ref())
         });
         self.logits(&hidden)
     }

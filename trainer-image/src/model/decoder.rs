@@ -156,7 +156,8 @@ impl Decoder {
             &cast
         };
         let padding = Padding::of(mask);
-        let rotation = Rotation::new(&padding.positions, self.config.head_width(), self.config.rotary_base(), self.compute);
+        let rotation =
+            Rotation::new(&padding.positions, self.config.head_width(), self.config.rotary_base(), self.compute);
         let shape = self.shape();
         let mut x = Tensor::embedding(&weights.embedding, &ids.view([-1]), -1, false, false);
         for layer_weights in &weights.layers {
