@@ -1,7 +1,8 @@
 //! `real-trainer generate`: answers to a file of prompts.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -121,9 +122,12 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     );
     let mut lines = prompts(args)?;
     lines.truncate(args.limit.unwrap_or(usize::MAX));
-    // Before the work, so that an output that cannot be written costs nothing.
-    let partial = args.output.with_extension("partial");
-    let file = File::create(&partial).with_context(|| format!("cannot write {}", partial.display()))?;
+    // Before the work, so that an output that cannot be written costs nothing. It vanishes where the work fails.
+    let folder = args.output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .with_context(|| format!("cannot write {}", args.output.display()))?;
 
     compute::set_threads(args.threads);
     let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
@@ -145,9 +149,10 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     let repeated: Vec<Vec<i64>> =
         encoded.iter().flat_map(|ids| std::iter::repeat_n(ids.clone(), args.samples)).collect();
     let answers = answer(&model, &tokenizer, &repeated, args)?;
-    write_answers(file, &lines, &answers, &tokenizer, args)
-        .and_then(|()| Ok(std::fs::rename(&partial, &args.output)?))
-        .with_context(|| format!("cannot write {}", args.output.display()))
+    write_answers(file.as_file(), &lines, &answers, &tokenizer, args)
+        .and_then(|()| Ok(file.persist(&args.output)?))
+        .with_context(|| format!("cannot write {}", args.output.display()))?;
+    Ok(())
 }
 
 fn answer(model: &Decoder, tokenizer: &Tokenizer, prompts: &[Vec<i64>], args: &GenerateArgs) -> Result<Vec<Sampled>> {
@@ -174,7 +179,7 @@ fn answer(model: &Decoder, tokenizer: &Tokenizer, prompts: &[Vec<i64>], args: &G
 }
 
 fn write_answers(
-    file: File,
+    file: &File,
     lines: &[PromptLine],
     answers: &[Sampled],
     tokenizer: &Tokenizer,
