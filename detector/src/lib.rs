@@ -1,1 +1,16 @@
-//! placeholder
+//! Static analysis of Python programs: taint from source to sink over SSA, and `mypy --strict`.
+//!
+//! parse → control-flow graphs in SSA form → interprocedural taint with guards as facts about values → findings.
+
+#![forbid(unsafe_code)]
+
+pub mod analysis;
+pub mod cfg;
+pub mod dataflow;
+pub mod rules;
+pub mod ssa;
+pub mod syntax;
+pub mod taint;
+pub mod text;
+
+pub use analysis::{Options, analyze};

@@ -1,0 +1,82 @@
+//! Binding of targets, and of containers that were changed in place.
+
+use std::rc::Rc;
+
+use ruff_python_ast::Expr;
+
+use super::{Lowerer, span_of};
+use crate::ssa::{Op, ValueId};
+
+impl<'a> Lowerer<'a> {
+    /// `target = value`
+    pub(super) fn assign(&mut self, target: &'a Expr, value: ValueId) {
+        let span = span_of(target);
+        match target {
+            Expr::Name(name) => self.write_name(&name.id, value, span),
+            Expr::Tuple(tuple) => self.unpack(&tuple.elts, value),
+            Expr::List(list) => self.unpack(&list.elts, value),
+            Expr::Starred(starred) => self.assign(&starred.value, value),
+            Expr::Attribute(attribute) => {
+                let object = self.expression(&attribute.value);
+                self.push(Op::SetAttribute(object, Rc::from(attribute.attr.as_str()), value), span);
+                self.rebind_place(target, value);
+            }
+            Expr::Subscript(subscript) => {
+                let container = self.expression(&subscript.value);
+                let key = if subscript.slice.is_slice_expr() {
+                    None
+                } else {
+                    Some(self.expression(&subscript.slice))
+                };
+                let changed = self.push(Op::WithItem(container, key, value), span);
+                self.assign_back(&subscript.value, changed);
+                self.rebind_place(target, value);
+            }
+            _ => {}
+        }
+    }
+
+    fn unpack(&mut self, targets: &'a [Expr], value: ValueId) {
+        let star = targets.iter().position(Expr::is_starred_expr);
+        for (i, target) in targets.iter().enumerate() {
+            let op = match star {
+                Some(star) if i == star => Op::Rest(value),
+                Some(star) if i > star => Op::Element(value),
+                _ => Op::Item(value, i),
+            };
+            let item = self.push(op, span_of(target));
+            self.assign(target, item);
+        }
+    }
+
+    /// Gives a container that was changed in place its new value, wherever it was read from.
+    pub(super) fn assign_back(&mut self, container: &'a Expr, changed: ValueId) {
+        let span = span_of(container);
+        match container {
+            Expr::Name(name) => {
+                self.write_name(&name.id, changed, span);
+            }
+            Expr::Attribute(attribute) => {
+                let object = self.expression(&attribute.value);
+                self.push(Op::SetAttribute(object, Rc::from(attribute.attr.as_str()), changed), span);
+                self.rebind_place(container, changed);
+            }
+            Expr::Subscript(subscript) if !subscript.slice.is_slice_expr() => {
+                let outer = self.expression(&subscript.value);
+                let key = self.expression(&subscript.slice);
+                let outer_changed = self.push(Op::WithItem(outer, Some(key), changed), span);
+                self.assign_back(&subscript.value, outer_changed);
+                self.rebind_place(container, changed);
+            }
+            _ => {}
+        }
+    }
+
+    fn rebind_place(&mut self, target: &Expr, value: ValueId) {
+        if !target.is_name_expr()
+            && let Some(variable) = self.place(target)
+        {
+            self.builder().write(&variable, value);
+        }
+    }
+}

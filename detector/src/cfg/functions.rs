@@ -1,0 +1,122 @@
+//! Functions and lambdas.
+
+use std::rc::Rc;
+
+use ruff_python_ast::{ExprLambda, Parameters, Stmt, StmtFunctionDef};
+
+use super::scope::Scope;
+use super::{Context, Header, Lowerer, span, span_of};
+use crate::ssa::{ClassId, FunctionId, Op, Parameter, ParameterKind, Terminator, ValueId};
+use ruff_text_size::Ranged;
+
+impl<'a> Lowerer<'a> {
+    /// `def`: lowers the body and makes the function object.
+    pub(super) fn function(&mut self, function: &'a StmtFunctionDef, class: Option<ClassId>) -> (FunctionId, ValueId) {
+        let decorators: Vec<Rc<str>> =
+            function.decorator_list.iter().filter_map(|decorator| self.static_path(&decorator.expression)).collect();
+        for decorator in &function.decorator_list {
+            self.expression(&decorator.expression);
+        }
+        let is_static = decorators.iter().any(|path| &**path == "staticmethod");
+        let parameters = self.parameters(Some(&function.parameters));
+        let header = Header {
+            name: Rc::from(function.name.as_str()),
+            parent: self.contexts.last().map(|context| context.id),
+            method_of: class.filter(|_| !is_static),
+            parameters,
+            decorators,
+            span: span(function.name.range()),
+        };
+        let scope = Scope::of_body(&function.body).with_parameters(&function.parameters);
+        let id = self.nested(header, scope, |lowerer| lowerer.body(&function.body));
+        (id, self.push(Op::Function(id), span_of(function)))
+    }
+
+    /// `lambda`: a function whose body is one `return`.
+    pub(super) fn lambda(&mut self, lambda: &'a ExprLambda) -> ValueId {
+        let parameters = self.parameters(lambda.parameters.as_deref());
+        let header = Header {
+            name: Rc::from("<lambda>"),
+            parent: self.contexts.last().map(|context| context.id),
+            parameters,
+            span: span_of(lambda),
+            ..Header::default()
+        };
+        let mut scope = Scope::of_expression(&lambda.body);
+        if let Some(parameters) = &lambda.parameters {
+            scope = scope.with_parameters(parameters);
+        }
+        let id = self.nested(header, scope, |lowerer| {
+            let value = lowerer.expression(&lambda.body);
+            lowerer.builder().end(Terminator::Return(value));
+        });
+        self.push(Op::Function(id), span_of(lambda))
+    }
+
+    fn nested(&mut self, header: Header, scope: Scope<'a>, body: impl FnOnce(&mut Self)) -> FunctionId {
+        let id = self.reserve();
+        let mut context = Context::new(id, scope);
+        for parameter in &header.parameters {
+            if context.scope.bound.get(&parameter.name) == Some(&1) {
+                context.roots.insert(parameter.name.clone());
+            }
+        }
+        self.contexts.push(context);
+        let entry = self.builder().block();
+        self.builder().seal(entry);
+        self.builder().enter(entry);
+        for (i, parameter) in header.parameters.iter().enumerate() {
+            let value = self.push(Op::Parameter(i), parameter.span);
+            self.write_name(&parameter.name, value, parameter.span);
+        }
+        let first = self.builder().block();
+        self.builder().end(Terminator::Goto(first));
+        self.builder().seal(first);
+        self.builder().enter(first);
+        body(self);
+        self.finish(header);
+        id
+    }
+
+    fn parameters(&mut self, parameters: Option<&'a Parameters>) -> Vec<Parameter> {
+        let Some(parameters) = parameters else { return vec![] };
+        let normal = parameters.posonlyargs.iter().chain(&parameters.args).map(|one| (one, ParameterKind::Normal));
+        let keyword = parameters.kwonlyargs.iter().map(|one| (one, ParameterKind::KeywordOnly));
+        let mut found = vec![];
+        for (one, kind) in normal {
+            found.push(self.parameter(&one.parameter, one.default(), kind));
+        }
+        if let Some(one) = &parameters.vararg {
+            found.push(self.parameter(one, None, ParameterKind::Star));
+        }
+        for (one, kind) in keyword {
+            found.push(self.parameter(&one.parameter, one.default(), kind));
+        }
+        if let Some(one) = &parameters.kwarg {
+            found.push(self.parameter(one, None, ParameterKind::DoubleStar));
+        }
+        found
+    }
+
+    fn parameter(
+        &mut self,
+        parameter: &'a ruff_python_ast::Parameter,
+        default: Option<&'a ruff_python_ast::Expr>,
+        kind: ParameterKind,
+    ) -> Parameter {
+        Parameter {
+            name: Rc::from(parameter.name.as_str()),
+            kind,
+            default: default.map(|value| self.expression(value)),
+            annotation: parameter.annotation().and_then(|annotation| self.static_path(annotation)),
+            span: span_of(parameter),
+        }
+    }
+
+    /// The statements of a body.
+    pub(super) fn body(&mut self, body: &'a [Stmt]) {
+        for statement in body {
+            self.statement(statement);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Loops, `try`, and the jumps out of them.
+
+use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtFor, StmtTry, StmtWhile};
+
+use super::{Lowerer, span_of};
+use crate::ssa::{BlockId, Op, Terminator, ValueId};
+
+/// Longest list of constants over which a loop is unrolled, and longest body.
+const MAX_UNROLLED: (usize, usize) = (16, 6);
+
+/// An open loop.
+pub(super) struct Loop {
+    /// Where `continue` goes.
+    pub(super) latch: BlockId,
+    /// Where `break` goes.
+    pub(super) after: BlockId,
+    /// Whether some `break` leaves it.
+    pub(super) broken: bool,
+}
+
+impl<'a> Lowerer<'a> {
+    /// `while`
+    pub(super) fn while_loop(&mut self, statement: &'a StmtWhile) {
+        let (header, after) = (self.builder().block(), self.builder().block());
+        self.builder().end(Terminator::Goto(header));
+        self.builder().enter(header);
+        let (condition, tested) = self.condition(&statement.test);
+        let (then, otherwise) = self.branch(condition, &tested, span_of(&*statement.test));
+        self.context().loops.push(Loop { latch: header, after, broken: false });
+        self.builder().enter(then);
+        self.body(&statement.body);
+        self.builder().end(Terminator::Goto(header));
+        self.builder().seal(header);
+        self.context().loops.pop();
+        self.builder().enter(otherwise);
+        self.body(&statement.orelse);
+        self.builder().end(Terminator::Goto(after));
+        self.builder().seal(after);
+        self.builder().enter(after);
+    }
+
+    /// `for`
+    pub(super) fn for_loop(&mut self, statement: &'a StmtFor) {
+        if let Some(items) = self.unrollable(statement) {
+            for item in items {
+                let value = self.expression(item);
+                self.assign(&statement.target, value);
+                self.body(&statement.body);
+            }
+            self.body(&statement.orelse);
+            return;
+        }
+        let span = span_of(&*statement.target);
+        let (iterable, iterated) = self.condition(&statement.iter);
+        let builder = self.builder();
+        let (header, body, latch) = (builder.block(), builder.block(), builder.block());
+        let (exhausted, after) = (builder.block(), builder.block());
+        builder.end(Terminator::Goto(header));
+        builder.enter(header);
+        builder.end(Terminator::Choice(vec![body, exhausted]));
+        builder.seal(body);
+        builder.enter(body);
+        let element = builder.push(Op::Element(iterable), span);
+        self.assign(&statement.target, element);
+        self.context().loops.push(Loop { latch, after, broken: false });
+        self.body(&statement.body);
+        self.builder().end(Terminator::Goto(latch));
+        self.builder().seal(latch);
+        self.builder().enter(latch);
+        let last = match &*statement.target {
+            Expr::Name(name) => Some(self.read_name(&name.id, span)),
+            _ => None,
+        };
+        self.builder().end(Terminator::Goto(header));
+        self.builder().seal(header);
+        let broken = self.context().loops.pop().is_some_and(|one| one.broken);
+        self.builder().seal(exhausted);
+        self.builder().enter(exhausted);
+        if let Some(last) = last.filter(|_| !broken) {
+            for (variable, value) in iterated {
+                let now = self.builder().read(&variable);
+                if self.same(now, value) {
+                    let refined = self.push(Op::EachElement { value, element, last }, span);
+                    self.builder().write(&variable, refined);
+                }
+            }
+        }
+        self.body(&statement.orelse);
+        self.builder().end(Terminator::Goto(after));
+        self.builder().seal(after);
+        self.builder().enter(after);
+    }
+
+    /// Whether a value is another one that only came around a loop.
+    fn same(&mut self, value: ValueId, other: ValueId) -> bool {
+        if value == other {
+            return true;
+        }
+        match &self.builder().values[value.0 as usize].op {
+            Op::Phi(operands) => operands.iter().all(|operand| *operand == other || *operand == value),
+            _ => false,
+        }
+    }
+
+    /// The constants of a short loop over constants, such as one that strips a list of characters.
+    fn unrollable(&mut self, statement: &'a StmtFor) -> Option<Vec<&'a Expr>> {
+        let simple = |statement: &Stmt| matches!(statement, Stmt::Assign(_) | Stmt::AugAssign(_) | Stmt::Expr(_));
+        if statement.body.len() > MAX_UNROLLED.1 || !statement.body.iter().all(simple) {
+            return None;
+        }
+        self.constants(&statement.iter).filter(|items| items.len() <= MAX_UNROLLED.0)
+    }
+
+    /// `break`
+    pub(super) fn break_loop(&mut self) {
+        if let Some(open) = self.context().loops.last_mut() {
+            open.broken = true;
+            let after = open.after;
+            self.builder().end(Terminator::Goto(after));
+        }
+    }
+
+    /// `continue`
+    pub(super) fn continue_loop(&mut self) {
+        if let Some(latch) = self.context().loops.last().map(|open| open.latch) {
+            self.builder().end(Terminator::Goto(latch));
+        }
+    }
+
+    /// `try`
+    ///
+    /// An exception leaves with the variables as they were before its statement. `finally` is lowered for the way on and
+    /// once more for exceptions that pass it; jumps out of the `try` do not show it, it is seen on the way on.
+    pub(super) fn try_statement(&mut self, statement: &'a StmtTry) {
+        let dispatch = self.builder().block();
+        let after = self.builder().block();
+        self.context().handlers.push(dispatch);
+        self.body(&statement.body);
+        self.step();
+        self.context().handlers.pop();
+        self.body(&statement.orelse);
+        self.builder().end(Terminator::Goto(after));
+
+        self.builder().seal(dispatch);
+        let handlers: Vec<BlockId> = statement.handlers.iter().map(|_| self.builder().block()).collect();
+        let uncaught = self.builder().block();
+        self.builder().enter(dispatch);
+        let mut ways = handlers.clone();
+        ways.push(uncaught);
+        self.builder().end(Terminator::Choice(ways));
+        for (ExceptHandler::ExceptHandler(handler), block) in statement.handlers.iter().zip(handlers) {
+            self.builder().seal(block);
+            self.builder().enter(block);
+            if let Some(kind) = &handler.type_ {
+                self.expression(kind);
+            }
+            if let Some(name) = &handler.name {
+                let caught = self.push(Op::Caught, span_of(handler));
+                self.write_name(name, caught, span_of(handler));
+            }
+            self.body(&handler.body);
+            self.builder().end(Terminator::Goto(after));
+        }
+        self.builder().seal(uncaught);
+        self.builder().enter(uncaught);
+        if self.context().finals == 0 {
+            self.context().finals += 1;
+            self.body(&statement.finalbody);
+            self.context().finals -= 1;
+        }
+        self.builder().end(Terminator::Stop);
+        self.builder().seal(after);
+        self.builder().enter(after);
+        self.body(&statement.finalbody);
+    }
+
+    /// Starts a block for the next statement where exceptions are caught, so that the handler sees the variables as they
+    /// are now.
+    pub(super) fn step(&mut self) {
+        let Some(&handler) = self.context().handlers.last() else { return };
+        let builder = self.builder();
+        let next = builder.block();
+        builder.end(Terminator::Goto(next));
+        builder.seal(next);
+        builder.enter(next);
+        builder.may_raise_to(handler);
+    }
+}
+

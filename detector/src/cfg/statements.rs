@@ -1,0 +1,155 @@
+//! Statements.
+
+use std::rc::Rc;
+
+use ruff_python_ast::{Stmt, StmtAugAssign, StmtIf, StmtImport, StmtImportFrom, StmtWith};
+
+use super::expressions::binary;
+use super::{Lowerer, span_of};
+use crate::ssa::{Literal, Op, Terminator};
+
+impl<'a> Lowerer<'a> {
+    /// Lowers one statement.
+    pub(super) fn statement(&mut self, statement: &'a Stmt) {
+        self.step();
+        let span = span_of(statement);
+        match statement {
+            Stmt::FunctionDef(function) => {
+                let (_, value) = self.function(function, None);
+                self.write_name(&function.name, value, span_of(&function.name));
+            }
+            Stmt::ClassDef(class) => self.class(class),
+            Stmt::Return(one) => {
+                let value = match &one.value {
+                    Some(value) => self.expression(value),
+                    None => self.push(Op::Literal(Literal::None), span),
+                };
+                self.builder().end(Terminator::Return(value));
+            }
+            Stmt::Assign(assign) => {
+                let mark = self.mark();
+                let value = self.expression(&assign.value);
+                self.mention(value, mark);
+                for target in &assign.targets {
+                    self.assign(target, value);
+                }
+            }
+            Stmt::AugAssign(assign) => self.augmented(assign),
+            Stmt::AnnAssign(assign) => {
+                if let Some(value) = &assign.value {
+                    let mark = self.mark();
+                    let value = self.expression(value);
+                    self.mention(value, mark);
+                    self.assign(&assign.target, value);
+                }
+            }
+            Stmt::For(one) => self.for_loop(one),
+            Stmt::While(one) => self.while_loop(one),
+            Stmt::If(one) => self.if_statement(one),
+            Stmt::With(one) => self.with_statement(one),
+            Stmt::Match(one) => self.match_statement(one),
+            Stmt::Raise(one) => {
+                for part in [&one.exc, &one.cause].into_iter().flatten() {
+                    self.expression(part);
+                }
+                self.builder().end(Terminator::Stop);
+            }
+            Stmt::Try(one) => self.try_statement(one),
+            Stmt::Assert(one) => {
+                let (condition, tested) = self.condition(&one.test);
+                let (then, otherwise) = self.branch(condition, &tested, span);
+                self.builder().enter(otherwise);
+                if let Some(message) = &one.msg {
+                    self.expression(message);
+                }
+                self.builder().end(Terminator::Stop);
+                self.builder().enter(then);
+            }
+            Stmt::Import(import) => self.import(import),
+            Stmt::ImportFrom(import) => self.import_from(import),
+            Stmt::Expr(one) => {
+                self.expression(&one.value);
+            }
+            Stmt::Break(_) => self.break_loop(),
+            Stmt::Continue(_) => self.continue_loop(),
+            Stmt::Delete(_)
+            | Stmt::TypeAlias(_)
+            | Stmt::Global(_)
+            | Stmt::Nonlocal(_)
+            | Stmt::Pass(_)
+            | Stmt::IpyEscapeCommand(_) => {}
+        }
+    }
+
+    fn augmented(&mut self, assign: &'a StmtAugAssign) {
+        let mark = self.mark();
+        let left = self.expression(&assign.target);
+        let right = self.expression(&assign.value);
+        let value = self.push(Op::Binary(binary(assign.op), left, right), span_of(assign));
+        self.mention(value, mark);
+        self.assign(&assign.target, value);
+    }
+
+    fn if_statement(&mut self, statement: &'a StmtIf) {
+        let after = self.builder().block();
+        let clauses = statement.elif_else_clauses.iter().map(|clause| (clause.test.as_ref(), &*clause.body));
+        for (test, body) in std::iter::once((Some(&*statement.test), &*statement.body)).chain(clauses) {
+            let Some(test) = test else {
+                self.body(body);
+                break;
+            };
+            let (condition, tested) = self.condition(test);
+            let (then, otherwise) = self.branch(condition, &tested, span_of(test));
+            self.builder().enter(then);
+            self.body(body);
+            self.builder().end(Terminator::Goto(after));
+            self.builder().enter(otherwise);
+        }
+        self.builder().end(Terminator::Goto(after));
+        self.builder().seal(after);
+        self.builder().enter(after);
+    }
+
+    fn with_statement(&mut self, statement: &'a StmtWith) {
+        for item in &statement.items {
+            let manager = self.expression(&item.context_expr);
+            if let Some(target) = &item.optional_vars {
+                let entered = self.push(Op::Enter(manager), span_of(item));
+                self.assign(target, entered);
+            }
+        }
+        self.body(&statement.body);
+    }
+
+    fn import(&mut self, import: &'a StmtImport) {
+        for alias in &import.names {
+            let (name, path) = match &alias.asname {
+                Some(name) => (name.as_str(), alias.name.as_str()),
+                None => {
+                    let first = alias.name.split('.').next().unwrap_or(&alias.name);
+                    (first, first)
+                }
+            };
+            self.bind_path(name, &Rc::from(path), span_of(alias));
+        }
+    }
+
+    fn import_from(&mut self, import: &'a StmtImportFrom) {
+        let dots = ".".repeat(import.level as usize);
+        let module = import.module.as_ref().map_or("", |name| name.as_str());
+        for alias in &import.names {
+            if &alias.name == "*" {
+                self.stars.push(Rc::from(format!("{dots}{module}")));
+                continue;
+            }
+            let name = alias.asname.as_ref().unwrap_or(&alias.name).as_str();
+            self.bind_path(name, &Rc::from(format!("{dots}{module}.{}", alias.name)), span_of(alias));
+        }
+    }
+
+    fn bind_path(&mut self, name: &str, path: &Rc<str>, span: crate::ssa::Span) {
+        let value = self.push(Op::Path(path.clone()), span);
+        self.write_name(name, value, span);
+        self.note_import(name, path);
+    }
+}

@@ -1,0 +1,3 @@
+//! The files under `rules/`, as text.
+
+include!(concat!(env!("OUT_DIR"), "/embedded.rs"));

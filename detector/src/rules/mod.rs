@@ -1,0 +1,8 @@
+//! Rules and library models: data files, checked when they are loaded.
+
+mod embedded;
+mod registry;
+mod schema;
+
+pub use registry::{Effect, Guard, Registry, RegistryError, Sink, registry};
+pub use schema::{ArgumentAt, Condition, Matching, Of, Part, Returns, Rule};

@@ -1,0 +1,245 @@
+//! All data files, cross-checked and indexed by the paths that programs use.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use thiserror::Error;
+
+use super::embedded::{LANGUAGES, LIBRARY, RULES};
+use super::schema::{ArgumentAt, CallModel, Condition, GuardModel, LibraryFile, Matching, Of, Part, Returns, Rule, SourceModel};
+use crate::text::{CharSet, Language, LanguageError, Languages, Pattern};
+
+/// A mistake in the data files.
+#[derive(Debug, Error)]
+#[error("rules/{file}: {problem}")]
+pub struct RegistryError {
+    /// The file.
+    file: String,
+    /// What is wrong in it.
+    problem: String,
+}
+
+/// What a call makes of its argument, ready for use.
+#[derive(Clone, Copy, Debug)]
+pub struct Effect {
+    /// What comes out.
+    pub returns: Returns,
+    /// Language, for `closed`.
+    pub language: usize,
+    /// Characters, for `keeps` and `removes`.
+    pub chars: CharSet,
+    /// Position of the argument; the receiver where absent.
+    pub argument: Option<usize>,
+}
+
+/// What a test says, ready for use.
+#[derive(Clone, Copy, Debug)]
+pub struct Guard {
+    /// Which value it is about.
+    pub of: Of,
+    /// Characters that the value can have where the test is true.
+    pub keeps: Option<CharSet>,
+    /// Regular expression test.
+    pub matches: Option<Matching>,
+    /// Whether returning at all is what holds.
+    pub by_returning: bool,
+}
+
+/// Where a rule says that something must not arrive.
+#[derive(Clone, Debug)]
+pub struct Sink {
+    /// Index of the rule.
+    pub rule: usize,
+    /// Which argument.
+    pub argument: ArgumentAt,
+    /// Which part of it.
+    pub part: Part,
+    /// Language of the text.
+    pub language: Option<usize>,
+    /// Keyword arguments that must hold.
+    pub condition: Condition,
+}
+
+/// A map by path, with `*.name` for methods of anything.
+#[derive(Debug)]
+struct Paths<T> {
+    exact: HashMap<String, Vec<T>>,
+    methods: HashMap<String, Vec<T>>,
+}
+
+impl<T> Default for Paths<T> {
+    fn default() -> Self {
+        Self { exact: HashMap::new(), methods: HashMap::new() }
+    }
+}
+
+impl<T: Clone> Paths<T> {
+    fn add(&mut self, path: &str, value: &T) {
+        let (map, key) = match path.strip_prefix("*.") {
+            Some(method) => (&mut self.methods, method),
+            None => (&mut self.exact, path),
+        };
+        map.entry(key.to_owned()).or_default().push(value.clone());
+    }
+
+    fn get(&self, path: &str) -> &[T] {
+        if let Some(found) = self.exact.get(path) {
+            return found;
+        }
+        match path.rsplit_once('.') {
+            Some((_, method)) => self.methods.get(method).map_or(&[], Vec::as_slice),
+            None => &[],
+        }
+    }
+}
+
+/// Rules, languages and library models.
+#[derive(Debug, Default)]
+pub struct Registry {
+    /// Rules, by name.
+    pub rules: Vec<Rule>,
+    /// Languages.
+    pub languages: Languages,
+    types: HashMap<String, String>,
+    sources: Paths<String>,
+    effects: Paths<Effect>,
+    guards: Paths<Guard>,
+    sinks: Paths<Sink>,
+    never_return: Paths<()>,
+}
+
+/// The embedded data files. They are tested to load; a mistake in them gives an empty registry and an error at start.
+///
+/// # Errors
+/// The first mistake found.
+pub fn registry() -> Result<&'static Registry, &'static RegistryError> {
+    static REGISTRY: OnceLock<Result<Registry, RegistryError>> = OnceLock::new();
+    REGISTRY.get_or_init(|| Registry::load(RULES, LANGUAGES, LIBRARY)).as_ref()
+}
+
+impl Registry {
+    /// Loads files, given as name and text.
+    ///
+    /// # Errors
+    /// Where a file has another form, or names a language or class that does not exist.
+    pub fn load(
+        rules: &[(&str, &str)],
+        languages: &[(&str, &str)],
+        library: &[(&str, &str)],
+    ) -> Result<Self, RegistryError> {
+        let mut all = vec![];
+        for (file, text) in languages {
+            all.push(Language::parse(text).map_err(|problem: LanguageError| fault(file, problem))?);
+        }
+        let mut registry = Self { languages: Languages::new(all), ..Self::default() };
+        for (file, text) in library {
+            let library: LibraryFile = serde_saphyr::from_str(text).map_err(|problem| fault(file, problem))?;
+            registry.types.extend(library.types);
+            library.never_return.iter().for_each(|path| registry.never_return.add(path, &()));
+            registry.add_models(file, &library.sources, &library.calls, &library.guards)?;
+        }
+        for (file, text) in rules {
+            let rule: Rule = serde_saphyr::from_str(text).map_err(|problem| fault(file, problem))?;
+            registry.add_models(file, &rule.sources, &rule.sanitizers, &rule.guards)?;
+            for sink in &rule.sinks {
+                let language = sink.language.as_deref().map(|id| registry.language(file, id)).transpose()?;
+                let ready = Sink {
+                    rule: registry.rules.len(),
+                    argument: sink.argument.clone(),
+                    part: sink.part,
+                    language,
+                    condition: sink.r#where.clone(),
+                };
+                sink.calls.iter().for_each(|path| registry.sinks.add(path, &ready));
+            }
+            registry.rules.push(rule);
+        }
+        Ok(registry)
+    }
+
+    fn add_models(
+        &mut self,
+        file: &str,
+        sources: &[SourceModel],
+        calls: &[CallModel],
+        guards: &[GuardModel],
+    ) -> Result<(), RegistryError> {
+        for source in sources {
+            source.values.iter().for_each(|path| self.sources.add(path, &source.note));
+        }
+        for call in calls {
+            let effect = Effect {
+                returns: call.returns,
+                language: call.language.as_deref().map_or(Ok(0), |id| self.language(file, id))?,
+                chars: call.chars.as_deref().map_or(Ok(CharSet::NONE), |text| class(file, text))?,
+                argument: call.argument,
+            };
+            if call.returns == Returns::Closed && call.language.is_none() {
+                return Err(fault(file, format!("{:?} returns `closed` and needs `language`", call.names)));
+            }
+            call.names.iter().for_each(|path| self.effects.add(path, &effect));
+        }
+        for guard in guards {
+            let ready = Guard {
+                of: guard.of,
+                keeps: guard.keeps.as_deref().map(|text| class(file, text)).transpose()?,
+                matches: guard.matches,
+                by_returning: guard.by_returning,
+            };
+            guard.names.iter().for_each(|path| self.guards.add(path, &ready));
+        }
+        Ok(())
+    }
+
+    fn language(&self, file: &str, id: &str) -> Result<usize, RegistryError> {
+        self.languages.index(id).ok_or_else(|| {
+            let known: Vec<&str> = self.languages.ids().collect();
+            fault(file, format!("language `{id}` is not one of {}", known.join(", ")))
+        })
+    }
+
+    /// The path under which the library knows an object.
+    pub fn canonical<'a>(&'a self, path: &'a str) -> &'a str {
+        self.types.get(path).map_or(path, String::as_str)
+    }
+
+    /// Whether the library knows a path as that of an object.
+    pub fn is_type(&self, path: &str) -> bool {
+        self.types.values().any(|known| known == path)
+    }
+
+    /// Why a value is an attacker's, where it is.
+    pub fn source(&self, path: &str) -> Option<&str> {
+        self.sources.get(path).first().map(String::as_str)
+    }
+
+    /// What a call returns, where a model says so. Later files win.
+    pub fn effect(&self, path: &str) -> Option<&Effect> {
+        self.effects.get(path).last()
+    }
+
+    /// What a call says about its argument, where a model says so.
+    pub fn guard(&self, path: &str) -> Option<&Guard> {
+        self.guards.get(path).last()
+    }
+
+    /// Where the arguments of a call must not come from an attacker.
+    pub fn sinks(&self, path: &str) -> &[Sink] {
+        self.sinks.get(path)
+    }
+
+    /// Whether a call never comes back.
+    pub fn never_returns(&self, path: &str) -> bool {
+        !self.never_return.get(path).is_empty()
+    }
+}
+
+fn class(file: &str, text: &str) -> Result<CharSet, RegistryError> {
+    Pattern::parse(text)
+        .and_then(|pattern| pattern.single_class())
+        .ok_or_else(|| fault(file, format!("`{text}` is not a character class such as `[a-z]`")))
+}
+
+fn fault(file: &str, problem: impl ToString) -> RegistryError {
+    RegistryError { file: file.to_owned(), problem: problem.to_string() }
+}

@@ -1,0 +1,244 @@
+//! The form of rule files (`rules/flow/*.yaml`) and library models (`rules/library/*.yaml`).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// A rule: what may not flow where.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Its name in findings.
+    pub id: String,
+    /// CWE number of its findings.
+    pub cwe: u32,
+    /// One line.
+    pub title: String,
+    /// What the rule looks for.
+    pub what: String,
+    /// What can happen.
+    pub why: String,
+    /// Sentence of a finding.
+    pub message: String,
+    /// Programs that must be found.
+    pub bad: Vec<String>,
+    /// Programs that must not be found.
+    pub good: Vec<String>,
+    /// Where to read on.
+    pub references: Vec<String>,
+    /// What an attacker says, beyond what the library models list.
+    #[serde(default)]
+    pub sources: Vec<SourceModel>,
+    /// Where it must not arrive.
+    pub sinks: Vec<SinkModel>,
+    /// What makes it harmless, beyond what the library models list.
+    #[serde(default)]
+    pub sanitizers: Vec<CallModel>,
+    /// Tests that make it harmless, beyond what the library models list.
+    #[serde(default)]
+    pub guards: Vec<GuardModel>,
+}
+
+/// What is known about libraries, for all rules.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LibraryFile {
+    /// What objects calls and attributes give: `sqlite3.connect()` is a `sqlite3.Connection()`.
+    #[serde(default)]
+    pub types: BTreeMap<String, String>,
+    /// What an attacker says.
+    #[serde(default)]
+    pub sources: Vec<SourceModel>,
+    /// What calls return.
+    #[serde(default)]
+    pub calls: Vec<CallModel>,
+    /// What tests say.
+    #[serde(default)]
+    pub guards: Vec<GuardModel>,
+    /// Calls that do not come back.
+    #[serde(default)]
+    pub never_return: Vec<String>,
+}
+
+/// Values that an attacker chooses.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceModel {
+    /// Paths: `input()` is what a call returns, `sys.argv` is an object.
+    pub values: Vec<String>,
+    /// For traces: "comes from …".
+    pub note: String,
+}
+
+/// What calls return.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallModel {
+    /// Paths of what is called; `*.name` is a method of anything.
+    pub names: Vec<String>,
+    /// What comes out.
+    pub returns: Returns,
+    /// Language, for `closed`.
+    #[serde(default)]
+    pub language: Option<String>,
+    /// Character class, for `keeps` and `removes`.
+    #[serde(default)]
+    pub chars: Option<String>,
+    /// Position of the argument that it is about; the receiver of a method where absent.
+    #[serde(default)]
+    pub argument: Option<usize>,
+}
+
+/// What a call makes of its argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Returns {
+    /// A number or truth value.
+    Number,
+    /// Something that no attacker has a say in.
+    Clean,
+    /// The argument itself.
+    Same,
+    /// Text made of characters of the argument.
+    Part,
+    /// A list of such texts.
+    Parts,
+    /// The argument in lower case.
+    Lower,
+    /// The argument in upper case.
+    Upper,
+    /// `str.replace`.
+    Replace,
+    /// `re.sub`.
+    Substitute,
+    /// `str.join`.
+    Join,
+    /// `str.format`.
+    Format,
+    /// `str.translate`, by a constant table.
+    Translate,
+    /// The argument without characters outside a class.
+    Keeps,
+    /// The argument without the characters of a class.
+    Removes,
+    /// A text that stands as one piece in a language.
+    Closed,
+    /// A container with the elements of the argument.
+    Elements,
+    /// One element of the argument.
+    Element,
+    /// `dict.get`, `dict.pop`.
+    Lookup,
+    /// `dict.items`.
+    Items,
+    /// `dict.keys`.
+    Keys,
+    /// `dict.values`.
+    Values,
+    /// `enumerate`.
+    Enumerate,
+    /// `zip`.
+    Zip,
+    /// `map`.
+    Map,
+    /// `filter`.
+    Filter,
+    /// `re.compile`.
+    Compile,
+    /// `re.findall`: texts that the pattern matches.
+    Matches,
+    /// `re.match`: an object whose groups the pattern matches.
+    Match,
+    /// `getattr`.
+    Attribute,
+}
+
+/// What a test says about a value.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardModel {
+    /// Paths of what is called.
+    pub names: Vec<String>,
+    /// Which value it is about; the receiver of a method where absent.
+    #[serde(default)]
+    pub of: Of,
+    /// Character class that holds where the test is true.
+    #[serde(default)]
+    pub keeps: Option<String>,
+    /// Regular expression test: which part of the text must match.
+    #[serde(default)]
+    pub matches: Option<Matching>,
+    /// Whether returning at all is what holds (`int(x)`).
+    #[serde(default)]
+    pub by_returning: bool,
+}
+
+/// The value that a guard is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Of {
+    /// What the method is called on.
+    #[default]
+    Receiver,
+    /// The first argument.
+    Argument,
+}
+
+/// How a regular expression is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Matching {
+    /// `re.fullmatch`
+    Full,
+    /// `re.match`
+    Start,
+    /// `re.search`
+    Anywhere,
+}
+
+/// Where it must not arrive.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SinkModel {
+    /// Paths of what is called; `*.name` is a method of anything whose class is not known.
+    pub calls: Vec<String>,
+    /// Which argument.
+    pub argument: ArgumentAt,
+    /// Which part of it.
+    #[serde(default)]
+    pub part: Part,
+    /// Language that the text is read in; any say of an attacker is too much where absent.
+    #[serde(default)]
+    pub language: Option<String>,
+    /// Keyword arguments that must have a truth value for this to be a sink.
+    #[serde(default)]
+    pub r#where: BTreeMap<String, bool>,
+}
+
+/// An argument by position or name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArgumentAt {
+    /// Position from 0; every one where absent.
+    #[serde(default)]
+    pub at: Option<usize>,
+    /// Names as keyword.
+    #[serde(default)]
+    pub names: Vec<String>,
+}
+
+/// The part of an argument that counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// A text.
+    #[default]
+    Text,
+    /// The first item of a list; a text is not meant.
+    FirstItem,
+    /// The item after a constant `-c` of a list.
+    AfterDashC,
+}
+
+/// A condition on keyword arguments, by name.
+pub type Condition = BTreeMap<String, bool>;

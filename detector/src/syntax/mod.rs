@@ -1,0 +1,95 @@
+//! Source text → syntax tree, with every limit that keeps later passes off the end of the stack.
+
+mod depth;
+mod position;
+
+pub use depth::{MAX_DEPTH, TooDeep, check_depth};
+pub use position::{Position, Positions};
+
+use real_detector_api::{AnalysisError, AnalysisErrorKind};
+use ruff_python_ast::ModModule;
+use ruff_python_parser::parse_module;
+
+/// The largest program that is looked at, in bytes.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// Parses a program.
+///
+/// # Errors
+/// `Syntax` where the text is not Python 3, `TooLarge` where it is beyond [`MAX_BYTES`] or nests deeper than
+/// [`MAX_DEPTH`] (CPython's own parser gives up earlier).
+pub fn parse(code: &str) -> Result<ModModule, AnalysisError> {
+    if code.len() > MAX_BYTES {
+        return Err(error(
+            AnalysisErrorKind::TooLarge,
+            format!("the program has {} bytes; at most {MAX_BYTES} are analysed", code.len()),
+            None,
+        ));
+    }
+    let positions = Positions::new(code);
+    if let Some(offset) = code.find('\0') {
+        let line = positions.at(offset).line;
+        return Err(error(AnalysisErrorKind::Syntax, "source code cannot contain null bytes".to_owned(), Some(line)));
+    }
+    check_depth(code).map_err(|deep| match deep {
+        TooDeep::Brackets => error(AnalysisErrorKind::Syntax, "too many nested parentheses".to_owned(), None),
+        TooDeep::Indentation => error(AnalysisErrorKind::Syntax, "too many levels of indentation".to_owned(), None),
+        TooDeep::Expression => {
+            let message = format!("an expression nests deeper than {MAX_DEPTH} levels");
+            error(AnalysisErrorKind::TooLarge, message, None)
+        }
+    })?;
+    match parse_module(code) {
+        Ok(parsed) => Ok(parsed.into_syntax()),
+        Err(problem) => {
+            let line = positions.at(problem.location.start().to_usize()).line;
+            Err(error(AnalysisErrorKind::Syntax, problem.error.to_string(), Some(line)))
+        }
+    }
+}
+
+fn error(kind: AnalysisErrorKind, message: String, line: Option<u32>) -> AnalysisError {
+    AnalysisError { kind, message, line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(code: &str) -> Option<AnalysisErrorKind> {
+        parse(code).err().map(|problem| problem.kind)
+    }
+
+    #[test]
+    fn what_cpython_refuses_is_a_syntax_error() {
+        for code in ["print 'x'\n", "if True:\n\tx = 1\n        y = 2\n", "def f(:\n", "x = (\n", "return = 1\n", "a\0b"] {
+            assert_eq!(kind(code), Some(AnalysisErrorKind::Syntax), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_syntax_error_names_its_line() {
+        assert_eq!(parse("x = 1\ny = = 2\n").unwrap_err().line, Some(2));
+    }
+
+    #[test]
+    fn bracket_and_indentation_limits_are_cpythons() {
+        let brackets = |n: usize| format!("x = {}1{}\n", "(".repeat(n), ")".repeat(n));
+        assert_eq!(kind(&brackets(150)), None);
+        assert_eq!(kind(&brackets(100_000)), Some(AnalysisErrorKind::Syntax));
+        let blocks = |n: usize| {
+            let mut code = String::new();
+            for i in 0..n {
+                code += &format!("{}if x:\n", " ".repeat(i));
+            }
+            code + &" ".repeat(n) + "pass\n"
+        };
+        assert_eq!(kind(&blocks(90)), None);
+        assert_eq!(kind(&blocks(300)), Some(AnalysisErrorKind::Syntax));
+    }
+
+    #[test]
+    fn more_than_a_mebibyte_is_too_large() {
+        assert_eq!(kind(&"x = 1\n".repeat(MAX_BYTES / 6 + 1)), Some(AnalysisErrorKind::TooLarge));
+    }
+}

@@ -1,0 +1,86 @@
+//! Arguments → parameters of the program's own functions.
+
+use super::calls::Arguments;
+use super::transfer::Pass;
+use super::value::{Items, Key, Value};
+use crate::ssa::{FunctionId, ParameterKind, Passing, ValueId};
+
+impl Pass<'_, '_> {
+    /// Passes arguments to a function; gives what it returns, none where it has not come back so far.
+    pub(super) fn enter_function(
+        &mut self,
+        callee: FunctionId,
+        bound: bool,
+        arguments: &Arguments<'_>,
+        call: ValueId,
+    ) -> Option<Value> {
+        let program = self.solved.program;
+        let function = program.function(callee);
+        let takes_receiver = function.method_of.is_some() && bound;
+        let mut position = usize::from(takes_receiver);
+        let find = |kind: ParameterKind| function.parameters.iter().position(|parameter| parameter.kind == kind);
+        let (star, double_star) = (find(ParameterKind::Star), find(ParameterKind::DoubleStar));
+        let mut extra = vec![];
+        for (passing, value) in arguments.iter() {
+            match passing {
+                Passing::Positional => {
+                    match function.parameters.get(position) {
+                        Some(parameter) if parameter.kind == ParameterKind::Normal => {
+                            self.solved.pass_argument(callee, position, value);
+                        }
+                        _ => extra.push(value.clone()),
+                    }
+                    position += 1;
+                }
+                Passing::Star => {
+                    let mut index = 0;
+                    while let Some(parameter) = function.parameters.get(position)
+                        && parameter.kind == ParameterKind::Normal
+                    {
+                        let item = match &value.items {
+                            Some(items) if items.keys.is_none() => value.lookup(Some(&Key::Index(index))),
+                            _ => value.element(),
+                        };
+                        self.solved.pass_argument(callee, position, &item);
+                        position += 1;
+                        index += 1;
+                    }
+                    extra.push(value.element());
+                }
+                Passing::Keyword(name) => {
+                    match function.parameters.iter().position(|parameter| parameter.name == *name) {
+                        Some(index) => self.solved.pass_argument(callee, index, value),
+                        None => {
+                            if let Some(rest) = double_star {
+                                let mut items = Items { keys: Some(Value::default()), ..Items::default() };
+                                items.known.insert(Key::Text(name.clone()), value.clone());
+                                items.any = value.clone();
+                                self.solved.pass_argument(callee, rest, &Value::container(items));
+                            }
+                        }
+                    }
+                }
+                Passing::DoubleStar => {
+                    for (index, parameter) in function.parameters.iter().enumerate().skip(usize::from(takes_receiver)) {
+                        let item = match parameter.kind {
+                            ParameterKind::DoubleStar => value.clone(),
+                            ParameterKind::Star => continue,
+                            _ => value.lookup(Some(&Key::Text(parameter.name.clone()))),
+                        };
+                        self.solved.pass_argument(callee, index, &item);
+                    }
+                }
+            }
+        }
+        if let (Some(star), false) = (star, extra.is_empty()) {
+            let mut items = Items::default();
+            for (index, value) in extra.into_iter().enumerate() {
+                crate::dataflow::Lattice::join(&mut items.any, &value);
+                items.known.insert(Key::Index(index as i64), value);
+            }
+            self.solved.pass_argument(callee, star, &Value::container(items));
+        }
+        self.solved.enter(callee, self.id, call);
+        self.solved.returns[callee.0 as usize].clone()
+    }
+}

@@ -1,0 +1,231 @@
+//! Calls: of the program's own functions through their summaries, of others through the library models.
+
+use std::rc::Rc;
+
+use super::transfer::{Pass, fact, with_item};
+use super::value::{Items, Object, Value};
+use crate::dataflow::Lattice;
+use crate::ssa::{Argument, Op, Passing, ValueId};
+use crate::text::Origins;
+
+/// The arguments of a call that stand on their own.
+pub(super) struct Arguments<'a> {
+    arguments: &'a [Argument],
+    facts: &'a [Value],
+}
+
+impl<'a> Arguments<'a> {
+    pub(super) fn new(arguments: &'a [Argument], facts: &'a [Value]) -> Self {
+        Self { arguments, facts }
+    }
+
+    /// The n-th positional argument, before any `*`.
+    pub(super) fn positional(&self, index: usize) -> Option<&'a Value> {
+        let argument = self.arguments.get(index)?;
+        let plain = self.arguments[..=index].iter().all(|one| one.passing == Passing::Positional);
+        plain.then(|| fact(self.facts, argument.value))
+    }
+
+    /// A keyword argument.
+    pub(super) fn keyword(&self, name: &str) -> Option<&'a Value> {
+        let found = self.arguments.iter().find(|one| matches!(&one.passing, Passing::Keyword(own) if &**own == name))?;
+        Some(fact(self.facts, found.value))
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'a Passing, &'a Value)> {
+        self.arguments.iter().map(|one| (&one.passing, fact(self.facts, one.value)))
+    }
+
+    /// Who has a say in any of them.
+    pub(super) fn origins(&self) -> Origins {
+        self.iter().fold(Origins::NONE, |all, (_, value)| all.union(value.origins()))
+    }
+}
+
+impl Pass<'_, '_> {
+    /// A call; none where it never comes back.
+    pub(super) fn call(&mut self, call: ValueId, op: &Op, facts: &[Value]) -> Option<Value> {
+        let Op::Call { callee, arguments } = op else { return Some(Value::default()) };
+        let target = fact(facts, *callee).clone();
+        let receiver = self.receiver(*callee, facts);
+        let arguments = Arguments::new(arguments, facts);
+        let mut result = Value::default();
+        let mut comes_back = false;
+        let mut known = false;
+        for object in &target.objects {
+            match object {
+                Object::Function(function) | Object::Method(function) => {
+                    known = true;
+                    let bound = matches!(object, Object::Method(_));
+                    if let Some(returned) = self.enter_function(*function, bound, &arguments, call) {
+                        comes_back = true;
+                        result.join(&returned);
+                    }
+                }
+                Object::Class(class) => {
+                    (known, comes_back) = (true, true);
+                    match self.solved.program.method(*class, "__init__") {
+                        Some(init) => {
+                            self.enter_function(init, true, &arguments, call);
+                        }
+                        None => self.construct(*class, &arguments),
+                    }
+                    result.join(&Value::object(Object::Instance(*class)));
+                }
+                Object::Instance(class) => {
+                    if let Some(method) = self.solved.program.method(*class, "__call__") {
+                        known = true;
+                        if let Some(returned) = self.enter_function(method, true, &arguments, call) {
+                            comes_back = true;
+                            result.join(&returned);
+                        }
+                    }
+                }
+                Object::Path(path) => {
+                    if self.solved.registry.never_returns(path) {
+                        known = true;
+                        continue;
+                    }
+                    (known, comes_back) = (true, true);
+                    let returned = self.outside(call, path, receiver.as_ref(), &arguments);
+                    result.join(&returned);
+                }
+                _ => {}
+            }
+        }
+        if !known {
+            comes_back = true;
+            result.join(&Value::any(arguments.origins().union(target.origins())));
+        }
+        comes_back.then_some(result)
+    }
+
+    /// What a method is called on.
+    pub(super) fn receiver(&self, callee: ValueId, facts: &[Value]) -> Option<Value> {
+        match self.function.op(callee) {
+            Op::Attribute(object, _) => Some(fact(facts, *object).clone()),
+            Op::Refine { value, .. } | Op::Survived { value, .. } | Op::Same(value) => self.receiver(*value, facts),
+            _ => None,
+        }
+    }
+
+    fn outside(&mut self, call: ValueId, path: &Rc<str>, receiver: Option<&Value>, arguments: &Arguments<'_>) -> Value {
+        let registry = self.solved.registry;
+        // Functions that are handed over are called by whom they are handed to.
+        for (_, value) in arguments.iter() {
+            self.hand_over(value, arguments, call);
+        }
+        let path_called = if path.len() > 160 { "?()".to_owned() } else { format!("{path}()") };
+        if registry.source(&path_called).is_some() {
+            return self.path(call, &path_called);
+        }
+        if let Some(effect) = registry.effect(path).copied() {
+            let mut result = self.effect(&effect, receiver, arguments, call);
+            if registry.is_type(registry.canonical(&path_called)) {
+                result.objects.insert(Object::Path(Rc::from(registry.canonical(&path_called))));
+            }
+            return result;
+        }
+        let mut result = self.path(call, &path_called);
+        let origins = arguments.origins().union(receiver.map_or(Origins::NONE, Value::origins));
+        if !registry.is_type(registry.canonical(&path_called)) {
+            result.join(&Value::any(origins));
+        }
+        result
+    }
+
+    /// `map(f, xs)`, `sorted(xs, key=f)`, `Thread(target=f, args=xs)`: `f` may get whatever else is passed.
+    fn hand_over(&mut self, value: &Value, arguments: &Arguments<'_>, call: ValueId) {
+        for object in &value.objects {
+            let (Object::Function(function) | Object::Method(function)) = object else { continue };
+            let mut given = Value::default();
+            for (_, other) in arguments.iter() {
+                if !other.objects.contains(object) {
+                    given.join(&other.element());
+                }
+            }
+            let skip = usize::from(matches!(object, Object::Method(_)));
+            if given.is_none() {
+                continue;
+            }
+            let count = self.solved.program.function(*function).parameters.len();
+            for parameter in skip..count {
+                self.solved.pass_argument(*function, parameter, &given);
+            }
+            self.solved.enter(*function, self.id, call);
+        }
+    }
+
+    /// A class without `__init__`: a data class keeps what it is given.
+    fn construct(&mut self, class: crate::ssa::ClassId, arguments: &Arguments<'_>) {
+        for (passing, value) in arguments.iter() {
+            match passing {
+                Passing::Keyword(name) => self.solved.store_field(Some(class), name, value),
+                _ => self.solved.store_field(Some(class), &Rc::from("*"), value),
+            }
+        }
+    }
+
+    /// A container after one of its methods has changed it.
+    pub(super) fn mutated(&mut self, container: &Value, call: ValueId, facts: &[Value]) -> Value {
+        let Op::Call { callee, arguments } = self.function.op(call) else { return container.clone() };
+        let Op::Attribute(_, method) = self.function.op(*callee) else { return container.clone() };
+        let arguments = Arguments::new(arguments, facts);
+        if container.objects.iter().any(|object| matches!(object, Object::Instance(_) | Object::Class(_))) {
+            return container.clone();
+        }
+        let mut result = container.clone();
+        let mut items = container.items.as_deref().cloned().unwrap_or_default();
+        match &**method {
+            "update" if items.keys.is_some() => {
+                for (passing, value) in arguments.iter() {
+                    match passing {
+                        Passing::Keyword(_) => {
+                            items.any.join(value);
+                        }
+                        _ => {
+                            let other = value.items.as_deref().cloned().unwrap_or_else(|| Items {
+                                any: value.element(),
+                                keys: Some(value.element()),
+                                ..Items::default()
+                            });
+                            items.any.join(&other.any);
+                            if let (Some(keys), Some(more)) = (&mut items.keys, &other.keys) {
+                                keys.join(more);
+                            }
+                            for (key, value) in other.known {
+                                items.known.insert(key, value);
+                            }
+                        }
+                    }
+                }
+            }
+            "setdefault" => {
+                if let (Some(key), Some(value)) = (arguments.positional(0), arguments.positional(1)) {
+                    return with_item(container, Some(key), value);
+                }
+            }
+            "extend" | "extendleft" | "update" | "writelines" => {
+                for (_, value) in arguments.iter() {
+                    items.any.join(&value.element());
+                }
+                let any = items.any.clone();
+                items.known.values_mut().for_each(|known| {
+                    known.join(&any);
+                });
+            }
+            // `text += piece` in a buffer: what is written is kept, one piece or another.
+            _ => {
+                for (_, value) in arguments.iter() {
+                    items.any.join(value);
+                }
+                if &**method != "append" {
+                    items.known.clear();
+                }
+            }
+        }
+        result.items = Value::container(items).items;
+        result
+    }
+}

@@ -1,0 +1,106 @@
+//! Sinks that an attacker's value reaches.
+
+use std::collections::BTreeMap;
+
+use super::solver::Solved;
+use super::trace::trace;
+use super::transfer::fact;
+use super::value::{Key, Object, Value};
+use crate::rules::{Part, Sink};
+use crate::ssa::{Argument, FunctionId, Op, Passing, ValueId};
+use crate::syntax::Positions;
+use crate::text::Origins;
+use real_detector_api::Finding;
+
+/// All findings, by position then rule. `wanted` says of a CWE number whether it is asked for.
+pub fn find(solved: &Solved<'_>, positions: &Positions<'_>, wanted: &dyn Fn(u32) -> bool) -> Vec<Finding> {
+    let mut found: BTreeMap<(u32, u32, String), Finding> = BTreeMap::new();
+    for (index, solution) in solved.solutions.iter().enumerate() {
+        let Some(solution) = solution else { continue };
+        let id = FunctionId(index as u32);
+        let function = solved.program.function(id);
+        for (i, instruction) in function.values.iter().enumerate() {
+            let Op::Call { callee, arguments } = &instruction.op else { continue };
+            if !solution.reached[instruction.block.0 as usize] {
+                continue;
+            }
+            for path in fact(&solution.facts, *callee).paths() {
+                for sink in solved.registry.sinks(path) {
+                    let rule = &solved.registry.rules[sink.rule];
+                    if !wanted(rule.cwe) || !holds(sink, arguments, &solution.facts) {
+                        continue;
+                    }
+                    for argument in arguments.iter().enumerate().filter(|one| is_meant(sink, one.0, one.1)) {
+                        let value = argument.1.value;
+                        let origins = danger(sink, fact(&solution.facts, value), solved);
+                        if origins.is_none() {
+                            continue;
+                        }
+                        let call = ValueId(i as u32);
+                        let at = positions.at(instruction.span.start as usize);
+                        let key = (at.line, at.column, rule.id.clone());
+                        found.entry(key).or_insert_with(|| Finding {
+                            cwe: rule.cwe,
+                            rule: rule.id.clone(),
+                            line: at.line,
+                            column: at.column,
+                            message: rule.message.clone(),
+                            trace: trace(solved, positions, (id, value), (id, call), origins),
+                        });
+                    }
+                }
+            }
+        }
+    }
+    found.into_values().collect()
+}
+
+fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
+    sink.condition.iter().all(|(name, wanted)| {
+        let given = arguments.iter().find(|one| matches!(&one.passing, Passing::Keyword(own) if **own == **name));
+        match given {
+            // An absent keyword is false.
+            None => !wanted,
+            Some(given) => {
+                let value = fact(facts, given.value);
+                let truth = value.truth();
+                if *wanted { truth.0 } else { truth.1 && value.objects.contains(&Object::Truth(false)) || truth.1 && !truth.0 }
+            }
+        }
+    })
+}
+
+fn is_meant(sink: &Sink, index: usize, argument: &Argument) -> bool {
+    match &argument.passing {
+        Passing::Positional => sink.argument.at.is_none_or(|at| at == index),
+        Passing::Keyword(name) => sink.argument.names.iter().any(|own| **own == **name),
+        Passing::Star | Passing::DoubleStar => sink.argument.at.is_none_or(|at| at >= index),
+    }
+}
+
+/// Who can change what the sink does through an argument.
+fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>) -> Origins {
+    let text = match (sink.part, &value.items) {
+        (Part::Text, _) => value.to_text(),
+        (Part::FirstItem | Part::AfterDashC, None) => {
+            // A text as a list is split by nobody: it is the program's name.
+            if sink.part == Part::FirstItem { value.to_text() } else { return Origins::NONE }
+        }
+        (Part::FirstItem, Some(_)) => value.lookup(Some(&Key::Index(0))).to_text(),
+        (Part::AfterDashC, Some(items)) => {
+            let flag = items.known.iter().find(|(_, one)| matches!(one.text.as_literal(), Some("-c" | "/c")));
+            match flag {
+                Some((Key::Index(at), _)) => value.lookup(Some(&Key::Index(at + 1))).to_text(),
+                _ => return Origins::NONE,
+            }
+        }
+    };
+    let Some(language) = sink.language else {
+        return if value.is_number() { Origins::NONE } else { text.origins() };
+    };
+    let languages = &solved.registry.languages;
+    text.templates()
+        .iter()
+        .filter_map(|template| languages.injection(template, language))
+        .fold(Origins::NONE, |all, hole| all.union(hole.origins))
+}

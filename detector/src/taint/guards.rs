@@ -1,0 +1,550 @@
+//! What a test says about a value: refinements evaluated on SSA.
+//!
+//! A refinement narrows the characters a string may have, or replaces an attacker's value by the constants it was found
+//! equal to. Tests are followed through `not`, `and`/`or` (De Morgan), comparisons, library predicates, `all`/`any` over a
+//! comprehension, loops that every element passed, and through the program's own validators.
+
+use std::rc::Rc;
+
+use super::calls::Arguments;
+use super::solver::Solved;
+use super::transfer::{Pass, fact};
+use super::value::{Items, Object, Value, languages};
+use crate::dataflow::Lattice;
+use crate::rules::{Guard, Matching, Of};
+use crate::ssa::{CompareOp, Function, FunctionId, Op, ParameterKind, Passing, Terminator, ValueId};
+use crate::text::{CharSet, Hole, Origins, Pattern, Text};
+
+/// How far tests are followed.
+const MAX_DEPTH: usize = 12;
+
+/// A test made on a changed copy of a value.
+#[derive(Clone, Copy, Default)]
+struct View {
+    /// Characters that the value may have beyond those of the copy (`strip`, `replace`).
+    extra: CharSet,
+    /// Whether the copy lost the case.
+    case: bool,
+}
+
+impl View {
+    fn widen(self, chars: CharSet) -> CharSet {
+        let chars = if self.case { chars.any_case() } else { chars };
+        chars.union(self.extra)
+    }
+
+    fn is_plain(self) -> bool {
+        !self.case && self.extra.is_empty()
+    }
+}
+
+/// One function with its facts, as the refinements see it.
+struct Scene<'a, 'p> {
+    solved: &'a mut Solved<'p>,
+    function: &'p Function,
+    id: FunctionId,
+    facts: &'a [Value],
+}
+
+impl Pass<'_, '_> {
+    /// `value` where `condition` came out as `truth`.
+    pub(super) fn refine(&mut self, value: ValueId, condition: ValueId, truth: bool, facts: &[Value]) -> Value {
+        let known = fact(facts, value).clone();
+        let mut scene = Scene { solved: self.solved, function: self.function, id: self.id, facts };
+        scene.constrain(known, value, condition, truth, MAX_DEPTH)
+    }
+
+    /// `value` after a call on it came back.
+    pub(super) fn survived(&mut self, value: ValueId, call: ValueId, facts: &[Value]) -> Value {
+        let known = fact(facts, value).clone();
+        let mut scene = Scene { solved: self.solved, function: self.function, id: self.id, facts };
+        scene.after_call(known, value, call, None, MAX_DEPTH)
+    }
+
+    /// `value` after each of its elements has come through a loop body as `last`.
+    pub(super) fn each_element(&mut self, value: ValueId, element: ValueId, last: ValueId, facts: &[Value]) -> Value {
+        let known = fact(facts, value).clone();
+        let scene = Scene { solved: self.solved, function: self.function, id: self.id, facts };
+        let Op::Element(iterable) = scene.function.op(element) else { return known };
+        let Some(view) = scene.view(*iterable, value) else { return known };
+        if !scene.comes_from(last, element, MAX_DEPTH) {
+            return known;
+        }
+        each(known, fact(facts, last), view)
+    }
+}
+
+/// A value all of whose elements are like `element`.
+fn each(known: Value, element: &Value, view: View) -> Value {
+    if element.is_none() {
+        return known;
+    }
+    let chars = view.widen(element.to_hole().chars);
+    let clean = element.origins().is_none();
+    let mut known = narrowed(known, chars);
+    if let (Some(items), true) = (&known.items, view.is_plain()) {
+        let any = if clean { element.clone() } else { narrowed(items.any.clone(), chars) };
+        let entries = items.known.iter().map(|(key, value)| (key.clone(), if clean { element.clone() } else { narrowed(value.clone(), chars) }));
+        known.items = Some(Rc::new(Items { known: entries.collect(), any, keys: items.keys.clone() }));
+    }
+    known
+}
+
+/// A value that only has these characters.
+fn narrowed(mut known: Value, chars: CharSet) -> Value {
+    known.text = known.text.map_holes(|hole| Hole {
+        chars: hole.chars.intersection(chars),
+        doubled: hole.doubled.intersection(chars),
+        ..hole
+    });
+    known
+}
+
+/// A value without these characters.
+fn without(known: Value, chars: CharSet) -> Value {
+    narrowed(known, CharSet::ALL.difference(chars))
+}
+
+impl<'p> Scene<'_, 'p> {
+    fn fact(&self, value: ValueId) -> &Value {
+        fact(self.facts, value)
+    }
+
+    fn constrain(&mut self, known: Value, value: ValueId, condition: ValueId, truth: bool, depth: usize) -> Value {
+        if depth == 0 {
+            return known;
+        }
+        match self.function.op(condition) {
+            Op::Not(inner) => self.constrain(known, value, *inner, !truth, depth - 1),
+            Op::Same(inner) | Op::Refine { value: inner, .. } | Op::Survived { value: inner, .. } => {
+                self.constrain(known, value, *inner, truth, depth - 1)
+            }
+            Op::Phi(operands) => match operands.as_slice() {
+                [first, rest @ ..] if rest.iter().all(|other| other == first || *other == condition) => {
+                    self.constrain(known, value, *first, truth, depth - 1)
+                }
+                _ => known,
+            },
+            Op::Logic(and, parts) if *and == truth => {
+                parts.iter().fold(known, |known, part| self.constrain(known, value, *part, truth, depth - 1))
+            }
+            Op::Logic(_, parts) => {
+                // One of them decided; which, is not known. The ones before it came out the other way.
+                let mut joined = Value::default();
+                let mut so_far = known;
+                for part in parts {
+                    joined.join(&self.constrain(so_far.clone(), value, *part, truth, depth - 1));
+                    so_far = self.constrain(so_far, value, *part, !truth, depth - 1);
+                }
+                joined
+            }
+            Op::Compare(op, left, right) => self.compared(known, value, (*op, *left, *right), truth, depth),
+            Op::Call { .. } => self.after_call(known, value, condition, Some(truth), depth),
+            _ => known,
+        }
+    }
+
+    fn compared(
+        &mut self,
+        known: Value,
+        value: ValueId,
+        (op, left, right): (CompareOp, ValueId, ValueId),
+        truth: bool,
+        depth: usize,
+    ) -> Value {
+        let constant = |objects: &Value, object: &Object| objects.objects.len() == 1 && objects.objects.contains(object);
+        let is_equal = match op {
+            CompareOp::Equal | CompareOp::Is => Some(truth),
+            CompareOp::NotEqual | CompareOp::IsNot => Some(!truth),
+            _ => None,
+        };
+        if let Some(equal) = is_equal {
+            for (a, b) in [(left, right), (right, left)] {
+                let other = self.fact(b).clone();
+                for (object, stands_for) in
+                    [(Object::Nothing, false), (Object::Truth(false), false), (Object::Truth(true), true)]
+                {
+                    if constant(&other, &object) && matches!(self.function.op(b), Op::Literal(_)) {
+                        return self.constrain(known, value, a, stands_for == equal, depth - 1);
+                    }
+                }
+                if equal && let Some(view) = self.view(a, value) {
+                    return equal_to(known, &other, view);
+                }
+            }
+            return known;
+        }
+        let inside = match op {
+            CompareOp::In => truth,
+            CompareOp::NotIn => !truth,
+            // `set(x) <= ALLOWED`
+            CompareOp::Order if truth => return self.subset(known, value, left, right),
+            _ => return known,
+        };
+        if inside {
+            if let Some(view) = self.view(left, value) {
+                let container = self.fact(right).clone();
+                return member_of(known, &container, view);
+            }
+        } else if let Some(view) = self.view(right, value) {
+            let missing = self.fact(left).text.literals().map(|literals| match literals.as_slice() {
+                [one] if one.chars().count() == 1 => CharSet::of(one),
+                _ => CharSet::NONE,
+            });
+            let missing = missing.unwrap_or_default().difference(view.extra);
+            return without(known, missing);
+        }
+        known
+    }
+
+    fn subset(&mut self, known: Value, value: ValueId, left: ValueId, right: ValueId) -> Value {
+        let Op::Call { arguments, .. } = self.function.op(left) else { return known };
+        let Some(argument) = arguments.first() else { return known };
+        let Some(view) = self.view(argument.value, value) else { return known };
+        let allowed = self.fact(right).clone();
+        let Some(items) = &allowed.items else { return known };
+        if allowed.origins().is_none() { each(known, items.keys.as_ref().unwrap_or(&items.any), view) } else { known }
+    }
+
+    /// What a call says about `value`: that it came back, and where given that its result was `truth`.
+    fn after_call(&mut self, known: Value, value: ValueId, call: ValueId, truth: Option<bool>, depth: usize) -> Value {
+        let Op::Call { callee, arguments } = self.function.op(call) else { return known };
+        if depth == 0 {
+            return known;
+        }
+        let targets = self.fact(*callee).objects.clone();
+        let receiver = match self.function.op(*callee) {
+            Op::Attribute(object, _) => Some(*object),
+            _ => None,
+        };
+        let first = arguments.first().filter(|one| one.passing == Passing::Positional).map(|one| one.value);
+        let second = arguments.get(1).filter(|one| one.passing == Passing::Positional).map(|one| one.value);
+        // More than one callee: only what all of them say holds.
+        let mut result: Option<Value> = None;
+        for object in targets {
+            let said = match &object {
+                Object::Path(path) => match (&**path, first) {
+                    ("all" | "any", Some(first)) if truth == Some(&**path == "all") => {
+                        self.quantified(known.clone(), value, first, &**path == "all", depth)
+                    }
+                    ("isinstance", Some(first)) if truth == Some(true) => match (self.view(first, value), second) {
+                        (Some(view), Some(second)) if view.is_plain() => self.instance(known.clone(), second),
+                        _ => known.clone(),
+                    },
+                    ("bool", Some(first)) => match truth {
+                        Some(truth) => self.constrain(known.clone(), value, first, truth, depth - 1),
+                        None => known.clone(),
+                    },
+                    _ => match self.solved.registry.guard(path).copied() {
+                        Some(guard) => self.guarded(known.clone(), value, &guard, (receiver, first, second), truth),
+                        None => known.clone(),
+                    },
+                },
+                Object::Function(function) | Object::Method(function) => {
+                    let bound = matches!(object, Object::Method(_));
+                    self.validated(known.clone(), value, call, (*function, bound), truth, depth)
+                }
+                _ => continue,
+            };
+            match &mut result {
+                Some(result) => {
+                    result.join(&said);
+                }
+                None => result = Some(said),
+            }
+        }
+        result.unwrap_or(known)
+    }
+
+    fn guarded(
+        &mut self,
+        known: Value,
+        value: ValueId,
+        guard: &Guard,
+        (receiver, first, second): (Option<ValueId>, Option<ValueId>, Option<ValueId>),
+        truth: Option<bool>,
+    ) -> Value {
+        if let Some(matching) = guard.matches {
+            let (pattern, subject) = match guard.of {
+                Of::Argument => (first, second),
+                Of::Receiver => (receiver, first),
+            };
+            let (Some(pattern), Some(subject)) = (pattern, subject) else { return known };
+            let Some(view) = self.view(subject, value) else { return known };
+            let pattern = self.fact(pattern).text.as_literal().and_then(Pattern::parse);
+            return match (pattern, truth) {
+                (Some(pattern), Some(truth)) => matched(known, &pattern, matching, truth, view),
+                _ => known,
+            };
+        }
+        let subject = match guard.of {
+            Of::Argument => first,
+            Of::Receiver => receiver,
+        };
+        let holds = truth == Some(true) || guard.by_returning;
+        match (subject.and_then(|subject| self.view(subject, value)), guard.keeps) {
+            (Some(view), Some(keeps)) if holds => narrowed(known, view.widen(keeps)),
+            _ => known,
+        }
+    }
+
+    /// `all(test(c) for c in value)`, `not any(test(c) for c in value)`, `not any(c in value for c in "…")`
+    fn quantified(&mut self, known: Value, value: ValueId, argument: ValueId, truth: bool, depth: usize) -> Value {
+        let Op::Comprehension { iterable, element, result, .. } = *self.function.op(argument) else {
+            // `all(map(str.isalnum, value))`
+            return known;
+        };
+        if let Some(view) = self.view(iterable, value) {
+            let one = self.fact(element).clone();
+            let passed = self.constrain(one, element, result, truth, depth - 1);
+            return each(known, &passed, view);
+        }
+        if truth {
+            return known;
+        }
+        // None of a list of constants occurs in the value.
+        let Op::Compare(CompareOp::In, needle, haystack) = *self.function.op(result) else { return known };
+        let Some(view) = self.view(haystack, value) else { return known };
+        if !self.comes_from(needle, element, MAX_DEPTH) {
+            return known;
+        }
+        let listed = self.fact(iterable);
+        let mut missing = CharSet::NONE;
+        if let Some(text) = listed.text.as_literal() {
+            missing = missing.union(CharSet::of(text));
+        }
+        for entry in listed.items.iter().flat_map(|items| items.known.values()) {
+            if let Some(text) = entry.text.as_literal()
+                && text.chars().count() == 1
+            {
+                missing = missing.union(CharSet::of(text));
+            }
+        }
+        without(known, missing.difference(view.extra).difference(CharSet::OTHER))
+    }
+
+    fn instance(&self, known: Value, classes: ValueId) -> Value {
+        let classes = self.fact(classes);
+        let mut all: Vec<&Object> = classes.objects.iter().collect();
+        if let Some(items) = &classes.items {
+            all.extend(items.any.objects.iter());
+        }
+        let number = |object: &&Object| matches!(object, Object::Path(path) if matches!(&**path, "int" | "float" | "bool" | "decimal.Decimal" | "complex"));
+        if !all.is_empty() && all.iter().all(number) { Value::number(known.origins()) } else { known }
+    }
+
+    /// What a function of the program has found out about an argument where it returns (with this truth).
+    fn validated(
+        &mut self,
+        known: Value,
+        value: ValueId,
+        call: ValueId,
+        (id, bound): (FunctionId, bool),
+        truth: Option<bool>,
+        depth: usize,
+    ) -> Value {
+        let Op::Call { arguments, .. } = self.function.op(call) else { return known };
+        let program = self.solved.program;
+        let function = program.function(id);
+        let skip = usize::from(bound && function.method_of.is_some());
+        let mut parameter = None;
+        for (i, argument) in arguments.iter().enumerate() {
+            let index = match &argument.passing {
+                Passing::Positional => Some(i + skip),
+                Passing::Keyword(name) => function.parameters.iter().position(|one| one.name == *name),
+                Passing::Star | Passing::DoubleStar => None,
+            };
+            let index = index.filter(|index| {
+                function.parameters.get(*index).is_some_and(|one| {
+                    matches!(one.kind, ParameterKind::Normal | ParameterKind::KeywordOnly)
+                })
+            });
+            if let Some(index) = index
+                && self.view(argument.value, value).is_some_and(View::is_plain)
+            {
+                parameter = Some(index);
+            }
+        }
+        let Some(parameter) = parameter else { return known };
+        let Some(solution) = self.solved.solutions[id.0 as usize].clone() else { return known };
+        let is_parameter = |value: &ValueId| matches!(function.op(*value), Op::Parameter(index) if *index == parameter);
+        let Some(root) = (0..function.values.len() as u32).map(ValueId).find(is_parameter) else { return known };
+        let dominators = self.solved.dominators(id);
+        let mut inner = Scene { solved: self.solved, function, id, facts: &solution.facts };
+        let mut result = Value::default();
+        for (block, code) in function.blocks.iter().enumerate() {
+            let Terminator::Return(returned) = code.terminator else { continue };
+            if !solution.reached[block] {
+                continue;
+            }
+            if let Some(truth) = truth {
+                let (yes, no) = match function.op(returned) {
+                    Op::Literal(_) => fact(&solution.facts, returned).truth(),
+                    _ => (true, true),
+                };
+                if !(if truth { yes } else { no }) {
+                    continue;
+                }
+            }
+            let mut here = known.clone();
+            let block = crate::ssa::BlockId(block as u32);
+            for instruction in &function.values {
+                if !dominators.dominates(instruction.block, block) || !solution.reached[instruction.block.0 as usize] {
+                    continue;
+                }
+                here = match &instruction.op {
+                    Op::Refine { value, condition, truth } if inner.view(*value, root).is_some_and(View::is_plain) => {
+                        inner.constrain(here, root, *condition, *truth, depth.saturating_sub(3))
+                    }
+                    Op::Survived { value, call } if inner.view(*value, root).is_some_and(View::is_plain) => {
+                        inner.after_call(here, root, *call, None, depth.saturating_sub(3))
+                    }
+                    Op::EachElement { value, element, last } => {
+                        let iterable = match function.op(*element) {
+                            Op::Element(iterable) => *iterable,
+                            _ => continue,
+                        };
+                        match inner.view(iterable, root) {
+                            Some(view)
+                                if inner.view(*value, root).is_some() && inner.comes_from(*last, *element, MAX_DEPTH) =>
+                            {
+                                each(here, fact(&solution.facts, *last), view)
+                            }
+                            _ => here,
+                        }
+                    }
+                    _ => continue,
+                };
+            }
+            if let Some(truth) = truth {
+                here = inner.constrain(here, root, returned, truth, depth.saturating_sub(3));
+            }
+            result.join(&here);
+        }
+        let _ = inner.id;
+        if result.is_none() { known } else { result }
+    }
+
+    /// Whether a test of `tested` says something about `value`, and how.
+    fn view(&self, tested: ValueId, value: ValueId) -> Option<View> {
+        self.view_within(tested, value, MAX_DEPTH)
+    }
+
+    fn view_within(&self, tested: ValueId, value: ValueId, depth: usize) -> Option<View> {
+        if self.root(tested) == self.root(value) {
+            return Some(View::default());
+        }
+        if depth == 0 {
+            return None;
+        }
+        let tested = self.root(tested);
+        let Op::Call { callee, arguments } = self.function.op(tested) else { return None };
+        let facts = Arguments::new(arguments, self.facts);
+        match self.function.op(*callee) {
+            Op::Attribute(object, method) => {
+                let inner = self.view_within(*object, value, depth - 1)?;
+                let literal = |index| facts.positional(index).and_then(|value: &Value| value.text.as_literal());
+                let extra = match &**method {
+                    "strip" | "lstrip" | "rstrip" | "split" | "rsplit" => {
+                        literal(0).map_or(CharSet::of(" \t\n\r\x0b\x0c"), CharSet::of)
+                    }
+                    "splitlines" => CharSet::of("\n\r\x0b\x0c"),
+                    "replace" => CharSet::of(literal(0)?),
+                    "lower" | "upper" | "casefold" | "title" | "capitalize" => {
+                        return Some(View { case: true, ..inner });
+                    }
+                    _ => return None,
+                };
+                Some(View { extra: inner.extra.union(extra), ..inner })
+            }
+            _ => {
+                let path = self.fact(*callee).paths().next()?.clone();
+                let first = arguments.first().filter(|one| one.passing == Passing::Positional)?;
+                matches!(&*path, "str" | "list" | "tuple" | "set" | "iter" | "reversed" | "sorted")
+                    .then(|| self.view_within(first.value, value, depth - 1))
+                    .flatten()
+            }
+        }
+    }
+
+    /// The value behind refinements.
+    fn root(&self, mut value: ValueId) -> ValueId {
+        for _ in 0..64 {
+            value = match self.function.op(value) {
+                Op::Refine { value, .. }
+                | Op::Survived { value, .. }
+                | Op::EachElement { value, .. }
+                | Op::Same(value) => *value,
+                Op::Phi(operands) => {
+                    let mut others = operands.iter().filter(|operand| **operand != value);
+                    match others.next() {
+                        Some(first) if others.all(|other| other == first) => *first,
+                        _ => return value,
+                    }
+                }
+                _ => return value,
+            };
+        }
+        value
+    }
+
+    /// Whether a value is another one that only went through refinements and joins of them.
+    fn comes_from(&self, value: ValueId, origin: ValueId, depth: usize) -> bool {
+        let root = self.root(value);
+        if root == origin {
+            return true;
+        }
+        match self.function.op(root) {
+            Op::Phi(operands) if depth > 0 => {
+                operands.iter().all(|operand| *operand == root || self.comes_from(*operand, origin, depth - 1))
+            }
+            _ => false,
+        }
+    }
+}
+
+fn equal_to(known: Value, other: &Value, view: View) -> Value {
+    if !other.origins().is_none() || other.is_none() {
+        return known;
+    }
+    if view.is_plain() {
+        return if other.text.is_none() { known } else { other.clone() };
+    }
+    narrowed(known, view.widen(other.to_hole().chars))
+}
+
+fn member_of(known: Value, container: &Value, view: View) -> Value {
+    if !container.origins().is_none() {
+        return known;
+    }
+    if let Some(items) = &container.items {
+        let members = items.keys.as_ref().unwrap_or(&items.any);
+        return match members.is_none() {
+            true => known,
+            false => equal_to(known, members, view),
+        };
+    }
+    match container.text.collapse(languages()) {
+        // A substring of a constant.
+        Some(hole) if container.text.literals().is_some() => narrowed(known, view.widen(hole.chars)),
+        _ if view.is_plain() => Value { text: Text::hole(Hole::any(Origins::NONE)), ..Value::default() },
+        _ => known,
+    }
+}
+
+fn matched(known: Value, pattern: &Pattern, matching: Matching, truth: bool, view: View) -> Value {
+    let whole = match matching {
+        Matching::Full => true,
+        Matching::Start => pattern.ends_anchored(),
+        Matching::Anywhere => pattern.starts_anchored() && pattern.ends_anchored(),
+    };
+    if truth && whole {
+        // `$` lets one line feed pass.
+        let end = if matching == Matching::Full { CharSet::NONE } else { CharSet::of("\n") };
+        return narrowed(known, view.widen(pattern.alphabet().any_case().union(end)));
+    }
+    if !truth && matching == Matching::Anywhere {
+        return without(known, pattern.single_characters().difference(view.extra));
+    }
+    known
+}

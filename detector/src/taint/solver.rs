@@ -1,0 +1,253 @@
+//! The whole program: functions are solved one by one, with what their callers pass and what they read, until nothing
+//! grows. Summaries are context-insensitive: one value for a parameter, one for what is returned.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::transfer::Pass;
+use super::value::{Object, Value};
+use crate::dataflow::{Lattice, Solution, solve};
+use crate::rules::Registry;
+use crate::ssa::{Cell, ClassId, Dominators, FunctionId, ParameterKind, Program, ValueId};
+use crate::text::Origins;
+
+/// How often a function is solved again before what it is given is widened, and at most.
+const PATIENCE: u32 = 12;
+const MAX_ROUNDS: u32 = 60;
+
+/// The analysis ran out of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expired;
+
+/// Where an attacker's value comes in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Origin {
+    pub(super) function: FunctionId,
+    pub(super) value: ValueId,
+    pub(super) note: Rc<str>,
+}
+
+/// A field: class (none where it is unknown) and name; `*` stands for all that a constructor was given.
+pub(super) type Field = (Option<ClassId>, Rc<str>);
+
+/// What the analysis knows about a program.
+pub struct Solved<'p> {
+    /// The program.
+    pub program: &'p Program,
+    /// The rules.
+    pub registry: &'p Registry,
+    pub(super) solutions: Vec<Option<Solution<Value>>>,
+    pub(super) parameters: Vec<Vec<Value>>,
+    /// None: it has not come back so far.
+    pub(super) returns: Vec<Option<Value>>,
+    pub(super) cells: HashMap<Cell, Value>,
+    pub(super) fields: HashMap<Field, Value>,
+    pub(super) origins: Vec<Origin>,
+    /// Functions that some call enters.
+    pub(super) called: Vec<bool>,
+    /// Functions that nothing calls: an attacker does.
+    pub(super) exposed: Vec<bool>,
+    /// Call sites by callee, for traces.
+    pub(super) sites: HashMap<FunctionId, BTreeSet<(FunctionId, ValueId)>>,
+    pub(super) dominators: Vec<Option<Rc<Dominators>>>,
+    cell_readers: HashMap<Cell, HashSet<FunctionId>>,
+    field_readers: HashMap<Rc<str>, HashSet<FunctionId>>,
+    work: BTreeSet<FunctionId>,
+    rounds: Vec<u32>,
+    deadline: Instant,
+}
+
+/// Solves a program.
+///
+/// # Errors
+/// [`Expired`] where `deadline` passes first.
+pub fn solve_program<'p>(
+    program: &'p Program,
+    registry: &'p Registry,
+    deadline: Instant,
+) -> Result<Solved<'p>, Expired> {
+    let count = program.functions.len();
+    let mut solved = Solved {
+        program,
+        registry,
+        solutions: vec![None; count],
+        parameters: program.functions.iter().map(|function| vec![Value::default(); function.parameters.len()]).collect(),
+        returns: vec![None; count],
+        cells: HashMap::new(),
+        fields: HashMap::new(),
+        origins: vec![],
+        called: vec![false; count],
+        exposed: vec![false; count],
+        sites: HashMap::new(),
+        dominators: vec![None; count],
+        cell_readers: HashMap::new(),
+        field_readers: HashMap::new(),
+        work: BTreeSet::from([FunctionId(0)]),
+        rounds: vec![0; count],
+        deadline,
+    };
+    solved.run()?;
+    // What nothing has called is called from outside; that may call what was not called so far.
+    for id in (1..count).map(|i| FunctionId(i as u32)) {
+        if !solved.called[id.0 as usize] {
+            solved.expose(id);
+            solved.run()?;
+        }
+    }
+    Ok(solved)
+}
+
+impl Solved<'_> {
+    fn run(&mut self) -> Result<(), Expired> {
+        while let Some(id) = self.work.pop_first() {
+            if self.is_expired() {
+                return Err(Expired);
+            }
+            let rounds = &mut self.rounds[id.0 as usize];
+            *rounds += 1;
+            if *rounds > MAX_ROUNDS {
+                continue;
+            }
+            let program = self.program;
+            let function = program.function(id);
+            let mut pass = Pass { solved: self, id, function };
+            let solution = solve(&mut pass, function);
+            if self.is_expired() {
+                return Err(Expired);
+            }
+            self.summarise(id, solution);
+        }
+        Ok(())
+    }
+
+    fn summarise(&mut self, id: FunctionId, solution: Solution<Value>) {
+        let function = self.program.function(id);
+        let returned = if function.generator {
+            let mut any = Value::default();
+            for value in &function.yields {
+                any.join(&solution.facts[value.0 as usize]);
+            }
+            Some(Value::list(any))
+        } else {
+            (!solution.returns.is_empty()).then(|| solution.returned.clone())
+        };
+        self.solutions[id.0 as usize] = Some(solution);
+        let tired = self.rounds[id.0 as usize] > PATIENCE;
+        let grew = match (&mut self.returns[id.0 as usize], returned) {
+            (Some(old), Some(new)) => {
+                let grew = old.join(&new);
+                if grew && tired {
+                    *old = old.widen();
+                }
+                grew
+            }
+            (old @ None, Some(new)) => {
+                *old = Some(new);
+                true
+            }
+            (_, None) => false,
+        };
+        if grew {
+            let callers: Vec<FunctionId> = self.sites.get(&id).into_iter().flatten().map(|site| site.0).collect();
+            self.work.extend(callers);
+        }
+    }
+
+    /// Lets an attacker call a function.
+    fn expose(&mut self, id: FunctionId) {
+        self.exposed[id.0 as usize] = true;
+        self.work.insert(id);
+    }
+
+    pub(super) fn is_expired(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// The bit of an origin.
+    pub(super) fn origin(&mut self, function: FunctionId, value: ValueId, note: &str) -> Origins {
+        let found = self.origins.iter().position(|one| one.function == function && one.value == value);
+        let index = found.unwrap_or_else(|| {
+            self.origins.push(Origin { function, value, note: Rc::from(note) });
+            self.origins.len() - 1
+        });
+        Origins::one(index)
+    }
+
+    /// Joins into a parameter.
+    pub(super) fn pass_argument(&mut self, callee: FunctionId, parameter: usize, value: &Value) {
+        let tired = self.rounds[callee.0 as usize] > PATIENCE;
+        let own = &mut self.parameters[callee.0 as usize][parameter];
+        if own.join(value) {
+            if tired {
+                *own = own.widen();
+            }
+            self.work.insert(callee);
+        }
+    }
+
+    /// Notes that a call enters a function.
+    pub(super) fn enter(&mut self, callee: FunctionId, caller: FunctionId, call: ValueId) {
+        self.sites.entry(callee).or_default().insert((caller, call));
+        if !std::mem::replace(&mut self.called[callee.0 as usize], true) {
+            self.work.insert(callee);
+        }
+        let function = self.program.function(callee);
+        if let (Some(class), Some(own)) = (function.method_of, function.parameters.first())
+            && own.kind == ParameterKind::Normal
+        {
+            self.pass_argument(callee, 0, &Value::object(Object::Instance(class)));
+        }
+    }
+
+    pub(super) fn load_cell(&mut self, cell: &Cell, reader: FunctionId) -> Value {
+        self.cell_readers.entry(cell.clone()).or_default().insert(reader);
+        self.cells.get(cell).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn store_cell(&mut self, cell: &Cell, value: &Value) {
+        let own = self.cells.entry(cell.clone()).or_default();
+        if own.join(value) {
+            if self.rounds.iter().any(|rounds| *rounds > PATIENCE) {
+                *own = own.widen();
+            }
+            self.work.extend(self.cell_readers.get(cell).into_iter().flatten());
+        }
+    }
+
+    pub(super) fn load_field(&mut self, class: Option<ClassId>, name: &Rc<str>, reader: FunctionId) -> Value {
+        self.field_readers.entry(name.clone()).or_default().insert(reader);
+        let mut found = Value::default();
+        let mut classes = vec![class];
+        let mut next = 0;
+        while let Some(&class) = classes.get(next) {
+            next += 1;
+            if let Some(value) = self.fields.get(&(class, name.clone())) {
+                found.join(value);
+            }
+            for base in class.into_iter().flat_map(|class| &self.program.class(class).bases) {
+                if !classes.contains(&Some(*base)) {
+                    classes.push(Some(*base));
+                }
+            }
+        }
+        found
+    }
+
+    pub(super) fn store_field(&mut self, class: Option<ClassId>, name: &Rc<str>, value: &Value) {
+        let tired = self.rounds.iter().any(|rounds| *rounds > PATIENCE);
+        let own = self.fields.entry((class, name.clone())).or_default();
+        if own.join(value) {
+            if tired {
+                *own = own.widen();
+            }
+            self.work.extend(self.field_readers.get(name).into_iter().flatten());
+        }
+    }
+
+    /// The dominator tree of a function, computed once.
+    pub(super) fn dominators(&mut self, id: FunctionId) -> Rc<Dominators> {
+        let program = self.program;
+        self.dominators[id.0 as usize].get_or_insert_with(|| Rc::new(Dominators::new(program.function(id)))).clone()
+    }
+}

@@ -1,0 +1,449 @@
+//! What each instruction makes of its operands.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::solver::Solved;
+use super::value::{Items, Key, Object, Value, languages, part};
+use crate::dataflow::{Analysis, Lattice, Ways};
+use crate::ssa::{BinaryOp, Function, FunctionId, Literal, Op, ParameterKind, Piece, ValueId};
+use crate::text::{CharSet, Hole, LanguageSet, Origins, Text};
+
+/// The solution of one function, in the making.
+pub(super) struct Pass<'s, 'p> {
+    pub(super) solved: &'s mut Solved<'p>,
+    pub(super) id: FunctionId,
+    pub(super) function: &'p Function,
+}
+
+/// Facts by value.
+pub(super) fn fact(facts: &[Value], value: ValueId) -> &Value {
+    &facts[value.0 as usize]
+}
+
+impl Analysis for Pass<'_, '_> {
+    type Fact = Value;
+
+    fn transfer(&mut self, value: ValueId, op: &Op, facts: &[Value]) -> Option<Value> {
+        Some(match op {
+            Op::Literal(literal) => literal_value(literal),
+            Op::Parameter(index) => self.parameter(value, *index),
+            Op::Phi(_) => Value::default(),
+            Op::Refine { value, condition, truth } => self.refine(*value, *condition, *truth, facts),
+            Op::Survived { value, call } => self.survived(*value, *call, facts),
+            Op::EachElement { value, element, last } => self.each_element(*value, *element, *last, facts),
+            Op::Load(cell) => self.solved.load_cell(cell, self.id),
+            Op::Store(cell, stored) => {
+                self.solved.store_cell(cell, fact(facts, *stored));
+                Value::default()
+            }
+            Op::Path(path) => self.path(value, path),
+            Op::Function(function) => {
+                self.defaults(*function, facts);
+                Value::object(Object::Function(*function))
+            }
+            Op::Class(class) => Value::object(Object::Class(*class)),
+            Op::Attribute(object, name) => self.attribute(value, fact(facts, *object), name),
+            Op::SetAttribute(object, name, stored) => {
+                self.set_attribute(fact(facts, *object), name, fact(facts, *stored));
+                Value::default()
+            }
+            Op::Subscript(container, index) => self.subscript(value, fact(facts, *container), fact(facts, *index)),
+            Op::Slice(sliced) => {
+                let sliced = fact(facts, *sliced);
+                let mut result = sliced.clone();
+                result.text = Text::default();
+                if let Some(hole) = sliced.text.collapse(languages()) {
+                    result.text = Text::hole(part(hole));
+                }
+                result.objects.retain(|object| matches!(object, Object::Path(_)));
+                if let Some(items) = &sliced.items {
+                    result.items = Some(Rc::new(Items { known: BTreeMap::new(), ..(**items).clone() }));
+                }
+                result
+            }
+            Op::WithItem(container, key, item) => {
+                let key = key.map(|key| fact(facts, key).clone());
+                with_item(fact(facts, *container), key.as_ref(), fact(facts, *item))
+            }
+            Op::Mutated(container, call) => self.mutated(fact(facts, *container), *call, facts),
+            Op::Call { .. } => return self.call(value, op, facts),
+            Op::Binary(op, left, right) => binary(*op, fact(facts, *left), fact(facts, *right)),
+            Op::Compare(..) | Op::Not(_) => Value::number(Origins::NONE),
+            Op::Logic(_, parts) => {
+                let mut joined = Value::default();
+                parts.iter().for_each(|part| {
+                    joined.join(fact(facts, *part));
+                });
+                joined
+            }
+            Op::Format(pieces) => Value::text(format(pieces, facts)),
+            Op::Display(_, items) => display(items, facts),
+            Op::Mapping(items) => mapping(items, facts),
+            Op::Element(container) => fact(facts, *container).element(),
+            Op::Enter(manager) => self.entered(fact(facts, *manager)),
+            Op::Item(container, index) => {
+                let container = fact(facts, *container);
+                match &container.items {
+                    Some(items) if items.keys.is_none() => container.lookup(Some(&Key::Index(*index as i64))),
+                    _ => container.element(),
+                }
+            }
+            Op::Rest(container) => Value::list(fact(facts, *container).element()),
+            Op::Comprehension { result, .. } => Value::list(fact(facts, *result).clone()),
+            Op::MappingComprehension(key, item) => Value::container(Items {
+                known: BTreeMap::new(),
+                any: fact(facts, *item).clone(),
+                keys: Some(fact(facts, *key).clone()),
+            }),
+            Op::Caught | Op::Unknown => Value::any(Origins::NONE),
+            Op::Same(same) => fact(facts, *same).clone(),
+        })
+    }
+
+    fn branch(&self, condition: ValueId, facts: &[Value]) -> Ways {
+        // Only what is constant in the program text decides: `while True`, not what a helper happens to return.
+        match self.function.op(condition) {
+            Op::Literal(_) => match fact(facts, condition).truth() {
+                (true, false) => Ways::Only(true),
+                (false, true) => Ways::Only(false),
+                _ => Ways::All,
+            },
+            _ => Ways::All,
+        }
+    }
+
+    fn expired(&self) -> bool {
+        self.solved.is_expired()
+    }
+}
+
+impl Pass<'_, '_> {
+    fn parameter(&mut self, value: ValueId, index: usize) -> Value {
+        let function = self.function;
+        let parameter = &function.parameters[index];
+        let mut result = self.solved.parameters[self.id.0 as usize][index].clone();
+        let registry = self.solved.registry;
+        if let Some(annotation) = &parameter.annotation {
+            let path = format!("{annotation}()");
+            let path = registry.canonical(&path);
+            if registry.is_type(path) {
+                result.objects.insert(Object::Path(Rc::from(path)));
+                if let Some(note) = registry.source(path) {
+                    let origins = self.solved.origin(self.id, value, note);
+                    result.join(&Value::any(origins));
+                }
+                return result;
+            }
+        }
+        if self.solved.exposed[self.id.0 as usize] {
+            if index == 0
+                && let Some(class) = function.method_of
+            {
+                result.join(&Value::object(Object::Instance(class)));
+                return result;
+            }
+            let note = format!("parameter `{}` of `{}`, which callers choose", parameter.name, function.name);
+            let any = Value::any(self.solved.origin(self.id, value, &note));
+            result.join(&match parameter.kind {
+                ParameterKind::Star => Value::list(any),
+                ParameterKind::DoubleStar => Value::container(Items { any, ..Items::default() }),
+                _ => any,
+            });
+        }
+        result
+    }
+
+    fn defaults(&mut self, function: FunctionId, facts: &[Value]) {
+        let program = self.solved.program;
+        for (i, parameter) in program.function(function).parameters.iter().enumerate() {
+            if let Some(default) = parameter.default {
+                self.solved.pass_argument(function, i, fact(facts, default));
+            }
+        }
+    }
+
+    /// An object from outside, which may be an attacker's.
+    pub(super) fn path(&mut self, value: ValueId, path: &str) -> Value {
+        let registry = self.solved.registry;
+        let path = registry.canonical(path);
+        let mut result = Value::object(Object::Path(Rc::from(path)));
+        if let Some(note) = registry.source(path) {
+            let origins = self.solved.origin(self.id, value, note);
+            result.join(&Value::any(origins));
+        }
+        result
+    }
+
+    /// `object.name`
+    pub(super) fn attribute(&mut self, value: ValueId, object: &Value, name: &Rc<str>) -> Value {
+        let mut result = Value::default();
+        let mut known = false;
+        for one in &object.objects {
+            match one {
+                Object::Path(path) => {
+                    known = true;
+                    let path = if path.len() > 160 { Rc::from("?") } else { path.clone() };
+                    result.join(&self.path(value, &format!("{path}.{name}")));
+                }
+                Object::Instance(class) | Object::Class(class) => {
+                    known = true;
+                    let bound = matches!(one, Object::Instance(_));
+                    result.join(&self.member(*class, bound, name));
+                }
+                _ => {}
+            }
+        }
+        if !known {
+            let origins = object.origins();
+            result.join(&self.path(value, &format!("?.{name}")));
+            result.join(&self.solved.load_field(None, name, self.id));
+            if !origins.is_none() {
+                result.join(&Value::any(origins));
+            }
+        } else if !object.origins().is_none() {
+            result.join(&Value::any(object.origins()));
+        }
+        result
+    }
+
+    fn member(&mut self, class: crate::ssa::ClassId, bound: bool, name: &Rc<str>) -> Value {
+        let program = self.solved.program;
+        if let Some(method) = program.method(class, name) {
+            let function = program.function(method);
+            let decorated = |path: &str| function.decorators.iter().any(|decorator| &**decorator == path);
+            if bound && (decorated("property") || decorated("functools.cached_property")) {
+                self.solved.sites.entry(method).or_default();
+                let call = ValueId(0);
+                self.solved.enter(method, self.id, call);
+                return self.solved.returns[method.0 as usize].clone().unwrap_or_default();
+            }
+            let takes_receiver = function.method_of.is_some() && (bound || decorated("classmethod"));
+            return Value::object(if takes_receiver { Object::Method(method) } else { Object::Function(method) });
+        }
+        let mut result = self.solved.load_field(Some(class), name, self.id);
+        if result.is_none() {
+            result = self.solved.load_field(Some(class), &Rc::from("*"), self.id);
+        }
+        let foreign: Vec<Rc<str>> = program.class(class).foreign_bases.clone();
+        for base in foreign {
+            let path = format!("{base}().{name}");
+            result.join(&Value::object(Object::Path(Rc::from(self.solved.registry.canonical(&path)))));
+        }
+        if result.is_none() {
+            result = Value::object(Object::Path(Rc::from(format!("?.{name}"))));
+        }
+        result
+    }
+
+    fn set_attribute(&mut self, object: &Value, name: &Rc<str>, stored: &Value) {
+        let mut known = false;
+        for one in &object.objects {
+            if let Object::Instance(class) | Object::Class(class) = one {
+                known = true;
+                self.solved.store_field(Some(*class), name, stored);
+            }
+        }
+        if !known {
+            self.solved.store_field(None, name, stored);
+        }
+    }
+
+    fn subscript(&mut self, value: ValueId, container: &Value, index: &Value) -> Value {
+        let mut result = Value::default();
+        match index.as_keys() {
+            Some(keys) if !keys.is_empty() => keys.iter().for_each(|key| {
+                result.join(&container.lookup(Some(key)));
+            }),
+            _ => result = container.lookup(None),
+        }
+        for path in container.paths() {
+            result.join(&self.path(value, &format!("{path}[]")));
+        }
+        result
+    }
+
+    /// What `with manager as …` binds.
+    fn entered(&mut self, manager: &Value) -> Value {
+        let mut result = Value { objects: std::collections::BTreeSet::new(), ..manager.clone() };
+        for object in &manager.objects {
+            match object {
+                Object::Instance(class) => match self.solved.program.method(*class, "__enter__") {
+                    Some(enter) => {
+                        self.solved.enter(enter, self.id, ValueId(0));
+                        result.join(&self.solved.returns[enter.0 as usize].clone().unwrap_or_default());
+                    }
+                    None => {
+                        result.objects.insert(object.clone());
+                    }
+                },
+                _ => {
+                    result.objects.insert(object.clone());
+                }
+            }
+        }
+        // `@contextmanager`: what is yielded is bound.
+        if let Some(items) = result.items.clone() {
+            result.join(&items.any);
+        }
+        result
+    }
+}
+
+fn literal_value(literal: &Literal) -> Value {
+    match literal {
+        Literal::Text(text) => Value::text(Text::literal(text)),
+        Literal::Integer(i) => Value { text: Text::literal(&i.to_string()), ..Value::object(Object::Integer(*i)) },
+        Literal::Number => Value::number(Origins::NONE),
+        Literal::Bool(truth) => {
+            Value { text: Text::literal(if *truth { "True" } else { "False" }), ..Value::object(Object::Truth(*truth)) }
+        }
+        Literal::None => Value { text: Text::literal("None"), ..Value::object(Object::Nothing) },
+    }
+}
+
+/// Adds an entry to a container.
+pub(super) fn with_item(container: &Value, key: Option<&Value>, item: &Value) -> Value {
+    let mut items = container.items.as_deref().cloned().unwrap_or_default();
+    let keys = key.and_then(Value::as_keys);
+    items.any.join(item);
+    match keys.as_deref() {
+        Some([one]) => {
+            items.known.insert(one.clone(), item.clone());
+        }
+        _ => items.known.values_mut().for_each(|value| {
+            value.join(item);
+        }),
+    }
+    if let (Some(keys), Some(key)) = (&mut items.keys, key) {
+        keys.join(key);
+    }
+    let mut result = container.clone();
+    result.items = Value::container(items).items;
+    result
+}
+
+fn binary(op: BinaryOp, left: &Value, right: &Value) -> Value {
+    let origins = left.origins().union(right.origins());
+    let both_lists = left.items.is_some() && right.items.is_some();
+    match op {
+        BinaryOp::Arithmetic => Value::number(origins),
+        _ if left.is_number() && right.is_number() => Value::number(origins),
+        BinaryOp::Add if both_lists => {
+            let mut joined = left.clone();
+            if let (Some(items), Some(other)) = (&left.items, &right.items) {
+                let mut items = (**items).clone();
+                items.any.join(&other.any);
+                joined.items = Some(Rc::new(items));
+            }
+            joined
+        }
+        BinaryOp::SetLike if left.items.is_some() || right.items.is_some() => {
+            let mut joined = left.clone();
+            joined.join(right);
+            joined
+        }
+        BinaryOp::SetLike => Value::number(origins),
+        BinaryOp::Add if left.items.is_some() || right.items.is_some() => {
+            let mut joined = left.clone();
+            joined.join(right);
+            joined
+        }
+        BinaryOp::Add => Value::text(left.to_text().concat(&right.to_text(), languages())),
+        BinaryOp::Modulo if left.is_number() => Value::number(origins),
+        BinaryOp::Modulo => Value::text(super::effects::percent_format(left, right)),
+        BinaryOp::Multiply => {
+            let repeated = if left.is_number() { right } else { left };
+            let mut result = repeated.clone();
+            if let Some(hole) = repeated.text.collapse(languages()) {
+                result.text = Text::hole(Hole { closed: LanguageSet::NONE, ..hole });
+            }
+            result.objects.clear();
+            result
+        }
+    }
+}
+
+/// The text of a placeholder.
+pub(super) fn formatted(value: &Value, repr: bool, spec: &str) -> Text {
+    let numeric = spec.chars().last().is_some_and(|last| "bcdeEfFgGnoxX%".contains(last));
+    if numeric {
+        return Text::hole(Hole::number(value.origins()));
+    }
+    if repr {
+        let hole = value.to_hole();
+        if hole.number {
+            return Text::hole(hole);
+        }
+        let chars = hole.chars.union(CharSet::of("'\"\\"));
+        return Text::hole(Hole { chars, doubled: CharSet::NONE, closed: LanguageSet::NONE, ..hole });
+    }
+    if spec.is_empty() {
+        return value.to_text();
+    }
+    // Padding: fill characters around it.
+    let hole = value.to_hole();
+    Text::hole(Hole { chars: hole.chars.union(CharSet::of(spec)).with(' '), ..part(hole) })
+}
+
+fn format(pieces: &[Piece], facts: &[Value]) -> Text {
+    let mut text = Text::literal("");
+    for piece in pieces {
+        let next = match piece {
+            Piece::Text(literal) => Text::literal(literal),
+            Piece::Value { value, repr, spec } => formatted(fact(facts, *value), *repr, spec),
+        };
+        text = text.concat(&next, languages());
+    }
+    text
+}
+
+fn display(items: &[(ValueId, bool)], facts: &[Value]) -> Value {
+    let mut all = Items::default();
+    let mut position = Some(0);
+    for (item, starred) in items {
+        let value = fact(facts, *item);
+        if *starred {
+            all.any.join(&value.element());
+            position = None;
+        } else {
+            all.any.join(value);
+            // Positions are worth keeping in sets as well: they enumerate the constants of an allow-list.
+            if let Some(i) = &mut position {
+                all.known.insert(Key::Index(*i), value.clone());
+                *i += 1;
+            }
+        }
+    }
+    Value::container(all)
+}
+
+fn mapping(items: &[(Option<ValueId>, ValueId)], facts: &[Value]) -> Value {
+    let mut all = Items { keys: Some(Value::default()), ..Items::default() };
+    let mut keys = Value::default();
+    for (key, item) in items {
+        let item = fact(facts, *item);
+        match key {
+            Some(key) => {
+                let key = fact(facts, *key);
+                keys.join(key);
+                all.any.join(item);
+                if let Some([one]) = key.as_keys().as_deref() {
+                    all.known.insert(one.clone(), item.clone());
+                }
+            }
+            None => {
+                if let Some(other) = &item.items {
+                    all.any.join(&other.any);
+                    keys.join(other.keys.as_ref().unwrap_or(&other.any));
+                    all.known.extend(other.known.iter().map(|(key, value)| (key.clone(), value.clone())));
+                } else {
+                    all.any.join(&item.element());
+                    keys.join(&item.element());
+                }
+            }
+        }
+    }
+    all.keys = Some(keys);
+    Value::container(all)
+}

@@ -1,0 +1,317 @@
+//! What is known about a run-time value.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use crate::dataflow::Lattice;
+use crate::rules::registry;
+use crate::ssa::{ClassId, FunctionId};
+use crate::text::{Hole, Languages, Origins, Text};
+
+/// Deepest containers in containers that are kept apart, and most entries of one.
+const MAX_NESTING: usize = 4;
+const MAX_ENTRIES: usize = 40;
+const MAX_OBJECTS: usize = 24;
+
+/// What a value may be, beside a string.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Object {
+    /// Something from outside of the program, by dotted path: `os.system`, `sqlite3.Connection()`, `?.execute`.
+    Path(Rc<str>),
+    /// A function of the program.
+    Function(FunctionId),
+    /// A method of the program, with its receiver.
+    Method(FunctionId),
+    /// A class of the program.
+    Class(ClassId),
+    /// An instance of a class of the program.
+    Instance(ClassId),
+    /// `True` or `False`.
+    Truth(bool),
+    /// `None`.
+    Nothing,
+    /// This integer.
+    Integer(i64),
+}
+
+/// A constant key of a container.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// Position in a list or tuple, or an integer key.
+    Index(i64),
+    /// A text key.
+    Text(Rc<str>),
+}
+
+/// The contents of a container.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Items {
+    /// Entries whose keys are known.
+    pub known: BTreeMap<Key, Value>,
+    /// Join of all entries.
+    pub any: Value,
+    /// Join of the keys, of a mapping.
+    pub keys: Option<Value>,
+}
+
+/// What is known about a value. The least element is: no value comes here.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Value {
+    /// Its text, where it is a string or is turned into one.
+    pub text: Text,
+    /// What else it may be.
+    pub objects: BTreeSet<Object>,
+    /// Its contents, where it is a container.
+    pub items: Option<Rc<Items>>,
+}
+
+/// The languages of the embedded rules.
+pub(super) fn languages() -> &'static Languages {
+    static NONE: std::sync::OnceLock<Languages> = std::sync::OnceLock::new();
+    match registry() {
+        Ok(registry) => &registry.languages,
+        Err(_) => NONE.get_or_init(Languages::default),
+    }
+}
+
+impl Value {
+    /// Any string, from these origins.
+    pub fn any(origins: Origins) -> Self {
+        Self::hole(Hole::any(origins))
+    }
+
+    /// A number in whose size these origins have a say.
+    pub fn number(origins: Origins) -> Self {
+        Self::hole(Hole::number(origins))
+    }
+
+    /// A string of this kind.
+    pub fn hole(hole: Hole) -> Self {
+        Self { text: Text::hole(hole), ..Self::default() }
+    }
+
+    /// A string.
+    pub fn text(text: Text) -> Self {
+        Self { text, ..Self::default() }
+    }
+
+    /// An object.
+    pub fn object(object: Object) -> Self {
+        Self { objects: BTreeSet::from([object]), ..Self::default() }
+    }
+
+    /// A list or set.
+    pub fn list(any: Self) -> Self {
+        Self::container(Items { any, ..Items::default() })
+    }
+
+    /// A container.
+    pub fn container(mut items: Items) -> Self {
+        if items.known.len() > MAX_ENTRIES {
+            items.known.clear();
+        }
+        let mut value = Self { items: Some(Rc::new(items)), ..Self::default() };
+        value.limit(MAX_NESTING);
+        value
+    }
+
+    fn limit(&mut self, depth: usize) {
+        let Some(items) = &self.items else { return };
+        if depth == 0 {
+            let origins = self.origins();
+            self.items = None;
+            self.text.join(&Text::hole(Hole::any(origins)), languages());
+        } else if items.nesting() > depth {
+            let mut items = (**items).clone();
+            items.any.limit(depth - 1);
+            items.known.values_mut().for_each(|value| value.limit(depth - 1));
+            if let Some(keys) = &mut items.keys {
+                keys.limit(depth - 1);
+            }
+            self.items = Some(Rc::new(items));
+        }
+    }
+
+    /// Whether no value comes here.
+    pub fn is_none(&self) -> bool {
+        self.text.is_none() && self.objects.is_empty() && self.items.is_none()
+    }
+
+    /// Attackers that have a say in it or its contents.
+    pub fn origins(&self) -> Origins {
+        let mut origins = self.text.origins();
+        if let Some(items) = &self.items {
+            origins = origins.union(items.any.origins());
+            if let Some(keys) = &items.keys {
+                origins = origins.union(keys.origins());
+            }
+        }
+        origins
+    }
+
+    /// It as a string.
+    pub fn to_text(&self) -> Text {
+        let mut text = self.text.clone();
+        if self.items.is_some() || text.is_none() {
+            text.join(&Text::hole(Hole::any(self.origins())), languages());
+        }
+        text
+    }
+
+    /// All it may be as a string, as one hole.
+    pub fn to_hole(&self) -> Hole {
+        self.to_text().collapse(languages()).unwrap_or(Hole::any(Origins::NONE))
+    }
+
+    /// Whether it can only be a number.
+    pub fn is_number(&self) -> bool {
+        self.items.is_none() && self.text.collapse(languages()).is_some_and(|hole| hole.number)
+    }
+
+    /// What iteration gives.
+    pub fn element(&self) -> Self {
+        let mut element = Self::default();
+        if let Some(items) = &self.items {
+            element.join(items.keys.as_ref().unwrap_or(&items.any));
+        }
+        if let Some(hole) = self.text.collapse(languages()) {
+            element.join(&Self::hole(Hole { closed: crate::text::LanguageSet::NONE, doubled: crate::text::CharSet::NONE, ..hole }));
+        } else if self.items.is_none() {
+            element.join(&Self::any(Origins::NONE));
+        }
+        element
+    }
+
+    /// `value[key]`
+    pub fn lookup(&self, key: Option<&Key>) -> Self {
+        let mut found = Self::default();
+        if let Some(items) = &self.items {
+            let index = match key {
+                Some(Key::Index(i)) if *i < 0 => None,
+                key => key,
+            };
+            found.join(index.and_then(|key| items.known.get(key)).unwrap_or(&items.any));
+        }
+        if let Some(hole) = self.text.collapse(languages()) {
+            let hole = if hole.chars == crate::text::CharSet::ALL { Hole::any(hole.origins) } else { part(hole) };
+            found.join(&Self::hole(hole));
+        } else if self.items.is_none() {
+            found.join(&Self::any(Origins::NONE));
+        }
+        found
+    }
+
+    /// The constant keys that it may be; none where it may be something else.
+    pub fn as_keys(&self) -> Option<Vec<Key>> {
+        let mut keys: Vec<Key> = vec![];
+        for object in &self.objects {
+            match object {
+                Object::Integer(i) => keys.push(Key::Index(*i)),
+                _ => return None,
+            }
+        }
+        if !keys.is_empty() {
+            return Some(keys);
+        }
+        Some(self.text.literals()?.into_iter().map(|text| Key::Text(Rc::from(text))).collect())
+    }
+
+    /// Which truth it can have: (may be true, may be false).
+    pub fn truth(&self) -> (bool, bool) {
+        if self.objects.is_empty() || self.items.is_some() {
+            return (true, true);
+        }
+        self.objects.iter().fold((false, false), |(yes, no), object| match object {
+            Object::Truth(true) => (true, no),
+            Object::Truth(false) | Object::Nothing => (yes, true),
+            Object::Integer(i) => (yes || *i != 0, no || *i == 0),
+            _ => (true, true),
+        })
+    }
+
+    /// Paths of the outside objects that it may be.
+    pub fn paths(&self) -> impl Iterator<Item = &Rc<str>> {
+        self.objects.iter().filter_map(|object| match object {
+            Object::Path(path) => Some(path),
+            _ => None,
+        })
+    }
+}
+
+/// Some of the characters of a hole.
+pub(super) fn part(hole: Hole) -> Hole {
+    Hole { doubled: crate::text::CharSet::NONE, closed: crate::text::LanguageSet::NONE, ..hole }
+}
+
+impl Items {
+    fn nesting(&self) -> usize {
+        let of = |value: &Value| value.items.as_ref().map_or(0, |items| items.nesting());
+        1 + of(&self.any).max(self.known.values().map(of).max().unwrap_or(0)).max(self.keys.as_ref().map_or(0, of))
+    }
+
+    fn join(&mut self, other: &Self) -> bool {
+        let mut grew = false;
+        for (key, value) in &mut self.known {
+            grew |= value.join(other.known.get(key).unwrap_or(&other.any));
+        }
+        for (key, value) in &other.known {
+            if !self.known.contains_key(key) {
+                let mut joined = self.any.clone();
+                joined.join(value);
+                self.known.insert(key.clone(), joined);
+                grew = true;
+            }
+        }
+        if self.known.len() > MAX_ENTRIES {
+            self.known.clear();
+            grew = true;
+        }
+        grew |= self.any.join(&other.any);
+        match (&mut self.keys, &other.keys) {
+            (Some(own), Some(other)) => grew |= own.join(other),
+            (None, Some(other)) => {
+                self.keys = Some(other.clone());
+                grew = true;
+            }
+            (_, None) => {}
+        }
+        grew
+    }
+}
+
+impl Lattice for Value {
+    fn join(&mut self, other: &Self) -> bool {
+        let mut grew = self.text.join(&other.text, languages());
+        for object in &other.objects {
+            if self.objects.len() < MAX_OBJECTS {
+                grew |= self.objects.insert(object.clone());
+            }
+        }
+        match (&mut self.items, &other.items) {
+            (Some(own), Some(other)) if !Rc::ptr_eq(own, other) && own != other => {
+                let mut joined = (**own).clone();
+                if joined.join(other) && joined != **own {
+                    *own = Rc::new(joined);
+                    grew = true;
+                }
+            }
+            (None, Some(other)) => {
+                self.items = Some(other.clone());
+                grew = true;
+            }
+            _ => {}
+        }
+        grew
+    }
+
+    fn widen(&self) -> Self {
+        let mut wide = self.clone();
+        wide.text.collapse_all(languages());
+        if let Some(items) = &self.items {
+            let any = items.any.widen();
+            wide.items =
+                Some(Rc::new(Items { known: BTreeMap::new(), any, keys: items.keys.as_ref().map(Lattice::widen) }));
+        }
+        wide
+    }
+}

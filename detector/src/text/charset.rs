@@ -1,0 +1,93 @@
+//! Sets of characters: exact for ASCII, one bit for all the others.
+
+/// A set of characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CharSet {
+    ascii: u128,
+    other: bool,
+}
+
+impl CharSet {
+    /// No character.
+    pub const NONE: Self = Self { ascii: 0, other: false };
+    /// Every character.
+    pub const ALL: Self = Self { ascii: u128::MAX, other: true };
+    /// Every character beyond ASCII.
+    pub const OTHER: Self = Self { ascii: 0, other: true };
+
+    /// The characters of a text.
+    pub fn of(text: &str) -> Self {
+        text.chars().fold(Self::NONE, Self::with)
+    }
+
+    /// An ASCII range, both ends included.
+    pub fn range(from: char, to: char) -> Self {
+        (from..=to).fold(Self::NONE, Self::with)
+    }
+
+    /// With one more character.
+    #[must_use]
+    pub fn with(mut self, char: char) -> Self {
+        if char.is_ascii() { self.ascii |= 1 << (char as u32) } else { self.other = true }
+        self
+    }
+
+    /// Characters of either set.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self { ascii: self.ascii | other.ascii, other: self.other || other.other }
+    }
+
+    /// Characters of both sets.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        Self { ascii: self.ascii & other.ascii, other: self.other && other.other }
+    }
+
+    /// Characters of the first set only; those beyond ASCII go only where `other` has them all.
+    #[must_use]
+    pub fn difference(self, other: Self) -> Self {
+        Self { ascii: self.ascii & !other.ascii, other: self.other && !other.other }
+    }
+
+    /// Whether all characters are in the other set.
+    pub fn within(self, other: Self) -> bool {
+        self.difference(other).is_empty()
+    }
+
+    /// Whether there is no character.
+    pub fn is_empty(self) -> bool {
+        self.ascii == 0 && !self.other
+    }
+
+    /// The characters after `str.lower` or `str.upper`.
+    #[must_use]
+    pub fn map_ascii(self, map: impl Fn(char) -> char) -> Self {
+        let mut mapped = Self { ascii: 0, other: self.other };
+        for code in 0..128u8 {
+            if self.ascii >> code & 1 == 1 {
+                mapped = mapped.with(map(char::from(code)));
+            }
+        }
+        mapped
+    }
+
+    /// With both cases of every letter.
+    #[must_use]
+    pub fn any_case(self) -> Self {
+        self.map_ascii(|char| char.to_ascii_lowercase()).union(self.map_ascii(|char| char.to_ascii_uppercase()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_beyond_ascii_are_kept_together() {
+        let set = CharSet::of("aé'");
+        assert!(CharSet::of("ü").within(set));
+        assert!(!set.difference(CharSet::of("a'")).is_empty());
+        assert_eq!(CharSet::of("Ab").any_case(), CharSet::of("AaBb"));
+    }
+}

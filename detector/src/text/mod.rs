@@ -1,0 +1,11 @@
+//! What a string may look like: character sets, templates with holes, and the languages they are read in.
+
+mod charset;
+mod language;
+mod pattern;
+mod template;
+
+pub use charset::CharSet;
+pub use language::{Language, LanguageError, LanguageSet, Languages};
+pub use pattern::Pattern;
+pub use template::{Hole, Origins, Part, Template, Text};

@@ -1,0 +1,159 @@
+//! What a regular expression of the program says about the strings it matches.
+
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
+
+use super::CharSet;
+
+/// A parsed regular expression. Look-around and back-references are beyond it: such patterns say nothing.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    tree: Hir,
+}
+
+impl Pattern {
+    /// Parses Python's syntax, where the Rust parser knows it too.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.replace("\\Z", "\\z");
+        let tree = ParserBuilder::new().nest_limit(50).build().parse(&text).ok()?;
+        Some(Self { tree })
+    }
+
+    /// Characters that a match may have.
+    pub fn alphabet(&self) -> CharSet {
+        alphabet(&self.tree)
+    }
+
+    /// Whether every match begins where the string does.
+    pub fn starts_anchored(&self) -> bool {
+        edge(&self.tree, Look::Start, false)
+    }
+
+    /// Whether every match ends where the string does (`$` also before a last line feed).
+    pub fn ends_anchored(&self) -> bool {
+        edge(&self.tree, Look::End, true)
+    }
+
+    /// The characters of which each is a match on its own: where one occurs, the pattern finds something.
+    pub fn single_characters(&self) -> CharSet {
+        singles(&self.tree)
+    }
+
+    /// The class, where the pattern is nothing but one character class.
+    pub fn single_class(&self) -> Option<CharSet> {
+        match self.tree.kind() {
+            HirKind::Class(class) => Some(class_set(class)),
+            HirKind::Literal(literal) => match std::str::from_utf8(&literal.0).ok()?.chars().collect::<Vec<_>>()[..] {
+                [one] => Some(CharSet::NONE.with(one)),
+                _ => None,
+            },
+            HirKind::Empty => Some(CharSet::NONE),
+            _ => None,
+        }
+    }
+}
+
+fn class_set(class: &Class) -> CharSet {
+    let mut set = CharSet::NONE;
+    match class {
+        Class::Unicode(class) => {
+            for range in class.ranges() {
+                let last = range.end().min('\x7f');
+                if range.start() <= last {
+                    set = set.union(CharSet::range(range.start(), last));
+                }
+                if range.end() > '\x7f' {
+                    set = set.union(CharSet::OTHER);
+                }
+            }
+        }
+        Class::Bytes(class) => {
+            for range in class.ranges() {
+                for byte in range.start()..=range.end() {
+                    set = set.with(char::from(byte));
+                }
+            }
+        }
+    }
+    set
+}
+
+fn alphabet(tree: &Hir) -> CharSet {
+    match tree.kind() {
+        HirKind::Empty | HirKind::Look(_) => CharSet::NONE,
+        HirKind::Literal(literal) => CharSet::of(&String::from_utf8_lossy(&literal.0)),
+        HirKind::Class(class) => class_set(class),
+        HirKind::Repetition(repetition) => alphabet(&repetition.sub),
+        HirKind::Capture(capture) => alphabet(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().map(alphabet).fold(CharSet::NONE, CharSet::union)
+        }
+    }
+}
+
+fn edge(tree: &Hir, look: Look, last: bool) -> bool {
+    match tree.kind() {
+        HirKind::Look(own) => *own == look,
+        HirKind::Capture(capture) => edge(&capture.sub, look, last),
+        HirKind::Concat(parts) => {
+            let part = if last { parts.last() } else { parts.first() };
+            part.is_some_and(|part| edge(part, look, last))
+        }
+        HirKind::Alternation(parts) => parts.iter().all(|part| edge(part, look, last)),
+        _ => false,
+    }
+}
+
+fn singles(tree: &Hir) -> CharSet {
+    match tree.kind() {
+        HirKind::Class(class) => full_class(class),
+        HirKind::Literal(literal) => {
+            let text = String::from_utf8_lossy(&literal.0);
+            let mut chars = text.chars();
+            match (chars.next(), chars.next()) {
+                (Some(one), None) if one.is_ascii() => CharSet::NONE.with(one),
+                _ => CharSet::NONE,
+            }
+        }
+        HirKind::Repetition(repetition) if repetition.min <= 1 => singles(&repetition.sub),
+        HirKind::Capture(capture) => singles(&capture.sub),
+        HirKind::Alternation(parts) => parts.iter().map(singles).fold(CharSet::NONE, CharSet::union),
+        _ => CharSet::NONE,
+    }
+}
+
+/// Like [`class_set`], with the characters beyond ASCII only where the class has them all.
+fn full_class(class: &Class) -> CharSet {
+    let set = class_set(class);
+    let all = match class {
+        Class::Unicode(class) => class.ranges().last().is_some_and(|range| range.end() == char::MAX && range.start() <= '\u{80}'),
+        Class::Bytes(_) => false,
+    };
+    if all { set } else { set.difference(CharSet::OTHER) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> Pattern {
+        Pattern::parse(text).expect("parses")
+    }
+
+    #[test]
+    fn anchors_are_seen_through_groups_and_alternatives() {
+        assert!(pattern(r"^[a-z]+$").starts_anchored() && pattern(r"^[a-z]+$").ends_anchored());
+        assert!(pattern(r"(^a$)|(^b$)").ends_anchored());
+        assert!(!pattern(r"^a|b$").ends_anchored());
+        assert!(pattern(r"\A\d+\Z").ends_anchored());
+    }
+
+    #[test]
+    fn removal_knows_which_characters_cannot_survive() {
+        let removed = pattern(r"[^a-z ]").single_characters();
+        assert_eq!(CharSet::ALL.difference(removed), CharSet::range('a', 'z').with(' '));
+        assert_eq!(pattern(r"(--|;|')").single_characters(), CharSet::of(";'"));
+        assert_eq!(pattern(r"DROP|SELECT").single_characters(), CharSet::NONE);
+        assert_eq!(pattern(r"\W+").single_characters().intersection(CharSet::of("'\" a_1")), CharSet::of("'\" "));
+    }
+}

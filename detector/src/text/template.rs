@@ -1,0 +1,305 @@
+//! Strings as templates: literal text with holes, each hole with the characters it may hold and where they come from.
+
+use std::rc::Rc;
+
+use super::{CharSet, LanguageSet, Languages};
+
+/// Most templates a value is told apart in, parts a template has, bytes of literal text.
+const MAX_TEMPLATES: usize = 12;
+const MAX_PARTS: usize = 48;
+const MAX_LITERAL: usize = 1 << 14;
+
+/// A set of taint origins, as bits; the last bit stands for all that found no bit of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origins(pub u128);
+
+impl Origins {
+    /// No origin: an attacker has no say.
+    pub const NONE: Self = Self(0);
+
+    /// The n-th origin.
+    pub fn one(index: usize) -> Self {
+        Self(1 << index.min(127))
+    }
+
+    /// Origins of either.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether there is none.
+    pub fn is_none(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Text that is not known to the letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hole {
+    /// Characters that may occur.
+    pub chars: CharSet,
+    /// Characters of `chars` that only occur doubled (`'` in `replace("'", "''")`).
+    pub doubled: CharSet,
+    /// Attackers that have a say in it.
+    pub origins: Origins,
+    /// Languages in which it stands as one closed piece wherever code may stand.
+    pub closed: LanguageSet,
+    /// Whether it is the text of a number or truth value.
+    pub number: bool,
+}
+
+impl Hole {
+    /// Any text, from these origins.
+    pub fn any(origins: Origins) -> Self {
+        Self { chars: CharSet::ALL, doubled: CharSet::NONE, origins, closed: LanguageSet::NONE, number: false }
+    }
+
+    /// A number.
+    pub fn number(origins: Origins) -> Self {
+        Self {
+            chars: CharSet::of("0123456789+-.einfaTrulsj()"),
+            doubled: CharSet::NONE,
+            origins,
+            closed: LanguageSet::ALL,
+            number: true,
+        }
+    }
+
+    /// Either text.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        let single = |hole: Self| hole.chars.difference(hole.doubled);
+        let chars = self.chars.union(other.chars);
+        Self {
+            chars,
+            doubled: chars.difference(single(self).union(single(other))),
+            origins: self.origins.union(other.origins),
+            closed: self.closed.intersection(other.closed),
+            number: self.number && other.number,
+        }
+    }
+}
+
+/// A piece of a template.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// Exactly this text.
+    Literal(Rc<str>),
+    /// Some text.
+    Hole(Hole),
+}
+
+/// A sequence of parts; no two literals are neighbours.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Template(pub Vec<Part>);
+
+impl Template {
+    /// A template without holes.
+    pub fn literal(text: &str) -> Self {
+        Self(if text.is_empty() { vec![] } else { vec![Part::Literal(Rc::from(text))] })
+    }
+
+    /// Its text, where it has no holes.
+    pub fn as_literal(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [] => Some(""),
+            [Part::Literal(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    fn push(&mut self, part: Part) {
+        match (self.0.last_mut(), part) {
+            (Some(Part::Literal(last)), Part::Literal(more)) => *last = Rc::from(format!("{last}{more}")),
+            (_, part) => self.0.push(part),
+        }
+    }
+
+    fn append(&mut self, other: &Self) {
+        other.0.iter().for_each(|part| self.push(part.clone()));
+    }
+
+    fn is_long(&self) -> bool {
+        let bytes = |part: &Part| if let Part::Literal(text) = part { text.len() } else { 0 };
+        self.0.len() > MAX_PARTS || self.0.iter().map(bytes).sum::<usize>() > MAX_LITERAL
+    }
+
+    /// All of it as one hole.
+    fn collapse(&self, languages: &Languages) -> Hole {
+        let mut all = Hole {
+            chars: CharSet::NONE,
+            doubled: CharSet::NONE,
+            origins: Origins::NONE,
+            closed: LanguageSet::ALL,
+            number: !self.0.is_empty(),
+        };
+        for part in &self.0 {
+            let hole = match part {
+                Part::Literal(text) => Hole {
+                    chars: CharSet::of(text),
+                    doubled: CharSet::NONE,
+                    origins: Origins::NONE,
+                    closed: LanguageSet::NONE,
+                    number: text.chars().all(|char| char.is_ascii_digit()),
+                },
+                Part::Hole(hole) => *hole,
+            };
+            all = all.union(hole);
+        }
+        all.closed = languages.closed(self);
+        all
+    }
+}
+
+/// The forms a string may have: none where no string comes here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Text {
+    templates: Vec<Template>,
+}
+
+impl Text {
+    /// Exactly this text.
+    pub fn literal(text: &str) -> Self {
+        if text.len() > MAX_LITERAL {
+            let chars = CharSet::of(text);
+            return Self::hole(Hole { chars, ..Hole::any(Origins::NONE) });
+        }
+        Self { templates: vec![Template::literal(text)] }
+    }
+
+    /// Some text.
+    pub fn hole(hole: Hole) -> Self {
+        Self { templates: vec![Template(vec![Part::Hole(hole)])] }
+    }
+
+    /// One form.
+    pub fn from_template(template: Template) -> Self {
+        Self { templates: vec![template] }
+    }
+
+    /// The forms.
+    pub fn templates(&self) -> &[Template] {
+        &self.templates
+    }
+
+    /// Whether no string comes here.
+    pub fn is_none(&self) -> bool {
+        self.templates.is_empty()
+    }
+
+    /// The literals it can be, where it has no holes.
+    pub fn literals(&self) -> Option<Vec<&str>> {
+        if self.is_none() { None } else { self.templates.iter().map(Template::as_literal).collect() }
+    }
+
+    /// The only literal it can be.
+    pub fn as_literal(&self) -> Option<&str> {
+        match self.templates.as_slice() {
+            [one] => one.as_literal(),
+            _ => None,
+        }
+    }
+
+    /// Who has a say in it.
+    pub fn origins(&self) -> Origins {
+        self.holes().fold(Origins::NONE, |all, hole| all.union(hole.origins))
+    }
+
+    fn holes(&self) -> impl Iterator<Item = &Hole> {
+        self.templates.iter().flat_map(|template| &template.0).filter_map(|part| match part {
+            Part::Hole(hole) => Some(hole),
+            Part::Literal(_) => None,
+        })
+    }
+
+    /// All of it as one hole; none where no string comes here.
+    pub fn collapse(&self, languages: &Languages) -> Option<Hole> {
+        self.templates.iter().map(|template| template.collapse(languages)).reduce(Hole::union)
+    }
+
+    /// This text followed by another.
+    #[must_use]
+    pub fn concat(&self, other: &Self, languages: &Languages) -> Self {
+        let (left, right) = if self.templates.len() * other.templates.len() > MAX_TEMPLATES {
+            (self.squeezed(languages), other.squeezed(languages))
+        } else {
+            (self.clone(), other.clone())
+        };
+        let mut all = Self::default();
+        for a in &left.templates {
+            for b in &right.templates {
+                let mut both = a.clone();
+                both.append(b);
+                if both.is_long() {
+                    both = Template(vec![Part::Hole(both.collapse(languages))]);
+                }
+                all.add(both);
+            }
+        }
+        all
+    }
+
+    fn squeezed(&self, languages: &Languages) -> Self {
+        match self.collapse(languages) {
+            Some(hole) if self.templates.len() > 1 => Self::hole(hole),
+            _ => self.clone(),
+        }
+    }
+
+    fn add(&mut self, template: Template) -> bool {
+        match self.templates.binary_search(&template) {
+            Ok(_) => false,
+            Err(at) => {
+                self.templates.insert(at, template);
+                true
+            }
+        }
+    }
+
+    /// Maps every form.
+    #[must_use]
+    pub fn map(&self, mut change: impl FnMut(&Template) -> Template) -> Self {
+        let mut all = Self::default();
+        for template in &self.templates {
+            all.add(change(template));
+        }
+        all
+    }
+
+    /// Maps holes; literals stay.
+    #[must_use]
+    pub fn map_holes(&self, change: impl Fn(Hole) -> Hole) -> Self {
+        self.map(|template| {
+            Template(
+                template
+                    .0
+                    .iter()
+                    .map(|part| match part {
+                        Part::Hole(hole) => Part::Hole(change(*hole)),
+                        literal @ Part::Literal(_) => literal.clone(),
+                    })
+                    .collect(),
+            )
+        })
+    }
+
+    /// Least upper bound; `limit` forms are kept apart, more are joined to one hole.
+    pub fn join(&mut self, other: &Self, languages: &Languages) -> bool {
+        let before = self.clone();
+        for template in &other.templates {
+            self.add(template.clone());
+        }
+        if self.templates.len() > MAX_TEMPLATES {
+            self.collapse_all(languages);
+        }
+        *self != before
+    }
+
+    /// Makes one hole of all forms.
+    pub fn collapse_all(&mut self, languages: &Languages) {
+        if let Some(hole) = self.collapse(languages) {
+            *self = Self::hole(hole);
+        }
+    }
+}
