@@ -4,7 +4,7 @@ use super::dice::Dice;
 use super::query::{
     Aggregate, Column, Connective, Filter, Input, Kind, Order, Output, Predicate, Query, Schema, Table, Test, Transform,
 };
-use super::words::{INTEGER_COLUMNS, Split, TEXT_COLUMNS, columns_of, tables_of};
+use super::words::{Split, TableWords, tables_of};
 
 /// Constants of numeric transforms: each is a token of the quickstart's tokenizer.
 pub(crate) const CONSTANTS: std::ops::RangeInclusive<i64> = 2..=40;
@@ -44,20 +44,19 @@ pub(crate) fn schema_and_query(dice: &mut Dice, split: Split) -> (Schema, Query)
 }
 
 fn schema(dice: &mut Dice, split: Split) -> Schema {
-    let names = dice.sample(&tables_of(split), 2);
+    let choices: Vec<&TableWords> = tables_of(split).iter().collect();
     let mut taken: Vec<&str> = Vec::new();
     let mut tables = Vec::new();
-    for name in names {
+    for table in dice.sample(&choices, 2) {
         let mut columns = Vec::new();
-        let counts = if dice.percent(50) { (2, 2) } else { (3, 2) };
-        for (words, kind, count) in [(&TEXT_COLUMNS, Kind::Text, counts.0), (&INTEGER_COLUMNS, Kind::Integer, counts.1)]
-        {
-            let mut free = columns_of(name, words, split);
+        let texts = if dice.percent(50) { 2 } else { 3 };
+        for (words, kind, count) in [(&table.text, Kind::Text, texts), (&table.integer, Kind::Integer, 2)] {
+            let mut free = words.clone();
             free.retain(|word| !taken.contains(word));
             columns.extend(dice.sample(&free, count).into_iter().map(|name| Column { name, kind }));
         }
         taken.extend(columns.iter().map(|column| column.name));
-        tables.push(Table { name, columns });
+        tables.push(Table { name: table.name, columns });
     }
     Schema { tables }
 }

@@ -1,5 +1,7 @@
 //! The words schemas are made of, and which of their pairs are kept for evaluation.
 
+use std::sync::LazyLock;
+
 use sha2::{Digest as _, Sha256};
 
 /// Names of tables.
@@ -56,16 +58,34 @@ pub(crate) fn split_of(table: &str, column: &str) -> Split {
     if number % 100 < 35 { Split::Eval } else { Split::Train }
 }
 
-/// Those of `columns` that tables named `table` may have in `split`.
-pub(crate) fn columns_of(table: &str, columns: &[&'static str], split: Split) -> Vec<&'static str> {
-    columns.iter().copied().filter(|column| split_of(table, column) == split).collect()
+/// A table and the columns it may have in a split.
+#[derive(Debug)]
+pub(crate) struct TableWords {
+    pub(crate) name: &'static str,
+    pub(crate) text: Vec<&'static str>,
+    pub(crate) integer: Vec<&'static str>,
 }
 
 /// Tables that have enough columns in `split` for a schema of their own.
-pub(crate) fn tables_of(split: Split) -> Vec<&'static str> {
-    let enough = |table: &&&str, columns| columns_of(table, columns, split).len() >= 2;
-    let tables = TABLES.iter().filter(|table| enough(table, &TEXT_COLUMNS) && enough(table, &INTEGER_COLUMNS));
-    tables.copied().collect()
+pub(crate) fn tables_of(split: Split) -> &'static [TableWords] {
+    // Thousands of hashes, asked for with every draw.
+    static TRAIN: LazyLock<Vec<TableWords>> = LazyLock::new(|| compute_tables(Split::Train));
+    static EVAL: LazyLock<Vec<TableWords>> = LazyLock::new(|| compute_tables(Split::Eval));
+    match split {
+        Split::Train => &TRAIN,
+        Split::Eval => &EVAL,
+    }
+}
+
+fn compute_tables(split: Split) -> Vec<TableWords> {
+    let columns = |table: &str, words: &[&'static str]| -> Vec<&'static str> {
+        words.iter().copied().filter(|column| split_of(table, column) == split).collect()
+    };
+    TABLES
+        .iter()
+        .map(|name| TableWords { name, text: columns(name, &TEXT_COLUMNS), integer: columns(name, &INTEGER_COLUMNS) })
+        .filter(|table| table.text.len() >= 2 && table.integer.len() >= 2)
+        .collect()
 }
 
 #[cfg(test)]
