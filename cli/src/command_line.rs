@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::ui::Screen;
-use crate::{plot, process, programs, reward_serve, run, score, serve};
+use crate::{datasets_cmd, plot, process, programs, reward_serve, run, score, serve};
 
 const AFTER_HELP: &str = "\
 Start with:
@@ -39,6 +39,8 @@ enum Command {
     Version,
     /// Score answers to a data set's tasks with the real detector and the real sandbox
     Score(score::ScoreArgs),
+    /// Build data sets, and look into them
+    Datasets(datasets_cmd::DatasetsArgs),
     /// Rewards for other trainers
     Reward(reward_serve::RewardArgs),
     /// Start a program that ends when its parent does
@@ -84,6 +86,7 @@ async fn dispatch(command: Command, screen: &Screen) -> anyhow::Result<ExitCode>
         Command::Plot(args) => plot::run(&args),
         Command::Serve(args) => serve::run(args).await,
         Command::Score(args) => score::run(args).await,
+        Command::Datasets(args) => datasets_cmd::run(args).await,
         Command::Reward(args) => reward_serve::run(args).await,
         Command::Version => {
             println!("real {}", env!("CARGO_PKG_VERSION"));

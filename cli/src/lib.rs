@@ -3,6 +3,7 @@
 
 pub mod announcement;
 pub mod command_line;
+pub mod datasets_cmd;
 pub mod log_tail;
 pub mod plot;
 pub mod process;

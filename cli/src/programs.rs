@@ -17,12 +17,16 @@ pub struct MissingProgram {
 pub fn find(name: &str) -> Result<PathBuf, MissingProgram> {
     let beside = env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
     let path = env::var_os("PATH").unwrap_or_default();
-    beside.clone().into_iter().chain(env::split_paths(&path)).map(|dir| dir.join(name)).find(|p| is_executable(p)).ok_or_else(
-        || MissingProgram {
+    beside
+        .clone()
+        .into_iter()
+        .chain(env::split_paths(&path))
+        .map(|dir| dir.join(name))
+        .find(|p| is_executable(p))
+        .ok_or_else(|| MissingProgram {
             name: name.to_owned(),
             beside: beside.map_or_else(|| "an unknown folder".to_owned(), |dir| dir.display().to_string()),
-        },
-    )
+        })
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -43,7 +43,26 @@ fn compare(path: &str, earlier: &Value, now: &Value, changes: &mut Vec<String>) 
 
 #[cfg(test)]
 mod tests {
+    use real_crds::validate::parse_job;
+    use real_crds::{Endpoints, render};
+
     use super::*;
+
+    fn quickstart(set: &[&str]) -> TrainerConfig {
+        let set: Vec<String> = set.iter().map(|&s| s.to_owned()).collect();
+        let job = parse_job(include_str!("../../../examples/quickstart.yaml"), "quickstart.yaml", &set).unwrap();
+        render(&job, &Endpoints::default())
+    }
+
+    #[test]
+    fn a_run_may_become_longer_but_not_another_one() {
+        let earlier = quickstart(&[]);
+        let longer =
+            quickstart(&["spec.algorithm.ppo.steps=40", "spec.checkpoint.retain=5", "spec.evaluation.limit=8"]);
+        assert!(broken_by(&earlier, &longer).is_empty());
+        let other = quickstart(&["spec.reward.alpha=0.8", "spec.seed=7"]);
+        assert_eq!(broken_by(&earlier, &other), ["seed: was 1, is 7", "reward.alpha: was 0.5, is 0.8"]);
+    }
 
     #[test]
     fn differences_are_named_by_path_with_both_values() {

@@ -1,5 +1,6 @@
 //! `real run`: a training job as local processes.
 
+mod check;
 mod continuity;
 mod disk;
 mod follow;
@@ -11,16 +12,15 @@ mod run_dir;
 mod spec;
 mod trainer;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use real_crds::config::{Algorithm, TrainerConfig};
-use real_crds::v1alpha1::RealTrainingJob;
 use real_crds::{Endpoints, render};
 
-use self::outcome::{BAD_SPEC, Outcome};
+use self::check::{Checked, check};
+use self::outcome::Outcome;
 use self::run_dir::{Existing, RunDir};
 use self::trainer::{Limits, Trainer};
 use crate::process::Spawner;
@@ -102,14 +102,6 @@ impl RunArgs {
     }
 }
 
-/// A job that was found fit to run.
-struct Checked {
-    job: RealTrainingJob,
-    name: String,
-    path: PathBuf,
-    total_steps: u64,
-}
-
 /// Runs a job.
 pub async fn run(args: RunArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
@@ -153,54 +145,6 @@ pub async fn run(args: RunArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
         report::print(dir.path(), &args)?;
     }
     Ok(outcome.exit_code())
-}
-
-/// Everything that can be said before anything is written. The inner error is an exit code; its reasons were printed.
-fn check(args: &RunArgs) -> anyhow::Result<Result<Checked, ExitCode>> {
-    let job = match spec::read(&args.job, &args.set) {
-        Ok(job) => job,
-        Err(problems) => {
-            eprint!("{problems}");
-            return Ok(Err(ExitCode::from(BAD_SPEC)));
-        }
-    };
-    let name = job.metadata.name.clone().unwrap_or_default();
-    let path = args.run_dir.clone().unwrap_or_else(|| Path::new("runs").join(&name));
-    run_dir::inspect(&path, args.existing())?;
-    let config = render(&job, &Endpoints::default());
-    if args.existing.resume {
-        refuse_another_run(&path, &config)?;
-    }
-    let problems = preflight::check(&config, &path);
-    if !problems.is_empty() {
-        let spec_is_wrong = problems.iter().any(|p| p.field.is_some());
-        for problem in problems {
-            match problem.field {
-                Some(field) => eprintln!("error: {}: {field}: {}", args.job.display(), problem.message),
-                None => eprintln!("error: {}", problem.message),
-            }
-        }
-        return Ok(Err(if spec_is_wrong { ExitCode::from(BAD_SPEC) } else { ExitCode::FAILURE }));
-    }
-    let total_steps = match &config.algorithm {
-        Algorithm::Ppo(ppo) => ppo.steps,
-        Algorithm::Sft(sft) => sft.steps,
-    };
-    Ok(Ok(Checked { job, name, path, total_steps }))
-}
-
-fn refuse_another_run(path: &Path, config: &TrainerConfig) -> anyhow::Result<()> {
-    let Ok(text) = std::fs::read_to_string(path.join("trainer.json")) else { return Ok(()) };
-    let earlier: TrainerConfig = serde_json::from_str(&text)
-        .map_err(|e| anyhow::anyhow!("cannot resume: {} is damaged: {e}", path.join("trainer.json").display()))?;
-    let changes = continuity::broken_by(&earlier, config);
-    anyhow::ensure!(
-        changes.is_empty(),
-        "cannot resume {}: the job is another one than the one that ran there; start a new run with --fresh or --run-dir\n  {}",
-        path.display(),
-        changes.join("\n  ")
-    );
-    Ok(())
 }
 
 /// The summary of a resumed run that has nothing left to do.

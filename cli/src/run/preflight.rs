@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use real_crds::config::{Algorithm, Dataset, Initialize, Model, TrainerConfig};
+use real_crds::v1alpha1::RealTrainingJobSpec;
 
 use super::disk;
 use crate::{programs, python};
@@ -28,6 +29,22 @@ impl Problem {
     fn machine(message: String) -> Self {
         Self { field: None, message }
     }
+}
+
+/// Fields of a valid job that ask for what `real run` does not do: refused rather than passed over in silence.
+pub(crate) fn unsupported(spec: &RealTrainingJobSpec) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if spec.suspend {
+        problems
+            .push(Problem::spec("spec.suspend", "is true, so there is nothing to run; add --set spec.suspend=false"));
+    }
+    let from = &spec.checkpoint.resume_from;
+    if from.starts_with("step-") {
+        let message =
+            format!("is {from}, but `real run` goes on from the newest checkpoint only: `latest`, with --resume");
+        problems.push(Problem::spec("spec.checkpoint.resumeFrom", message));
+    }
+    problems
 }
 
 /// Looks at everything the run needs; returns all that is missing. Writes nothing. Loads the data sets to see that they
@@ -108,7 +125,7 @@ fn datasets(config: &TrainerConfig) -> Vec<Problem> {
     let tasks: fn(&str) -> _ = |uri| real_datasets::load(uri).map(drop);
     let mut problems = match config.algorithm {
         Algorithm::Ppo(_) => look("train", &config.train, tasks),
-        Algorithm::Sft(_) => look("train", &config.train, |uri| real_datasets::load(uri).map(drop)),
+        Algorithm::Sft(_) => look("train", &config.train, |uri| real_datasets::load_demonstrations(uri).map(drop)),
     };
     problems.extend(look("eval", &config.evaluation.suites, tasks));
     problems

@@ -3,9 +3,33 @@
 use std::path::Path;
 
 use real_crds::v1alpha1::RealTrainingJob;
+use real_crds::validate::{Location, locate_field, parse_job};
 
-/// Reads and validates a job. The error is text ready to print.
-pub(super) fn read(path: &Path, _set: &[String]) -> Result<RealTrainingJob, String> {
-    let text = std::fs::read_to_string(path).map_err(|e| format!("error: cannot read {}: {e}\n", path.display()))?;
-    serde_saphyr::from_str(&text).map_err(|e| format!("error: {}: {e}\n", path.display()))
+/// A valid job and where it comes from.
+pub(super) struct Written {
+    /// The job, defaults filled in.
+    pub(super) job: RealTrainingJob,
+    text: String,
+    file: String,
+    set: Vec<String>,
+}
+
+impl Written {
+    /// Where a field was written: `job.yaml:7:17`, `--set …`.
+    pub(super) fn location(&self, field: &str) -> Location {
+        locate_field(&self.text, &self.file, &self.set, field)
+    }
+}
+
+/// Reads and validates a job.
+///
+/// # Errors
+/// All that is wrong with it, a message each.
+pub(super) fn read(path: &Path, set: &[String]) -> Result<Written, Vec<String>> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| vec![format!("cannot read the job {file}: {error}")])?;
+    let messages =
+        |errors: real_crds::validate::SpecErrors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let job = parse_job(&text, &file, set).map_err(messages)?;
+    Ok(Written { job, text, file, set: set.to_vec() })
 }
