@@ -1,16 +1,21 @@
 //! API types of REAL's custom resources, their validation and the trainer configuration they render to.
 //!
 //! * [`v1alpha1`]: the types, with bounds, defaults and rules.
-//! * [`definitions`]: the custom resource definitions made from them.
+//! * [`definitions()`]: the custom resource definitions made from them.
 //! * [`validate`]: what the API server would say about a file, without one, with lines.
 //! * [`overrides`]: `--set spec.path=value`.
-//! * [`render`]: from a job to the trainer's [`config`].
+//! * [`generate`]: the files made from the definitions.
+//! * [`render()`]: from a job to the trainer's [`config`].
 #![forbid(unsafe_code)]
 
 pub mod config;
 mod definitions;
+pub mod generate;
+pub mod overrides;
+mod reference;
 mod render;
 pub mod v1alpha1;
+pub mod validate;
 
 pub use definitions::definitions;
 pub use render::{Endpoints, render};

@@ -1,16 +1,19 @@
 //! What to optimise and how. Defaults are the paper's.
 
-use kube::KubeSchema;
+use kube::core::{Message, Rule};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::defaults;
 use crate::config::Schedule;
 
 /// The training algorithm: exactly one of the fields.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("(has(self.ppo) ? 1 : 0) + (has(self.sft) ? 1 : 0) == 1")
-    .message("exactly one of ppo and sft must be set"))]
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new("(has(self.ppo) ? 1 : 0) + (has(self.sft) ? 1 : 0) == 1")
+    .message("exactly one of ppo and sft must be set"),
+]))]
 pub struct Algorithm {
     /// Proximal policy optimisation with a learned critic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -21,29 +24,29 @@ pub struct Algorithm {
 }
 
 /// Proximal policy optimisation. A step is one rollout of `batchSize · samplesPerPrompt` answers and `epochs` passes over it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("!has(self.miniBatchSize) || self.miniBatchSize <= self.batchSize * self.samplesPerPrompt")
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new("!has(self.miniBatchSize) || self.miniBatchSize <= self.batchSize * self.samplesPerPrompt")
         .message(Message::Expression("'miniBatchSize (' + string(self.miniBatchSize) + ') must not be more than \
             batchSize · samplesPerPrompt (' + string(self.batchSize * self.samplesPerPrompt) + ')'".into()))
         .field_path(".miniBatchSize"),
-    validation = Rule::new("!has(self.miniBatchSize) || self.miniBatchSize % self.microBatchSize == 0")
+    Rule::new("!has(self.miniBatchSize) || self.miniBatchSize % self.microBatchSize == 0")
         .message(Message::Expression("'microBatchSize (' + string(self.microBatchSize) + ') must divide \
             miniBatchSize (' + string(self.miniBatchSize) + ')'".into()))
         .field_path(".microBatchSize"),
-    validation = Rule::new("has(self.miniBatchSize) || (self.batchSize * self.samplesPerPrompt) % self.microBatchSize == 0")
+    Rule::new("has(self.miniBatchSize) || (self.batchSize * self.samplesPerPrompt) % self.microBatchSize == 0")
         .message(Message::Expression("'microBatchSize (' + string(self.microBatchSize) + ') must divide \
             batchSize · samplesPerPrompt (' + string(self.batchSize * self.samplesPerPrompt) + ')'".into()))
         .field_path(".microBatchSize"),
-    validation = Rule::new("self.criticWarmupSteps <= self.steps")
+    Rule::new("self.criticWarmupSteps <= self.steps")
         .message(Message::Expression("'criticWarmupSteps (' + string(self.criticWarmupSteps) + ') must not be more than \
             steps (' + string(self.steps) + ')'".into()))
         .field_path(".criticWarmupSteps"),
-    validation = Rule::new("self.betas.all(beta, beta >= 0.0 && beta < 1.0)")
+    Rule::new("self.betas.all(beta, beta >= 0.0 && beta < 1.0)")
         .message("betas must each be at least 0 and less than 1")
-        .field_path(".betas")
-)]
+        .field_path(".betas"),
+]))]
 pub struct Ppo {
     /// Optimisation steps, each one rollout.
     #[schemars(range(min = 1, max = 10_000_000))]
@@ -121,21 +124,21 @@ pub struct Ppo {
 }
 
 /// Supervised fine-tuning on demonstrations; the loss is on the answer only.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("self.batchSize % self.microBatchSize == 0")
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new("self.batchSize % self.microBatchSize == 0")
         .message(Message::Expression("'microBatchSize (' + string(self.microBatchSize) + ') must divide \
             batchSize (' + string(self.batchSize) + ')'".into()))
         .field_path(".microBatchSize"),
-    validation = Rule::new("self.warmupSteps <= self.steps")
+    Rule::new("self.warmupSteps <= self.steps")
         .message(Message::Expression("'warmupSteps (' + string(self.warmupSteps) + ') must not be more than \
             steps (' + string(self.steps) + ')'".into()))
         .field_path(".warmupSteps"),
-    validation = Rule::new("self.betas.all(beta, beta >= 0.0 && beta < 1.0)")
+    Rule::new("self.betas.all(beta, beta >= 0.0 && beta < 1.0)")
         .message("betas must each be at least 0 and less than 1")
-        .field_path(".betas")
-)]
+        .field_path(".betas"),
+]))]
 pub struct Sft {
     /// Optimiser steps.
     #[schemars(range(min = 1, max = 10_000_000))]

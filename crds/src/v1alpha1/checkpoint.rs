@@ -1,9 +1,6 @@
 //! Checkpoints of a job.
 
-use kube::{
-    KubeSchema,
-    core::{Message, Rule},
-};
+use kube::core::{Message, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,10 +42,12 @@ impl Default for Checkpoint {
 }
 
 /// A place for checkpoints: exactly one of the fields.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.persistentVolumeClaim) != has(self.objectStore)")
-    .message("exactly one of persistentVolumeClaim and objectStore must be set"))]
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new("has(self.persistentVolumeClaim) != has(self.objectStore)")
+    .message("exactly one of persistentVolumeClaim and objectStore must be set"),
+]))]
 pub struct CheckpointStorage {
     /// A claim of the same namespace; must be mountable by all nodes of the job (`ReadWriteMany`) where there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,7 +66,10 @@ pub struct ClaimStorage {
     pub claim_name: String,
     /// Folder inside the volume; the job's name where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$")
+    )]
     pub sub_path: Option<String>,
 }
 

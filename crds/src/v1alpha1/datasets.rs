@@ -1,31 +1,34 @@
 //! Data sets of a job.
 
-use kube::KubeSchema;
+use kube::core::Rule;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{SecretRef, defaults};
 
 /// Data sets to learn from and to evaluate on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Datasets {
     /// Tasks (PPO) or demonstrations (SFT) to learn from.
     #[schemars(length(min = 1, max = 32))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub train: Vec<Dataset>,
     /// Tasks to evaluate on, one suite a data set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub eval: Vec<Dataset>,
 }
 
 /// One data set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new(r"self.storageUri.matches('^((bundled|file|hf|s3|https|pvc)://.+|[^:]+)$')")
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new(r"self.storageUri.matches('^((bundled|file|hf|s3|https|pvc)://.+|[^:]+)$')")
     .message("storageUri must be a path, or begin with bundled://, file://, hf://, s3://, https:// or pvc://")
-    .field_path(".storageUri"))]
+    .field_path(".storageUri"),
+]))]
 pub struct Dataset {
     /// Name shown in metrics and evaluations; unique within the list.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
-    CustomResource, KubeSchema,
+    CustomResource,
     core::{Message, Rule},
 };
 use schemars::JsonSchema;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{SecretRef, defaults};
 
 /// Evaluations of many models on many suites: one cell a combination.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[kube(
     group = "real-rl.dev",
@@ -37,8 +37,10 @@ use super::{SecretRef, defaults};
     printcolumn(name = "Best", type_ = "string", json_path = ".status.bestCell"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
-#[x_kube(validation = Rule::new("self.runNamespace == oldSelf.runNamespace")
-    .message("runNamespace cannot be changed after creation").field_path(".runNamespace"))]
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new("self.runNamespace == oldSelf.runNamespace")
+    .message("runNamespace cannot be changed after creation").field_path(".runNamespace"),
+]))]
 pub struct RealEvalSweepSpec {
     /// While true no new cells are started.
     #[serde(default)]
@@ -50,12 +52,12 @@ pub struct RealEvalSweepSpec {
     pub targets: SweepTargets,
     /// What it is evaluated on.
     #[schemars(length(min = 1, max = 64))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub suites: Vec<Suite>,
     /// Settings that are combined with each target and suite.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub matrix: Vec<MatrixAxis>,
     /// Most cells at once.
     #[serde(default = "default_parallelism")]
@@ -91,10 +93,12 @@ pub struct LabelSelector {
 }
 
 /// What is evaluated: checkpoints of jobs, models, or both.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.jobSelector) || (has(self.models) && size(self.models) > 0)")
-    .message("at least one of jobSelector and models must be set"))]
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new("has(self.jobSelector) || (has(self.models) && size(self.models) > 0)")
+    .message("at least one of jobSelector and models must be set"),
+]))]
 pub struct SweepTargets {
     /// Jobs whose checkpoints are evaluated.
     #[serde(default, skip_serializing_if = "Option::is_none")]

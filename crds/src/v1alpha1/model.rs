@@ -1,6 +1,6 @@
 //! The model a job starts from.
 
-use kube::KubeSchema;
+use kube::core::Rule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -8,11 +8,13 @@ use super::defaults;
 use crate::config::Initialize;
 
 /// The policy's starting point.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new(r"self.storageUri.matches('^((bundled|file|hf|s3|https|pvc)://.+|[^:]+)$')")
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new(r"self.storageUri.matches('^((bundled|file|hf|s3|https|pvc)://.+|[^:]+)$')")
     .message("storageUri must be a path, or begin with bundled://, file://, hf://, s3://, https:// or pvc://")
-    .field_path(".storageUri"))]
+    .field_path(".storageUri"),
+]))]
 pub struct Model {
     /// Hugging Face folder with `config.json`, the tokenizer and, unless drawn at random, `model.safetensors`: a path, or
     /// a URI beginning with `bundled://`, `file://`, `hf://`, `s3://`, `https://` or `pvc://`.

@@ -4,10 +4,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Affinity, Toleration};
-use kube::{
-    KubeSchema,
-    core::{Message, Rule},
-};
+use kube::core::{Message, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -71,16 +68,16 @@ pub struct PodPatch {
 }
 
 /// A volume and the place it is mounted at; exactly one source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("(has(self.persistentVolumeClaim) ? 1 : 0) + (has(self.configMap) ? 1 : 0) \
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new("(has(self.persistentVolumeClaim) ? 1 : 0) + (has(self.configMap) ? 1 : 0) \
             + (has(self.secret) ? 1 : 0) + (has(self.emptyDir) ? 1 : 0) == 1")
         .message("exactly one of persistentVolumeClaim, configMap, secret and emptyDir must be set"),
-    validation = Rule::new("!self.name.startsWith('real-')")
+    Rule::new("!self.name.startsWith('real-')")
         .message(Message::Expression("'name (\"' + self.name + '\") must not begin with real-: the operator uses it'".into()))
-        .field_path(".name")
-)]
+        .field_path(".name"),
+]))]
 pub struct Volume {
     /// Name of the volume; unique within the pod.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
@@ -129,7 +126,7 @@ pub struct SecretVolume {
 pub struct EmptyDirVolume {
     /// `Memory` for a file system in memory; the node's disk where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^Memory$"))]
+    #[schemars(length(max = 16), regex(pattern = r"^Memory$"))]
     pub medium: Option<String>,
     /// Most it may hold.
     #[serde(skip_serializing_if = "Option::is_none")]

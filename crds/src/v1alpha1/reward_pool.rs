@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Condition, util::intstr::IntOrString};
 use kube::{
-    CustomResource, KubeSchema,
+    CustomResource,
     core::{Message, Rule},
 };
 use schemars::JsonSchema;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{PodPatch, Quantity, Resources};
 
 /// Fleets of detectors and sandboxes that judge answers, scaled by the work that waits.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[kube(
     group = "real-rl.dev",
@@ -147,7 +147,7 @@ impl Default for Sandbox {
             isolation: Isolation::default(),
             limits: SandboxLimits::default(),
             replicas: None,
-            scaling: Replicas { min_replicas: 0, max_replicas: 200, warm_replicas: 2 },
+            scaling: Replicas::default(),
             pod_patch: None,
         }
     }
@@ -227,7 +227,7 @@ pub struct Replicas {
 
 impl Default for Replicas {
     fn default() -> Self {
-        Self { min_replicas: 1, max_replicas: 20, warm_replicas: 1 }
+        Self { min_replicas: 1, max_replicas: 50, warm_replicas: 1 }
     }
 }
 
@@ -294,14 +294,9 @@ pub enum ScalingMode {
 /// How much of a fleet may be missing during voluntary disruptions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = [
-    Rule::new("type(self.maxUnavailable) == int ? self.maxUnavailable >= 0 \
-        : self.maxUnavailable.matches('^(100|[1-9]?[0-9])%$')")
-    .message("maxUnavailable must be a number of replicas or a percentage, such as 25%")
-    .field_path(".maxUnavailable"),
-]))]
 pub struct Disruption {
-    /// Number or percentage of replicas.
+    /// Number or percentage of replicas, such as `25%`.
+    #[schemars(extend("minimum" = 0, "maxLength" = 4, "pattern" = "^(100|[1-9]?[0-9])%$"))]
     pub max_unavailable: IntOrString,
 }
 

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kube::{
-    KubeSchema,
-    core::{Message, Rule},
-};
+use kube::core::{Message, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -92,17 +89,17 @@ pub struct Resources {
 }
 
 /// An environment variable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("!(self.name in ['MASTER_ADDR', 'MASTER_PORT', 'WORLD_SIZE', 'RANK', 'LOCAL_RANK', \
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new("!(self.name in ['MASTER_ADDR', 'MASTER_PORT', 'WORLD_SIZE', 'RANK', 'LOCAL_RANK', \
             'NODE_RANK', 'LOCAL_WORLD_SIZE']) && !self.name.startsWith('REAL_')")
         .message(Message::Expression("'name (\"' + self.name + '\") is reserved: the operator sets MASTER_ADDR, \
             MASTER_PORT, WORLD_SIZE, RANK, LOCAL_RANK, NODE_RANK, LOCAL_WORLD_SIZE and REAL_*'".into()))
         .field_path(".name"),
-    validation = Rule::new("!(has(self.value) && has(self.valueFrom))")
-        .message("at most one of value and valueFrom may be set")
-)]
+    Rule::new("!(has(self.value) && has(self.valueFrom))")
+        .message("at most one of value and valueFrom may be set"),
+]))]
 pub struct EnvVar {
     /// Name of the variable.
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
@@ -117,10 +114,12 @@ pub struct EnvVar {
 }
 
 /// Source of an environment variable: exactly one of the fields.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.secretKeyRef) != has(self.configMapKeyRef)")
-    .message("exactly one of secretKeyRef and configMapKeyRef must be set"))]
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new("has(self.secretKeyRef) != has(self.configMapKeyRef)")
+    .message("exactly one of secretKeyRef and configMapKeyRef must be set"),
+]))]
 pub struct EnvVarSource {
     /// A key of a Secret of the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 //! `RealTrainingJob`: one training run.
 
 use kube::{
-    CustomResource, KubeSchema,
+    CustomResource,
     core::{Message, Rule},
 };
 use schemars::JsonSchema;
@@ -12,7 +12,7 @@ use super::{
 };
 
 /// A training run: a model, data, an algorithm and rewards from program analysis and unit tests.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[kube(
     group = "real-rl.dev",
@@ -43,34 +43,34 @@ use super::{
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
-#[x_kube(
-    validation = Rule::new("!has(self.algorithm.ppo) || !has(self.algorithm.ppo.miniBatchSize) \
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new("!has(self.algorithm.ppo) || !has(self.algorithm.ppo.miniBatchSize) \
             || self.algorithm.ppo.miniBatchSize % (self.trainer.nodes * self.trainer.processesPerNode) == 0")
         .message(Message::Expression("'trainer.nodes · trainer.processesPerNode (' \
             + string(self.trainer.nodes * self.trainer.processesPerNode) + ') must divide algorithm.ppo.miniBatchSize (' \
             + string(self.algorithm.ppo.miniBatchSize) + ')'".into()))
         .field_path(".algorithm.ppo.miniBatchSize"),
-    validation = Rule::new("!has(self.algorithm.sft) \
+    Rule::new("!has(self.algorithm.sft) \
             || self.algorithm.sft.batchSize % (self.trainer.nodes * self.trainer.processesPerNode) == 0")
         .message(Message::Expression("'trainer.nodes · trainer.processesPerNode (' \
             + string(self.trainer.nodes * self.trainer.processesPerNode) + ') must divide algorithm.sft.batchSize (' \
             + string(self.algorithm.sft.batchSize) + ')'".into()))
         .field_path(".algorithm.sft.batchSize"),
-    validation = Rule::new("has(self.managedBy) == has(oldSelf.managedBy) && (!has(self.managedBy) || self.managedBy == oldSelf.managedBy)")
+    Rule::new("has(self.managedBy) == has(oldSelf.managedBy) && (!has(self.managedBy) || self.managedBy == oldSelf.managedBy)")
         .message("managedBy cannot be changed after creation").field_path(".managedBy"),
-    validation = Rule::new("self.model == oldSelf.model")
+    Rule::new("self.model == oldSelf.model")
         .message("model cannot be changed after creation").field_path(".model"),
-    validation = Rule::new("self.datasets.train == oldSelf.datasets.train")
+    Rule::new("self.datasets.train == oldSelf.datasets.train")
         .message("datasets.train cannot be changed after creation").field_path(".datasets.train"),
-    validation = Rule::new("self.algorithm == oldSelf.algorithm")
+    Rule::new("self.algorithm == oldSelf.algorithm")
         .message("algorithm cannot be changed after creation").field_path(".algorithm"),
-    validation = Rule::new("self.rollout == oldSelf.rollout")
+    Rule::new("self.rollout == oldSelf.rollout")
         .message("rollout cannot be changed after creation").field_path(".rollout"),
-    validation = Rule::new("self.reward == oldSelf.reward")
+    Rule::new("self.reward == oldSelf.reward")
         .message("reward cannot be changed after creation").field_path(".reward"),
-    validation = Rule::new("self.seed == oldSelf.seed")
-        .message("seed cannot be changed after creation").field_path(".seed")
-)]
+    Rule::new("self.seed == oldSelf.seed")
+        .message("seed cannot be changed after creation").field_path(".seed"),
+]))]
 pub struct RealTrainingJobSpec {
     /// While true there are no pods: a running job writes a checkpoint and stops, and continues from it later.
     #[serde(default)]
