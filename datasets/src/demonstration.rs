@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::load::{FileType, file_type};
 use crate::source::Source;
 use crate::{LoadError, Message, bundled, jsonl};
 
@@ -25,13 +26,10 @@ pub struct Demonstration {
 pub fn load_demonstrations(uri: &str) -> Result<Vec<Demonstration>, LoadError> {
     let loaded = match Source::parse(uri)? {
         Source::Bundled(name, parameters) => bundled::demonstrations(uri, &name, &parameters)?,
-        Source::File(path) => {
-            let name = path.to_string_lossy().to_ascii_lowercase();
-            if !name.ends_with(".jsonl") && !name.ends_with(".jsonl.gz") {
-                return Err(LoadError::UnknownFileType { path });
-            }
-            jsonl::read_file(&path)?
-        }
+        Source::File(path) => match file_type(&path)? {
+            FileType::Jsonl => jsonl::read_file(&path)?,
+            FileType::Parquet => return Err(LoadError::UnknownFileType { path }),
+        },
     };
     if loaded.is_empty() {
         return Err(LoadError::Empty { place: uri.to_owned(), what: "demonstrations" });

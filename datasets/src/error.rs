@@ -44,7 +44,7 @@ pub enum LoadError {
         source: std::io::Error,
     },
     /// The file's name says nothing of its format.
-    #[error("{}: unknown file type; a data set is a .jsonl, .jsonl.gz or .parquet file", path.display())]
+    #[error("{}: unknown file type; a data set is a .jsonl or .jsonl.gz file, a task set also a .parquet file", path.display())]
     UnknownFileType {
         /// The file.
         path: PathBuf,

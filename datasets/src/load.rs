@@ -30,12 +30,16 @@ pub fn load_as(kind: DatasetKind, path: &Path) -> Result<Vec<Task>, LoadError> {
     checked(&path.display().to_string(), parquet_rows::load(path, Some(kind))?)
 }
 
-enum FileType {
+/// How a file is read.
+pub(crate) enum FileType {
+    /// JSON lines, plain or gzipped.
     Jsonl,
+    /// Columns.
     Parquet,
 }
 
-fn file_type(path: &Path) -> Result<FileType, LoadError> {
+/// Tells by the file's name.
+pub(crate) fn file_type(path: &Path) -> Result<FileType, LoadError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let ends = |ending: &str| name.ends_with(ending);
     if ends(".jsonl") || ends(".jsonl.gz") {

@@ -134,5 +134,5 @@ fn assemble(
 }
 
 fn stdin(inputs: &Inputs) -> String {
-    inputs.iter().map(|line| format!("{line}\n")).collect()
+    inputs.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }

@@ -50,22 +50,20 @@ impl Database {
             let columns: String = table
                 .columns
                 .iter()
-                .map(|column| {
-                    format!(", {} {}", column.name, if column.kind == Kind::Text { "TEXT" } else { "INTEGER" })
-                })
+                .flat_map(|column| [", ", column.name, if column.kind == Kind::Text { " TEXT" } else { " INTEGER" }])
                 .collect();
             let _ = writeln!(script, "con.execute('CREATE TABLE {} (id INTEGER PRIMARY KEY{columns})')", table.name);
             let marks = ", ?".repeat(table.columns.len());
             let _ = writeln!(script, "con.executemany('INSERT INTO {} VALUES (?{marks})', [", table.name);
             for (number, row) in rows.iter().enumerate() {
-                let cells: String = row
-                    .iter()
-                    .map(|cell| match cell {
-                        Cell::Text(text) => format!(", '{text}'"),
-                        Cell::Integer(number) => format!(", {number}"),
-                    })
-                    .collect();
-                let _ = writeln!(script, "    ({}{cells}),", number + 1);
+                let _ = write!(script, "    ({}", number + 1);
+                for cell in row {
+                    let _ = match cell {
+                        Cell::Text(text) => write!(script, ", '{text}'"),
+                        Cell::Integer(number) => write!(script, ", {number}"),
+                    };
+                }
+                script.push_str("),\n");
             }
             script.push_str("])\n");
         }

@@ -66,12 +66,12 @@ pub(crate) fn printed(schema: &Schema, database: &Database, query: &Query, input
             vec![result.map_or_else(|| "None".to_owned(), |number| number.to_string())]
         }
     };
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
 /// A predicate as `SQLite` evaluates it on a bound text parameter.
-fn test(test: Test, cell: &Cell, line: &str) -> bool {
-    match (test, cell) {
+fn test(condition: Test, cell: &Cell, line: &str) -> bool {
+    match (condition, cell) {
         (Test::Equals, Cell::Text(text)) => *text == line,
         (Test::StartsWith, Cell::Text(text)) => like(text.as_bytes(), format!("{line}%").as_bytes()),
         // The column's integer affinity turns a numeric text into a number; any other text stays text, and every text
