@@ -18,8 +18,6 @@ use crate::scratch::Scratch;
 use crate::supervise::{self, Bounds, Ending, RunError};
 use crate::zygote::{Zygote, ZygoteError};
 
-/// First uid that tests get where the service runs as root; each worker has its own.
-pub const FIRST_UID: u32 = 64_100;
 /// A worker waits this long before it tries again to start a zygote, doubling up to the last.
 const RESTART_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 
@@ -205,7 +203,7 @@ struct Worker {
 
 impl Worker {
     fn new(number: usize, config: &PoolConfig, shared: Arc<Shared>) -> std::io::Result<Self> {
-        let uid = FIRST_UID + number as u32;
+        let uid = uid_of_worker(number)?;
         let scratch = Scratch::create(&config.scratch, number, config.tier, uid)?;
         let plan = Plan {
             tier: config.tier,
@@ -335,6 +333,28 @@ impl Worker {
         self.scratch.clean()?;
         Ok(())
     }
+}
+
+/// Uid of a worker's tests where the service runs as root: no other service and no other worker has it, so that
+/// `RLIMIT_NPROC` counts what is ours alone.
+fn uid_of_worker(number: usize) -> std::io::Result<u32> {
+    /// Far above what systems and containers give out.
+    const FIRST: u32 = 0x7000_0000;
+    /// Workers of one service.
+    const EACH: u32 = 128;
+    let own = std::process::id() % 0x1f_ffff * EACH + number as u32 % EACH;
+    let map = std::fs::read_to_string("/proc/self/uid_map")?;
+    let mapped = map.lines().filter_map(|line| {
+        let mut words = line.split_whitespace().map(|word| word.parse::<u32>().ok());
+        let (first, _, count) = (words.next()??, words.next()??, words.next()??);
+        Some((first, count))
+    });
+    let (first, count) = mapped.max_by_key(|(_, count)| *count).unwrap_or((0, 1));
+    if count > FIRST + (1 << 28) {
+        return Ok(FIRST + own % (1 << 28));
+    }
+    // Inside a user namespace only what it maps exists.
+    Ok(first + (count / 2 + own % (count / 4).max(1)).min(count - 1))
 }
 
 /// Processes and threads that count against our own uid's `RLIMIT_NPROC`.

@@ -214,7 +214,8 @@ impl Watch {
             self.kill = Some(Kill::Cancelled);
             return;
         }
-        let family = family::of_test(zygote.pid(), self.child.pid);
+        let Some(pid) = self.child.pid else { return };
+        let family = family::of_test(zygote.pid(), pid);
         self.cpu = self.cpu.max(family.cpu);
         if self.kill.is_some() {
             return;
@@ -228,21 +229,21 @@ impl Watch {
         } else if scratch.usage_exceeds(self.bounds.disk_bytes) {
             Some(Kill::Disk)
         } else {
-            self.wall_kill()
+            self.wall_kill(pid)
         };
     }
 
-    fn wall_kill(&self) -> Option<Kill> {
+    fn wall_kill(&self, pid: i32) -> Option<Kill> {
         let wall = self.started.elapsed();
         if wall < self.bounds.wall {
             return None;
         }
-        let starved = clock::starved_time(self.child.pid).unwrap_or_default();
+        let starved = clock::starved_time(pid).unwrap_or_default();
         if wall.saturating_sub(starved) >= self.bounds.wall {
             return Some(Kill::Wall);
         }
         // Runnable but not running: our machine's fault, unless its own processes took the CPU.
-        if clock::has_company(self.child.pid) {
+        if clock::has_company(pid) {
             return Some(Kill::Wall);
         }
         (wall >= self.bounds.wall * STARVED_FACTOR).then_some(Kill::Starved)

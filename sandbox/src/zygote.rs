@@ -51,8 +51,8 @@ pub struct Zygote {
 pub struct Running {
     /// Refers to the process for as long as we hold it.
     pub pidfd: OwnedFd,
-    /// In our own PID namespace.
-    pub pid: i32,
+    /// In our own PID namespace; nothing where it has ended before we could ask.
+    pub pid: Option<i32>,
 }
 
 /// What became of a child.
@@ -123,7 +123,7 @@ impl Zygote {
         )?;
         match self.receive("forking", FORK_TIMEOUT)? {
             Message::WithDescriptor(pidfd) => {
-                let pid = pid_of(&pidfd).ok_or(ZygoteError::Lost("forking"))?;
+                let pid = pid_of(&pidfd);
                 Ok(Running { pidfd, pid })
             }
             Message::Plain(_) => Err(ZygoteError::Lost("forking")),

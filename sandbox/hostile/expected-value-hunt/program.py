@@ -1,5 +1,6 @@
 import gc
 import os
+import re
 import sys
 
 
@@ -31,9 +32,10 @@ def everything():
 
 
 def answer():
-    needle = "the-expected-" + "value-"
+    # The pattern does not match its own text.
+    needle = re.compile(r"the-expected-value-\d{5}")
     for text in everything():
-        at = text.find(needle)
-        if at >= 0:
-            return text[at:at + 24]
+        found = needle.search(text)
+        if found:
+            return found.group()
     return "nothing"

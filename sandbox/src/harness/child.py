@@ -99,10 +99,10 @@ def isolate(config, job, files):
     unpack(files)
     os.environ.update(HOME=f"{box}/work", TMPDIR=f"{box}/tmp", PWD=f"{box}/work")
     sys.path.insert(0, f"{box}/work")
-    if config["isolated"]:
+    if config["drop_capabilities"]:
         drop_capabilities()
-        if config["scope_fd"] is not None:
-            check(libc.syscall(SYS_LANDLOCK_RESTRICT_SELF, config["scope_fd"], 0), "landlock_restrict_self")
+    if config["scope_fd"] is not None:
+        check(libc.syscall(SYS_LANDLOCK_RESTRICT_SELF, config["scope_fd"], 0), "landlock_restrict_self")
     os.closerange(3, RESULT)
     os.closerange(RESULT + 1, 1024)
     random.seed()
@@ -115,6 +115,9 @@ def isolate(config, job, files):
             value = min(value, hard)
         resource.setrlimit(kind, (value, value))
     for program in config["filters"]:
+        if config["signal_pid_placeholder"]:
+            placeholder, own = (pid.to_bytes(4, sys.byteorder) for pid in (config["signal_pid_placeholder"], os_getpid()))
+            program = program.replace(placeholder, own)
         instructions = ctypes.create_string_buffer(program, len(program))
         header = SockFilterProgram(len(program) // 8, ctypes.cast(instructions, ctypes.c_void_p))
         check(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(header), 0, 0), "seccomp")

@@ -34,20 +34,21 @@ impl Reach {
 pub(super) const CAP_DAC_READ_SEARCH: u32 = 2;
 pub(super) const CAP_SYS_ADMIN: u32 = 21;
 
-/// Becomes `uid` where this process is root; keeps only the capability that [`Reach`] asks for.
-pub fn leave_root(uid: u32, reach: Reach) -> Result<(), JailError> {
+/// Becomes `uid` where this process is root. Says whether a capability had to be kept to reach the interpreter; the
+/// tests then keep it too.
+pub fn leave_root(uid: u32, interpreter: &Interpreter) -> Result<Reach, JailError> {
     if !geteuid().is_root() {
-        return Ok(());
+        return Ok(Reach::Open);
     }
-    let keep = reach == Reach::Closed;
-    if keep {
+    let reach = Reach::of(interpreter);
+    if reach == Reach::Closed {
         nix::sys::prctl::set_keepcaps(true).step("PR_SET_KEEPCAPS")?;
     }
     become_uid(uid)?;
-    if keep {
+    if reach == Reach::Closed {
         keep_only(CAP_DAC_READ_SEARCH)?;
     }
-    Ok(())
+    Ok(reach)
 }
 
 /// Uid, gid and no supplementary groups.

@@ -87,6 +87,7 @@ impl<T, E: Into<std::io::Error>> Step<T> for Result<T, E> {
 struct HarnessConfig<'a> {
     namespaces: bool,
     isolated: bool,
+    drop_capabilities: bool,
     #[serde(rename = "box")]
     box_dir: &'a str,
     pid_namespace_fd: Option<i32>,
@@ -107,13 +108,14 @@ const HARNESS: &str = concat!(
 pub fn enter(plan: &Plan) -> Result<Infallible, JailError> {
     let mut scope = None;
     let mut pid_namespace = None;
+    let mut reach = identity::Reach::Open;
     match plan.tier {
         Tier::A | Tier::G => pid_namespace = Some(namespaces::enter(plan)?),
         Tier::B => {
-            identity::leave_root(plan.uid, identity::Reach::of(&plan.interpreter))?;
+            reach = identity::leave_root(plan.uid, &plan.interpreter)?;
             scope = landlock::signal_scope()?;
         }
-        Tier::Unisolated => identity::leave_root(plan.uid, identity::Reach::of(&plan.interpreter))?,
+        Tier::Unisolated => reach = identity::leave_root(plan.uid, &plan.interpreter)?,
     }
     limits::apply()?;
     nix::sys::prctl::set_no_new_privs().step("no_new_privs")?;
@@ -132,6 +134,7 @@ pub fn enter(plan: &Plan) -> Result<Infallible, JailError> {
     let config = HarnessConfig {
         namespaces: pid_namespace.is_some(),
         isolated,
+        drop_capabilities: reach == identity::Reach::Open,
         box_dir: &box_dir,
         pid_namespace_fd: inherit(pid_namespace.as_ref())?,
         scope_fd: inherit(scope.as_ref())?,

@@ -1,0 +1,88 @@
+//! A real service, started as its own process, for tests.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use real_sandbox_api::{BatchRequest, BatchResponse, TestResult};
+use serde_json::Value;
+
+/// A running `real-sandbox serve`; killed when dropped.
+pub struct Server {
+    pub process: Child,
+    pub address: String,
+    client: reqwest::Client,
+}
+
+impl Server {
+    /// Starts one, or says why this machine cannot.
+    pub fn start(arguments: &[&str]) -> Result<Self, String> {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_real-sandbox"))
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let mut line = String::new();
+        let mut stdout = BufReader::new(process.stdout.take().ok_or("no stdout")?);
+        stdout.read_line(&mut line).map_err(|error| error.to_string())?;
+        let Some(address) = line.trim().strip_prefix("listening on ") else {
+            let output = process.wait_with_output().map_err(|error| error.to_string())?;
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        };
+        // Logs must not fill the pipe.
+        if let Some(stderr) = process.stderr.take() {
+            std::thread::spawn(move || {
+                BufReader::new(stderr).lines().map_while(Result::ok).for_each(|line| eprintln!("{line}"));
+            });
+        }
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(120)).build().map_err(|e| e.to_string())?;
+        Ok(Self { address: address.to_owned(), process, client })
+    }
+
+    /// Starts one under a tier; a tier that the machine does not allow is said and skipped.
+    pub fn under(tier: &str) -> Option<Self> {
+        match Self::start(&["--tier", tier, "--workers", "2"]) {
+            Ok(server) => Some(server),
+            Err(why) if why.contains("no isolation works here") => {
+                eprintln!("skipped: tier {tier} is not available here: {why}");
+                None
+            }
+            Err(why) => panic!("the service does not start under tier {tier}: {why}"),
+        }
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let answer = self.client.post(format!("{}{path}", self.address)).json(body).send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        (status, serde_json::from_str(&answer.text().await.expect("a body")).expect("JSON"))
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.client.get(format!("{}{path}", self.address)).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("a body"))
+    }
+
+    pub async fn batch(&self, request: &BatchRequest) -> BatchResponse {
+        let body = serde_json::to_value(request).expect("a request is JSON");
+        let (status, answer) = self.post("/v1/batch", &body).await;
+        assert_eq!(status, 200, "{answer}");
+        serde_json::from_value(answer).expect("a batch response")
+    }
+
+    /// Runs a batch given as JSON without the program.
+    pub async fn results(&self, program: &str, mut rest: Value) -> Vec<TestResult> {
+        rest["program"] = program.into();
+        self.batch(&serde_json::from_value(rest).expect("a batch request")).await.results
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,212 @@
+//! Verdicts on ordinary programs, under every tier that this machine allows.
+
+mod server;
+
+use real_sandbox_api::{Status, TestResult};
+use serde_json::{Value, json};
+use server::Server;
+
+async fn under_each_tier(check: impl AsyncFn(&Server)) {
+    let mut checked = 0;
+    for tier in ["a", "b"] {
+        if let Some(server) = Server::under(tier) {
+            check(&server).await;
+            checked += 1;
+        }
+    }
+    assert!(checked > 0, "no tier works on this machine");
+}
+
+fn statuses(results: &[TestResult]) -> Vec<Status> {
+    results.iter().map(|result| result.status).collect()
+}
+
+fn stdin(input: &str, output: &str) -> Value {
+    json!({"kind": "stdin", "stdin": input, "stdout": output})
+}
+
+fn call(entry: &str, args: &[&str], expected: &Value) -> Value {
+    let args: Vec<Value> = args.iter().map(|source| json!({"source": source})).collect();
+    json!({"kind": "call", "entry": entry, "args": args, "expected": expected})
+}
+
+#[tokio::test]
+async fn standard_input_and_output() {
+    under_each_tier(async |server| {
+        let echo = "for n in range(2):\n    print(int(input(f'number {n}: ')) * 2)\n";
+        let tests =
+            json!({"tests": [stdin("1\n2\n", "2\n4"), stdin("1\n2", "2\n5"), stdin("1\n", "2\n4"), stdin("x", "")]});
+        let results = server.results(echo, tests).await;
+        assert_eq!(
+            statuses(&results),
+            [Status::Passed, Status::WrongAnswer, Status::RuntimeError, Status::RuntimeError],
+            "{results:?}"
+        );
+        assert!(results[2].detail.contains("EOFError"), "{}", results[2].detail);
+
+        let one = |output: &str| json!({"tests": [stdin("line\n", output)]});
+        for (program, output, status) in [
+            ("if __name__ == '__main__':\n    print('main')", "main", Status::Passed),
+            ("print('before')\nexit()", "before", Status::Passed),
+            ("import sys\nprint('before')\nsys.exit(0)", "before", Status::Passed),
+            ("import sys\nprint('before')\nsys.exit(3)", "before", Status::RuntimeError),
+            ("import sys\nprint('before')\nsys.exit('sorry')", "before", Status::RuntimeError),
+            ("import sys\nprint('out')\nprint('err', file=sys.stderr)", "out", Status::Passed),
+            ("import sys\nprint(sys.stdin.read().strip())", "line", Status::Passed),
+            ("import sys\nprint(*map(str.strip, sys.stdin))", "line", Status::Passed),
+            ("import os\nprint(os.read(0, 4).decode())", "line", Status::Passed),
+            ("import atexit\natexit.register(print, 'late')\nprint('early')", "early\nlate", Status::Passed),
+            ("import threading\nthreading.Timer(0.1, print, ['late']).start()", "late", Status::Passed),
+            ("print(input)\nassert False", "", Status::RuntimeError),
+            ("print('a'\n", "a", Status::SyntaxError),
+            ("x = '\\ud800'\nprint(x)", "", Status::RuntimeError),
+            ("print(__name__, __file__.endswith('main.py'))", "__main__ True", Status::Passed),
+            ("from __future__ import annotations\ndef f(x: Unknown): pass\nprint('fine')", "fine", Status::Passed),
+            (
+                "import pickle\nclass A: pass\nprint(type(pickle.loads(pickle.dumps(A()))).__name__)",
+                "A",
+                Status::Passed,
+            ),
+            ("import dataclasses\n@dataclasses.dataclass\nclass A:\n    x: int\nprint(A(1))", "A(x=1)", Status::Passed),
+            ("print(open('/dev/null').read())", "", Status::Passed),
+            ("import tempfile\nwith tempfile.TemporaryFile() as f: print(f.write(b'12'))", "2", Status::Passed),
+        ] {
+            let results = server.results(program, one(output)).await;
+            assert_eq!(statuses(&results), [status], "{program}\n{results:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn calls_values_and_exceptions() {
+    under_each_tier(async |server| {
+        let program = "
+import collections, math
+import numpy as np
+class Solution:
+    def add(self, a, b):
+        return a + b
+def pair(): return (1, [True, None, 2.5, 'x', b'y', {3}, {'k': -10**30}])
+def array(): return np.array([[1, 2], [3, 4]])
+def scalar(): return np.float64(0.5), np.int64(3), np.bool_(True)
+def counter(): return collections.Counter('aab')
+def nan(): return math.nan
+def big(): return 10 ** 5000
+def broken(): raise KeyError('missing')
+if __name__ == '__main__':
+    raise SystemExit('the main block must not run in a call')
+";
+        let returns = |source: &str| json!({"returns": {"source": source}});
+        let tests = [
+            call("Solution().add", &["1", "2"], &returns("3")),
+            call("Solution().add", &["[1]", "[2]"], &returns("[1, 2]")),
+            call("Solution().add", &["1", "2"], &returns("4")),
+            call("pair", &[], &returns("(1, [True, None, 2.5, 'x', b'y', {3}, {'k': -10**30}])")),
+            call("pair", &[], &returns("[1, [True, None, 2.5, 'x', b'y', {3}, {'k': -10**30}]]")),
+            call("array", &[], &returns("[[1, 2], [3, 4]]")),
+            call("scalar", &[], &returns("(0.5, 3, True)")),
+            call("counter", &[], &returns("{'b': 1, 'a': 2}")),
+            call("nan", &[], &returns("float('nan')")),
+            call("big", &[], &returns("10 ** 5000")),
+            call("broken", &[], &json!({"raises": ["LookupError"]})),
+            call("broken", &[], &json!({"raises": ["ValueError"]})),
+            call("broken", &[], &json!({"any_of": [{"raises": ["ValueError"]}, {"raises": ["KeyError"]}]})),
+            call("missing", &[], &returns("1")),
+        ];
+        let results = server.results(program, json!({"tests": tests})).await;
+        let passed = Status::Passed;
+        let expected = [
+            passed,
+            passed,
+            Status::WrongAnswer,
+            passed,
+            Status::WrongAnswer,
+            passed,
+            passed,
+            passed,
+            passed,
+            passed,
+            passed,
+            Status::RuntimeError,
+            passed,
+            Status::RuntimeError,
+        ];
+        assert_eq!(statuses(&results), expected, "{results:#?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn set_up_and_prelude() {
+    under_each_tier(async |server| {
+        let set_up = "
+import sqlite3
+connection = sqlite3.connect('shop.db')
+connection.execute('create table item (name)')
+connection.execute(\"insert into item values ('lamp')\")
+connection.commit()
+";
+        let program = "
+import sqlite3
+connection = sqlite3.connect('shop.db')
+print(connection.execute('select count(*) from item').fetchone()[0])
+connection.execute('delete from item')
+connection.commit()
+";
+        let request = json!({"setup": {"script": set_up}, "tests": [stdin("", "1"), stdin("", "1"), stdin("", "1")]});
+        assert_eq!(statuses(&server.results(program, request).await), [Status::Passed; 3]);
+
+        let prelude = "class Node:\n    def __init__(self, value): self.value = value\nLIMIT = 5";
+        let program = "def value(node):\n    assert isinstance(node, Node)\n    return node.value + LIMIT";
+        let tests = [call("value", &["Node(2)"], &json!({"returns": {"source": "2 + LIMIT"}}))];
+        let request = json!({"setup": {"prelude": prelude}, "tests": tests});
+        assert_eq!(statuses(&server.results(program, request).await), [Status::Passed]);
+
+        for (setup, what) in [
+            (json!({"script": "raise ValueError('no table')"}), "set-up script: ValueError: no table"),
+            (json!({"prelude": "1 / 0"}), "division by zero"),
+        ] {
+            let results = server.results("print(1)", json!({"setup": setup, "tests": [stdin("", "1")]})).await;
+            assert_eq!(statuses(&results), [Status::SandboxError], "the task is broken, not the program");
+            assert!(results[0].detail.contains(what), "{results:?}");
+        }
+        let tests = [call("f", &["1 / 0"], &json!({"raises": ["ZeroDivisionError"]}))];
+        let results = server.results("def f(x): pass", json!({"tests": tests})).await;
+        assert_eq!(statuses(&results), [Status::SandboxError], "{results:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn expected_sources_never_see_the_program() {
+    under_each_tier(async |server| {
+        let tests = [call("answer", &[], &json!({"returns": {"source": "SECRET"}}))];
+        let results = server.results("SECRET = 1\ndef answer(): return 1", json!({"tests": tests})).await;
+        assert_eq!(statuses(&results), [Status::SandboxError]);
+        assert!(results[0].detail.contains("SECRET"), "{results:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tests_after_a_failure_are_skipped_on_request() {
+    under_each_tier(async |server| {
+        let request = json!({"stopAtFirstFailure": true, "tests": [stdin("a", "a"), stdin("b", "c"), stdin("d", "d")]});
+        let results = server.results("print(input())", request).await;
+        assert_eq!(statuses(&results), [Status::Passed, Status::WrongAnswer, Status::Skipped]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn random_numbers_differ_and_hashes_repeat() {
+    under_each_tier(async |server| {
+        let program = "import random, numpy\nprint(random.random(), numpy.random.rand())\nassert hash('x') == HASH";
+        let setup = json!({"prelude": "HASH = hash('x')"});
+        let results = server.results(program, json!({"setup": setup, "tests": [stdin("", ""), stdin("", "")]})).await;
+        assert_eq!(statuses(&results), [Status::WrongAnswer; 2], "{results:?}");
+        assert_ne!(results[0].detail, results[1].detail);
+    })
+    .await;
+}
