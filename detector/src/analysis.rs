@@ -32,7 +32,8 @@ impl Default for Options {
 /// `Syntax` and `TooLarge` are about the program; `Deadline` and `Internal` are ours.
 pub fn analyze(code: &str, options: &Options) -> Result<Vec<Finding>, AnalysisError> {
     std::thread::scope(|scope| {
-        let worker = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || analyze_here(code, options));
+        let worker =
+            std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || analyze_here(code, options));
         match worker.map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(internal("the analysis panicked; this is a bug of the detector")),

@@ -7,7 +7,9 @@
 pub mod analysis;
 pub mod cfg;
 pub mod dataflow;
+pub mod mypy;
 pub mod rules;
+pub mod server;
 pub mod ssa;
 pub mod syntax;
 pub mod taint;

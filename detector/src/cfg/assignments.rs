@@ -23,11 +23,7 @@ impl<'a> Lowerer<'a> {
             }
             Expr::Subscript(subscript) => {
                 let container = self.expression(&subscript.value);
-                let key = if subscript.slice.is_slice_expr() {
-                    None
-                } else {
-                    Some(self.expression(&subscript.slice))
-                };
+                let key = if subscript.slice.is_slice_expr() { None } else { Some(self.expression(&subscript.slice)) };
                 let changed = self.push(Op::WithItem(container, key, value), span);
                 self.assign_back(&subscript.value, changed);
                 self.rebind_place(target, value);

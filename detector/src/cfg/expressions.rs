@@ -11,8 +11,20 @@ use super::{Lowerer, span_of};
 use crate::ssa::{Argument, BinaryOp, CompareOp, Container, Literal, Op, Passing, Piece, Span, Terminator, ValueId};
 
 /// Methods that change what they are called on.
-const MUTATORS: &[&str] =
-    &["add", "append", "appendleft", "extend", "extendleft", "insert", "put", "put_nowait", "setdefault", "update", "write", "writelines"];
+const MUTATORS: &[&str] = &[
+    "add",
+    "append",
+    "appendleft",
+    "extend",
+    "extendleft",
+    "insert",
+    "put",
+    "put_nowait",
+    "setdefault",
+    "update",
+    "write",
+    "writelines",
+];
 
 impl<'a> Lowerer<'a> {
     /// Lowers an expression to the value it makes.
@@ -220,7 +232,8 @@ impl<'a> Lowerer<'a> {
             arguments.push(Argument { passing, value: self.expression(argument) });
         }
         for keyword in &call.arguments.keywords {
-            let passing = keyword.arg.as_ref().map_or(Passing::DoubleStar, |name| Passing::Keyword(Rc::from(name.as_str())));
+            let passing =
+                keyword.arg.as_ref().map_or(Passing::DoubleStar, |name| Passing::Keyword(Rc::from(name.as_str())));
             arguments.push(Argument { passing, value: self.expression(&keyword.value) });
         }
         let tested: Vec<ValueId> = arguments.iter().map(|argument| argument.value).collect();
@@ -241,9 +254,13 @@ impl<'a> Lowerer<'a> {
     fn survive(&mut self, call: &'a ExprCall, result: ValueId, tested: &[ValueId], span: Span) {
         for (argument, value) in call.arguments.args.iter().zip(tested) {
             let variable = match argument {
-                Expr::Name(_) | Expr::Attribute(_) | Expr::Subscript(_) => {
-                    self.context().reads.iter().rev().find(|(_, read)| read == value).map(|(variable, _)| variable.clone())
-                }
+                Expr::Name(_) | Expr::Attribute(_) | Expr::Subscript(_) => self
+                    .context()
+                    .reads
+                    .iter()
+                    .rev()
+                    .find(|(_, read)| read == value)
+                    .map(|(variable, _)| variable.clone()),
                 _ => None,
             };
             if let Some(variable) = variable

@@ -186,4 +186,3 @@ impl<'a> Lowerer<'a> {
         builder.may_raise_to(handler);
     }
 }
-

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use ruff_python_ast::{Expr, Number};
 
 use super::{Lowerer, span_of};
-use crate::ssa::{BlockId, Cell, ClassId, FunctionId, Literal, Op, Span, Terminator, ValueId, Variable};
+use crate::ssa::{BlockId, Builder, Cell, ClassId, FunctionId, Literal, Op, Span, Terminator, ValueId, Variable};
 
 /// Deepest `a.b.c` that gets a variable of its own.
 const MAX_PLACE: usize = 4;
@@ -14,12 +14,72 @@ const MAX_MENTIONS: usize = 16;
 
 /// Names that Python has without an import.
 const BUILTINS: &[&str] = &[
-    "abs", "all", "any", "ascii", "bin", "bool", "bytearray", "bytes", "callable", "chr", "compile", "dict", "dir",
-    "divmod", "enumerate", "eval", "exec", "exit", "filter", "float", "format", "frozenset", "getattr", "globals",
-    "hasattr", "hash", "hex", "id", "input", "int", "isinstance", "issubclass", "iter", "len", "list", "locals", "map",
-    "max", "memoryview", "min", "next", "object", "oct", "open", "ord", "pow", "print", "quit", "range", "repr",
-    "reversed", "round", "set", "setattr", "slice", "sorted", "str", "sum", "super", "tuple", "type", "vars", "zip",
-    "__import__", "__name__", "__file__",
+    "abs",
+    "all",
+    "any",
+    "ascii",
+    "bin",
+    "bool",
+    "bytearray",
+    "bytes",
+    "callable",
+    "chr",
+    "compile",
+    "dict",
+    "dir",
+    "divmod",
+    "enumerate",
+    "eval",
+    "exec",
+    "exit",
+    "filter",
+    "float",
+    "format",
+    "frozenset",
+    "getattr",
+    "globals",
+    "hasattr",
+    "hash",
+    "hex",
+    "id",
+    "input",
+    "int",
+    "isinstance",
+    "issubclass",
+    "iter",
+    "len",
+    "list",
+    "locals",
+    "map",
+    "max",
+    "memoryview",
+    "min",
+    "next",
+    "object",
+    "oct",
+    "open",
+    "ord",
+    "pow",
+    "print",
+    "quit",
+    "range",
+    "repr",
+    "reversed",
+    "round",
+    "set",
+    "setattr",
+    "slice",
+    "sorted",
+    "str",
+    "sum",
+    "super",
+    "tuple",
+    "type",
+    "vars",
+    "zip",
+    "__import__",
+    "__name__",
+    "__file__",
 ];
 
 /// What a name stands for at a place in the program.
@@ -266,7 +326,12 @@ impl<'a> Lowerer<'a> {
     }
 
     /// Ends the current block with a test; both sides give the tested variables new names that remember it.
-    pub(super) fn branch(&mut self, condition: ValueId, tested: &[(Variable, ValueId)], span: Span) -> (BlockId, BlockId) {
+    pub(super) fn branch(
+        &mut self,
+        condition: ValueId,
+        tested: &[(Variable, ValueId)],
+        span: Span,
+    ) -> (BlockId, BlockId) {
         let builder = self.builder();
         let (then, otherwise) = (builder.block(), builder.block());
         builder.end(Terminator::Branch { condition, then, otherwise });
@@ -274,14 +339,23 @@ impl<'a> Lowerer<'a> {
             builder.seal(block);
             builder.enter(block);
             for (variable, value) in tested {
-                if builder.read(variable) == *value {
-                    let refined = builder.push(Op::Refine { value: *value, condition, truth }, span);
+                let now = builder.read(variable);
+                if unchanged(builder, now) == unchanged(builder, *value) {
+                    let refined = builder.push(Op::Refine { value: now, condition, truth }, span);
                     builder.write(variable, refined);
                 }
             }
         }
         (then, otherwise)
     }
+}
+
+/// The value before calls on it came back: `if re.match(p, x)` renames `x` on the way to the test.
+fn unchanged(builder: &Builder, mut value: ValueId) -> ValueId {
+    while let Op::Survived { value: before, .. } = builder.values[value.0 as usize].op {
+        value = before;
+    }
+    value
 }
 
 enum Step {

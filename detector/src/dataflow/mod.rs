@@ -96,7 +96,8 @@ pub fn solve<A: Analysis>(analysis: &mut A, function: &Function) -> Solution<A::
     let uses = block_uses(function);
     let mut facts: Vec<A::Fact> = vec![A::Fact::default(); function.values.len()];
     let mut growth = vec![0u8; function.values.len()];
-    let mut frontier = Frontier { reached: vec![false; function.blocks.len()], rank, edges: HashSet::new(), work: BTreeSet::new() };
+    let mut frontier =
+        Frontier { reached: vec![false; function.blocks.len()], rank, edges: HashSet::new(), work: BTreeSet::new() };
     if !order.is_empty() {
         frontier.reached[0] = true;
         frontier.work.insert(0);

@@ -6,7 +6,9 @@ use std::sync::OnceLock;
 use thiserror::Error;
 
 use super::embedded::{LANGUAGES, LIBRARY, RULES};
-use super::schema::{ArgumentAt, CallModel, Condition, GuardModel, LibraryFile, Matching, Of, Part, Returns, Rule, SourceModel};
+use super::schema::{
+    ArgumentAt, CallModel, Condition, GuardModel, LibraryFile, Matching, Of, Part, Returns, Rule, SourceModel,
+};
 use crate::text::{CharSet, Language, LanguageError, Languages, Pattern};
 
 /// A mistake in the data files.

@@ -62,7 +62,9 @@ mod tests {
 
     #[test]
     fn what_cpython_refuses_is_a_syntax_error() {
-        for code in ["print 'x'\n", "if True:\n\tx = 1\n        y = 2\n", "def f(:\n", "x = (\n", "return = 1\n", "a\0b"] {
+        for code in
+            ["print 'x'\n", "if True:\n\tx = 1\n        y = 2\n", "def f(:\n", "x = (\n", "return = 1\n", "a\0b"]
+        {
             assert_eq!(kind(code), Some(AnalysisErrorKind::Syntax), "{code:?}");
         }
     }

@@ -28,7 +28,8 @@ impl<'a> Arguments<'a> {
 
     /// A keyword argument.
     pub(super) fn keyword(&self, name: &str) -> Option<&'a Value> {
-        let found = self.arguments.iter().find(|one| matches!(&one.passing, Passing::Keyword(own) if &**own == name))?;
+        let found =
+            self.arguments.iter().find(|one| matches!(&one.passing, Passing::Keyword(own) if &**own == name))?;
         Some(fact(self.facts, found.value))
     }
 

@@ -59,7 +59,11 @@ impl Pass<'_, '_> {
                 Hole { closed, ..hole }
             }),
             Returns::Elements => {
-                let mut items = value.items.as_deref().cloned().unwrap_or_else(|| Items { any: value.element(), ..Items::default() });
+                let mut items = value
+                    .items
+                    .as_deref()
+                    .cloned()
+                    .unwrap_or_else(|| Items { any: value.element(), ..Items::default() });
                 if let Some(keys) = items.keys.take() {
                     items = Items { any: keys, ..Items::default() };
                 }
@@ -67,9 +71,11 @@ impl Pass<'_, '_> {
             }
             Returns::Element => {
                 let mut all = value.element();
-                arguments.iter().skip(1).filter(|(passing, _)| **passing == Passing::Positional).for_each(|(_, other)| {
-                    all.join(other);
-                });
+                arguments.iter().skip(1).filter(|(passing, _)| **passing == Passing::Positional).for_each(
+                    |(_, other)| {
+                        all.join(other);
+                    },
+                );
                 all
             }
             Returns::Lookup => {
@@ -181,7 +187,11 @@ fn replace(value: &Value, arguments: &Arguments<'_>) -> Value {
     let new_literal = new.and_then(|new| new.text.as_literal()).map(str::to_owned);
     let Some(old_literal) = old_literal else {
         let hole = value.to_hole();
-        let both = Hole { chars: hole.chars.union(new_hole.chars), origins: hole.origins.union(new_hole.origins), ..part(hole) };
+        let both = Hole {
+            chars: hole.chars.union(new_hole.chars),
+            origins: hole.origins.union(new_hole.origins),
+            ..part(hole)
+        };
         return Value::hole(both);
     };
     let mut text = Text::default();
@@ -189,12 +199,8 @@ fn replace(value: &Value, arguments: &Arguments<'_>) -> Value {
         let mut changed = template.clone();
         for piece in &mut changed.0 {
             *piece = match (&*piece, &new_literal) {
-                (Part::Literal(literal), Some(new)) => {
-                    Part::Literal(Rc::from(literal.replace(&old_literal, new)))
-                }
-                (Part::Literal(literal), None) if !literal.contains(&old_literal) => {
-                    Part::Literal(literal.clone())
-                }
+                (Part::Literal(literal), Some(new)) => Part::Literal(Rc::from(literal.replace(&old_literal, new))),
+                (Part::Literal(literal), None) if !literal.contains(&old_literal) => Part::Literal(literal.clone()),
                 (Part::Literal(_), None) => Part::Hole(new_hole),
                 (Part::Hole(hole), _) => {
                     Part::Hole(replaced(*hole, &old_literal, new_literal.as_deref(), new_hole, limited))

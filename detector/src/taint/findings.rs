@@ -64,7 +64,11 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
             Some(given) => {
                 let value = fact(facts, given.value);
                 let truth = value.truth();
-                if *wanted { truth.0 } else { truth.1 && value.objects.contains(&Object::Truth(false)) || truth.1 && !truth.0 }
+                if *wanted {
+                    truth.0
+                } else {
+                    truth.1 && value.objects.contains(&Object::Truth(false)) || truth.1 && !truth.0
+                }
             }
         }
     })

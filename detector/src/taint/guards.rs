@@ -77,14 +77,18 @@ impl Pass<'_, '_> {
 /// A value all of whose elements are like `element`.
 fn each(known: Value, element: &Value, view: View) -> Value {
     if element.is_none() {
-        return known;
+        // No element has come through the body so far: nothing leaves the loop.
+        return Value::default();
     }
     let chars = view.widen(element.to_hole().chars);
     let clean = element.origins().is_none();
     let mut known = narrowed(known, chars);
     if let (Some(items), true) = (&known.items, view.is_plain()) {
         let any = if clean { element.clone() } else { narrowed(items.any.clone(), chars) };
-        let entries = items.known.iter().map(|(key, value)| (key.clone(), if clean { element.clone() } else { narrowed(value.clone(), chars) }));
+        let entries = items
+            .known
+            .iter()
+            .map(|(key, value)| (key.clone(), if clean { element.clone() } else { narrowed(value.clone(), chars) }));
         known.items = Some(Rc::new(Items { known: entries.collect(), any, keys: items.keys.clone() }));
     }
     known
@@ -152,7 +156,8 @@ impl<'p> Scene<'_, 'p> {
         truth: bool,
         depth: usize,
     ) -> Value {
-        let constant = |objects: &Value, object: &Object| objects.objects.len() == 1 && objects.objects.contains(object);
+        let constant =
+            |objects: &Value, object: &Object| objects.objects.len() == 1 && objects.objects.contains(object);
         let is_equal = match op {
             CompareOp::Equal | CompareOp::Is => Some(truth),
             CompareOp::NotEqual | CompareOp::IsNot => Some(!truth),
@@ -355,9 +360,10 @@ impl<'p> Scene<'_, 'p> {
                 Passing::Star | Passing::DoubleStar => None,
             };
             let index = index.filter(|index| {
-                function.parameters.get(*index).is_some_and(|one| {
-                    matches!(one.kind, ParameterKind::Normal | ParameterKind::KeywordOnly)
-                })
+                function
+                    .parameters
+                    .get(*index)
+                    .is_some_and(|one| matches!(one.kind, ParameterKind::Normal | ParameterKind::KeywordOnly))
             });
             if let Some(index) = index
                 && self.view(argument.value, value).is_some_and(View::is_plain)
@@ -406,7 +412,8 @@ impl<'p> Scene<'_, 'p> {
                         };
                         match inner.view(iterable, root) {
                             Some(view)
-                                if inner.view(*value, root).is_some() && inner.comes_from(*last, *element, MAX_DEPTH) =>
+                                if inner.view(*value, root).is_some()
+                                    && inner.comes_from(*last, *element, MAX_DEPTH) =>
                             {
                                 each(here, fact(&solution.facts, *last), view)
                             }

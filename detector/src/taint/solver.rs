@@ -72,7 +72,11 @@ pub fn solve_program<'p>(
         program,
         registry,
         solutions: vec![None; count],
-        parameters: program.functions.iter().map(|function| vec![Value::default(); function.parameters.len()]).collect(),
+        parameters: program
+            .functions
+            .iter()
+            .map(|function| vec![Value::default(); function.parameters.len()])
+            .collect(),
         returns: vec![None; count],
         cells: HashMap::new(),
         fields: HashMap::new(),

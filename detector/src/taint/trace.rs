@@ -29,9 +29,12 @@ pub(super) fn trace(
     let mut queue = VecDeque::from([sink]);
     let mut source = None;
     while let Some(node) = queue.pop_front() {
-        if let Some(origin) = solved.origins.iter().enumerate().find(|(i, origin)| {
-            (origin.function, origin.value) == node && origins.0 & Origins::one(*i).0 != 0
-        }) {
+        if let Some(origin) = solved
+            .origins
+            .iter()
+            .enumerate()
+            .find(|(i, origin)| (origin.function, origin.value) == node && origins.0 & Origins::one(*i).0 != 0)
+        {
             source = Some((node, origin.1.note.clone()));
             break;
         }
@@ -146,7 +149,9 @@ fn predecessors(solved: &Solved<'_>, (id, value): Node) -> Vec<Node> {
                 found.extend(returns.map(|value| (*target, *value)).chain(yields));
             }
         }
-        Op::Refine { value, .. } | Op::Survived { value, .. } | Op::EachElement { value, .. } => found.push((id, *value)),
+        Op::Refine { value, .. } | Op::Survived { value, .. } | Op::EachElement { value, .. } => {
+            found.push((id, *value))
+        }
         Op::Mutated(container, call) => {
             found.push((id, *container));
             if let Op::Call { arguments, .. } = function.op(*call) {

@@ -175,7 +175,11 @@ impl Value {
             element.join(items.keys.as_ref().unwrap_or(&items.any));
         }
         if let Some(hole) = self.text.collapse(languages()) {
-            element.join(&Self::hole(Hole { closed: crate::text::LanguageSet::NONE, doubled: crate::text::CharSet::NONE, ..hole }));
+            element.join(&Self::hole(Hole {
+                closed: crate::text::LanguageSet::NONE,
+                doubled: crate::text::CharSet::NONE,
+                ..hole
+            }));
         } else if self.items.is_none() {
             element.join(&Self::any(Origins::NONE));
         }

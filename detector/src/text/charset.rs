@@ -28,7 +28,11 @@ impl CharSet {
     /// With one more character.
     #[must_use]
     pub fn with(mut self, char: char) -> Self {
-        if char.is_ascii() { self.ascii |= 1 << (char as u32) } else { self.other = true }
+        if char.is_ascii() {
+            self.ascii |= 1 << (char as u32)
+        } else {
+            self.other = true
+        }
         self
     }
 

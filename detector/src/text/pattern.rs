@@ -126,7 +126,9 @@ fn singles(tree: &Hir) -> CharSet {
 fn full_class(class: &Class) -> CharSet {
     let set = class_set(class);
     let all = match class {
-        Class::Unicode(class) => class.ranges().last().is_some_and(|range| range.end() == char::MAX && range.start() <= '\u{80}'),
+        Class::Unicode(class) => {
+            class.ranges().last().is_some_and(|range| range.end() == char::MAX && range.start() <= '\u{80}')
+        }
         Class::Bytes(_) => false,
     };
     if all { set } else { set.difference(CharSet::OTHER) }

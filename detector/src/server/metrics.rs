@@ -1,0 +1,44 @@
+//! Counters of the service, as Prometheus text.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// What is counted.
+pub(super) struct Metrics {
+    registry: Registry,
+    /// Programs that wait.
+    pub(super) queued: Gauge,
+    /// Programs being analysed.
+    pub(super) in_flight: Gauge,
+    /// Seconds of analysis a program.
+    pub(super) seconds: Histogram,
+    /// Requests answered with 429.
+    pub(super) refused: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("real_detector");
+        let (queued, in_flight, refused) = (Gauge::default(), Gauge::default(), Counter::default());
+        let seconds = Histogram::new(exponential_buckets(0.0005, 2.0, 16));
+        registry.register("queue_depth", "Programs that wait for a worker", queued.clone());
+        registry.register("in_flight", "Programs being analysed", in_flight.clone());
+        registry.register("program_seconds", "Seconds of analysis of a program", seconds.clone());
+        registry.register("refused_requests", "Requests answered with 429", refused.clone());
+        Self { registry, queued, in_flight, seconds, refused }
+    }
+}
+
+impl Metrics {
+    /// Prometheus text.
+    pub(super) fn render(&self) -> String {
+        let mut text = String::new();
+        if encode(&mut text, &self.registry).is_err() {
+            tracing::error!("metrics cannot be written");
+        }
+        text
+    }
+}

@@ -1,0 +1,76 @@
+//! The HTTP service.
+
+mod metrics;
+mod routes;
+
+pub use routes::run;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::Semaphore;
+
+use crate::Options;
+use crate::mypy::TypeChecker;
+use metrics::Metrics;
+
+/// Limits of the service.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Address to listen on; port 0 picks one.
+    pub listen: SocketAddr,
+    /// Programs analysed at once.
+    pub workers: usize,
+    /// Programs that may wait; more are answered with 429.
+    pub queue: usize,
+    /// Time for one program.
+    pub timeout: Duration,
+}
+
+/// What requests share.
+pub(crate) struct Service {
+    running: Semaphore,
+    /// Places for programs, running or waiting.
+    places: Arc<Semaphore>,
+    options: Options,
+    types: TypeChecker,
+    metrics: Metrics,
+}
+
+/// Serves until SIGTERM or SIGINT, then finishes what is in flight.
+///
+/// # Errors
+/// Where the address cannot be listened on.
+pub async fn serve(config: ServerConfig) -> anyhow::Result<()> {
+    let service = Arc::new(Service {
+        running: Semaphore::new(config.workers),
+        places: Arc::new(Semaphore::new(config.workers + config.queue)),
+        options: Options { cwes: None, timeout: config.timeout },
+        types: TypeChecker::new(config.workers, config.timeout.max(Duration::from_secs(30))),
+        metrics: Metrics::default(),
+    });
+    let listener = tokio::net::TcpListener::bind(config.listen).await.with_context(|| {
+        format!("cannot listen on {}; is the port in use? choose another with --listen", config.listen)
+    })?;
+    println!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, routes::router(service)).with_graceful_shutdown(asked_to_stop()).await?;
+    Ok(())
+}
+
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(problem) => {
+            tracing::warn!(%problem, "SIGTERM cannot be caught");
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Routes: analysis, health, metrics.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use real_detector_api::{Analysis, AnalysisError, AnalysisErrorKind, AnalyzeRequest, AnalyzeResponse, Checks, Program};
+
+use super::Service;
+use crate::Options;
+
+/// Largest request: many programs of up to 1 MiB.
+const MAX_BODY: usize = 64 << 20;
+
+pub(super) fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/v1/analyze", post(analyze))
+        .route("/v1/ping", get(|| async { "pong" }))
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/metrics", get(metrics))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(service)
+}
+
+async fn metrics(State(service): State<Arc<Service>>) -> Response {
+    let text = service.metrics.render();
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+}
+
+async fn analyze(State(service): State<Arc<Service>>, Json(request): Json<AnalyzeRequest>) -> Response {
+    let count = u32::try_from(request.programs.len()).unwrap_or(u32::MAX);
+    let Ok(places) = service.places.clone().try_acquire_many_owned(count) else {
+        service.metrics.refused.inc();
+        let body = "the queue is full; send fewer programs or come back later\n";
+        return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], body).into_response();
+    };
+    let checks = Arc::new(request.checks);
+    let tasks: Vec<_> = request
+        .programs
+        .into_iter()
+        .map(|program| {
+            let (service, checks, id) = (service.clone(), checks.clone(), program.id.clone());
+            (id, tokio::spawn(async move { judge(&service, program, &checks).await }))
+        })
+        .collect();
+    let mut results = Vec::with_capacity(tasks.len());
+    for (id, task) in tasks {
+        results.push(task.await.unwrap_or_else(|problem| failed(id, &problem.to_string())));
+    }
+    drop(places);
+    Json(AnalyzeResponse { results }).into_response()
+}
+
+async fn judge(service: &Arc<Service>, program: Program, checks: &Arc<Checks>) -> Analysis {
+    service.metrics.queued.inc();
+    let permit = service.running.acquire().await;
+    service.metrics.queued.dec();
+    service.metrics.in_flight.inc();
+    let (inner, checks, id) = (service.clone(), checks.clone(), program.id.clone());
+    let work = tokio::task::spawn_blocking(move || judge_here(&inner, program, &checks));
+    let analysis = work.await.unwrap_or_else(|problem| failed(id, &problem.to_string()));
+    service.metrics.in_flight.dec();
+    service.metrics.seconds.observe(analysis.millis / 1e3);
+    drop(permit);
+    analysis
+}
+
+fn judge_here(service: &Service, program: Program, checks: &Checks) -> Analysis {
+    let options = Options { cwes: checks.cwes.clone(), ..service.options.clone() };
+    let types = checks.types.then_some(&service.types);
+    run(program, checks.security, &options, types)
+}
+
+/// Judges one program with what is asked for.
+pub fn run(program: Program, security: bool, options: &Options, types: Option<&crate::mypy::TypeChecker>) -> Analysis {
+    let start = Instant::now();
+    let mut analysis = Analysis { id: program.id, findings: vec![], types: None, error: None, millis: 0.0 };
+    if security {
+        match crate::analyze(&program.code, options) {
+            Ok(findings) => analysis.findings = findings,
+            Err(error) => analysis.error = Some(error),
+        }
+    }
+    if let (Some(types), None) = (types, &analysis.error) {
+        match types.check(&program.code) {
+            Ok(verdict) => analysis.types = Some(verdict),
+            Err(error) => analysis.error = Some(error),
+        }
+    }
+    analysis.millis = start.elapsed().as_secs_f64() * 1e3;
+    analysis
+}
+
+fn failed(id: String, message: &str) -> Analysis {
+    let error = AnalysisError { kind: AnalysisErrorKind::Internal, message: message.to_owned(), line: None };
+    Analysis { id, findings: vec![], types: None, error: Some(error), millis: 0.0 }
+}
