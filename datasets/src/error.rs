@@ -36,12 +36,12 @@ pub enum LoadError {
         known: Vec<&'static str>,
     },
     /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {reason}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// The system's reason.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The file's name says nothing of its format.
     #[error("{}: unknown file type; a data set is a .jsonl or .jsonl.gz file, a task set also a .parquet file", path.display())]
@@ -60,12 +60,12 @@ pub enum LoadError {
         message: String,
     },
     /// Not a readable Parquet file.
-    #[error("{}: not a readable Parquet file: {source}", path.display())]
+    #[error("{}: not a readable Parquet file: {reason}", path.display())]
     Parquet {
         /// The file.
         path: PathBuf,
         /// The reader's reason.
-        source: parquet::errors::ParquetError,
+        reason: parquet::errors::ParquetError,
     },
     /// A Parquet file whose columns are those of no known data set.
     #[error("{}: Parquet file of an unknown schema: it has the columns {}; {}", path.display(), found.join(", "), DatasetKind::requirements())]

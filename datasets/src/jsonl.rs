@@ -11,7 +11,7 @@ use crate::LoadError;
 
 /// Reads a file; `.gz` by name.
 pub(crate) fn read_file<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, LoadError> {
-    let failed = |source| LoadError::Io { path: path.to_owned(), source };
+    let failed = |reason| LoadError::Io { path: path.to_owned(), reason };
     let file = File::open(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.is_dir() {
         return Err(failed(std::io::Error::from(std::io::ErrorKind::IsADirectory)));

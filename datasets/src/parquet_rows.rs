@@ -12,8 +12,8 @@ use crate::{LoadError, Message, Task};
 
 /// Reads every row of a file as a task of `wanted`, or of the kind its columns show.
 pub(crate) fn load(path: &Path, wanted: Option<DatasetKind>) -> Result<Vec<Task>, LoadError> {
-    let file = File::open(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
-    let broken = |source| LoadError::Parquet { path: path.to_owned(), source };
+    let file = File::open(path).map_err(|reason| LoadError::Io { path: path.to_owned(), reason })?;
+    let broken = |reason| LoadError::Parquet { path: path.to_owned(), reason };
     let reader = SerializedFileReader::new(file).map_err(broken)?;
     let columns = Columns::of(&reader);
     let kind = choose(path, &columns, wanted)?;

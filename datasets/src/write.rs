@@ -8,12 +8,12 @@ use serde::Serialize;
 
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {}: {source}", path.display())]
+#[error("cannot write {}: {reason}", path.display())]
 pub struct WriteError {
     /// The file.
     pub path: PathBuf,
     /// The system's reason.
-    pub source: std::io::Error,
+    pub reason: std::io::Error,
 }
 
 /// Writes one line an item, gzipped where the name ends in `.gz` (without a time stamp). The file appears whole or not
@@ -29,10 +29,10 @@ pub fn write_jsonl<T: Serialize>(path: &Path, items: impl IntoIterator<Item = T>
         .and_then(|lines| if path.extension().is_some_and(|ending| ending == "gz") { gzip(&lines) } else { Ok(lines) })
         .and_then(|bytes| std::fs::write(&unfinished, bytes))
         .and_then(|()| std::fs::rename(&unfinished, path));
-    written.map_err(|source| {
+    written.map_err(|reason| {
         // Nothing half-written stays; that it cannot be removed adds nothing to the first failure.
         let _ = std::fs::remove_file(&unfinished);
-        WriteError { path: path.to_owned(), source }
+        WriteError { path: path.to_owned(), reason }
     })
 }
 

@@ -55,12 +55,12 @@ pub struct Built {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The sandbox could not be asked.
-    #[error("task {task}: the sandbox gave no answer: {source}")]
+    #[error("task {task}: the sandbox gave no answer: {reason}")]
     Runner {
         /// The candidate at hand.
         task: String,
         /// The runner's reason.
-        source: RunError,
+        reason: RunError,
     },
     /// The sandbox's answer says nothing of the program, again and again.
     #[error("task {task}: the sandbox failed {attempts} times: {detail}")]
@@ -176,7 +176,7 @@ async fn statuses<R: Runner>(
             stop_at_first_failure: false,
         };
         let response =
-            runner.run(request).await.map_err(|source| BuildError::Runner { task: task.id.clone(), source })?;
+            runner.run(request).await.map_err(|reason| BuildError::Runner { task: task.id.clone(), reason })?;
         let complete = response.results.len() == tests.len();
         match response.results.iter().find(|result| !result.status.is_verdict()) {
             None if complete => return Ok(response.results.into_iter().map(|result| result.status).collect()),
