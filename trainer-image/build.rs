@@ -37,7 +37,8 @@ fn list_bundled_models() {
     for model in entries(&root).iter().filter(|path| path.is_dir()) {
         writeln!(table, "    ({:?}, &[", name(model)).expect("writing to a string");
         for file in entries(model).iter().filter(|path| path.is_file()) {
-            writeln!(table, "        ({:?}, include_bytes!({file:?})),", name(file)).expect("writing to a string");
+            writeln!(table, "        ({:?}, include_bytes!({:?})),", name(file), file.to_string_lossy())
+                .expect("writing to a string");
         }
         table.push_str("    ]),\n");
     }

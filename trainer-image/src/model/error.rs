@@ -85,7 +85,7 @@ impl ModelError {
     }
 
     /// A complaint about the content of `path`.
-    pub(crate) fn malformed(path: &Path, reason: impl ToString) -> Self {
+    pub(crate) fn malformed(path: &Path, reason: impl std::fmt::Display) -> Self {
         Self::Malformed { path: path.to_path_buf(), reason: reason.to_string() }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use tch::{Kind, Tensor, no_grad};
 
-/// Constants of AdamW; `PyTorch`'s defaults except where the paper's differ.
+/// Constants of AdamW; PyTorch's defaults except where the paper's differ.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamWConfig {
     /// β₁, β₂.
@@ -90,7 +90,11 @@ impl AdamW {
     pub fn clip_grad_norm(&mut self, max_norm: f64) -> Result<f64, OptimError> {
         let gradients: Vec<Tensor> =
             self.slots.iter().map(|slot| slot.parameter.grad()).filter(Tensor::defined).collect();
-        if gradients.is_empty() { Ok(0.0) } else { ffi::clip_grad_norm(&gradients.iter().collect::<Vec<_>>(), max_norm) }
+        if gradients.is_empty() {
+            Ok(0.0)
+        } else {
+            ffi::clip_grad_norm(&gradients.iter().collect::<Vec<_>>(), max_norm)
+        }
     }
 
     /// One step with learning rate `lr`. Parameters without a gradient stay as they are.
@@ -125,7 +129,9 @@ impl AdamW {
     pub fn state(&self) -> Vec<(String, Tensor)> {
         self.slots
             .iter()
-            .flat_map(|slot| slot.parts().map(|(kind, tensor)| (format!("{kind}.{}", slot.name), tensor.shallow_clone())))
+            .flat_map(|slot| {
+                slot.parts().map(|(kind, tensor)| (format!("{kind}.{}", slot.name), tensor.shallow_clone()))
+            })
             .collect()
     }
 
