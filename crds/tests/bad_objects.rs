@@ -72,7 +72,7 @@ fn broken_files() {
         ("spec: [1, 2\n", "job.yaml:"),
         ("a: b: c\n", "job.yaml:1:"),
         ("a: 1\na: 2\n", "job.yaml:2:1: not valid YAML:"),
-        ("\tspec: 1\n", "job.yaml:1:"),
+        ("spec:\n\ta: 1\n", "job.yaml:2:"),
     ] {
         let message = errors(text);
         assert!(message.starts_with(start) && message.contains("not valid YAML: "), "{text:?}: {message}");
@@ -133,7 +133,11 @@ fn fields_that_are_missing_unknown_or_of_another_type() {
         ),
         ("spec:", "sepc: {}\nspec:", "5:1: sepc: unknown field (did you mean spec?)"),
         ("  name: job", "  name: job\n  lables: {}", "5:3: metadata.lables: unknown field (did you mean labels?)"),
-        ("    ppo:\n      steps: 10", "    grpo: {}", "13:5: spec.algorithm.grpo: unknown field (known fields: ppo, sft)"),
+        (
+            "    ppo:\n      steps: 10",
+            "    grpo: {}",
+            "13:5: spec.algorithm.grpo: unknown field (known fields: ppo, sft)",
+        ),
         (
             "models/base",
             "models/base\n    revision: main",
