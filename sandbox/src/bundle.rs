@@ -25,7 +25,10 @@ pub(crate) fn files(mut rest: &[u8]) -> Vec<(String, &[u8])> {
     found
 }
 
-fn split(bytes: &[u8]) -> Option<(&str, &[u8], &[u8], &[u8])> {
+/// Kind, path, content, and what follows.
+type Entry<'a> = (&'a str, &'a [u8], &'a [u8], &'a [u8]);
+
+fn split(bytes: &[u8]) -> Option<Entry<'_>> {
     let end = bytes.iter().take(64).position(|byte| *byte == b'\n')?;
     let mut words = std::str::from_utf8(&bytes[..end]).ok()?.split(' ');
     let (kind, _mode) = (words.next()?, words.next()?);

@@ -86,15 +86,15 @@ fn parse_record(tag: u8, body: &[u8]) -> Result<Record, &'static str> {
             _ => Err("the record has another shape"),
         },
         b'E' => match value(body)? {
-            Value::List(parts) => exception(parts),
+            Value::List(parts) => exception(&parts),
             _ => Err("the record has another shape"),
         },
         _ => Err("the record has an unknown tag"),
     }
 }
 
-fn exception(parts: Vec<Value>) -> Result<Record, &'static str> {
-    let [Value::List(names), Value::Str(message), Value::Int(code)] = &parts[..] else {
+fn exception(parts: &[Value]) -> Result<Record, &'static str> {
+    let [Value::List(names), Value::Str(message), Value::Int(code)] = parts else {
         return Err("the record has another shape");
     };
     let names = names.iter().filter_map(|name| if let Value::Str(name) = name { Some(name.clone()) } else { None });

@@ -113,7 +113,7 @@ impl TaskCache {
     fn remember(&self, prelude: Option<&str>, source: &str, value: &Result<Value, String>) {
         if value.is_ok() {
             let mut cache = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-            cache.get_or_insert_with(digest(&[prelude.unwrap_or(""), source]), || value.clone());
+            let _ = cache.get_or_insert_with(digest(&[prelude.unwrap_or(""), source]), || value.clone());
             cache.trim(VALUES, usize::MAX, |_| 0);
         }
     }

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use crate::jail::Plan;
 
 /// How long a zygote may take to import everything; machines under load are slow.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long it may take to fork.
 const FORK_TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -87,11 +87,10 @@ fn key(value: &Value) -> String {
     if let Some(number) = Number::of(value) {
         return format!("#{}", number.key());
     }
-    let sequence =
-        |values: &[Value]| values.iter().map(key).map(|key| format!("{}:{key}", key.len())).collect::<String>();
+    let sequence = |values: &[Value]| joined(values.iter().map(key));
     let unordered = |mut keys: Vec<String>| {
         keys.sort_unstable();
-        keys.into_iter().map(|key| format!("{}:{key}", key.len())).collect::<String>()
+        joined(keys.into_iter())
     };
     match value {
         Value::None => "none".into(),
@@ -117,6 +116,17 @@ fn key(value: &Value) -> String {
         // Numbers have their key above; this is text that is no number after all.
         Value::Bool(_) | Value::Int(_) | Value::Float(_) => format!("?{value:?}"),
     }
+}
+
+/// Keys one after the other, each after its length, so that none can imitate two.
+fn joined(keys: impl Iterator<Item = String>) -> String {
+    let mut text = String::new();
+    for key in keys {
+        text.push_str(&key.len().to_string());
+        text.push(':');
+        text.push_str(&key);
+    }
+    text
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use super::{JailError, Step};
 
 /// Open files of a test; small enough that `close_fds` is quick without `/proc`.
 const OPEN_FILES: u64 = 256;
+/// Stack of a thread.
+const THREAD_STACK: u64 = 8 << 20;
 
 /// Sets them, hard.
 pub fn apply() -> Result<(), JailError> {
@@ -26,5 +28,7 @@ pub fn apply() -> Result<(), JailError> {
         let value = value.min(hard);
         setrlimit(resource, value, value).step(format!("setrlimit {resource:?}"))?;
     }
-    Ok(())
+    // Threads get a stack of this size, and RLIMIT_AS counts all of it; the main thread's own is raised in the child.
+    let (_, hard) = nix::sys::resource::getrlimit(Resource::RLIMIT_STACK).step("getrlimit RLIMIT_STACK")?;
+    setrlimit(Resource::RLIMIT_STACK, THREAD_STACK.min(hard), hard).step("setrlimit RLIMIT_STACK")
 }

@@ -174,6 +174,8 @@ fn environment(box_dir: &str) -> Vec<String> {
         "OPENBLAS_NUM_THREADS=1",
         "OMP_NUM_THREADS=1",
         "MKL_NUM_THREADS=1",
+        // Each arena reserves 64 MiB or more of address space, which RLIMIT_AS counts.
+        "MALLOC_ARENA_MAX=1",
         "USER=sandbox",
         "LOGNAME=sandbox",
     ]

@@ -89,8 +89,8 @@ fn rules(policy: Policy) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError
         | libc::CLONE_NEWCGROUP) as u32;
     rules.insert(libc::SYS_clone, vec![all(&[condition(0, Op::MaskedEq(u64::from(namespaces)), 0)?])?]);
     // Typing into a terminal, and what virtual consoles do.
-    let typing = [libc::TIOCSTI, libc::TIOCLINUX].map(|code| code as u64);
-    rules.insert(libc::SYS_ioctl, vec![all(&[condition(1, Op::Ne, typing[0])?, condition(1, Op::Ne, typing[1])?])?]);
+    let no_typing = [condition(1, Op::Ne, libc::TIOCSTI)?, condition(1, Op::Ne, libc::TIOCLINUX)?];
+    rules.insert(libc::SYS_ioctl, vec![all(&no_typing)?]);
     // Only on oneself: same-uid neighbours (in tier B the service itself) would be fair game otherwise.
     for call in [libc::SYS_prlimit64, libc::SYS_sched_setaffinity] {
         rules.insert(call, vec![all(&[equal(0, 0)?])?]);

@@ -88,16 +88,15 @@ async fn run_batch(
 ) -> Response {
     let Json(request) = match request {
         Ok(request) => request,
-        Err(rejection) => return refuse(rejection.status(), rejection.body_text()),
+        Err(rejection) => return refuse(rejection.status(), &rejection.body_text()),
     };
     if let Err(why) = batch::validate(&request) {
-        return refuse(StatusCode::BAD_REQUEST, why);
+        return refuse(StatusCode::BAD_REQUEST, &why);
     }
     if service.pool.is_full() {
         service.metrics.refused();
         let retry = [(header::RETRY_AFTER, RETRY_AFTER)];
-        return (retry, refuse(StatusCode::TOO_MANY_REQUESTS, "the queue is full; try again later".into()))
-            .into_response();
+        return (retry, refuse(StatusCode::TOO_MANY_REQUESTS, "the queue is full; try again later")).into_response();
     }
     let response = batch::run(&service.pool, &service.cache, request).await;
     service.metrics.batch(&response);
@@ -115,6 +114,6 @@ async fn show_metrics(State(service): State<Arc<Service>>) -> Response {
     (kind, service.metrics.render(service.pool.load())).into_response()
 }
 
-fn refuse(code: StatusCode, why: String) -> Response {
+fn refuse(code: StatusCode, why: &str) -> Response {
     (code, Json(json!({ "error": why }))).into_response()
 }

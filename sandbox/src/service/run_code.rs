@@ -76,15 +76,15 @@ pub(super) async fn run_code(
 ) -> Response {
     let Json(request) = match request {
         Ok(request) => request,
-        Err(rejection) => return refuse(rejection.status(), rejection.body_text()),
+        Err(rejection) => return refuse(rejection.status(), &rejection.body_text()),
     };
     if request.language != "python" {
         let why = format!("language: {:?}, allowed is \"python\"", request.language);
-        return refuse(StatusCode::UNPROCESSABLE_ENTITY, why);
+        return refuse(StatusCode::UNPROCESSABLE_ENTITY, &why);
     }
     let order = match order(request) {
         Ok(order) => order,
-        Err(why) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, why),
+        Err(why) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, &why),
     };
     let limits = order.limits;
     let response = match service.pool.run(order).await {

@@ -10,15 +10,15 @@ use real_sandbox_api::{BatchRequest, BatchResponse, TestResult};
 use serde_json::Value;
 
 /// A running `real-sandbox serve`; killed when dropped.
-pub struct Server {
-    pub process: Child,
-    pub address: String,
+pub(crate) struct Server {
+    pub(crate) process: Child,
+    pub(crate) address: String,
     client: reqwest::Client,
 }
 
 impl Server {
     /// Starts one, or says why this machine cannot.
-    pub fn start(arguments: &[&str]) -> Result<Self, String> {
+    pub(crate) fn start(arguments: &[&str]) -> Result<Self, String> {
         let mut process = Command::new(env!("CARGO_BIN_EXE_real-sandbox"))
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
@@ -39,12 +39,12 @@ impl Server {
                 BufReader::new(stderr).lines().map_while(Result::ok).for_each(|line| eprintln!("{line}"));
             });
         }
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(120)).build().map_err(|e| e.to_string())?;
+        let client = reqwest::Client::builder().timeout(Duration::from_mins(2)).build().map_err(|e| e.to_string())?;
         Ok(Self { address: address.to_owned(), process, client })
     }
 
     /// Starts one under a tier; a tier that the machine does not allow is said and skipped.
-    pub fn under(tier: &str) -> Option<Self> {
+    pub(crate) fn under(tier: &str) -> Option<Self> {
         match Self::start(&["--tier", tier, "--workers", "2"]) {
             Ok(server) => Some(server),
             Err(why) if why.contains("no isolation works here") => {
@@ -55,18 +55,18 @@ impl Server {
         }
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let answer = self.client.post(format!("{}{path}", self.address)).json(body).send().await.expect("an answer");
         let status = answer.status().as_u16();
         (status, serde_json::from_str(&answer.text().await.expect("a body")).expect("JSON"))
     }
 
-    pub async fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let answer = self.client.get(format!("{}{path}", self.address)).send().await.expect("an answer");
         (answer.status().as_u16(), answer.text().await.expect("a body"))
     }
 
-    pub async fn batch(&self, request: &BatchRequest) -> BatchResponse {
+    pub(crate) async fn batch(&self, request: &BatchRequest) -> BatchResponse {
         let body = serde_json::to_value(request).expect("a request is JSON");
         let (status, answer) = self.post("/v1/batch", &body).await;
         assert_eq!(status, 200, "{answer}");
@@ -74,7 +74,7 @@ impl Server {
     }
 
     /// Runs a batch given as JSON without the program.
-    pub async fn results(&self, program: &str, mut rest: Value) -> Vec<TestResult> {
+    pub(crate) async fn results(&self, program: &str, mut rest: Value) -> Vec<TestResult> {
         rest["program"] = program.into();
         self.batch(&serde_json::from_value(rest).expect("a batch request")).await.results
     }
