@@ -42,7 +42,7 @@ pub struct Rule {
 /// What is known about libraries, for all rules.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LibraryFile {
+pub(super) struct LibraryFile {
     /// What objects calls and attributes give: `sqlite3.connect()` is a `sqlite3.Connection()`.
     #[serde(default)]
     pub types: BTreeMap<String, String>,
