@@ -20,7 +20,7 @@ impl Override {
     /// # Errors
     ///
     /// Without `=`, without a path or a value, with a path that is none, or a value that is not YAML.
-    pub fn parse(argument: &str) -> Result<Self, SpecError> {
+    pub fn parse(argument: &str) -> Result<Self, Box<SpecError>> {
         let refuse = |message: String| error(argument, String::new(), message, None);
         let (path, value) = argument
             .split_once('=')
@@ -46,11 +46,12 @@ impl Override {
 ///
 /// One error for each override of a field that `schema` does not know or a list's item that is not there.
 pub(crate) fn apply(document: &mut Value, overrides: &[Override], schema: &Value) -> Result<(), Vec<SpecError>> {
-    let errors: Vec<SpecError> = overrides.iter().filter_map(|set| place(document, set, schema).err()).collect();
+    let errors: Vec<SpecError> =
+        overrides.iter().filter_map(|set| place(document, set, schema).err()).map(|error| *error).collect();
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
-fn place(document: &mut Value, set: &Override, schema: &Value) -> Result<(), SpecError> {
+fn place(document: &mut Value, set: &Override, schema: &Value) -> Result<(), Box<SpecError>> {
     let mut here = FieldPath::default();
     let (mut value, mut schema) = (&mut *document, schema);
     for segment in set.path.segments() {
@@ -141,9 +142,9 @@ fn kind(schema: &Value) -> &'static str {
     }
 }
 
-fn error(argument: &str, field: String, message: String, hint: Option<String>) -> SpecError {
+fn error(argument: &str, field: String, message: String, hint: Option<String>) -> Box<SpecError> {
     let location = Location::Override { argument: argument.to_owned() };
-    SpecError { location, field, value: None, message, hint }
+    Box::new(SpecError { location, field, value: None, message, hint })
 }
 
 #[cfg(test)]

@@ -204,7 +204,7 @@ pub struct RealEvalSweepStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 40))]
     pub cells: Vec<Cell>,
-    /// ConfigMap with the results of all cells.
+    /// `ConfigMap` with the results of all cells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub results_config_map: Option<ConfigMapKey>,
     /// Where the full reports are.
@@ -251,7 +251,7 @@ pub struct Cell {
     pub joint: String,
 }
 
-/// A ConfigMap of a namespace.
+/// A `ConfigMap` of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigMapKey {

@@ -91,7 +91,7 @@ pub struct Volume {
     /// A claim of the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persistent_volume_claim: Option<super::ClaimStorage>,
-    /// A ConfigMap of the same namespace.
+    /// A `ConfigMap` of the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map: Option<ConfigMapVolume>,
     /// A Secret of the same namespace.
@@ -102,11 +102,11 @@ pub struct Volume {
     pub empty_dir: Option<EmptyDirVolume>,
 }
 
-/// A ConfigMap as files.
+/// A `ConfigMap` as files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigMapVolume {
-    /// Name of the ConfigMap.
+    /// Name of the `ConfigMap`.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
 }

@@ -124,12 +124,12 @@ pub struct EnvVarSource {
     /// A key of a Secret of the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_key_ref: Option<KeySelector>,
-    /// A key of a ConfigMap of the same namespace.
+    /// A key of a `ConfigMap` of the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map_key_ref: Option<KeySelector>,
 }
 
-/// A key of a Secret or ConfigMap.
+/// A key of a Secret or `ConfigMap`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeySelector {

@@ -27,9 +27,10 @@ pub(super) fn check(schema: &Value, object: &Value, old: Option<&Value>, fits: b
                 return None;
             }
             let path = FieldPath::parse(error.field_path.trim_start_matches('.')).unwrap_or_default();
-            let message = match broken {
-                true => format!("this rule of the definition cannot be evaluated, which is a bug of ours: {error}"),
-                false => error.message,
+            let message = if broken {
+                format!("this rule of the definition cannot be evaluated, which is a bug of ours: {error}")
+            } else {
+                error.message
             };
             Some(Violation { path, message })
         })

@@ -61,12 +61,8 @@ pub(super) fn positions(text: &str) -> Vec<Positions> {
         let mark = mark(&span.start);
         match event {
             Event::DocumentStart(..) => current = Positions::default(),
-            Event::DocumentEnd => {
-                // Empty documents are skipped by the reader of values, too.
-                if !current.fields.is_empty() {
-                    documents.push(std::mem::take(&mut current));
-                }
-            }
+            // Empty documents are skipped by the reader of values, too.
+            Event::DocumentEnd if !current.fields.is_empty() => documents.push(std::mem::take(&mut current)),
             Event::MappingEnd | Event::SequenceEnd => {
                 stack.pop();
             }
@@ -76,12 +72,11 @@ pub(super) fn positions(text: &str) -> Vec<Positions> {
                 } else {
                     // A document that is only a null counts as empty.
                     let empty = stack.is_empty() && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
-                    let path = place(&mut stack, mark, &mut current, !empty);
-                    drop(path);
+                    let _ = place(&mut stack, mark, &mut current, !empty);
                 }
             }
             Event::Alias(_) => {
-                place(&mut stack, mark, &mut current, true);
+                let _ = place(&mut stack, mark, &mut current, true);
             }
             Event::MappingStart(..) => {
                 let path = place(&mut stack, mark, &mut current, true);

@@ -97,7 +97,7 @@ pub fn parse_manifest(text: &str, file: &str, overrides: &[String]) -> Result<Ve
     let documents: Vec<Value> =
         serde_saphyr::from_multiple(text).map_err(|error| SpecErrors(vec![syntax(&error, file)]))?;
     let overrides = overrides.iter().map(|text| Override::parse(text)).collect::<Result<Vec<_>, _>>();
-    let overrides = overrides.map_err(|error| SpecErrors(vec![error]))?;
+    let overrides = overrides.map_err(|error| SpecErrors(vec![*error]))?;
     let mut positions = locate::positions(text).into_iter();
     let mut resources = Vec::new();
     let mut errors = Vec::new();

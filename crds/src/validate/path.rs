@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 /// The way from an object's root to a field: `spec.datasets.train[0].name`.
+#[must_use]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FieldPath(Vec<Segment>);
 
