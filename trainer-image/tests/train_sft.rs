@@ -101,6 +101,26 @@ fn a_run_directory_that_cannot_be_written_is_named() {
 }
 
 #[test]
+fn a_checkpoint_that_does_not_fit_is_named_and_leaves_nothing_half_written() {
+    let job = Job::sft(1);
+    let command = job.command(&[]);
+    // As on a full disk, writes beyond 16 KiB of a file fail with an error.
+    let output = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 32; exec \"$0\" \"$@\""])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .output()
+        .expect("sh");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("cannot write checkpoint") && stderr(&output).contains("/step-1"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(fs::read_dir(job.run_dir().join("checkpoints")).expect("a folder").count(), 0);
+}
+
+#[test]
 fn a_signal_leads_to_a_checkpoint_and_exit_code_75_and_resuming_finishes() {
     let mut job = Job::sft(100_000);
     job.config["checkpoint"]["everySteps"] = 0.into();

@@ -1,6 +1,7 @@
 //! What a checkpoint consists of.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -51,7 +52,10 @@ impl FileEntry {
             hasher.update(&buffer[..read]);
             bytes += read as u64;
         }
-        let sha256 = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut sha256 = String::with_capacity(64);
+        for byte in hasher.finalize() {
+            let _ = write!(sha256, "{byte:02x}");
+        }
         Ok(Self { bytes, sha256 })
     }
 }

@@ -1,7 +1,7 @@
 //! TensorBoard's event files: `TFRecord` frames around protocol-buffer `Event`s.
 //!
 //! Written by hand because only three messages are needed and a full disk has to be an error, not a panic
-//! (tensorflow/core/util/event.proto, tensorflow/core/lib/io/record_writer.h).
+//! (`tensorflow/core/util/event.proto`, `tensorflow/core/lib/io/record_writer.h`).
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -2,17 +2,17 @@
 
 use tch::Tensor;
 
-/// k1 = log π(a) − log π_ref(a): unbiased, may be negative. The paper's and verl's default in the reward.
+/// k1 = `log π(a) − log π_ref(a)`: unbiased, may be negative. The paper's and verl's default in the reward.
 pub fn k1(log_probs: &Tensor, reference: &Tensor) -> Tensor {
     log_probs - reference
 }
 
-/// k2 = ½ (log π(a) − log π_ref(a))².
+/// k2 = `½ (log π(a) − log π_ref(a))²`.
 pub fn k2(log_probs: &Tensor, reference: &Tensor) -> Tensor {
     (log_probs - reference).square() * 0.5
 }
 
-/// k3 = r − 1 − log r with r = π_ref(a)/π(a): unbiased and never negative. Bounded as in verl: exponent to ±20, result to ±10.
+/// k3 = r − 1 − log r with `r = π_ref(a)/π(a)`: unbiased and never negative. Bounded as in verl: exponent to ±20, result to ±10.
 pub fn k3(log_probs: &Tensor, reference: &Tensor) -> Tensor {
     let log_ratio = (reference - log_probs).clamp(-20.0, 20.0);
     (log_ratio.exp() - &log_ratio - 1.0).clamp(-10.0, 10.0)

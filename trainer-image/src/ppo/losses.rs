@@ -24,7 +24,7 @@ pub struct PolicyLoss {
     pub kl: Tensor,
 }
 
-/// −min(A·ρ, A·clip(ρ, 1±ε)), and no more than 3·|A| where A < 0, with ρ = exp(log π − log π_old).
+/// −min(A·ρ, A·clip(ρ, 1±ε)), and no more than 3·|A| where A < 0, with ρ = `exp(log π − log π_old)`.
 ///
 /// `log_probs` carries the gradient.
 pub fn policy(log_probs: &Tensor, old: &Tensor, advantages: &Tensor, clip: f64) -> PolicyLoss {
@@ -47,7 +47,7 @@ pub struct ValueLoss {
     pub clipped: Tensor,
 }
 
-/// ½·max((V − R)², (clip(V, V_old ± ε) − R)²). `values` carries the gradient.
+/// ½·max((V − R)², (clip(V, `V_old` ± ε) − R)²). `values` carries the gradient.
 pub fn value(values: &Tensor, old: &Tensor, returns: &Tensor, clip: f64) -> ValueLoss {
     let near = old + (values - old).clamp(-clip, clip);
     let plain = (values - returns).square();

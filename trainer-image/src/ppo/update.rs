@@ -100,7 +100,7 @@ pub fn update_actor(
 
 /// The samples of one optimiser step.
 struct MiniBatch<'a> {
-    batch: &'a Batch,
+    whole: &'a Batch,
     micro: Vec<Vec<usize>>,
     tokens: f64,
 }
@@ -108,19 +108,19 @@ struct MiniBatch<'a> {
 impl<'a> MiniBatch<'a> {
     fn new(batch: &'a Batch, rows: &[usize], micro_batch: usize) -> Self {
         let tokens: usize = rows.iter().map(|row| batch.sequences[*row].answer().len()).sum();
-        Self { batch, micro: micro_batches(&batch.sequences, rows, micro_batch), tokens: tokens as f64 }
+        Self { whole: batch, micro: micro_batches(&batch.sequences, rows, micro_batch), tokens: tokens as f64 }
     }
 
     fn micro_batches(&self, device: tch::Device) -> impl Iterator<Item = Padded> {
-        let columns = longest_answer(&self.batch.sequences);
-        self.micro.iter().map(move |rows| Padded::of(&self.batch.sequences, rows, columns, device))
+        let columns = longest_answer(&self.whole.sequences);
+        self.micro.iter().map(move |rows| Padded::of(&self.whole.sequences, rows, columns, device))
     }
 }
 
 /// Sums over tokens of everything reported, kept on the device until the end so that no step waits for a number.
 #[derive(Default)]
 struct Sums {
-    sums: Vec<Tensor>,
+    by_micro_batch: Vec<Tensor>,
     tokens: f64,
     grad_norms: Vec<f64>,
 }
@@ -128,7 +128,7 @@ struct Sums {
 impl Sums {
     fn add(&mut self, values: &[&Tensor]) {
         let sums: Vec<Tensor> = values.iter().map(|value| value.detach().sum(Kind::Float)).collect();
-        self.sums.push(Tensor::stack(&sums, 0));
+        self.by_micro_batch.push(Tensor::stack(&sums, 0));
         self.tokens += values[0].numel() as f64;
     }
 
@@ -139,10 +139,11 @@ impl Sums {
     /// Means over all tokens of all epochs, and the mean norm of gradients before clipping.
     fn into_metrics(self, group: &str, names: &[&str]) -> Metrics {
         let mut metrics = Metrics::default();
-        if self.sums.is_empty() {
+        if self.by_micro_batch.is_empty() {
             return metrics;
         }
-        let means = Tensor::stack(&self.sums, 0).sum_dim_intlist([0].as_slice(), false, Kind::Double) / self.tokens;
+        let means =
+            Tensor::stack(&self.by_micro_batch, 0).sum_dim_intlist([0].as_slice(), false, Kind::Double) / self.tokens;
         for (i, name) in names.iter().enumerate() {
             metrics.set(format!("{group}/{name}"), means.double_value(&[i as i64]));
         }
@@ -153,8 +154,74 @@ impl Sums {
 
 #[cfg(test)]
 mod tests {
+    use tch::Device;
+
     use super::*;
+    use crate::model::ModelConfig;
+    use crate::optim::AdamWConfig;
+    use crate::ppo::experience;
+    use crate::sequences::Sequence;
     use crate::train::seeds::{Purpose, stream};
+
+    const SETTINGS: UpdateSettings = UpdateSettings {
+        micro_batch: 2,
+        temperature: 1.0,
+        clip: 0.2,
+        value_clip: 0.5,
+        entropy: 0.0,
+        max_grad_norm: 1.0,
+    };
+
+    fn decoder() -> Decoder {
+        let config: ModelConfig = serde_json::from_value(serde_json::json!({
+            "model_type": "qwen2", "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "vocab_size": 11, "tie_word_embeddings": true, "initializer_range": 0.2,
+        }))
+        .expect("a configuration");
+        Decoder::random(config, 3, Device::Cpu)
+    }
+
+    /// Three answers: one good, one bad, one as expected; the critic should say 1 everywhere.
+    fn batch(actor: &Decoder, critic: &ValueModel) -> Batch {
+        let sequences =
+            vec![Sequence::new(&[1, 2], &[3, 4, 5]), Sequence::new(&[2], &[6, 7]), Sequence::new(&[1, 9, 8], &[10])];
+        let old_log_probs = experience::log_probs(actor, &sequences, 2, 1.0);
+        let old_values = experience::values(critic, &sequences, 2);
+        let advantages = Tensor::from_slice2(&[[1.0_f32; 3], [-1.0; 3], [0.0; 3]]);
+        let returns = advantages.ones_like();
+        Batch { sequences, old_log_probs, old_values, advantages, returns }
+    }
+
+    #[test]
+    fn the_actor_moves_towards_good_answers_and_away_from_bad_ones() {
+        let actor = decoder();
+        let batch = batch(&actor, &ValueModel::new(actor.deep_copy()));
+        let mut optimizer = AdamW::new(actor.named_parameters(), AdamWConfig::default());
+        let metrics =
+            update_actor(&actor, &mut optimizer, 1e-2, &batch, &[vec![0, 1, 2]], &SETTINGS).expect("an update");
+        let moved = experience::log_probs(&actor, &batch.sequences, 2, 1.0) - &batch.old_log_probs;
+        let by_answer: Vec<f64> =
+            Vec::try_from(moved.sum_dim_intlist([1].as_slice(), false, Kind::Double)).expect("rows");
+        assert!(by_answer[0] > 0.01 && by_answer[1] < -0.01, "{by_answer:?}");
+        // Before the only step the ratio is 1: nothing is clipped, and the loss is the mean of minus the advantages.
+        assert_eq!(metrics.get("actor/pg_clipfrac"), Some(0.0));
+        assert!((metrics.get("actor/pg_loss").expect("a loss") - -1.0 / 6.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_critic_moves_towards_the_returns_and_its_clip_ends_the_way() {
+        let critic = ValueModel::new(decoder());
+        let batch = batch(critic.backbone(), &critic);
+        let mut optimizer = AdamW::new(critic.named_parameters(), AdamWConfig::default());
+        let steps = vec![vec![0, 1, 2]; 60];
+        let metrics = update_critic(&critic, &mut optimizer, 1e-2, &batch, &steps, &SETTINGS).expect("an update");
+        let values = experience::values(&critic, &batch.sequences, 2);
+        let counted = values.masked_select(&batch.old_log_probs.ne(0.0));
+        let (least, most) = (counted.min().double_value(&[]), counted.max().double_value(&[]));
+        // Once values are more than 0.5 from the old ones, 0, the clipped loss has no gradient.
+        assert!(least > 0.4 && most < 0.9, "values from {least} to {most}");
+        assert!(metrics.get("critic/vf_clipfrac").expect("a share") > 0.0);
+    }
 
     #[test]
     fn every_sample_is_seen_once_an_epoch_in_an_order_of_its_own() {

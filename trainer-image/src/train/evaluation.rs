@@ -45,7 +45,11 @@ impl Evaluator {
     /// Whether step `step` of `total` is one to evaluate at.
     pub fn is_due(&self, step: u64, total: u64) -> bool {
         let every = self.settings.every_steps;
-        if step == 0 { self.settings.before_training } else { step == total || (every > 0 && step % every == 0) }
+        if step == 0 {
+            self.settings.before_training
+        } else {
+            step == total || (every > 0 && step.is_multiple_of(every))
+        }
     }
 
     /// A record for each suite and decoding; none where stopped meanwhile. Sampled answers are drawn by the same random
@@ -59,29 +63,39 @@ impl Evaluator {
         surroundings.progress.phase(Phase::Evaluating);
         let mut records = Vec::new();
         for (number, suite) in self.suites.iter().enumerate() {
-            let decodings = [
-                (Decoding::Greedy, usize::from(self.settings.greedy)),
-                (Decoding::Sampled, self.settings.samples as usize),
-            ];
-            for (decoding, samples) in decodings.into_iter().filter(|(_, samples)| *samples > 0) {
+            let seed = derived(self.seed, Purpose::Evaluation, &[number as u64]);
+            // Greedy answers are judged while sampled ones are written, and one that is both is judged once.
+            let mut pending = self.scoring.begin();
+            let greedy = suite.prompts.len() * usize::from(self.settings.greedy);
+            for (decoding, samples) in self.decodings() {
                 if surroundings.stop.requested() {
                     return Ok(None);
                 }
-                let seed = derived(self.seed, Purpose::Evaluation, &[number as u64]);
-                let answered = self.answer(policy, suite, decoding, samples, seed, surroundings)?;
-                let Some(outcomes) = answered else { return Ok(None) };
-                if let Some(reason) = outcomes.iter().find_map(|outcome| outcome.as_ref().err()) {
-                    tracing::warn!(
-                        "evaluation of {}: some answers could not be judged; the first: {reason}",
-                        suite.name
-                    );
-                }
-                records.push(EvaluationRecord::of(&suite.name, decoding, step, &outcomes));
+                let first = if decoding == Decoding::Greedy { 0 } else { greedy };
+                self.answer(policy, suite, decoding, samples, seed, &mut |index, prompt, text| {
+                    pending.submit(first + index, prompt.task.clone(), text, 0);
+                })?;
+            }
+            let Some(outcomes) = pending.wait(surroundings.stop)? else { return Ok(None) };
+            if let Some(reason) = outcomes.iter().find_map(|outcome| outcome.as_ref().err()) {
+                tracing::warn!("evaluation of {}: some answers could not be judged; the first: {reason}", suite.name);
+            }
+            let (greedy, sampled) = outcomes.split_at(greedy);
+            for (decoding, _) in self.decodings() {
+                let outcomes = if decoding == Decoding::Greedy { greedy } else { sampled };
+                records.push(EvaluationRecord::of(&suite.name, decoding, step, outcomes));
             }
         }
         Ok(Some(records))
     }
 
+    /// What to evaluate, with answers a task.
+    fn decodings(&self) -> impl Iterator<Item = (Decoding, usize)> + use<> {
+        let sampled = (Decoding::Sampled, self.settings.samples as usize);
+        [(Decoding::Greedy, usize::from(self.settings.greedy)), sampled].into_iter().filter(|(_, samples)| *samples > 0)
+    }
+
+    /// Answers each prompt of a suite `samples` times; `on_answer` gets number, prompt and text of each.
     fn answer(
         &self,
         policy: &Decoder,
@@ -89,8 +103,8 @@ impl Evaluator {
         decoding: Decoding,
         samples: usize,
         seed: u64,
-        surroundings: &Surroundings<'_>,
-    ) -> anyhow::Result<Option<Vec<crate::scoring::Outcome>>> {
+        on_answer: &mut dyn FnMut(usize, &Prompt, String),
+    ) -> anyhow::Result<()> {
         let asked: Vec<&Prompt> =
             suite.prompts.iter().flat_map(|prompt| std::iter::repeat_n(prompt, samples)).collect();
         let prompts: Vec<Vec<i64>> = asked.iter().map(|prompt| prompt.tokens.clone()).collect();
@@ -104,16 +118,15 @@ impl Evaluator {
             batch_size: prompts_at_a_time(policy, longest),
             eos: self.tokenizer.eos().to_vec(),
         };
-        let mut pending = self.scoring.begin();
         let mut undecodable = None;
         generate(policy, &prompts, &options, &mut |index, sampled| match self.tokenizer.decode(&sampled.ids) {
-            Ok(text) => pending.submit(index, asked[index].task.clone(), text, 0),
+            Ok(text) => on_answer(index, asked[index], text),
             Err(error) => undecodable = Some(error),
         })
         .with_context(|| format!("generating answers to suite {}", suite.name))?;
-        if let Some(error) = undecodable {
-            return Err(error).with_context(|| format!("decoding answers to suite {}", suite.name));
+        match undecodable {
+            Some(error) => Err(error).with_context(|| format!("decoding answers to suite {}", suite.name)),
+            None => Ok(()),
         }
-        pending.wait(surroundings.stop)
     }
 }

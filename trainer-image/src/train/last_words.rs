@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use crate::evaluate::EvaluationRecord;
 use crate::progress::Progress;
 
 /// The kubelet keeps this many bytes.
@@ -29,7 +30,7 @@ fn compose(outcome: &str, message: &str, progress: &Progress) -> String {
     let message: String = message.chars().take(LIMIT / 8).collect();
     let mut evaluations = progress.evaluations.as_slice();
     loop {
-        let words = render(outcome, &message, progress, json!(evaluations)).to_string();
+        let words = render(outcome, &message, progress, evaluations).to_string();
         if words.len() <= LIMIT || evaluations.is_empty() {
             return words;
         }
@@ -37,7 +38,7 @@ fn compose(outcome: &str, message: &str, progress: &Progress) -> String {
     }
 }
 
-fn render(outcome: &str, message: &str, progress: &Progress, evaluations: Value) -> Value {
+fn render(outcome: &str, message: &str, progress: &Progress, evaluations: &[EvaluationRecord]) -> Value {
     json!({
         "outcome": outcome,
         "message": message,
@@ -54,7 +55,7 @@ fn render(outcome: &str, message: &str, progress: &Progress, evaluations: Value)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::{Decoding, EvaluationRecord};
+    use crate::evaluate::Decoding;
 
     #[test]
     fn last_words_fit_and_keep_the_newest_evaluations() {

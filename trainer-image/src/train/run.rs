@@ -143,7 +143,9 @@ impl Run {
             if !samples.is_empty() {
                 self.dir.write_samples(&format!("step-{}", self.step), &samples)?;
             }
-            if self.step == self.total_steps || (self.checkpoint_every > 0 && self.step % self.checkpoint_every == 0) {
+            if self.step == self.total_steps
+                || (self.checkpoint_every > 0 && self.step.is_multiple_of(self.checkpoint_every))
+            {
                 self.checkpoint()?;
             }
         }

@@ -7,14 +7,14 @@ use std::process::{Command, Output};
 use serde_json::{Map, Value, json};
 
 /// A job in a temporary folder.
-pub struct Job {
+pub(crate) struct Job {
     folder: tempfile::TempDir,
-    pub config: Value,
+    pub(crate) config: Value,
 }
 
 impl Job {
     /// An SFT job of a random model of two small layers on generated demonstrations.
-    pub fn sft(steps: u64) -> Self {
+    pub(crate) fn sft(steps: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let model = folder.path().join("model");
         fs::create_dir(&model).expect("a writable folder");
@@ -55,12 +55,12 @@ impl Job {
     }
 
     /// The run directory.
-    pub fn run_dir(&self) -> PathBuf {
+    pub(crate) fn run_dir(&self) -> PathBuf {
         self.folder.path().join("run")
     }
 
     /// Writes the configuration and gives the command that runs it.
-    pub fn command(&self, extra: &[&str]) -> Command {
+    pub(crate) fn command(&self, extra: &[&str]) -> Command {
         let config = self.folder.path().join("trainer.json");
         fs::write(&config, self.config.to_string()).expect("a writable folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_real-trainer"));
@@ -69,18 +69,18 @@ impl Job {
     }
 
     /// Runs the job to its end.
-    pub fn run(&self, extra: &[&str]) -> Output {
+    pub(crate) fn run(&self, extra: &[&str]) -> Output {
         self.command(extra).output().expect("the program starts")
     }
 
     /// Runs the job, which has to succeed.
-    pub fn run_well(&self, extra: &[&str]) {
+    pub(crate) fn run_well(&self, extra: &[&str]) {
         let output = self.run(extra);
         assert!(output.status.success(), "{}", stderr(&output));
     }
 
     /// `metrics.jsonl` without what clocks say.
-    pub fn metrics(&self) -> Vec<Map<String, Value>> {
+    pub(crate) fn metrics(&self) -> Vec<Map<String, Value>> {
         let text = fs::read_to_string(self.run_dir().join("metrics.jsonl")).expect("metrics.jsonl");
         let parse = |line| serde_json::from_str::<Map<String, Value>>(line).expect("a JSON object");
         let timeless = |line: Map<String, Value>| -> Map<String, Value> {
@@ -91,17 +91,17 @@ impl Job {
     }
 
     /// A file of a checkpoint.
-    pub fn checkpoint(&self, step: u64, file: &str) -> PathBuf {
+    pub(crate) fn checkpoint(&self, step: u64, file: &str) -> PathBuf {
         self.run_dir().join(format!("checkpoints/step-{step}")).join(file)
     }
 }
 
 /// What a program said on standard error.
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A JSON file's content.
-pub fn read_json(path: &Path) -> Value {
+pub(crate) fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).expect("a readable file")).expect("JSON")
 }

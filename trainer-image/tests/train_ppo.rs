@@ -1,0 +1,138 @@
+//! `real-trainer train` with PPO, on rewards from the real detector and the real sandbox.
+
+mod job;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use job::{Job, stderr};
+use serde_json::{Value, json};
+
+/// A service that ends with the test.
+struct Service {
+    child: Child,
+    address: String,
+}
+
+impl Service {
+    /// Starts a program that lies beside `real-trainer`; none where it was not built.
+    fn start(name: &str) -> Option<Self> {
+        let program = Path::new(env!("CARGO_BIN_EXE_real-trainer")).with_file_name(name);
+        if !program.is_file() {
+            println!("skipped: {} is not built (cargo build -p {name})", program.display());
+            return None;
+        }
+        let mut child = Command::new(program)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the service starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        let address = line.trim().strip_prefix("listening on ").expect("the address").to_owned();
+        Some(Self { child, address })
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A PPO job that starts from a policy with a little supervised training, so that some of its answers are programs.
+fn ppo(warm_start: &Job, detectors: &[&str], sandboxes: &[&str], steps: u64) -> Job {
+    let mut job = Job::sft(1);
+    let quickstart =
+        |split: &str| json!([{"name": "quickstart", "uri": format!("bundled://quickstart-{split}"), "weight": 1.0}]);
+    job.config["model"] = json!({"uri": warm_start.checkpoint(120, ""), "initialize": "pretrained"});
+    job.config["train"] = quickstart("train");
+    job.config["evaluation"]["suites"] = quickstart("eval");
+    job.config["evaluation"]["limit"] = 6.into();
+    job.config["reward"]["detectors"] = json!(detectors);
+    job.config["reward"]["sandboxes"] = json!(sandboxes);
+    job.config["algorithm"] = json!({"ppo": {
+        "steps": steps, "batchSize": 8, "samplesPerPrompt": 2, "miniBatchSize": 8, "microBatchSize": 3, "epochs": 2,
+        "actorLearningRate": 3e-4, "criticLearningRate": 1e-3, "klCoefficient": 0.01, "entropyCoefficient": 0.001,
+        "clipRange": 0.2, "valueClipRange": 0.5, "gamma": 1.0, "gaeLambda": 1.0, "whitenAdvantages": true,
+        "maxGradNorm": 1.0, "weightDecay": 0.01, "betas": [0.9, 0.999], "criticWarmupSteps": 1,
+    }});
+    job
+}
+
+fn warm_start() -> Job {
+    let mut job = Job::sft(120);
+    job.config["algorithm"]["sft"]["batchSize"] = 48.into();
+    job.config["algorithm"]["sft"]["microBatchSize"] = 48.into();
+    job.config["algorithm"]["sft"]["learningRate"] = 0.01.into();
+    job.config["train"] =
+        json!([{"name": "a", "uri": "bundled://quickstart-demonstrations?count=2000&seed=1", "weight": 1.0}]);
+    job.config["checkpoint"]["everySteps"] = 0.into();
+    job.run_well(&[]);
+    job
+}
+
+#[test]
+fn ppo_runs_on_real_rewards_and_a_resumed_run_is_the_run_that_was_never_stopped() {
+    let (Some(detector), Some(sandbox)) = (Service::start("real-detector"), Service::start("real-sandbox")) else {
+        return;
+    };
+    let warm_start = warm_start();
+    let job = || ppo(&warm_start, &[&detector.address], &[&sandbox.address], 4);
+    let (straight, stopped) = (job(), job());
+    straight.run_well(&[]);
+    stopped.run_well(&[]);
+    for step in [3, 4] {
+        fs::remove_dir_all(stopped.checkpoint(step, "")).expect("a checkpoint of each step");
+    }
+    stopped.run_well(&["--resume"]);
+    assert_eq!(straight.metrics(), stopped.metrics());
+    for file in ["model.safetensors", "critic/model.safetensors", "optimizer/critic.safetensors", "state.json"] {
+        let [a, b] = [&straight, &stopped].map(|job| fs::read(job.checkpoint(4, file)).expect("a checkpoint's file"));
+        assert!(a == b, "{file} differs");
+    }
+
+    let metrics = straight.metrics();
+    assert_eq!(metrics.len(), 4);
+    assert!(!metrics[0].contains_key("actor/pg_loss"), "only the critic learns in the first step");
+    let number = |line: usize, name: &str| metrics[line][name].as_f64().unwrap_or_else(|| panic!("{name}"));
+    assert!(number(0, "critic/kl_per_answer").abs() < 1e-4, "the policy starts as the reference");
+    assert!(number(3, "actor/grad_norm") > 0.0 && number(3, "reward/dropped") == 0.0);
+    assert!(number(3, "critic/score/max") > number(3, "critic/score/min"), "some answers are better than others");
+
+    let lines = fs::read_to_string(straight.run_dir().join("evaluations.jsonl")).expect("evaluations.jsonl");
+    let evaluations: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let seen: Vec<_> =
+        evaluations.iter().map(|e| (e["step"].as_u64(), e["decoding"].as_str(), e["n"].as_u64())).collect();
+    let (greedy, sampled) = (Some("greedy"), Some("sampled"));
+    assert_eq!(
+        seen,
+        [
+            (Some(0), greedy, Some(6)),
+            (Some(0), sampled, Some(12)),
+            (Some(4), greedy, Some(6)),
+            (Some(4), sampled, Some(12))
+        ]
+    );
+    let answers = fs::read_to_string(straight.run_dir().join("samples/step-4.jsonl")).expect("samples");
+    let sample: Value = serde_json::from_str(answers.lines().next().expect("a sample")).expect("JSON");
+    assert!(sample["prompt"].is_string() && sample["scored"]["reward"].is_number(), "{sample}");
+}
+
+#[test]
+fn where_no_answer_can_be_scored_the_run_fails_and_says_why() {
+    let warm_start = warm_start();
+    // Nothing listens on port 1.
+    let mut job = ppo(&warm_start, &["http://127.0.0.1:1"], &["http://127.0.0.1:1"], 1);
+    job.config["evaluation"]["suites"] = json!([]);
+    job.config["reward"]["timeoutSeconds"] = 1.into();
+    let output = job.run(&[]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let text = stderr(&output);
+    assert!(text.contains("none of 16 answers could be scored in 3 attempts"), "{text}");
+    assert!(text.contains("gave no answer in time") && text.contains("http://127.0.0.1:1"), "{text}");
+}
