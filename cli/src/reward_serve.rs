@@ -37,7 +37,7 @@ struct RewardServeArgs {
     /// Base URL of a sandbox, may be repeated
     #[arg(long, value_name = "URL", required = true)]
     sandbox: Vec<Url>,
-    /// Tasks that answers belong to, may be repeated: a parquet file of the paper, a .jsonl, or bundled://NAME
+    /// Tasks that answers belong to, may be repeated: a parquet file of the paper, a .jsonl, or `bundled://NAME`
     #[arg(long, value_name = "URI", required = true)]
     dataset: Vec<String>,
     /// Weight of quality; function's is 1 - alpha

@@ -1,4 +1,4 @@
-//! Answers scored through the real detector and the real sandbox.
+//! Answers outcome through the real detector and the real sandbox.
 
 use std::time::Duration;
 
@@ -27,9 +27,9 @@ async fn every_kind_of_answer_gets_the_papers_reward() {
         ("a syntax error", answer(BROKEN), -1.0, 0.0, 0.0),
         ("no code", "I cannot do that.".to_owned(), -1.0, 0.0, 0.0),
     ] {
-        let scored = scorer.score(&task, &response).await.unwrap();
-        let parts = (scored.reward, scored.quality, scored.function);
-        assert!(near(parts.0, reward) && near(parts.1, quality) && near(parts.2, function), "{what}: {scored:#?}");
+        let outcome = scorer.score(&task, &response).await.unwrap();
+        let parts = (outcome.reward, outcome.quality, outcome.function);
+        assert!(near(parts.0, reward) && near(parts.1, quality) && near(parts.2, function), "{what}: {outcome:#?}");
     }
 }
 
@@ -37,12 +37,12 @@ async fn every_kind_of_answer_gets_the_papers_reward() {
 async fn a_reward_carries_its_parts() {
     let services = Services::start();
     let scorer = Scorer::new(services.config()).unwrap();
-    let scored = scorer.score(&shop(), &answer(INJECTABLE)).await.unwrap();
-    let finding = &scored.findings[0];
+    let outcome = scorer.score(&shop(), &answer(INJECTABLE)).await.unwrap();
+    let finding = &outcome.findings[0];
     assert_eq!((finding.cwe, finding.line), (89, 5));
     assert!(!finding.trace.is_empty(), "{finding:?}");
-    assert_eq!(scored.verdicts.len(), 4);
-    assert!(scored.tier.is_some() && scored.timings.attempts >= 2, "{:?} {:?}", scored.tier, scored.timings);
+    assert_eq!(outcome.verdicts.len(), 4);
+    assert!(outcome.tier.is_some() && outcome.timings.attempts >= 2, "{:?} {:?}", outcome.tier, outcome.timings);
     let broken = scorer.score(&shop(), &answer(BROKEN)).await.unwrap();
     assert!(!broken.runnable && !broken.no_code && broken.program.is_some());
 }
@@ -53,8 +53,8 @@ async fn a_limit_on_tests_draws_the_same_ones_for_the_same_seed() {
     let scorer = Scorer::new(ScorerConfig { max_tests: Some(2), ..services.config() }).unwrap();
     let task = shop();
     let names = async |seed| -> Vec<String> {
-        let scored = scorer.score_with(&task, &answer(SAFE), seed).await.unwrap();
-        scored.verdicts.into_iter().map(|verdict| verdict.name).collect()
+        let outcome = scorer.score_with(&task, &answer(SAFE), seed).await.unwrap();
+        outcome.verdicts.into_iter().map(|verdict| verdict.name).collect()
     };
     let first = names(1).await;
     assert_eq!(first.len(), 2);
@@ -72,8 +72,8 @@ async fn a_sandbox_killed_and_restarted_midway_changes_no_reward() {
     let scorer = Scorer::new(services.config()).unwrap();
     let task = shop();
     let all = async || -> Vec<f64> {
-        let scored = join_all(answers.iter().map(|response| scorer.score(&task, response))).await;
-        scored.into_iter().map(|scored| scored.unwrap().reward).collect()
+        let outcome = join_all(answers.iter().map(|response| scorer.score(&task, response))).await;
+        outcome.into_iter().map(|outcome| outcome.unwrap().reward).collect()
     };
     let undisturbed = all().await;
     assert!(near(undisturbed[0], 1.0) && near(undisturbed[4], -1.0), "{undisturbed:?}");
@@ -138,11 +138,11 @@ async fn the_type_checker_decides_where_the_task_says_so() {
         }))
         .unwrap(),
     ];
-    let scored = async |program| -> Scored { scorer.score(&task, &answer(program)).await.unwrap() };
+    let outcome = async |program| -> Scored { scorer.score(&task, &answer(program)).await.unwrap() };
     let typed =
-        scored("from typing import List\n\ndef total(numbers: List[int]) -> int:\n    return sum(numbers)\n").await;
+        outcome("from typing import List\n\ndef total(numbers: List[int]) -> int:\n    return sum(numbers)\n").await;
     assert!(near(typed.reward, 1.0), "{typed:#?}");
-    let untyped = scored("x = 1\n\ndef total(numbers):\n    return sum(numbers)\n").await;
+    let untyped = outcome("x = 1\n\ndef total(numbers):\n    return sum(numbers)\n").await;
     assert!(near(untyped.reward, 0.5), "{untyped:#?}");
     assert_eq!(untyped.types.unwrap().errors[0].line, 3);
 }
@@ -158,13 +158,13 @@ async fn bundled_tasks_reward_their_secure_programs_and_not_their_vulnerable_one
             for (kind, quality, reward) in [(SolutionKind::Secure, 1.0, 1.0), (SolutionKind::Vulnerable, 0.0, 0.5)] {
                 let solution = task.solutions.iter().find(|solution| solution.kind == kind);
                 let program = &solution.unwrap_or_else(|| panic!("{set} {}: no {kind:?} program", task.id)).code;
-                let scored = scorer.score(task, &answer(&format!("{program}\n"))).await.unwrap();
-                assert!(scored.function_all, "{set} {} {kind:?}: {:?}", task.id, scored.verdicts);
+                let outcome = scorer.score(task, &answer(&format!("{program}\n"))).await.unwrap();
+                assert!(outcome.function_all, "{set} {} {kind:?}: {:?}", task.id, outcome.verdicts);
                 assert!(
-                    near(scored.quality, quality) && near(scored.reward, reward),
+                    near(outcome.quality, quality) && near(outcome.reward, reward),
                     "{set} {} {kind:?}: {:?}",
                     task.id,
-                    scored.findings
+                    outcome.findings
                 );
             }
         }
@@ -178,9 +178,9 @@ async fn a_program_that_never_ends_is_judged_soon_however_many_tests_there_are()
     let mut task = shop();
     task.limits.cpu_seconds = 0.2;
     task.tests = task.tests.iter().cycle().take(400).cloned().collect();
-    let scored = scorer.score(&task, &answer("while True:\n    pass\n")).await.unwrap();
-    assert_eq!(scored.verdicts.len(), 400);
-    assert!(scored.verdicts.iter().all(|verdict| verdict.status == Status::TimeLimit), "{:?}", scored.verdicts);
-    assert!(scored.verdicts[399].detail.starts_with("not run"), "{:?}", scored.verdicts[399]);
-    assert!(near(scored.function, 0.0) && scored.runnable);
+    let outcome = scorer.score(&task, &answer("while True:\n    pass\n")).await.unwrap();
+    assert_eq!(outcome.verdicts.len(), 400);
+    assert!(outcome.verdicts.iter().all(|verdict| verdict.status == Status::TimeLimit), "{:?}", outcome.verdicts);
+    assert!(outcome.verdicts[399].detail.starts_with("not run"), "{:?}", outcome.verdicts[399]);
+    assert!(near(outcome.function, 0.0) && outcome.runnable);
 }

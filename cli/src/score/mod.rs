@@ -29,7 +29,7 @@ pub struct ScoreArgs {
     /// The data set's kind; recognised by its columns where absent
     #[arg(long, value_name = "safesql|seccodeplt|apps")]
     dataset: Option<DatasetKind>,
-    /// The data set: one of the paper's parquet files, a canonical .jsonl, or bundled://NAME
+    /// The data set: one of the paper's parquet files, a canonical .jsonl, or `bundled://NAME`
     #[arg(long, value_name = "FILE")]
     data: String,
     /// Answers: a file of {"id", "response"} lines, or the data set's own `references` or `vulnerable` programs

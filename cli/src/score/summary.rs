@@ -85,7 +85,7 @@ impl Summary {
     }
 
     /// For people.
-    pub fn table(&self) -> Table {
+    pub(super) fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED);
         let percent = |rate: f64| format!("{:.1} %", 100.0 * rate);
