@@ -76,8 +76,10 @@ pub struct Ending {
     pub record: Vec<u8>,
 }
 
-/// A starved child gets this many times its wall limit before we give up.
+/// A starved child gets this many times its wall limit before we give up, and at least this much more. Clients of
+/// `/run_code` wait ten seconds longer than the program may run.
 const STARVED_FACTOR: u32 = 3;
+const STARVED_GRACE: Duration = Duration::from_secs(8);
 /// Longest time between two looks at the clocks.
 const LONGEST_TICK: Duration = Duration::from_millis(50);
 
@@ -246,7 +248,8 @@ impl Watch {
         if clock::has_company(pid) {
             return Some(Kill::Wall);
         }
-        (wall >= self.bounds.wall * STARVED_FACTOR).then_some(Kill::Starved)
+        let patience = (self.bounds.wall * STARVED_FACTOR).max(self.bounds.wall + STARVED_GRACE);
+        (wall >= patience).then_some(Kill::Starved)
     }
 }
 
