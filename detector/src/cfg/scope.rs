@@ -142,7 +142,9 @@ impl<'a> Visitor<'a> for Scope<'a> {
             Pattern::MatchMapping(mapping) => mapping.rest.as_ref(),
             _ => None,
         };
-        name.into_iter().for_each(|name| self.bind(name));
+        if let Some(name) = name {
+            self.bind(name);
+        }
         walk_pattern(self, pattern);
     }
 }

@@ -123,13 +123,9 @@ impl<'a> Lowerer<'a> {
 
     fn import(&mut self, import: &'a StmtImport) {
         for alias in &import.names {
-            let (name, path) = match &alias.asname {
-                Some(name) => (name.as_str(), alias.name.as_str()),
-                None => {
-                    let first = alias.name.split('.').next().unwrap_or(&alias.name);
-                    (first, first)
-                }
-            };
+            let first = alias.name.split('.').next().unwrap_or(&alias.name);
+            let (name, path) =
+                alias.asname.as_ref().map_or((first, first), |name| (name.as_str(), alias.name.as_str()));
             self.bind_path(name, &Rc::from(path), span_of(alias));
         }
     }

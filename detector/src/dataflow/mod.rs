@@ -71,17 +71,14 @@ pub fn reverse_post_order(function: &Function) -> Vec<BlockId> {
     let mut stack = vec![(BlockId(0), function.successors(BlockId(0)), 0)];
     seen[0] = true;
     while let Some((block, successors, next)) = stack.last_mut() {
-        match successors.get(*next) {
-            Some(&to) => {
-                *next += 1;
-                if !std::mem::replace(&mut seen[to.0 as usize], true) {
-                    stack.push((to, function.successors(to), 0));
-                }
+        if let Some(&to) = successors.get(*next) {
+            *next += 1;
+            if !std::mem::replace(&mut seen[to.0 as usize], true) {
+                stack.push((to, function.successors(to), 0));
             }
-            None => {
-                order.push(*block);
-                stack.pop();
-            }
+        } else {
+            order.push(*block);
+            stack.pop();
         }
     }
     order.reverse();
@@ -186,9 +183,9 @@ fn block_uses(function: &Function) -> Vec<Vec<BlockId>> {
     let mut uses: Vec<Vec<BlockId>> = vec![vec![]; function.values.len()];
     for instruction in &function.values {
         instruction.op.operands(|operand| {
-            let users = &mut uses[operand.0 as usize];
-            if users.last() != Some(&instruction.block) {
-                users.push(instruction.block);
+            let blocks = &mut uses[operand.0 as usize];
+            if blocks.last() != Some(&instruction.block) {
+                blocks.push(instruction.block);
             }
         });
     }

@@ -242,6 +242,6 @@ fn class(file: &str, text: &str) -> Result<CharSet, RegistryError> {
         .ok_or_else(|| fault(file, format!("`{text}` is not a character class such as `[a-z]`")))
 }
 
-fn fault(file: &str, problem: impl ToString) -> RegistryError {
+fn fault(file: &str, problem: impl std::fmt::Display) -> RegistryError {
     RegistryError { file: file.to_owned(), problem: problem.to_string() }
 }

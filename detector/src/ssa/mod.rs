@@ -295,7 +295,9 @@ impl Op {
             }
             Self::Call { callee, arguments } => {
                 visit(*callee);
-                arguments.iter().for_each(|argument| visit(argument.value));
+                for argument in arguments {
+                    visit(argument.value);
+                }
             }
             Self::Format(pieces) => {
                 for piece in pieces {

@@ -181,25 +181,20 @@ impl Pass<'_, '_> {
         match &**method {
             "update" if items.keys.is_some() => {
                 for (passing, value) in arguments.iter() {
-                    match passing {
-                        Passing::Keyword(_) => {
-                            items.any.join(value);
-                        }
-                        _ => {
-                            let other = value.items.as_deref().cloned().unwrap_or_else(|| Items {
-                                any: value.element(),
-                                keys: Some(value.element()),
-                                ..Items::default()
-                            });
-                            items.any.join(&other.any);
-                            if let (Some(keys), Some(more)) = (&mut items.keys, &other.keys) {
-                                keys.join(more);
-                            }
-                            for (key, value) in other.known {
-                                items.known.insert(key, value);
-                            }
-                        }
+                    if matches!(passing, Passing::Keyword(_)) {
+                        items.any.join(value);
+                        continue;
                     }
+                    let other = value.items.as_deref().cloned().unwrap_or_else(|| Items {
+                        any: value.element(),
+                        keys: Some(value.element()),
+                        ..Items::default()
+                    });
+                    items.any.join(&other.any);
+                    if let (Some(keys), Some(more)) = (&mut items.keys, &other.keys) {
+                        keys.join(more);
+                    }
+                    items.known.extend(other.known);
                 }
             }
             "setdefault" => {

@@ -165,13 +165,12 @@ impl Pass<'_, '_> {
 fn map_case(value: &Value, case: fn(char) -> char) -> Value {
     let mut text = Text::default();
     for template in value.to_text().templates() {
-        let next = match template.as_literal() {
-            Some(literal) => Text::literal(&literal.chars().map(case).collect::<String>()),
-            None => {
-                let hole = Text::from_template(template.clone()).collapse(languages());
-                let hole = hole.unwrap_or(Hole::any(Origins::NONE));
-                Text::hole(Hole { chars: hole.chars.map_ascii(case), ..hole })
-            }
+        let next = if let Some(literal) = template.as_literal() {
+            Text::literal(&literal.chars().map(case).collect::<String>())
+        } else {
+            let hole = Text::from_template(template.clone()).collapse(languages());
+            let hole = hole.unwrap_or(Hole::any(Origins::NONE));
+            Text::hole(Hole { chars: hole.chars.map_ascii(case), ..hole })
         };
         text.join(&next, languages());
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::solver::Solved;
 use super::trace::trace;
 use super::transfer::fact;
-use super::value::{Key, Object, Value};
+use super::value::{Key, Value};
 use crate::rules::{Part, Sink};
 use crate::ssa::{Argument, FunctionId, Op, Passing, ValueId};
 use crate::syntax::Positions;
@@ -62,13 +62,8 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
             // An absent keyword is false.
             None => !wanted,
             Some(given) => {
-                let value = fact(facts, given.value);
-                let truth = value.truth();
-                if *wanted {
-                    truth.0
-                } else {
-                    truth.1 && value.objects.contains(&Object::Truth(false)) || truth.1 && !truth.0
-                }
+                let (may_hold, may_fail) = fact(facts, given.value).truth();
+                if *wanted { may_hold } else { may_fail }
             }
         }
     })

@@ -109,7 +109,7 @@ fn without(known: Value, chars: CharSet) -> Value {
     narrowed(known, CharSet::ALL.difference(chars))
 }
 
-impl<'p> Scene<'_, 'p> {
+impl Scene<'_, '_> {
     fn fact(&self, value: ValueId) -> &Value {
         fact(self.facts, value)
     }
@@ -447,31 +447,25 @@ impl<'p> Scene<'_, 'p> {
         let tested = self.root(tested);
         let Op::Call { callee, arguments } = self.function.op(tested) else { return None };
         let facts = Arguments::new(arguments, self.facts);
-        match self.function.op(*callee) {
-            Op::Attribute(object, method) => {
-                let inner = self.view_within(*object, value, depth - 1)?;
-                let literal = |index| facts.positional(index).and_then(|value: &Value| value.text.as_literal());
-                let extra = match &**method {
-                    "strip" | "lstrip" | "rstrip" | "split" | "rsplit" => {
-                        literal(0).map_or(CharSet::of(" \t\n\r\x0b\x0c"), CharSet::of)
-                    }
-                    "splitlines" => CharSet::of("\n\r\x0b\x0c"),
-                    "replace" => CharSet::of(literal(0)?),
-                    "lower" | "upper" | "casefold" | "title" | "capitalize" => {
-                        return Some(View { case: true, ..inner });
-                    }
-                    _ => return None,
-                };
-                Some(View { extra: inner.extra.union(extra), ..inner })
-            }
-            _ => {
-                let path = self.fact(*callee).paths().next()?.clone();
-                let first = arguments.first().filter(|one| one.passing == Passing::Positional)?;
-                matches!(&*path, "str" | "list" | "tuple" | "set" | "iter" | "reversed" | "sorted")
-                    .then(|| self.view_within(first.value, value, depth - 1))
-                    .flatten()
-            }
+        if let Op::Attribute(object, method) = self.function.op(*callee) {
+            let inner = self.view_within(*object, value, depth - 1)?;
+            let literal = |index| facts.positional(index).and_then(|value: &Value| value.text.as_literal());
+            let extra = match &**method {
+                "strip" | "lstrip" | "rstrip" | "split" | "rsplit" => {
+                    literal(0).map_or(CharSet::of(" \t\n\r\x0b\x0c"), CharSet::of)
+                }
+                "splitlines" => CharSet::of("\n\r\x0b\x0c"),
+                "replace" => CharSet::of(literal(0)?),
+                "lower" | "upper" | "casefold" | "title" | "capitalize" => return Some(View { case: true, ..inner }),
+                _ => return None,
+            };
+            return Some(View { extra: inner.extra.union(extra), ..inner });
         }
+        let path = self.fact(*callee).paths().next()?.clone();
+        let first = arguments.first().filter(|one| one.passing == Passing::Positional)?;
+        matches!(&*path, "str" | "list" | "tuple" | "set" | "iter" | "reversed" | "sorted")
+            .then(|| self.view_within(first.value, value, depth - 1))
+            .flatten()
     }
 
     /// The value behind refinements.
@@ -526,10 +520,7 @@ fn member_of(known: Value, container: &Value, view: View) -> Value {
     }
     if let Some(items) = &container.items {
         let members = items.keys.as_ref().unwrap_or(&items.any);
-        return match members.is_none() {
-            true => known,
-            false => equal_to(known, members, view),
-        };
+        return if members.is_none() { known } else { equal_to(known, members, view) };
     }
     match container.text.collapse(languages()) {
         // A substring of a constant.

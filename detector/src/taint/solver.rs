@@ -191,8 +191,8 @@ impl Solved<'_> {
     }
 
     /// Notes that a call enters a function.
-    pub(super) fn enter(&mut self, callee: FunctionId, caller: FunctionId, call: ValueId) {
-        self.sites.entry(callee).or_default().insert((caller, call));
+    pub(super) fn enter(&mut self, callee: FunctionId, from: FunctionId, call: ValueId) {
+        self.sites.entry(callee).or_default().insert((from, call));
         if !std::mem::replace(&mut self.called[callee.0 as usize], true) {
             self.work.insert(callee);
         }

@@ -77,8 +77,8 @@ pub(super) fn trace(
     steps
 }
 
-fn push(steps: &mut Vec<TraceStep>, solved: &Solved<'_>, positions: &Positions<'_>, node: Node, note: String) {
-    let span = solved.program.function(node.0).span(node.1);
+fn push(steps: &mut Vec<TraceStep>, solved: &Solved<'_>, positions: &Positions<'_>, place: Node, note: String) {
+    let span = solved.program.function(place.0).span(place.1);
     let at = positions.at(span.start as usize);
     let step = TraceStep { line: at.line, column: at.column, note };
     if steps.last().is_none_or(|last| (last.line, &last.note) != (step.line, &step.note)) {
@@ -150,7 +150,7 @@ fn predecessors(solved: &Solved<'_>, (id, value): Node) -> Vec<Node> {
             }
         }
         Op::Refine { value, .. } | Op::Survived { value, .. } | Op::EachElement { value, .. } => {
-            found.push((id, *value))
+            found.push((id, *value));
         }
         Op::Mutated(container, call) => {
             found.push((id, *container));

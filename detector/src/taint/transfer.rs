@@ -72,9 +72,9 @@ impl Analysis for Pass<'_, '_> {
             Op::Compare(..) | Op::Not(_) => Value::number(Origins::NONE),
             Op::Logic(_, parts) => {
                 let mut joined = Value::default();
-                parts.iter().for_each(|part| {
+                for part in parts {
                     joined.join(fact(facts, *part));
-                });
+                }
                 joined
             }
             Op::Format(pieces) => Value::text(format(pieces, facts)),
@@ -338,17 +338,12 @@ fn binary(op: BinaryOp, left: &Value, right: &Value) -> Value {
             }
             joined
         }
-        BinaryOp::SetLike if left.items.is_some() || right.items.is_some() => {
+        BinaryOp::Add | BinaryOp::SetLike if left.items.is_some() || right.items.is_some() => {
             let mut joined = left.clone();
             joined.join(right);
             joined
         }
         BinaryOp::SetLike => Value::number(origins),
-        BinaryOp::Add if left.items.is_some() || right.items.is_some() => {
-            let mut joined = left.clone();
-            joined.join(right);
-            joined
-        }
         BinaryOp::Add => Value::text(left.to_text().concat(&right.to_text(), languages())),
         BinaryOp::Modulo if left.is_number() => Value::number(origins),
         BinaryOp::Modulo => Value::text(super::effects::percent_format(left, right)),

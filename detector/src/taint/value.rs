@@ -169,6 +169,7 @@ impl Value {
     }
 
     /// What iteration gives.
+    #[must_use]
     pub fn element(&self) -> Self {
         let mut element = Self::default();
         if let Some(items) = &self.items {
@@ -187,6 +188,7 @@ impl Value {
     }
 
     /// `value[key]`
+    #[must_use]
     pub fn lookup(&self, key: Option<&Key>) -> Self {
         let mut found = Self::default();
         if let Some(items) = &self.items {

@@ -29,9 +29,9 @@ impl CharSet {
     #[must_use]
     pub fn with(mut self, char: char) -> Self {
         if char.is_ascii() {
-            self.ascii |= 1 << (char as u32)
+            self.ascii |= 1 << (char as u32);
         } else {
-            self.other = true
+            self.other = true;
         }
         self
     }
