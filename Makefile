@@ -54,6 +54,11 @@ fmt: ## format Rust
 generate: ## rewrite generated files: CRDs, API docs
 	cargo run --locked -p real-crds
 
+datasets: build ## build the quickstart's tasks anew, each confirmed by the sandbox
+	bin/real datasets build --out datasets/bundled/quickstart-train.jsonl.gz --split train --count 2000 --seed 1
+	bin/real datasets build --out datasets/bundled/quickstart-eval.jsonl.gz --split eval --count 256 --seed 1
+	bin/real datasets tokenizer --out trainer-image/models/quickstart-base
+
 base-model: build ## train the quickstart's base policy and write its weights into the tree
 	scripts/make-base-model
 
