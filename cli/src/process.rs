@@ -97,6 +97,8 @@ impl Spawner {
             .arg(&spec.program)
             .args(&spec.args)
             .envs(spec.env.iter().map(|(name, value)| (name, value)))
+            // Logs are files, and their last lines are shown in messages.
+            .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(if spec.capture_stdout { Stdio::piped() } else { log.try_clone()?.into() })
             .stderr(log)
