@@ -80,11 +80,8 @@ mod tests {
         assert_eq!(kind(&brackets(150)), None);
         assert_eq!(kind(&brackets(100_000)), Some(AnalysisErrorKind::Syntax));
         let blocks = |n: usize| {
-            let mut code = String::new();
-            for i in 0..n {
-                code += &format!("{}if x:\n", " ".repeat(i));
-            }
-            code + &" ".repeat(n) + "pass\n"
+            let code: Vec<String> = (0..n).map(|i| " ".repeat(i) + "if x:\n").collect();
+            code.concat() + &" ".repeat(n) + "pass\n"
         };
         assert_eq!(kind(&blocks(90)), None);
         assert_eq!(kind(&blocks(300)), Some(AnalysisErrorKind::Syntax));
