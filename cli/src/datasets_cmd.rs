@@ -111,7 +111,7 @@ async fn build(args: BuildArgs) -> anyhow::Result<()> {
     };
     let base = args.sandbox.or_else(|| started.as_ref().map(|sandbox| sandbox.url.clone())).context("no sandbox")?;
     let route = base.join("v1/batch").with_context(|| format!("--sandbox {base}"))?;
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(120)).build()?;
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(2)).build()?;
     let runner = |request: BatchRequest| ask(client.clone(), route.clone(), request);
     let split = match args.split {
         SplitName::Train => Split::Train,
