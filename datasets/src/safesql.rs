@@ -2,17 +2,20 @@
 
 use real_sandbox_api::{Check, Comparison, Group, Limits, Setup, Test};
 
+use crate::echoed_prompts;
 use crate::parquet_rows::{Record, RowError};
-use crate::{QualityCheck, Solution, SolutionKind, Task};
+use crate::{QualityCheck, Solution, SolutionKind, Task, prompts};
 
 /// A row as a task. Every case of `test_cases` becomes a test; the paper draws five of them an answer, which is the
 /// reward's choice, not the data's.
 pub(crate) fn task(record: &Record) -> Result<Task, RowError> {
     let cases = record.pairs("test_cases", "input", "output")?;
+    let code = record.text("execute_sql")?;
+    let prompts = prompts::literal(&code);
     let tests = cases.into_iter().map(|(stdin, stdout)| Test {
         name: None,
         group: Group::Functional,
-        check: Check::Stdin { stdin, stdout },
+        check: Check::Stdin { stdin, stdout: prompts::removed(&stdout, &prompts) },
     });
     Ok(Task {
         id: record.text("program_id")?,
@@ -27,6 +30,6 @@ pub(crate) fn task(record: &Record) -> Result<Task, RowError> {
         cwes: vec![89],
         attacks: record.texts("test_attacks")?,
         // The data set calls every one of these vulnerable; about a fifth are not, so nothing is claimed.
-        solutions: vec![Solution { kind: SolutionKind::Reference, code: record.text("execute_sql")? }],
+        solutions: vec![Solution { kind: SolutionKind::Reference, code }],
     })
 }
