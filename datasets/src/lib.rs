@@ -5,7 +5,6 @@ mod apps;
 pub mod builder;
 mod bundled;
 mod demonstration;
-mod echoed_prompts;
 mod error;
 mod exceptions;
 mod jsonl;

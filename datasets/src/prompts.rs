@@ -10,7 +10,7 @@ use ruff_python_ast::{Expr, Stmt};
 /// Shorter prompts (`> `) may be part of a legitimate output.
 const FEWEST_LETTERS: usize = 3;
 
-/// Literal prompts in a program, longest first. Empty where the program cannot be parsed.
+/// Literal prompts in a program, without white space around them (recordings may be stripped), longest first. Empty where the program cannot be parsed.
 pub(crate) fn literal(program: &str) -> Vec<String> {
     let Ok(module) = ruff_python_parser::parse_module(program) else { return Vec::new() };
     let mut finder = Finder::default();
@@ -39,7 +39,7 @@ impl<'a> Visitor<'a> for Finder {
             && function.id.as_str() == "input"
             && let Some(Expr::StringLiteral(prompt)) = call.arguments.args.first()
         {
-            self.prompts.push(prompt.value.to_str().to_owned());
+            self.prompts.push(prompt.value.to_str().trim().to_owned());
         }
         walk_expr(self, expression);
     }
@@ -54,8 +54,8 @@ mod tests {
         let program = "def ask():\n    return float(input('Price: '))\nwhile True:\n    print(ask())\n    \
                        if input('Price again? ') != 'y':\n        break\n";
         let prompts = literal(program);
-        assert_eq!(prompts, ["Price again? ", "Price: "]);
-        assert_eq!(removed("Price: 3.0\nPrice again? Price: 4.0\nPrice again? ", &prompts), "3.0\n4.0\n");
+        assert_eq!(prompts, ["Price again?", "Price:"]);
+        assert_eq!(removed("Price: 3.0\nPrice again? Price: 4.0\nPrice again?", &prompts), " 3.0\n  4.0\n");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use real_sandbox_api::{Check, Comparison, Group, Limits, Setup, Test};
 
-use crate::echoed_prompts;
 use crate::parquet_rows::{Record, RowError};
 use crate::{QualityCheck, Solution, SolutionKind, Task, prompts};
 
