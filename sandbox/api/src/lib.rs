@@ -168,7 +168,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { cpu_seconds: 5.0, wall_seconds: 20.0, memory_mib: 1024, output_bytes: 1 << 20, disk_mib: 64, processes: 16 }
+        Self {
+            cpu_seconds: 5.0,
+            wall_seconds: 20.0,
+            memory_mib: 1024,
+            output_bytes: 1 << 20,
+            disk_mib: 64,
+            processes: 16,
+        }
     }
 }
 
