@@ -10,13 +10,19 @@ use ruff_python_ast::{Expr, Stmt};
 /// Shorter prompts (`> `) may be part of a legitimate output.
 const FEWEST_LETTERS: usize = 3;
 
-/// Literal prompts in a program, without white space around them (recordings may be stripped), longest first. Empty where the program cannot be parsed.
+/// Literal prompts in a program that it cannot print as well, without white space around them (recordings may be
+/// stripped), longest first. Empty where the program cannot be parsed.
 pub(crate) fn literal(program: &str) -> Vec<String> {
     let Ok(module) = ruff_python_parser::parse_module(program) else { return Vec::new() };
     let mut finder = Finder::default();
     let body: &[Stmt] = &module.syntax().body;
     finder.visit_body(body);
-    finder.prompts.retain(|prompt| prompt.chars().filter(|c| c.is_alphabetic()).count() >= FEWEST_LETTERS);
+    let asked = finder.prompts.concat();
+    finder.prompts.retain(|prompt| {
+        let letters = prompt.chars().filter(|c| c.is_alphabetic()).count();
+        // The same words elsewhere in the program may be printed: then they are output.
+        letters >= FEWEST_LETTERS && program.matches(prompt.as_str()).count() <= asked.matches(prompt.as_str()).count()
+    });
     // A prompt may be the beginning of another.
     finder.prompts.sort_by_key(|prompt| std::cmp::Reverse(prompt.len()));
     finder.prompts
@@ -56,6 +62,11 @@ mod tests {
         let prompts = literal(program);
         assert_eq!(prompts, ["Price again?", "Price:"]);
         assert_eq!(removed("Price: 3.0\nPrice again? Price: 4.0\nPrice again?", &prompts), " 3.0\n  4.0\n");
+    }
+
+    #[test]
+    fn a_prompt_whose_words_the_program_also_prints_is_kept() {
+        assert_eq!(literal("p = input('Price: ')\nq = input('Count: ')\nprint(f'Price: {p}')\n"), ["Count:"]);
     }
 
     #[test]
