@@ -3,7 +3,7 @@
 use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtFor, StmtTry, StmtWhile};
 
 use super::{Lowerer, span_of};
-use crate::ssa::{BlockId, Op, Terminator, ValueId};
+use crate::ssa::{BlockId, Op, Terminator, origin};
 
 /// Longest list of constants over which a loop is unrolled, and longest body.
 const MAX_UNROLLED: (usize, usize) = (16, 6);
@@ -79,8 +79,9 @@ impl<'a> Lowerer<'a> {
         if let Some(last) = last.filter(|_| !broken) {
             for (variable, value) in iterated {
                 let now = self.builder().read(&variable);
-                if self.same(now, value) {
-                    let refined = self.push(Op::EachElement { value, element, last }, span);
+                let values = &self.builder().values;
+                if origin(values, now) == origin(values, value) {
+                    let refined = self.push(Op::EachElement { value: now, element, last }, span);
                     self.builder().write(&variable, refined);
                 }
             }
@@ -89,17 +90,6 @@ impl<'a> Lowerer<'a> {
         self.builder().end(Terminator::Goto(after));
         self.builder().seal(after);
         self.builder().enter(after);
-    }
-
-    /// Whether a value is another one that only came around a loop.
-    fn same(&mut self, value: ValueId, other: ValueId) -> bool {
-        if value == other {
-            return true;
-        }
-        match &self.builder().values[value.0 as usize].op {
-            Op::Phi(operands) => operands.iter().all(|operand| *operand == other || *operand == value),
-            _ => false,
-        }
     }
 
     /// The constants of a short loop over constants, such as one that strips a list of characters.

@@ -9,6 +9,7 @@ use super::embedded::{LANGUAGES, LIBRARY, RULES};
 use super::schema::{
     ArgumentAt, CallModel, Condition, GuardModel, LibraryFile, Matching, Of, Part, Returns, Rule, SourceModel,
 };
+use super::trees::Trees;
 use crate::text::{CharSet, Language, LanguageError, Languages, Pattern};
 
 /// A mistake in the data files.
@@ -108,6 +109,8 @@ pub struct Registry {
     guards: Paths<Guard>,
     sinks: Paths<Sink>,
     never_return: Paths<()>,
+    /// Syntax trees.
+    pub trees: Trees,
 }
 
 /// The embedded data files. They are tested to load; a mistake in them gives an empty registry and an error at start.
@@ -138,6 +141,9 @@ impl Registry {
             let library: LibraryFile = serde_saphyr::from_str(text).map_err(|problem| fault(file, problem))?;
             registry.types.extend(library.types);
             library.never_return.iter().for_each(|path| registry.never_return.add(path, &()));
+            for model in &library.trees {
+                registry.trees.add(model, &registry.languages).map_err(|problem| fault(file, problem))?;
+            }
             registry.add_models(file, &library.sources, &library.calls, &library.guards)?;
         }
         for (file, text) in rules {

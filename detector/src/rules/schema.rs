@@ -58,6 +58,29 @@ pub(super) struct LibraryFile {
     /// Calls that do not come back.
     #[serde(default)]
     pub never_return: Vec<String>,
+    /// Syntax trees that programs inspect before they run them.
+    #[serde(default)]
+    pub trees: Vec<TreeModel>,
+}
+
+/// Syntax trees that programs inspect before they run them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TreeModel {
+    /// Calls that make a tree of the text in their first argument.
+    pub parse: Vec<String>,
+    /// Calls that list every node of the tree in their first argument.
+    pub walk: Vec<String>,
+    /// By language: the classes of nodes without which a tree is harmless.
+    pub harmless_without: BTreeMap<String, Vec<String>>,
+    /// Superclasses of the classes named here.
+    pub bases: BTreeMap<String, Vec<String>>,
+    /// Classes that make a list of allowed ones no guard.
+    #[serde(default)]
+    pub never_allowed: Vec<String>,
+    /// By class: the attribute of a node that tells a harmless one, where it is one of a list.
+    #[serde(default)]
+    pub told_by: BTreeMap<String, String>,
 }
 
 /// Values that an attacker chooses.
@@ -151,6 +174,8 @@ pub enum Returns {
     Match,
     /// `getattr`.
     Attribute,
+    /// All nodes of a syntax tree.
+    Nodes,
 }
 
 /// What a test says about a value.

@@ -6,9 +6,11 @@
 
 mod builder;
 mod dominators;
+mod origin;
 
 pub use builder::{Builder, Variable};
 pub use dominators::Dominators;
+pub use origin::origin;
 
 use std::rc::Rc;
 

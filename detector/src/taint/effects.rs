@@ -121,6 +121,7 @@ impl Pass<'_, '_> {
                 }
                 if effect.returns == Returns::Match { Value::hole(hole) } else { Value::list(Value::hole(hole)) }
             }
+            Returns::Nodes => Value::list(self.solved.registry.trees.node(&value)),
             Returns::Attribute => {
                 let name = arguments.positional(1).and_then(|name| name.text.as_literal()).map(Rc::from);
                 match (arguments.positional(0), name) {

@@ -9,10 +9,11 @@ use std::rc::Rc;
 use super::calls::Arguments;
 use super::solver::Solved;
 use super::transfer::{Pass, fact};
+use super::trees::Naming;
 use super::value::{Items, Object, Value, languages};
 use crate::dataflow::Lattice;
 use crate::rules::{Guard, Matching, Of};
-use crate::ssa::{CompareOp, Function, FunctionId, Op, ParameterKind, Passing, Terminator, ValueId};
+use crate::ssa::{CompareOp, Function, FunctionId, Op, ParameterKind, Passing, Terminator, ValueId, origin};
 use crate::text::{CharSet, Hole, Origins, Pattern, Text};
 
 /// How far tests are followed.
@@ -20,11 +21,11 @@ const MAX_DEPTH: usize = 12;
 
 /// A test made on a changed copy of a value.
 #[derive(Clone, Copy, Default)]
-struct View {
+pub(super) struct View {
     /// Characters that the value may have beyond those of the copy (`strip`, `replace`).
-    extra: CharSet,
+    pub(super) extra: CharSet,
     /// Whether the copy lost the case.
-    case: bool,
+    pub(super) case: bool,
 }
 
 impl View {
@@ -39,9 +40,9 @@ impl View {
 }
 
 /// One function with its facts, as the refinements see it.
-struct Scene<'a, 'p> {
-    solved: &'a mut Solved<'p>,
-    function: &'p Function,
+pub(super) struct Scene<'a, 'p> {
+    pub(super) solved: &'a mut Solved<'p>,
+    pub(super) function: &'p Function,
     id: FunctionId,
     facts: &'a [Value],
 }
@@ -65,12 +66,7 @@ impl Pass<'_, '_> {
     pub(super) fn each_element(&mut self, value: ValueId, element: ValueId, last: ValueId, facts: &[Value]) -> Value {
         let known = fact(facts, value).clone();
         let scene = Scene { solved: self.solved, function: self.function, id: self.id, facts };
-        let Op::Element(iterable) = scene.function.op(element) else { return known };
-        let Some(view) = scene.view(*iterable, value) else { return known };
-        if !scene.comes_from(last, element, MAX_DEPTH) {
-            return known;
-        }
-        each(known, fact(facts, last), view)
+        scene.every_element(known, value, (element, last))
     }
 }
 
@@ -110,8 +106,25 @@ fn without(known: Value, chars: CharSet) -> Value {
 }
 
 impl Scene<'_, '_> {
-    fn fact(&self, value: ValueId) -> &Value {
+    pub(super) fn fact(&self, value: ValueId) -> &Value {
         fact(self.facts, value)
+    }
+
+    /// `value` after a loop in which each `element` has come to the end of the body as `last`.
+    fn every_element(&self, known: Value, value: ValueId, (element, last): (ValueId, ValueId)) -> Value {
+        let Op::Element(iterable) = self.function.op(element) else { return known };
+        if !self.comes_from(last, element, MAX_DEPTH) {
+            return known;
+        }
+        self.all_like(known, value, *iterable, self.fact(last))
+    }
+
+    /// `value` where every element of `iterable` is like `element`.
+    fn all_like(&self, known: Value, value: ValueId, iterable: ValueId, element: &Value) -> Value {
+        if let Some(view) = self.view(iterable, value) {
+            return each(known, element, view);
+        }
+        if self.lists_nodes_of(iterable, value) { self.inspected(known, element) } else { known }
     }
 
     fn constrain(&mut self, known: Value, value: ValueId, condition: ValueId, truth: bool, depth: usize) -> Value {
@@ -150,7 +163,7 @@ impl Scene<'_, '_> {
 
     fn compared(
         &mut self,
-        known: Value,
+        mut known: Value,
         value: ValueId,
         (op, left, right): (CompareOp, ValueId, ValueId),
         truth: bool,
@@ -173,8 +186,14 @@ impl Scene<'_, '_> {
                         return self.constrain(known, value, a, stands_for == equal, depth - 1);
                     }
                 }
+                if let Some(naming) = self.names_class_of(a, value) {
+                    return self.solved.registry.trees.narrowed(known, &other, naming, equal);
+                }
                 if equal && let Some(view) = self.view(a, value) {
                     return equal_to(known, &other, view);
+                }
+                if equal {
+                    known = self.told(known, value, a, &other);
                 }
             }
             return known;
@@ -186,12 +205,17 @@ impl Scene<'_, '_> {
             CompareOp::Order if truth => return self.subset(known, value, left, right),
             _ => return known,
         };
+        if let Some(naming) = self.names_class_of(left, value) {
+            return self.solved.registry.trees.narrowed(known, self.fact(right), naming, inside);
+        }
         if inside {
-            if let Some(view) = self.view(left, value) {
-                let container = self.fact(right).clone();
-                return member_of(known, &container, view);
-            }
-        } else if let Some(view) = self.view(right, value) {
+            let container = self.fact(right).clone();
+            return match self.view(left, value) {
+                Some(view) => member_of(known, &container, view),
+                None => self.told(known, value, left, &container),
+            };
+        }
+        if let Some(view) = self.view(right, value) {
             let missing = self.fact(left).text.literals().map(|literals| match literals.as_slice() {
                 [one] if one.chars().count() == 1 => CharSet::of(one),
                 _ => CharSet::NONE,
@@ -232,8 +256,10 @@ impl Scene<'_, '_> {
                     ("all" | "any", Some(first)) if truth == Some(&**path == "all") => {
                         self.quantified(known.clone(), value, first, &**path == "all", depth)
                     }
-                    ("isinstance", Some(first)) if truth == Some(true) => match (self.view(first, value), second) {
-                        (Some(view), Some(second)) if view.is_plain() => self.instance(known.clone(), second),
+                    ("isinstance", Some(first)) => match (self.view(first, value), second, truth) {
+                        (Some(view), Some(second), Some(truth)) if view.is_plain() => {
+                            self.instance(known.clone(), second, truth)
+                        }
                         _ => known.clone(),
                     },
                     ("bool", Some(first)) => match truth {
@@ -299,10 +325,10 @@ impl Scene<'_, '_> {
             // `all(map(str.isalnum, value))`
             return known;
         };
-        if let Some(view) = self.view(iterable, value) {
+        if self.view(iterable, value).is_some() || self.lists_nodes_of(iterable, value) {
             let one = self.fact(element).clone();
             let passed = self.constrain(one, element, result, truth, depth - 1);
-            return each(known, &passed, view);
+            return self.all_like(known, value, iterable, &passed);
         }
         if truth {
             return known;
@@ -328,14 +354,15 @@ impl Scene<'_, '_> {
         without(known, missing.difference(view.extra).difference(CharSet::OTHER))
     }
 
-    fn instance(&self, known: Value, classes: ValueId) -> Value {
+    fn instance(&self, known: Value, classes: ValueId, truth: bool) -> Value {
         let classes = self.fact(classes);
+        let known = self.solved.registry.trees.narrowed(known, classes, Naming::Instance, truth);
         let mut all: Vec<&Object> = classes.objects.iter().collect();
         if let Some(items) = &classes.items {
             all.extend(items.any.objects.iter());
         }
         let number = |object: &&Object| matches!(object, Object::Path(path) if matches!(&**path, "int" | "float" | "bool" | "decimal.Decimal" | "complex"));
-        if !all.is_empty() && all.iter().all(number) { Value::number(known.origins()) } else { known }
+        if truth && !all.is_empty() && all.iter().all(number) { Value::number(known.origins()) } else { known }
     }
 
     /// What a function of the program has found out about an argument where it returns (with this truth).
@@ -405,20 +432,8 @@ impl Scene<'_, '_> {
                     Op::Survived { value, call } if inner.view(*value, root).is_some_and(View::is_plain) => {
                         inner.after_call(here, root, *call, None, depth.saturating_sub(3))
                     }
-                    Op::EachElement { value, element, last } => {
-                        let iterable = match function.op(*element) {
-                            Op::Element(iterable) => *iterable,
-                            _ => continue,
-                        };
-                        match inner.view(iterable, root) {
-                            Some(view)
-                                if inner.view(*value, root).is_some()
-                                    && inner.comes_from(*last, *element, MAX_DEPTH) =>
-                            {
-                                each(here, fact(&solution.facts, *last), view)
-                            }
-                            _ => here,
-                        }
+                    Op::EachElement { value, element, last } if inner.view(*value, root).is_some() => {
+                        inner.every_element(here, root, (*element, *last))
                     }
                     _ => continue,
                 };
@@ -433,7 +448,7 @@ impl Scene<'_, '_> {
     }
 
     /// Whether a test of `tested` says something about `value`, and how.
-    fn view(&self, tested: ValueId, value: ValueId) -> Option<View> {
+    pub(super) fn view(&self, tested: ValueId, value: ValueId) -> Option<View> {
         self.view_within(tested, value, MAX_DEPTH)
     }
 
@@ -469,24 +484,8 @@ impl Scene<'_, '_> {
     }
 
     /// The value behind refinements.
-    fn root(&self, mut value: ValueId) -> ValueId {
-        for _ in 0..64 {
-            value = match self.function.op(value) {
-                Op::Refine { value, .. }
-                | Op::Survived { value, .. }
-                | Op::EachElement { value, .. }
-                | Op::Same(value) => *value,
-                Op::Phi(operands) => {
-                    let mut others = operands.iter().filter(|operand| **operand != value);
-                    match others.next() {
-                        Some(first) if others.all(|other| other == first) => *first,
-                        _ => return value,
-                    }
-                }
-                _ => return value,
-            };
-        }
-        value
+    pub(super) fn root(&self, value: ValueId) -> ValueId {
+        origin(&self.function.values, value)
     }
 
     /// Whether a value is another one that only went through refinements and joins of them.

@@ -8,6 +8,7 @@ mod guards;
 mod solver;
 mod trace;
 mod transfer;
+mod trees;
 mod value;
 
 pub use findings::find;

@@ -11,7 +11,7 @@ use crate::text::{Hole, Languages, Origins, Text};
 /// Deepest containers in containers that are kept apart, and most entries of one.
 const MAX_NESTING: usize = 4;
 const MAX_ENTRIES: usize = 40;
-const MAX_OBJECTS: usize = 24;
+const MAX_OBJECTS: usize = 80;
 
 /// What a value may be, beside a string.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -35,6 +35,12 @@ impl LanguageSet {
         Self(self.0 | other.0)
     }
 
+    /// Languages of the first set only.
+    #[must_use]
+    pub fn difference(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether it has the n-th language.
     pub fn has(self, index: usize) -> bool {
         self.0 >> index & 1 == 1
