@@ -7,7 +7,7 @@ use super::trace::trace;
 use super::transfer::fact;
 use super::value::{Key, Value};
 use crate::rules::{Part, Sink};
-use crate::ssa::{Argument, FunctionId, Op, Passing, ValueId};
+use crate::ssa::{Argument, BinaryOp, Function, FunctionId, Op, Passing, ValueId, origin};
 use crate::syntax::Positions;
 use crate::text::Origins;
 use real_detector_api::Finding;
@@ -33,7 +33,8 @@ pub fn find(solved: &Solved<'_>, positions: &Positions<'_>, wanted: &dyn Fn(u32)
                     for argument in arguments.iter().enumerate().filter(|one| is_meant(sink, one.0, one.1)) {
                         let value = argument.1.value;
                         let origins = danger(sink, fact(&solution.facts, value), solved);
-                        if origins.is_none() {
+                        let chosen = sink.part == Part::FirstItem && names_program(function, value);
+                        if origins.is_none() || chosen && solved.are_parameters(origins) {
                             continue;
                         }
                         let call = ValueId(i as u32);
@@ -74,6 +75,27 @@ fn is_meant(sink: &Sink, index: usize, argument: &Argument) -> bool {
         Passing::Positional => sink.argument.at.is_none_or(|at| at == index),
         Passing::Keyword(name) => sink.argument.names.iter().any(|own| **own == **name),
         Passing::Star | Passing::DoubleStar => sink.argument.at.is_none_or(|at| at >= index),
+    }
+}
+
+/// Whether the first item of a list is a parameter as it stands: whoever calls `run(program, arguments)` is to choose the
+/// program. What is cut out of a text, or comes from a user, is another matter.
+fn names_program(function: &Function, list: ValueId) -> bool {
+    let mut at = origin(&function.values, list);
+    loop {
+        at = match function.op(at) {
+            Op::Binary(BinaryOp::Add, left, _) => *left,
+            Op::Mutated(container, _) => *container,
+            Op::Display(_, items) => match items.first() {
+                Some((first, false)) => {
+                    let first = origin(&function.values, *first);
+                    return matches!(function.op(first), Op::Parameter(_));
+                }
+                _ => return false,
+            },
+            _ => return false,
+        };
+        at = origin(&function.values, at);
     }
 }
 

@@ -209,7 +209,10 @@ impl Scene<'_, '_> {
             return self.solved.registry.trees.narrowed(known, self.fact(right), naming, inside);
         }
         if inside {
-            let container = self.fact(right).clone();
+            let mut container = self.fact(right).clone();
+            if self.is_policy(right, left) {
+                container = Value::any(Origins::NONE);
+            }
             return match self.view(left, value) {
                 Some(view) => member_of(known, &container, view),
                 None => self.told(known, value, left, &container),
@@ -224,6 +227,16 @@ impl Scene<'_, '_> {
             return without(known, missing);
         }
         known
+    }
+
+    /// Whether a container is what the caller of a function allows: a parameter of its own, beside the one that is tested.
+    /// Were both an attacker's, the test would have no meaning.
+    fn is_policy(&self, container: ValueId, tested: ValueId) -> bool {
+        let (root, origins) = (self.root(container), self.fact(container).origins());
+        matches!(self.function.op(root), Op::Parameter(_))
+            && self.root(tested) != root
+            && self.fact(tested).origins().intersection(origins).is_none()
+            && self.solved.are_parameters(origins)
     }
 
     fn subset(&mut self, known: Value, value: ValueId, left: ValueId, right: ValueId) -> Value {

@@ -9,7 +9,7 @@ use super::transfer::Pass;
 use super::value::{Object, Value};
 use crate::dataflow::{Lattice, Solution, solve};
 use crate::rules::Registry;
-use crate::ssa::{Cell, ClassId, Dominators, FunctionId, ParameterKind, Program, ValueId};
+use crate::ssa::{Cell, ClassId, Dominators, FunctionId, Op, ParameterKind, Program, ValueId};
 use crate::text::Origins;
 
 /// How often a function is solved again before what it is given is widened, and at most.
@@ -26,6 +26,8 @@ pub(super) struct Origin {
     pub(super) function: FunctionId,
     pub(super) value: ValueId,
     pub(super) note: Rc<str>,
+    /// Whether it is a parameter that whoever uses the program's functions chooses.
+    pub(super) parameter: bool,
 }
 
 /// A field: class (none where it is unknown) and name; `*` stands for all that a constructor was given.
@@ -172,10 +174,19 @@ impl Solved<'_> {
     pub(super) fn origin(&mut self, function: FunctionId, value: ValueId, note: &str) -> Origins {
         let found = self.origins.iter().position(|one| one.function == function && one.value == value);
         let index = found.unwrap_or_else(|| {
-            self.origins.push(Origin { function, value, note: Rc::from(note) });
+            let parameter = matches!(self.program.function(function).op(value), Op::Parameter(_));
+            self.origins.push(Origin { function, value, note: Rc::from(note), parameter });
             self.origins.len() - 1
         });
         Origins::one(index)
+    }
+
+    /// Whether these are all parameters that whoever uses the program's functions chooses.
+    pub(super) fn are_parameters(&self, origins: Origins) -> bool {
+        let shared = self.origins.len() > 127 && !origins.intersection(Origins::one(127)).is_none();
+        let mut own =
+            self.origins.iter().enumerate().filter(|(i, _)| !origins.intersection(Origins::one(*i)).is_none());
+        !shared && own.all(|(_, origin)| origin.parameter)
     }
 
     /// Joins into a parameter.

@@ -28,6 +28,12 @@ impl Origins {
         Self(self.0 | other.0)
     }
 
+    /// Origins of both.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether there is none.
     pub fn is_none(self) -> bool {
         self.0 == 0
