@@ -268,6 +268,10 @@ impl<'a> Lowerer<'a> {
             {
                 let survived = self.push(Op::Survived { value: *value, call: result }, span);
                 self.builder().write(&variable, survived);
+                // A function of the program may have changed it, for whoever else sees the variable.
+                if let (Expr::Name(name), None) = (argument, self.static_path(&call.func)) {
+                    self.store_name(&name.id, survived, span);
+                }
             }
         }
     }

@@ -101,8 +101,25 @@ impl<'a> Lowerer<'a> {
         self.constants(&statement.iter).filter(|items| items.len() <= MAX_UNROLLED.0)
     }
 
+    /// Lowers the `finally` bodies that a jump passes on its way out of all loops but the outer `loops`.
+    ///
+    /// Within such a body jumps go straight on: nested copies of copies would grow without bound.
+    pub(super) fn unwind(&mut self, loops: usize) {
+        if std::mem::replace(&mut self.context().unwinding, true) {
+            return;
+        }
+        let passed: Vec<&'a [Stmt]> =
+            self.context().finals.iter().rev().filter(|(_, inside)| *inside >= loops).map(|(body, _)| *body).collect();
+        for body in passed {
+            self.body(body);
+        }
+        self.context().unwinding = false;
+    }
+
     /// `break`
     pub(super) fn break_loop(&mut self) {
+        let open = self.context().loops.len();
+        self.unwind(open);
         if let Some(open) = self.context().loops.last_mut() {
             open.broken = true;
             let after = open.after;
@@ -112,6 +129,8 @@ impl<'a> Lowerer<'a> {
 
     /// `continue`
     pub(super) fn continue_loop(&mut self) {
+        let open = self.context().loops.len();
+        self.unwind(open);
         if let Some(latch) = self.context().loops.last().map(|open| open.latch) {
             self.builder().end(Terminator::Goto(latch));
         }
@@ -120,10 +139,14 @@ impl<'a> Lowerer<'a> {
     /// `try`
     ///
     /// An exception leaves with the variables as they were before its statement. `finally` is lowered for the way on and
-    /// once more for exceptions that pass it; jumps out of the `try` do not show it, it is seen on the way on.
+    /// once more for exceptions that pass it, and for every jump out of the `try`.
     pub(super) fn try_statement(&mut self, statement: &'a StmtTry) {
         let dispatch = self.builder().block();
         let after = self.builder().block();
+        let open = self.context().loops.len();
+        if !statement.finalbody.is_empty() {
+            self.context().finals.push((&statement.finalbody, open));
+        }
         self.context().handlers.push(dispatch);
         self.body(&statement.body);
         self.step();
@@ -151,12 +174,14 @@ impl<'a> Lowerer<'a> {
             self.body(&handler.body);
             self.builder().end(Terminator::Goto(after));
         }
+        if !statement.finalbody.is_empty() {
+            self.context().finals.pop();
+        }
         self.builder().seal(uncaught);
         self.builder().enter(uncaught);
-        if self.context().finals == 0 {
-            self.context().finals += 1;
+        if !std::mem::replace(&mut self.context().unwinding, true) {
             self.body(&statement.finalbody);
-            self.context().finals -= 1;
+            self.context().unwinding = false;
         }
         self.builder().end(Terminator::Stop);
         self.builder().seal(after);

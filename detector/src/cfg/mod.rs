@@ -14,7 +14,7 @@ mod statements;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use ruff_python_ast::ModModule;
+use ruff_python_ast::{ModModule, Stmt};
 use ruff_text_size::{Ranged, TextRange};
 
 use crate::ssa::{
@@ -85,8 +85,10 @@ struct Context<'a> {
     loops: Vec<jumps::Loop>,
     /// Where exceptions go, innermost last.
     handlers: Vec<BlockId>,
-    /// How many `finally` bodies we are in.
-    finals: u32,
+    /// `finally` bodies that jumps out of here pass, innermost last, with the loops open around them.
+    finals: Vec<(&'a [Stmt], usize)>,
+    /// Whether a `finally` body is being lowered for a jump that passes it.
+    unwinding: bool,
     /// Reads of variables, in order of lowering.
     reads: Vec<(Variable, ValueId)>,
     /// Variables that went into a value.
@@ -111,7 +113,8 @@ impl<'a> Context<'a> {
             free: HashSet::new(),
             loops: vec![],
             handlers: vec![],
-            finals: 0,
+            finals: vec![],
+            unwinding: false,
             reads: vec![],
             mentions: HashMap::new(),
             yields: vec![],

@@ -185,6 +185,24 @@ impl<'a> Lowerer<'a> {
         }
     }
 
+    /// Lets other functions see a new value of a variable that they can read.
+    pub(super) fn store_name(&mut self, name: &str, value: ValueId, span: Span) {
+        let cell = match self.resolve(name) {
+            Resolved::Own(variable) => {
+                let context = self.context();
+                let inner = context.scope.has_inner || context.id == FunctionId(0);
+                let own = inner && context.scope.owns(name) && context.renames.iter().all(|(own, _)| &**own != name);
+                if !own {
+                    return;
+                }
+                Cell { scope: context.id, name: variable }
+            }
+            Resolved::Free(_, cell) => cell,
+            Resolved::Shared(_) | Resolved::Nobody => return,
+        };
+        self.push(Op::Store(cell, value), span);
+    }
+
     /// Remembers the dotted path behind an imported name.
     pub(super) fn note_import(&mut self, name: &str, path: &Rc<str>) {
         if let Resolved::Own(variable) = self.resolve(name) {

@@ -24,6 +24,7 @@ impl<'a> Lowerer<'a> {
                     Some(value) => self.expression(value),
                     None => self.push(Op::Literal(Literal::None), span),
                 };
+                self.unwind(0);
                 self.builder().end(Terminator::Return(value));
             }
             Stmt::Assign(assign) => {

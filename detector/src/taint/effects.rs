@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::calls::Arguments;
+use super::guards::has_plain_flags;
 use super::transfer::{Pass, formatted};
 use super::value::{Items, Key, Object, Value, languages, part};
 use crate::dataflow::Lattice;
@@ -107,6 +108,9 @@ impl Pass<'_, '_> {
             }
             Returns::Map | Returns::Filter => self.mapped(effect.returns, arguments, call),
             Returns::Compile => {
+                if !has_plain_flags(arguments, 1) {
+                    return Value::any(Origins::NONE);
+                }
                 let mut compiled = arguments.positional(0).cloned().unwrap_or_default();
                 compiled.objects.clear();
                 compiled

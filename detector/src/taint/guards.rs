@@ -59,7 +59,8 @@ impl Pass<'_, '_> {
     pub(super) fn survived(&mut self, value: ValueId, call: ValueId, facts: &[Value]) -> Value {
         let known = fact(facts, value).clone();
         let mut scene = Scene { solved: self.solved, function: self.function, id: self.id, facts };
-        scene.after_call(known, value, call, None, MAX_DEPTH)
+        let known = scene.after_call(known, value, call, None, MAX_DEPTH);
+        self.changed_by(known, value, call, facts)
     }
 
     /// `value` after each of its elements has come through a loop body as `last`.
@@ -261,6 +262,7 @@ impl Scene<'_, '_> {
         };
         let first = arguments.first().filter(|one| one.passing == Passing::Positional).map(|one| one.value);
         let second = arguments.get(1).filter(|one| one.passing == Passing::Positional).map(|one| one.value);
+        let plain = has_plain_flags(&Arguments::new(arguments, self.facts), 2);
         // More than one callee: only what all of them say holds.
         let mut result: Option<Value> = None;
         for object in targets {
@@ -279,10 +281,17 @@ impl Scene<'_, '_> {
                         Some(truth) => self.constrain(known.clone(), value, first, truth, depth - 1),
                         None => known.clone(),
                     },
-                    _ => match self.solved.registry.guard(path).copied() {
-                        Some(guard) => self.guarded(known.clone(), value, &guard, (receiver, first, second), truth),
+                    (path, Some(first)) if truth == Some(true) && path.ends_with(".issubset") => match receiver {
+                        Some(receiver) => self.subset(known.clone(), value, receiver, first),
                         None => known.clone(),
                     },
+                    _ => {
+                        match self.solved.registry.guard(path).copied().filter(|guard| guard.matches.is_none() || plain)
+                        {
+                            Some(guard) => self.guarded(known.clone(), value, &guard, (receiver, first, second), truth),
+                            None => known.clone(),
+                        }
+                    }
                 },
                 Object::Function(function) | Object::Method(function) => {
                     let bound = matches!(object, Object::Method(_));
@@ -513,6 +522,18 @@ impl Scene<'_, '_> {
             }
             _ => false,
         }
+    }
+}
+
+/// Whether a call passes no flags that change what the characters and anchors of a regular expression mean.
+pub(super) fn has_plain_flags(arguments: &Arguments<'_>, index: usize) -> bool {
+    let plain =
+        |path: &Rc<str>| matches!(&**path, "re.IGNORECASE" | "re.I" | "re.ASCII" | "re.A" | "re.UNICODE" | "re.U");
+    match arguments.positional(index).or_else(|| arguments.keyword("flags")) {
+        Some(flags) => {
+            !flags.objects.is_empty() && flags.paths().count() == flags.objects.len() && flags.paths().all(plain)
+        }
+        None => true,
     }
 }
 

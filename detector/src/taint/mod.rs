@@ -5,6 +5,7 @@ mod calls;
 mod effects;
 mod findings;
 mod guards;
+mod mutations;
 mod solver;
 mod trace;
 mod transfer;

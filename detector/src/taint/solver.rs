@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::mutations::{Aliases, aliases};
 use super::transfer::Pass;
 use super::value::{Object, Value};
 use crate::dataflow::{Lattice, Solution, solve};
@@ -53,6 +54,9 @@ pub struct Solved<'p> {
     /// Call sites by callee, for traces.
     pub(super) sites: HashMap<FunctionId, BTreeSet<(FunctionId, ValueId)>>,
     pub(super) dominators: Vec<Option<Rc<Dominators>>>,
+    /// What functions make of containers that they are given, by function and parameter.
+    pub(super) changes: HashMap<(FunctionId, usize), Value>,
+    aliases: Vec<Option<Aliases>>,
     cell_readers: HashMap<Cell, HashSet<FunctionId>>,
     field_readers: HashMap<Rc<str>, HashSet<FunctionId>>,
     work: BTreeSet<FunctionId>,
@@ -87,6 +91,8 @@ pub fn solve_program<'p>(
         exposed: vec![false; count],
         sites: HashMap::new(),
         dominators: vec![None; count],
+        changes: HashMap::new(),
+        aliases: vec![None; count],
         cell_readers: HashMap::new(),
         field_readers: HashMap::new(),
         work: BTreeSet::from([FunctionId(0)]),
@@ -199,6 +205,24 @@ impl Solved<'_> {
             }
             self.work.insert(callee);
         }
+    }
+
+    /// Joins into what a function makes of a container that it is given.
+    pub(super) fn change_argument(&mut self, function: FunctionId, parameter: usize, changed: &Value) {
+        let tired = self.rounds[function.0 as usize] > PATIENCE;
+        let own = self.changes.entry((function, parameter)).or_default();
+        if own.join(changed) {
+            if tired {
+                *own = own.widen();
+            }
+            self.work.extend(self.sites.get(&function).into_iter().flatten().map(|site| site.0));
+        }
+    }
+
+    /// Which parameters the values of a function may be, computed once.
+    pub(super) fn aliases(&mut self, id: FunctionId) -> Aliases {
+        let program = self.program;
+        self.aliases[id.0 as usize].get_or_insert_with(|| aliases(program.function(id))).clone()
     }
 
     /// Notes that a call enters a function.

@@ -64,9 +64,15 @@ impl Analysis for Pass<'_, '_> {
             }
             Op::WithItem(container, key, item) => {
                 let key = key.map(|key| fact(facts, key).clone());
-                with_item(fact(facts, *container), key.as_ref(), fact(facts, *item))
+                let changed = with_item(fact(facts, *container), key.as_ref(), fact(facts, *item));
+                self.note_change(*container, &changed);
+                changed
             }
-            Op::Mutated(container, call) => self.mutated(fact(facts, *container), *call, facts),
+            Op::Mutated(container, call) => {
+                let changed = self.mutated(fact(facts, *container), *call, facts);
+                self.note_change(*container, &changed);
+                changed
+            }
             Op::Call { .. } => return self.call(value, op, facts),
             Op::Binary(op, left, right) => binary(*op, fact(facts, *left), fact(facts, *right)),
             Op::Compare(..) | Op::Not(_) => Value::number(Origins::NONE),
