@@ -140,7 +140,6 @@ fn check_files(check: &Check) -> anyhow::Result<ExitCode> {
                 clean = false;
                 let line = error.line.map(|line| format!("{line}: ")).unwrap_or_default();
                 println!("{name}:{line}{}", error.message);
-                continue;
             }
         }
         if let Some(checker) = &checker {

@@ -1,11 +1,17 @@
 //! One warm worker process.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
 use real_detector_api::TypesVerdict;
 use serde::Deserialize;
 use serde_json::json;
@@ -50,6 +56,8 @@ struct Answer {
 #[derive(Debug)]
 pub(super) struct Worker {
     process: Child,
+    /// Where it works; it removes the folder itself unless it is killed.
+    folder: Option<PathBuf>,
     requests: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
@@ -62,6 +70,8 @@ impl Worker {
             .args(["-B", "-I", "-X", "utf8", "-c", ZYGOTE])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // So that its own children can be ended with it.
+            .process_group(0)
             .spawn()
             .map_err(|problem| {
                 Failure::Worker(format!(
@@ -72,27 +82,33 @@ impl Worker {
         let (Some(requests), Some(answers)) = (process.stdin.take(), process.stdout.take()) else {
             return Err(Failure::Worker("no pipes to the worker".to_owned()));
         };
-        let mut worker = Self { process, requests: Some(requests), answers: BufReader::new(answers) };
-        let first = worker.read(Duration::from_secs(START_SECONDS))?;
-        if first.trim() == "ready" {
-            Ok(worker)
-        } else {
-            Err(Failure::Worker(format!("{} cannot run mypy; install mypy there or set REAL_PYTHON", python.display())))
-        }
+        // A worker that does not read must not block us.
+        fcntl(&requests, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
+            .map_err(|problem| Failure::Worker(format!("cannot set up the worker's pipe: {problem}")))?;
+        let mut worker = Self { process, folder: None, requests: Some(requests), answers: BufReader::new(answers) };
+        let first = worker.read(Instant::now() + Duration::from_secs(START_SECONDS))?;
+        let Some(folder) = first.trim_end().strip_prefix("ready ") else {
+            let python = python.display();
+            return Err(Failure::Worker(format!("{python} cannot run mypy; install mypy there or set REAL_PYTHON")));
+        };
+        worker.folder = Some(PathBuf::from(folder));
+        Ok(worker)
     }
 
     pub(super) fn check(&mut self, code: &str, timeout: Duration) -> Result<TypesVerdict, Failure> {
         let request = json!({"code": code, "seconds": timeout.as_secs_f64()});
-        let Some(pipe) = &mut self.requests else { return Err(Failure::Worker("the worker is gone".to_owned())) };
-        writeln!(pipe, "{request}")
-            .and_then(|()| pipe.flush())
-            .map_err(|problem| Failure::Worker(format!("cannot reach the worker: {problem}")))?;
-        let line = self.read(timeout + GRACE)?;
+        let deadline = Instant::now() + timeout + GRACE;
+        self.write(format!("{request}\n").as_bytes(), deadline)?;
+        let line = self.read(deadline)?;
         let answer: Answer = serde_json::from_str(&line).map_err(|_| Failure::Worker("the worker died".to_owned()))?;
         match answer.failure.as_deref() {
             Some("deadline") => return Err(Failure::Deadline),
             Some(other) => return Err(Failure::Program(format!("{other}, status {}", answer.status))),
             None => {}
+        }
+        // mypy then says which errors it had found so far, but it has not judged the program.
+        if answer.stderr.contains("INTERNAL ERROR") {
+            return Err(Failure::Program("mypy failed with an internal error".to_owned()));
         }
         let errors = parse_output(&answer.stdout);
         match (answer.status, errors.is_empty()) {
@@ -105,21 +121,51 @@ impl Worker {
         }
     }
 
-    fn read(&mut self, timeout: Duration) -> Result<String, Failure> {
-        if self.answers.buffer().is_empty() {
-            let wait = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
-            let mut watched = [PollFd::new(self.answers.get_ref().as_fd(), PollFlags::POLLIN)];
-            match poll(&mut watched, wait) {
-                Ok(0) => return Err(Failure::Worker("the worker hangs".to_owned())),
-                Ok(_) => {}
-                Err(problem) => return Err(Failure::Worker(format!("cannot wait for the worker: {problem}"))),
+    fn write(&mut self, mut request: &[u8], deadline: Instant) -> Result<(), Failure> {
+        let Some(pipe) = &mut self.requests else { return Err(Failure::Worker("the worker is gone".to_owned())) };
+        while !request.is_empty() {
+            wait(pipe, PollFlags::POLLOUT, deadline)?;
+            match pipe.write(request) {
+                Ok(count) => request = &request[count..],
+                Err(problem) if matches!(problem.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(problem) => return Err(Failure::Worker(format!("cannot reach the worker: {problem}"))),
             }
         }
-        let mut line = String::new();
-        self.answers
-            .read_line(&mut line)
-            .map_err(|problem| Failure::Worker(format!("cannot read from the worker: {problem}")))?;
-        Ok(line)
+        Ok(())
+    }
+
+    /// A line, or what there is of it where the worker ends.
+    fn read(&mut self, deadline: Instant) -> Result<String, Failure> {
+        let mut line = vec![];
+        loop {
+            wait(self.answers.get_ref(), PollFlags::POLLIN, deadline)?;
+            let piece = self
+                .answers
+                .fill_buf()
+                .map_err(|problem| Failure::Worker(format!("cannot read from the worker: {problem}")))?;
+            let end = piece.iter().position(|byte| *byte == b'\n');
+            let count = end.map_or(piece.len(), |end| end + 1);
+            line.extend_from_slice(&piece[..count]);
+            self.answers.consume(count);
+            if end.is_some() || count == 0 {
+                return String::from_utf8(line)
+                    .map_err(|_| Failure::Worker("the worker's answer is not UTF-8".to_owned()));
+            }
+        }
+    }
+}
+
+/// Waits until a pipe can be read or written.
+fn wait(pipe: &impl AsFd, event: PollFlags, deadline: Instant) -> Result<(), Failure> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(pipe.as_fd(), event)], timeout) {
+            Ok(0) if left.is_zero() => return Err(Failure::Worker("the worker hangs".to_owned())),
+            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) => return Ok(()),
+            Err(problem) => return Err(Failure::Worker(format!("cannot wait for the worker: {problem}"))),
+        }
     }
 }
 
@@ -127,13 +173,20 @@ impl Drop for Worker {
     fn drop(&mut self) {
         // End of input lets the worker clean up after itself; if it does not, it is killed.
         drop(self.requests.take());
-        for _ in 0..50 {
-            if matches!(self.process.try_wait(), Ok(Some(_))) {
-                return;
+        if let Ok(leader) = i32::try_from(self.process.id()).map(Pid::from_raw) {
+            // Not waited for yet: its number, which is its group's too, stays its own.
+            let ended = || waitid(Id::Pid(leader), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT);
+            for _ in 0..50 {
+                if !matches!(ended(), Ok(WaitStatus::StillAlive)) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
             }
-            std::thread::sleep(Duration::from_millis(10));
+            let _ = killpg(leader, Signal::SIGKILL);
         }
-        let _ = self.process.kill();
         let _ = self.process.wait();
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir_all(folder);
+        }
     }
 }

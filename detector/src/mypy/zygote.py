@@ -1,10 +1,11 @@
-"""Warm mypy: a process that has imported mypy and forks for every program.
+"""Warm mypy: a process that has imported mypy, and a child of it that checks programs one after another.
 
 One request a line on standard input, {"code": str, "seconds": float}; one answer a line on standard output,
 {"status": int, "stdout": str, "stderr": str} or {"failure": "deadline" | "died", ...}. Configuration files and plug-ins
-are not read: the working directory is an empty folder of our own.
+are not read: the working directory is an empty folder of our own, which the first line on standard output names.
 """
 
+import gc
 import glob
 import json
 import os
@@ -16,11 +17,12 @@ import sys
 import tempfile
 import time
 
+import mypy.main  # noqa: F401 (mypy.api imports it late, which would be once a child)
 from mypy import api
 
 FLAGS = [
     "--strict", "--config-file=", "--show-column-numbers", "--show-error-codes", "--hide-error-context", "--no-pretty",
-    "--no-color-output", "--no-error-summary", "--cache-dir=cache",
+    "--no-color-output", "--no-error-summary", "--cache-dir=cache", "--no-sqlite-cache",
 ]  # fmt: skip
 # What programs import most; others join the cache when first met.
 WARM = """
@@ -29,52 +31,78 @@ import enum, fractions, functools, hashlib, heapq, hmac, html, io, itertools, js
 import pickle, queue, random, re, secrets, shlex, shutil, socket, sqlite3, statistics, string, subprocess, sys, tempfile
 import threading, time, typing, unittest, urllib.parse, urllib.request, uuid
 """
+WARM_SECONDS = 300.0
+# A fork costs about as much as a small program; a child that serves many could grow.
+PROGRAMS_A_CHILD = 50
+MEMORY_BYTES = 4 << 30
 
 
-def check(code: str) -> tuple[str, str, int]:
+def check(code: str) -> dict[str, object]:
+    # What mypy remembers of the program before would be replayed for an equal one.
     for stale in glob.glob("cache/*/program.*"):
         os.unlink(stale)
     with open("program.py", "w", encoding="utf-8", newline="") as file:
         file.write(code)
-    return api.run([*FLAGS, "program.py"])
+    stdout, stderr, status = api.run([*FLAGS, "program.py"])
+    return {"status": status, "stdout": stdout, "stderr": stderr}
 
 
-def in_child(code: str, seconds: float) -> dict[str, object]:
-    read_end, write_end = os.pipe()
-    child = os.fork()
-    if child == 0:
+class Child:
+    """A fork that answers requests until its pipe closes."""
+
+    def __init__(self) -> None:
+        requests, self.requests = os.pipe()
+        self.answers, answers = os.pipe()
+        self.left = PROGRAMS_A_CHILD
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.close(self.requests)
+                os.close(self.answers)
+                serve(requests, answers)
+            finally:
+                os._exit(0)
+        os.close(requests)
+        os.close(answers)
+
+    def ask(self, code: str, seconds: float) -> dict[str, object]:
+        """The answer, or why there is none; the child is gone where there is none."""
+        deadline = time.monotonic() + seconds
+        self.left -= 1
         try:
-            os.close(read_end)
-            resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            stdout, stderr, status = check(code)
-            answer = json.dumps({"status": status, "stdout": stdout, "stderr": stderr}).encode()
-            with os.fdopen(write_end, "wb") as pipe:
-                pipe.write(answer)
-        finally:
-            os._exit(0)
-    os.close(write_end)
-    deadline = time.monotonic() + seconds
-    pieces = []
-    late = False
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([read_end], [], [], left)[0]:
-            late = True
-            os.kill(child, signal.SIGKILL)
-            break
-        piece = os.read(read_end, 1 << 16)
-        if not piece:
-            break
-        pieces.append(piece)
-    os.close(read_end)
-    _, status = os.waitpid(child, 0)
-    if late:
-        return {"failure": "deadline"}
-    try:
-        return json.loads(b"".join(pieces))
-    except ValueError:
-        return {"failure": "died", "status": os.waitstatus_to_exitcode(status)}
+            with os.fdopen(os.dup(self.requests), "w", encoding="utf-8") as pipe:
+                pipe.write(json.dumps(code) + "\n")
+        except BrokenPipeError:
+            return {"failure": "died", "status": self.end()}
+        answer = bytearray()
+        while not answer.endswith(b"\n"):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.answers], [], [], left)[0]:
+                self.end()
+                return {"failure": "deadline"}
+            piece = os.read(self.answers, 1 << 16)
+            if not piece:
+                return {"failure": "died", "status": self.end()}
+            answer += piece
+        if self.left == 0:
+            self.end()
+        return json.loads(answer)
+
+    def end(self) -> int:
+        self.left = 0
+        os.close(self.requests)
+        os.close(self.answers)
+        os.kill(self.pid, signal.SIGKILL)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def serve(requests: int, answers: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with os.fdopen(requests, encoding="utf-8") as lines, os.fdopen(answers, "w", encoding="utf-8") as pipe:
+        for line in lines:
+            pipe.write(json.dumps(check(json.loads(line))) + "\n")
+            pipe.flush()
 
 
 def main() -> None:
@@ -86,12 +114,21 @@ def main() -> None:
     # Nothing but answers may go to standard output.
     os.dup2(2, 1)
     try:
-        in_child(WARM, 300)
-        answers.write("ready\n")
+        child = Child()
+        child.ask(WARM, WARM_SECONDS)
+        if child.left > 0:
+            child.end()
+        # Once in this process too, so that children share what a run sets up.
+        check("import typing\n")
+        gc.collect()
+        gc.freeze()
+        answers.write(f"ready {folder}\n")
         answers.flush()
         for line in sys.stdin:
             request = json.loads(line)
-            answers.write(json.dumps(in_child(request["code"], request["seconds"])) + "\n")
+            if child.left == 0:
+                child = Child()
+            answers.write(json.dumps(child.ask(request["code"], request["seconds"])) + "\n")
             answers.flush()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

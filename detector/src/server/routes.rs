@@ -76,6 +76,8 @@ fn judge_here(service: &Service, program: Program, checks: &Checks) -> Analysis 
 }
 
 /// Judges one program with what is asked for.
+///
+/// The two checks judge on their own: a program that is not Python, or too large for one, still has the other's verdict.
 pub fn run(program: Program, security: bool, options: &Options, types: Option<&crate::mypy::TypeChecker>) -> Analysis {
     let start = Instant::now();
     let mut analysis = Analysis { id: program.id, findings: vec![], types: None, error: None, millis: 0.0 };
@@ -85,10 +87,14 @@ pub fn run(program: Program, security: bool, options: &Options, types: Option<&c
             Err(error) => analysis.error = Some(error),
         }
     }
-    if let (Some(types), None) = (types, &analysis.error) {
+    if let Some(types) = types {
         match types.check(&program.code) {
             Ok(verdict) => analysis.types = Some(verdict),
-            Err(error) => analysis.error = Some(error),
+            // There is room for one error, and what is ours must not be hidden by a verdict.
+            Err(error) if analysis.error.as_ref().is_none_or(|other| other.kind.is_verdict()) => {
+                analysis.error = Some(error);
+            }
+            Err(_) => {}
         }
     }
     analysis.millis = start.elapsed().as_secs_f64() * 1e3;
