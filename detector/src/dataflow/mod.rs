@@ -45,8 +45,6 @@ pub trait Analysis {
 
 /// How often a value may grow before it is widened.
 const PATIENCE: u8 = 12;
-/// After how many steps a value is left as it is: a bound on time that no chain of widened facts comes near.
-const EXHAUSTED: u8 = 60;
 
 /// Facts about one function.
 #[derive(Clone, Debug)]
@@ -131,8 +129,8 @@ pub fn solve<A: Analysis>(analysis: &mut A, function: &Function) -> Solution<A::
             let grown = &mut growth[value.0 as usize];
             let fact = &mut facts[value.0 as usize];
             let before = (*grown >= PATIENCE).then(|| fact.clone());
-            if *grown < EXHAUSTED && fact.join(&new) {
-                *grown += 1;
+            if fact.join(&new) {
+                *grown = grown.saturating_add(1);
                 if let Some(before) = before {
                     *fact = fact.widen();
                     // What only comes and goes with widening is no growth.

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::embedded::{LANGUAGES, LIBRARY, RULES};
 use super::schema::{
-    ArgumentAt, CallModel, Condition, GuardModel, LibraryFile, Matching, Of, Part, Returns, Rule, SourceModel,
+    ArgumentAt, CallModel, Condition, GuardModel, LibraryFile, Matching, Of, Part, Returns, Rule, SourceModel, Unless,
 };
 use super::trees::Trees;
 use crate::text::{CharSet, Language, LanguageError, Languages, Pattern};
@@ -61,6 +61,8 @@ pub struct Sink {
     pub language: Option<usize>,
     /// Keyword arguments that must hold.
     pub condition: Condition,
+    /// Values of another argument that make it harmless.
+    pub unless: Option<Unless>,
 }
 
 /// A map by path, with `*.name` for methods of anything.
@@ -157,6 +159,7 @@ impl Registry {
                     part: sink.part,
                     language,
                     condition: sink.r#where.clone(),
+                    unless: sink.unless.clone(),
                 };
                 sink.calls.iter().for_each(|path| registry.sinks.add(path, &ready));
             }

@@ -238,6 +238,21 @@ pub struct SinkModel {
     /// Keyword arguments that must have a truth value for this to be a sink.
     #[serde(default)]
     pub r#where: BTreeMap<String, bool>,
+    /// Values of another argument that make it harmless.
+    #[serde(default)]
+    pub unless: Option<Unless>,
+}
+
+/// Values of an argument that make a call harmless.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unless {
+    /// Its position.
+    pub at: usize,
+    /// Its names as keyword.
+    pub names: Vec<String>,
+    /// The values, by path.
+    pub values: Vec<String>,
 }
 
 /// An argument by position or name.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::calls::Arguments;
 use super::solver::Solved;
 use super::trace::trace;
 use super::transfer::fact;
@@ -57,6 +58,16 @@ pub fn find(solved: &Solved<'_>, positions: &Positions<'_>, wanted: &dyn Fn(u32)
 }
 
 fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
+    if let Some(unless) = &sink.unless {
+        let arguments = Arguments::new(arguments, facts);
+        let named = || unless.names.iter().find_map(|name| arguments.keyword(name));
+        let given = arguments.positional(unless.at).or_else(named);
+        if given.is_some_and(|value| {
+            value.paths().next().is_some() && value.paths().all(|path| unless.values.iter().any(|own| **own == **path))
+        }) {
+            return false;
+        }
+    }
     sink.condition.iter().all(|(name, wanted)| {
         let given = arguments.iter().find(|one| matches!(&one.passing, Passing::Keyword(own) if **own == **name));
         match given {

@@ -13,9 +13,12 @@ use crate::rules::Registry;
 use crate::ssa::{Cell, ClassId, Dominators, FunctionId, Op, ParameterKind, Program, ValueId};
 use crate::text::Origins;
 
-/// How often a function is solved again before what it is given is widened, and at most.
+/// How often a function is solved again before what it is given is widened. There is no bound beyond that: a fixpoint
+/// that is cut short would miss flows, so what does not come to one in time gets no verdict ([`Expired`]).
 const PATIENCE: u32 = 12;
-const MAX_ROUNDS: u32 = 60;
+/// The patience with programs in which much is solved again: rounds for all functions together, and for one from then on.
+const SHARED_PATIENCE: (usize, usize) = (1000, 3);
+const SHORT_PATIENCE: u32 = 2;
 
 /// The analysis ran out of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +64,9 @@ pub struct Solved<'p> {
     field_readers: HashMap<Rc<str>, HashSet<FunctionId>>,
     work: BTreeSet<FunctionId>,
     rounds: Vec<u32>,
+    total_rounds: usize,
+    /// Whether some function was solved too often.
+    patience_lost: bool,
     deadline: Instant,
 }
 
@@ -97,6 +103,8 @@ pub fn solve_program<'p>(
         field_readers: HashMap::new(),
         work: BTreeSet::from([FunctionId(0)]),
         rounds: vec![0; count],
+        total_rounds: 0,
+        patience_lost: false,
         deadline,
     };
     solved.run()?;
@@ -116,11 +124,9 @@ impl Solved<'_> {
             if self.is_expired() {
                 return Err(Expired);
             }
-            let rounds = &mut self.rounds[id.0 as usize];
-            *rounds += 1;
-            if *rounds > MAX_ROUNDS {
-                continue;
-            }
+            self.rounds[id.0 as usize] += 1;
+            self.total_rounds += 1;
+            self.patience_lost |= self.is_tired(id);
             let program = self.program;
             let function = program.function(id);
             let mut pass = Pass { solved: self, id, function };
@@ -145,7 +151,7 @@ impl Solved<'_> {
             (!solution.returns.is_empty()).then(|| solution.returned.clone())
         };
         self.solutions[id.0 as usize] = Some(solution);
-        let tired = self.rounds[id.0 as usize] > PATIENCE;
+        let tired = self.is_tired(id);
         let grew = match (&mut self.returns[id.0 as usize], returned) {
             (Some(old), Some(new)) => {
                 let grew = old.join(&new);
@@ -170,6 +176,13 @@ impl Solved<'_> {
     fn expose(&mut self, id: FunctionId) {
         self.exposed[id.0 as usize] = true;
         self.work.insert(id);
+    }
+
+    /// Whether what a function is given, and gives, is widened from now on.
+    fn is_tired(&self, id: FunctionId) -> bool {
+        let shared = SHARED_PATIENCE.0 + SHARED_PATIENCE.1 * self.rounds.len();
+        let patience = if self.total_rounds > shared { SHORT_PATIENCE } else { PATIENCE };
+        self.rounds[id.0 as usize] > patience
     }
 
     pub(super) fn is_expired(&self) -> bool {
@@ -197,7 +210,7 @@ impl Solved<'_> {
 
     /// Joins into a parameter.
     pub(super) fn pass_argument(&mut self, callee: FunctionId, parameter: usize, value: &Value) {
-        let tired = self.rounds[callee.0 as usize] > PATIENCE;
+        let tired = self.is_tired(callee);
         let own = &mut self.parameters[callee.0 as usize][parameter];
         if own.join(value) {
             if tired {
@@ -209,7 +222,7 @@ impl Solved<'_> {
 
     /// Joins into what a function makes of a container that it is given.
     pub(super) fn change_argument(&mut self, function: FunctionId, parameter: usize, changed: &Value) {
-        let tired = self.rounds[function.0 as usize] > PATIENCE;
+        let tired = self.is_tired(function);
         let own = self.changes.entry((function, parameter)).or_default();
         if own.join(changed) {
             if tired {
@@ -247,7 +260,7 @@ impl Solved<'_> {
     pub(super) fn store_cell(&mut self, cell: &Cell, value: &Value) {
         let own = self.cells.entry(cell.clone()).or_default();
         if own.join(value) {
-            if self.rounds.iter().any(|rounds| *rounds > PATIENCE) {
+            if self.patience_lost {
                 *own = own.widen();
             }
             self.work.extend(self.cell_readers.get(cell).into_iter().flatten());
@@ -274,7 +287,7 @@ impl Solved<'_> {
     }
 
     pub(super) fn store_field(&mut self, class: Option<ClassId>, name: &Rc<str>, value: &Value) {
-        let tired = self.rounds.iter().any(|rounds| *rounds > PATIENCE);
+        let tired = self.patience_lost;
         let own = self.fields.entry((class, name.clone())).or_default();
         if own.join(value) {
             if tired {

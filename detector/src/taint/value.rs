@@ -289,9 +289,9 @@ impl Lattice for Value {
     fn join(&mut self, other: &Self) -> bool {
         let mut grew = self.text.join(&other.text, languages());
         for object in &other.objects {
-            if self.objects.len() < MAX_OBJECTS {
-                grew |= self.objects.insert(object.clone());
-            }
+            // Beyond that it may be anything.
+            let object = if self.objects.len() < MAX_OBJECTS { object.clone() } else { Object::Path(Rc::from("?")) };
+            grew |= self.objects.insert(object);
         }
         match (&mut self.items, &other.items) {
             (Some(own), Some(other)) if !Rc::ptr_eq(own, other) && own != other => {

@@ -1,0 +1,5 @@
+# CWE-95
+import re
+def f(e):
+    if re.search(r"^[0-9+]+$", e, re.MULTILINE):
+        return eval(e)
