@@ -34,6 +34,7 @@ pub(crate) struct Service {
     running: Semaphore,
     /// Places for programs, running or waiting.
     places: Arc<Semaphore>,
+    most_programs: usize,
     options: Options,
     types: TypeChecker,
     metrics: Metrics,
@@ -44,9 +45,11 @@ pub(crate) struct Service {
 /// # Errors
 /// Where the address cannot be listened on.
 pub async fn serve(config: ServerConfig) -> anyhow::Result<()> {
+    let most_programs = config.workers.saturating_add(config.queue).min(Semaphore::MAX_PERMITS);
     let service = Arc::new(Service {
-        running: Semaphore::new(config.workers),
-        places: Arc::new(Semaphore::new(config.workers + config.queue)),
+        running: Semaphore::new(config.workers.min(Semaphore::MAX_PERMITS)),
+        places: Arc::new(Semaphore::new(most_programs)),
+        most_programs,
         options: Options { cwes: None, timeout: config.timeout },
         types: TypeChecker::new(config.workers, config.timeout.max(Duration::from_secs(30))),
         metrics: Metrics::default(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -31,9 +32,24 @@ async fn metrics(State(service): State<Arc<Service>>) -> Response {
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }
 
-async fn analyze(State(service): State<Arc<Service>>, Json(request): Json<AnalyzeRequest>) -> Response {
-    let count = u32::try_from(request.programs.len()).unwrap_or(u32::MAX);
-    let Ok(places) = service.places.clone().try_acquire_many_owned(count) else {
+async fn analyze(
+    State(service): State<Arc<Service>>,
+    request: Result<Json<AnalyzeRequest>, JsonRejection>,
+) -> Response {
+    let request = match request {
+        Ok(Json(request)) => request,
+        Err(JsonRejection::JsonDataError(problem)) => {
+            return (StatusCode::BAD_REQUEST, problem.body_text() + "\n").into_response();
+        }
+        Err(problem) => return (problem.status(), problem.body_text() + "\n").into_response(),
+    };
+    let (count, most) = (request.programs.len(), service.most_programs);
+    if count > most {
+        let body = format!("{count} programs in one request; at most {most} are taken (--workers and --queue)\n");
+        return (StatusCode::PAYLOAD_TOO_LARGE, body).into_response();
+    }
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let Ok(mut places) = service.places.clone().try_acquire_many_owned(count) else {
         service.metrics.refused.inc();
         let body = "the queue is full; send fewer programs or come back later\n";
         return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], body).into_response();
@@ -44,14 +60,20 @@ async fn analyze(State(service): State<Arc<Service>>, Json(request): Json<Analyz
         .into_iter()
         .map(|program| {
             let (service, checks, id) = (service.clone(), checks.clone(), program.id.clone());
-            (id, tokio::spawn(async move { judge(&service, program, &checks).await }))
+            // With the program rather than with the request, whose client may go away.
+            let place = places.split(1);
+            let task = tokio::spawn(async move {
+                let analysis = judge(&service, program, &checks).await;
+                drop(place);
+                analysis
+            });
+            (id, task)
         })
         .collect();
     let mut results = Vec::with_capacity(tasks.len());
     for (id, task) in tasks {
         results.push(task.await.unwrap_or_else(|problem| failed(id, &problem.to_string())));
     }
-    drop(places);
     Json(AnalyzeResponse { results }).into_response()
 }
 
