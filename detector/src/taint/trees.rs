@@ -45,17 +45,17 @@ impl Trees {
     /// A node after a test of its class against `classes` came out as `truth`.
     pub(super) fn narrowed(&self, node: Value, classes: &Value, naming: Naming, truth: bool) -> Value {
         let Some(names) = class_names(classes, naming) else { return node };
-        let named = |kind: &NodeKind| {
+        let is_listed = |kind: &NodeKind| {
             names.iter().any(|name| match naming {
                 Naming::Instance => kind.is_a(name),
                 Naming::Class => kind.class == *name,
                 Naming::Name => kind.class.rsplit('.').next() == Some(name),
             })
         };
-        if truth && self.kinds().iter().any(|kind| kind.never_allowed && named(kind)) {
+        if truth && self.kinds().iter().any(|kind| kind.never_allowed && is_listed(kind)) {
             return node;
         }
-        self.without(node, |kind| named(kind) != truth)
+        self.without(node, |kind| is_listed(kind) != truth)
     }
 }
 
@@ -78,7 +78,7 @@ fn class_names(classes: &Value, naming: Naming) -> Option<Vec<String>> {
         } else if naming == Naming::Name {
             names.extend(one.text.literals()?.into_iter().map(str::to_owned));
         } else {
-            names.extend(one.paths().map(|path| path.to_string()));
+            names.extend(one.paths().map(ToString::to_string));
         }
     }
     (!names.is_empty()).then_some(names)
