@@ -157,7 +157,8 @@ async fn a_bad_request_is_told_what_is_wrong() {
         ("{".to_owned(), 400, "EOF"),
         (" ".repeat((64 << 20) + 1), 413, "length limit"),
     ] {
-        let request = server.client.post(format!("{}/v1/analyze", server.url)).header("content-type", "application/json");
+        let request =
+            server.client.post(format!("{}/v1/analyze", server.url)).header("content-type", "application/json");
         let answer = request.body(body).send().await.expect("an answer");
         assert_eq!(answer.status(), status, "{problem}");
         let text = answer.text().await.expect("text");
