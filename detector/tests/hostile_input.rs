@@ -57,6 +57,6 @@ fn functions_that_call_each_other_in_a_ring_are_solved() {
     };
     let calls: String = (0..500).map(ring).collect();
     let code = format!("import os\n{calls}os.system(f0(input()))\n");
-    let options = Options { timeout: Duration::from_secs(60), ..Options::default() };
+    let options = Options { timeout: Duration::from_mins(1), ..Options::default() };
     assert_eq!(analyze(&code, &options).expect("a verdict").len(), 1);
 }
