@@ -215,10 +215,8 @@ impl<'a> Lowerer<'a> {
     fn call(&mut self, call: &'a ExprCall) -> ValueId {
         let span = span_of(call);
         let never_returns = self.static_path(&call.func).is_some_and(|path| (self.never_returns)(&path));
-        let method = match &*call.func {
-            Expr::Attribute(attribute) if MUTATORS.contains(&attribute.attr.as_str()) => Some(attribute),
-            _ => None,
-        };
+        // A method is no place of its own: what `text.isdigit()` says, it says about `text`.
+        let method = call.func.as_attribute_expr();
         let receiver = method.map(|method| self.expression(&method.value));
         let callee = match (method, receiver) {
             (Some(method), Some(receiver)) => {
@@ -238,7 +236,9 @@ impl<'a> Lowerer<'a> {
         }
         let tested: Vec<ValueId> = arguments.iter().map(|argument| argument.value).collect();
         let result = self.push(Op::Call { callee, arguments }, span);
-        if let (Some(method), Some(receiver)) = (method, receiver) {
+        if let (Some(method), Some(receiver)) = (method, receiver)
+            && MUTATORS.contains(&method.attr.as_str())
+        {
             let changed = self.push(Op::Mutated(receiver, result), span);
             self.assign_back(&method.value, changed);
         }

@@ -1,19 +1,24 @@
-//! Sets of characters: exact for ASCII, one bit for all the others.
+//! Sets of characters: exact for ASCII; beyond it one bit for numbers and white space, which are no letters in any
+//! language, and one for all the others.
 
 /// A set of characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CharSet {
     ascii: u128,
-    other: bool,
+    other: u8,
 }
 
 impl CharSet {
     /// No character.
-    pub const NONE: Self = Self { ascii: 0, other: false };
+    pub const NONE: Self = Self { ascii: 0, other: 0 };
     /// Every character.
-    pub const ALL: Self = Self { ascii: u128::MAX, other: true };
+    pub const ALL: Self = Self { ascii: u128::MAX, other: 3 };
+    /// Numbers and white space beyond ASCII.
+    pub const OTHER_NUMBERS: Self = Self { ascii: 0, other: 1 };
+    /// All but these beyond ASCII.
+    pub const OTHER_LETTERS: Self = Self { ascii: 0, other: 2 };
     /// Every character beyond ASCII.
-    pub const OTHER: Self = Self { ascii: 0, other: true };
+    pub const OTHER: Self = Self { ascii: 0, other: 3 };
 
     /// The characters of a text.
     pub fn of(text: &str) -> Self {
@@ -31,7 +36,7 @@ impl CharSet {
         if char.is_ascii() {
             self.ascii |= 1 << (char as u32);
         } else {
-            self.other = true;
+            self.other |= if char.is_numeric() || char.is_whitespace() { 1 } else { 2 };
         }
         self
     }
@@ -39,19 +44,19 @@ impl CharSet {
     /// Characters of either set.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
-        Self { ascii: self.ascii | other.ascii, other: self.other || other.other }
+        Self { ascii: self.ascii | other.ascii, other: self.other | other.other }
     }
 
     /// Characters of both sets.
     #[must_use]
     pub fn intersection(self, other: Self) -> Self {
-        Self { ascii: self.ascii & other.ascii, other: self.other && other.other }
+        Self { ascii: self.ascii & other.ascii, other: self.other & other.other }
     }
 
     /// Characters of the first set only; those beyond ASCII go only where `other` has them all.
     #[must_use]
     pub fn difference(self, other: Self) -> Self {
-        Self { ascii: self.ascii & !other.ascii, other: self.other && !other.other }
+        Self { ascii: self.ascii & !other.ascii, other: self.other & !other.other }
     }
 
     /// Whether all characters are in the other set.
@@ -61,7 +66,7 @@ impl CharSet {
 
     /// Whether there is no character.
     pub fn is_empty(self) -> bool {
-        self.ascii == 0 && !self.other
+        self.ascii == 0 && self.other == 0
     }
 
     /// The characters after `str.lower` or `str.upper`.

@@ -1,7 +1,9 @@
 //! What a regular expression of the program says about the strings it matches.
 
+use std::sync::OnceLock;
+
 use regex_syntax::ParserBuilder;
-use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look};
 
 use super::CharSet;
 
@@ -62,10 +64,8 @@ fn class_set(class: &Class) -> CharSet {
                 if range.start() <= last {
                     set = set.union(CharSet::range(range.start(), last));
                 }
-                if range.end() > '\x7f' {
-                    set = set.union(CharSet::OTHER);
-                }
             }
+            set = set.union(beyond_ascii(class));
         }
         Class::Bytes(class) => {
             for range in class.ranges() {
@@ -76,6 +76,22 @@ fn class_set(class: &Class) -> CharSet {
         }
     }
     set
+}
+
+fn beyond_ascii(class: &ClassUnicode) -> CharSet {
+    static NUMBERS: OnceLock<ClassUnicode> = OnceLock::new();
+    let numbers = NUMBERS.get_or_init(|| match Pattern::parse(r"[\s\p{N}]").map(|pattern| pattern.tree.into_kind()) {
+        Some(HirKind::Class(Class::Unicode(class))) => class,
+        _ => ClassUnicode::empty(),
+    });
+    let ascii = ClassUnicode::new([ClassUnicodeRange::new('\0', '\x7f')]);
+    let (mut inside, mut outside) = (class.clone(), class.clone());
+    inside.difference(&ascii);
+    inside.intersect(numbers);
+    outside.difference(&ascii);
+    outside.difference(numbers);
+    let some = |class: &ClassUnicode, set| if class.ranges().is_empty() { CharSet::NONE } else { set };
+    some(&inside, CharSet::OTHER_NUMBERS).union(some(&outside, CharSet::OTHER_LETTERS))
 }
 
 fn alphabet(tree: &Hir) -> CharSet {
@@ -157,5 +173,14 @@ mod tests {
         assert_eq!(pattern(r"(--|;|')").single_characters(), CharSet::of(";'"));
         assert_eq!(pattern(r"DROP|SELECT").single_characters(), CharSet::NONE);
         assert_eq!(pattern(r"\W+").single_characters().intersection(CharSet::of("'\" a_1")), CharSet::of("'\" "));
+    }
+
+    #[test]
+    fn numbers_and_spaces_beyond_ascii_are_no_letters() {
+        let class = |text| pattern(text).single_class().expect("a class");
+        assert_eq!(class(r"[0-9\p{N}]"), CharSet::range('0', '9').union(CharSet::OTHER_NUMBERS));
+        assert_eq!(class(r"\d"), CharSet::range('0', '9').union(CharSet::OTHER_NUMBERS));
+        assert!(CharSet::OTHER_LETTERS.within(class(r"\w")));
+        assert!(CharSet::OTHER_LETTERS.within(class(r"[^a-z]")));
     }
 }
