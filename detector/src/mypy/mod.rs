@@ -1,9 +1,10 @@
 //! `mypy --strict` verdicts from warm workers.
 //!
-//! The verdict is mypy's own, also where the program switches checks off with `# type: ignore` or `# mypy:` comments:
-//! they are part of the program. Configuration files are not read. A worker that dies or runs out of time is never a
-//! verdict: the program is tried once more, then reported as [`AnalysisErrorKind::Internal`] or
-//! [`AnalysisErrorKind::Deadline`].
+//! The errors are those that `python -I -m mypy --strict --show-column-numbers --config-file= program.py` prints, in its
+//! order and letter for letter; notes are left out. That holds also where the program switches checks off with
+//! `# type: ignore` or `# mypy:` comments: they are part of the program. Configuration files are not read; packages with
+//! types that are installed beside mypy are. A worker that dies or runs out of time is never a verdict: the program is
+//! tried once more, then reported as [`AnalysisErrorKind::Internal`] or [`AnalysisErrorKind::Deadline`].
 
 mod interpreter;
 mod output;
