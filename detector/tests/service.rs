@@ -150,7 +150,7 @@ async fn a_full_queue_refuses_and_says_when_to_come_back() {
 async fn a_bad_request_is_told_what_is_wrong() {
     let server = Server::start(&["--workers", "1"]);
     for (body, status, problem) in [
-        (json!({"programs": [], "chekcs": {}}).to_string(), 400, "unknown field `chekcs`"),
+        (json!({"programs": [], "check": {}}).to_string(), 400, "unknown field `check`"),
         (json!({"programs": [], "checks": {"type": true}}).to_string(), 400, "unknown field `type`"),
         (json!({"programs": [{"id": "a"}]}).to_string(), 400, "missing field `code`"),
         (json!({"programs": [{"id": 1, "code": ""}]}).to_string(), 400, "programs[0].id"),
