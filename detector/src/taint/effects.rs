@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::calls::Arguments;
-use super::guards::has_plain_flags;
+use super::narrow::has_plain_flags;
 use super::transfer::{Pass, formatted};
 use super::value::{Items, Key, Object, Value, languages, part};
 use crate::dataflow::Lattice;

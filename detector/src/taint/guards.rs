@@ -4,17 +4,16 @@
 //! equal to. Tests are followed through `not`, `and`/`or` (De Morgan), comparisons, library predicates, `all`/`any` over a
 //! comprehension, loops that every element passed, and through the program's own validators.
 
-use std::rc::Rc;
-
 use super::calls::Arguments;
+use super::narrow::{each, equal_to, has_plain_flags, matched, member_of, narrowed, without};
 use super::solver::Solved;
 use super::transfer::{Pass, fact};
 use super::trees::Naming;
-use super::value::{Items, Object, Value, languages};
+use super::value::{Object, Value};
 use crate::dataflow::Lattice;
-use crate::rules::{Guard, Matching, Of};
+use crate::rules::{Guard, Of};
 use crate::ssa::{CompareOp, Function, FunctionId, Op, ParameterKind, Passing, Terminator, ValueId, origin};
-use crate::text::{CharSet, Hole, Origins, Pattern, Text};
+use crate::text::{CharSet, Origins, Pattern};
 
 /// How far tests are followed.
 const MAX_DEPTH: usize = 12;
@@ -29,12 +28,12 @@ pub(super) struct View {
 }
 
 impl View {
-    fn widen(self, chars: CharSet) -> CharSet {
+    pub(super) fn widen(self, chars: CharSet) -> CharSet {
         let chars = if self.case { chars.any_case() } else { chars };
         chars.union(self.extra)
     }
 
-    fn is_plain(self) -> bool {
+    pub(super) fn is_plain(self) -> bool {
         !self.case && self.extra.is_empty()
     }
 }
@@ -69,41 +68,6 @@ impl Pass<'_, '_> {
         let scene = Scene { solved: self.solved, function: self.function, id: self.id, facts };
         scene.every_element(known, value, (element, last))
     }
-}
-
-/// A value all of whose elements are like `element`.
-fn each(known: Value, element: &Value, view: View) -> Value {
-    if element.is_none() {
-        // No element has come through the body so far: nothing leaves the loop.
-        return Value::default();
-    }
-    let chars = view.widen(element.to_hole().chars);
-    let clean = element.origins().is_none();
-    let mut known = narrowed(known, chars);
-    if let (Some(items), true) = (&known.items, view.is_plain()) {
-        let any = if clean { element.clone() } else { narrowed(items.any.clone(), chars) };
-        let entries = items
-            .known
-            .iter()
-            .map(|(key, value)| (key.clone(), if clean { element.clone() } else { narrowed(value.clone(), chars) }));
-        known.items = Some(Rc::new(Items { known: entries.collect(), any, keys: items.keys.clone() }));
-    }
-    known
-}
-
-/// A value that only has these characters.
-fn narrowed(mut known: Value, chars: CharSet) -> Value {
-    known.text = known.text.map_holes(|hole| Hole {
-        chars: hole.chars.intersection(chars),
-        doubled: hole.doubled.intersection(chars),
-        ..hole
-    });
-    known
-}
-
-/// A value without these characters.
-fn without(known: Value, chars: CharSet) -> Value {
-    narrowed(known, CharSet::ALL.difference(chars))
 }
 
 impl Scene<'_, '_> {
@@ -523,58 +487,4 @@ impl Scene<'_, '_> {
             _ => false,
         }
     }
-}
-
-/// Whether a call passes no flags that change what the characters and anchors of a regular expression mean.
-pub(super) fn has_plain_flags(arguments: &Arguments<'_>, index: usize) -> bool {
-    let plain =
-        |path: &Rc<str>| matches!(&**path, "re.IGNORECASE" | "re.I" | "re.ASCII" | "re.A" | "re.UNICODE" | "re.U");
-    match arguments.positional(index).or_else(|| arguments.keyword("flags")) {
-        Some(flags) => {
-            !flags.objects.is_empty() && flags.paths().count() == flags.objects.len() && flags.paths().all(plain)
-        }
-        None => true,
-    }
-}
-
-fn equal_to(known: Value, other: &Value, view: View) -> Value {
-    if !other.origins().is_none() || other.is_none() {
-        return known;
-    }
-    if view.is_plain() {
-        return if other.text.is_none() { known } else { other.clone() };
-    }
-    narrowed(known, view.widen(other.to_hole().chars))
-}
-
-fn member_of(known: Value, container: &Value, view: View) -> Value {
-    if !container.origins().is_none() {
-        return known;
-    }
-    if let Some(items) = &container.items {
-        let members = items.keys.as_ref().unwrap_or(&items.any);
-        return if members.is_none() { known } else { equal_to(known, members, view) };
-    }
-    match container.text.collapse(languages()) {
-        // A substring of a constant.
-        Some(hole) if container.text.literals().is_some() => narrowed(known, view.widen(hole.chars)),
-        _ if view.is_plain() => Value { text: Text::hole(Hole::any(Origins::NONE)), ..Value::default() },
-        _ => known,
-    }
-}
-
-fn matched(known: Value, pattern: &Pattern, matching: Matching, truth: bool, view: View) -> Value {
-    let whole = match matching {
-        Matching::Full => true,
-        Matching::Start => pattern.ends_anchored(),
-        Matching::Anywhere => pattern.starts_anchored() && pattern.ends_anchored(),
-    };
-    if truth && whole {
-        // `$` lets one line feed at the very end pass. It carries nothing of an attacker's into any of the languages.
-        return narrowed(known, view.widen(pattern.alphabet().any_case()));
-    }
-    if !truth && matching == Matching::Anywhere {
-        return without(known, pattern.single_characters().difference(view.extra));
-    }
-    known
 }

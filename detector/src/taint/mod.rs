@@ -6,6 +6,7 @@ mod effects;
 mod findings;
 mod guards;
 mod mutations;
+mod narrow;
 mod solver;
 mod trace;
 mod transfer;

@@ -1,0 +1,101 @@
+//! What is left of a value after a test of it.
+
+use std::rc::Rc;
+
+use super::calls::Arguments;
+use super::guards::View;
+use super::value::{Items, Value, languages};
+use crate::rules::Matching;
+use crate::text::{CharSet, Hole, Origins, Pattern, Text};
+
+/// A value all of whose elements are like `element`.
+pub(super) fn each(known: Value, element: &Value, view: View) -> Value {
+    if element.is_none() {
+        // No element has come through the body so far: nothing leaves the loop.
+        return Value::default();
+    }
+    let chars = view.widen(element.to_hole().chars);
+    let clean = element.origins().is_none();
+    let mut known = narrowed(known, chars);
+    if let (Some(items), true) = (&known.items, view.is_plain()) {
+        let any = if clean { element.clone() } else { narrowed(items.any.clone(), chars) };
+        let entries = items
+            .known
+            .iter()
+            .map(|(key, value)| (key.clone(), if clean { element.clone() } else { narrowed(value.clone(), chars) }));
+        known.items = Some(Rc::new(Items { known: entries.collect(), any, keys: items.keys.clone() }));
+    }
+    known
+}
+
+/// A value that only has these characters.
+pub(super) fn narrowed(mut known: Value, chars: CharSet) -> Value {
+    known.text = known.text.map_holes(|hole| Hole {
+        chars: hole.chars.intersection(chars),
+        doubled: hole.doubled.intersection(chars),
+        ..hole
+    });
+    known
+}
+
+/// A value without these characters.
+pub(super) fn without(known: Value, chars: CharSet) -> Value {
+    narrowed(known, CharSet::ALL.difference(chars))
+}
+
+/// Whether a call passes no flags that change what the characters and anchors of a regular expression mean.
+pub(super) fn has_plain_flags(arguments: &Arguments<'_>, index: usize) -> bool {
+    let plain =
+        |path: &Rc<str>| matches!(&**path, "re.IGNORECASE" | "re.I" | "re.ASCII" | "re.A" | "re.UNICODE" | "re.U");
+    match arguments.positional(index).or_else(|| arguments.keyword("flags")) {
+        Some(flags) => {
+            !flags.objects.is_empty() && flags.paths().count() == flags.objects.len() && flags.paths().all(plain)
+        }
+        None => true,
+    }
+}
+
+/// A value that was found equal to another.
+pub(super) fn equal_to(known: Value, other: &Value, view: View) -> Value {
+    if !other.origins().is_none() || other.is_none() {
+        return known;
+    }
+    if view.is_plain() {
+        return if other.text.is_none() { known } else { other.clone() };
+    }
+    narrowed(known, view.widen(other.to_hole().chars))
+}
+
+/// A value that was found in a container.
+pub(super) fn member_of(known: Value, container: &Value, view: View) -> Value {
+    if !container.origins().is_none() {
+        return known;
+    }
+    if let Some(items) = &container.items {
+        let members = items.keys.as_ref().unwrap_or(&items.any);
+        return if members.is_none() { known } else { equal_to(known, members, view) };
+    }
+    match container.text.collapse(languages()) {
+        // A substring of a constant.
+        Some(hole) if container.text.literals().is_some() => narrowed(known, view.widen(hole.chars)),
+        _ if view.is_plain() => Value { text: Text::hole(Hole::any(Origins::NONE)), ..Value::default() },
+        _ => known,
+    }
+}
+
+/// A value that a regular expression matched, or did not.
+pub(super) fn matched(known: Value, pattern: &Pattern, matching: Matching, truth: bool, view: View) -> Value {
+    let whole = match matching {
+        Matching::Full => true,
+        Matching::Start => pattern.ends_anchored(),
+        Matching::Anywhere => pattern.starts_anchored() && pattern.ends_anchored(),
+    };
+    if truth && whole {
+        // `$` lets one line feed at the very end pass. It carries nothing of an attacker's into any of the languages.
+        return narrowed(known, view.widen(pattern.alphabet().any_case()));
+    }
+    if !truth && matching == Matching::Anywhere {
+        return without(known, pattern.single_characters().difference(view.extra));
+    }
+    known
+}
