@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Oldest Python whose syntax and standard library the sandbox's harness needs.
-const OLDEST: (u32, u32) = (3, 9);
+const OLDEST: (u32, u32) = (3, 11);
 
 /// Why there is no Python to work with.
 #[derive(Debug, thiserror::Error)]
