@@ -1,0 +1,35 @@
+//! Labels, annotations and field managers of everything the operator makes.
+
+/// Marks every object the operator made; its watches select on it.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY`].
+pub const OPERATOR: &str = "real-operator";
+/// What an object belongs to: [`TRAINER`], [`DETECTOR`] or [`SANDBOX`].
+pub const COMPONENT: &str = "app.kubernetes.io/component";
+/// Pods of training jobs.
+pub const TRAINER: &str = "trainer";
+/// Pods of a pool's detectors.
+pub const DETECTOR: &str = "detector";
+/// Pods of a pool's sandboxes.
+pub const SANDBOX: &str = "sandbox";
+/// Name of the `RealTrainingJob`.
+pub const JOB: &str = "real-rl.dev/job";
+/// Number of the attempt, from 1.
+pub const ATTEMPT: &str = "real-rl.dev/attempt";
+/// Name of the `RewardPool`.
+pub const POOL: &str = "real-rl.dev/pool";
+
+/// Kueue's queue; copied from a training job to its child Jobs.
+pub const KUEUE_QUEUE: &str = "kueue.x-k8s.io/queue-name";
+/// Kueue's priority class; copied likewise.
+pub const KUEUE_PRIORITY: &str = "kueue.x-k8s.io/priority-class";
+
+/// Field manager of children and of the lifecycle part of a status.
+pub const MANAGER: &str = "real-operator";
+/// Field manager of `status.progress`, `status.checkpoints` and `status.evaluations` of training jobs.
+pub const PROGRESS_MANAGER: &str = "real-operator-progress";
+
+/// Port of a pod's HTTP API: progress of a trainer, analysis, tests.
+pub const HTTP_PORT: i32 = 8080;
+/// Port at which the ranks of a training job meet.
+pub const RENDEZVOUS_PORT: i32 = 29_500;

@@ -1,0 +1,3 @@
+//! `real-operator`.
+
+fn main() {}
