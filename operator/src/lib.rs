@@ -4,4 +4,9 @@
 //! and only then is anything written.
 #![forbid(unsafe_code)]
 
+pub mod conditions;
+pub mod event;
+pub mod images;
+pub mod in_sync;
 pub mod labels;
+pub mod pod;
