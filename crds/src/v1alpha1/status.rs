@@ -36,6 +36,9 @@ pub struct RealTrainingJobStatus {
     /// When all pods of the current attempt ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running_time: Option<Time>,
+    /// Seconds that earlier attempts ran, counted against `activeDeadlineSeconds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_seconds: Option<u64>,
     /// When the job completed or failed for good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
