@@ -4,9 +4,11 @@
 //! and only then is anything written.
 #![forbid(unsafe_code)]
 
+pub mod child;
 pub mod conditions;
 pub mod event;
 pub mod images;
 pub mod in_sync;
+pub mod job;
 pub mod labels;
 pub mod pod;
