@@ -4,6 +4,7 @@
 //! and only then is anything written.
 #![forbid(unsafe_code)]
 
+pub mod api_calls;
 pub mod labels;
 pub mod lease;
 pub mod metrics;
