@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api_calls;
+pub mod backoff;
 pub mod http;
 pub mod labels;
 pub mod lease;
