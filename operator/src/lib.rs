@@ -10,3 +10,4 @@ pub mod http;
 pub mod labels;
 pub mod lease;
 pub mod metrics;
+pub mod telemetry;
