@@ -1,0 +1,55 @@
+//! The table of changes to an existing job. It is read here offline, and by `tests/kube` against a real API server.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// All of `updates.yaml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// The job.
+    pub job: Value,
+    /// Changes that the rules refuse.
+    pub refused: Vec<Refused>,
+    /// Changes that they allow.
+    pub allowed: Vec<Change>,
+}
+
+/// A change of one field.
+#[derive(Debug, Deserialize)]
+pub struct Change {
+    /// JSON pointer to the field.
+    pub set: String,
+    /// Its new value.
+    pub to: Value,
+}
+
+/// A change and what is said to it.
+#[derive(Debug, Deserialize)]
+pub struct Refused {
+    /// The change.
+    #[serde(flatten)]
+    pub change: Change,
+    /// What is said without a server.
+    pub offline: String,
+    /// What the server says, without the object's kind and name.
+    pub server: String,
+}
+
+impl Table {
+    /// The table.
+    pub fn read() -> Self {
+        serde_saphyr::from_str(include_str!("updates.yaml")).expect("the table of changes")
+    }
+}
+
+impl Change {
+    /// `object` with the change.
+    pub fn of(&self, object: &Value) -> Value {
+        let mut object = object.clone();
+        let (parent, field) = self.set.rsplit_once('/').expect("a JSON pointer");
+        let parent = object.pointer_mut(parent).unwrap_or_else(|| panic!("there is no {parent}"));
+        parent[field] = self.to.clone();
+        object
+    }
+}
