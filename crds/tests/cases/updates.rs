@@ -1,51 +1,53 @@
 //! The table of changes to an existing job. It is read here offline, and by `tests/kube` against a real API server.
 
+#![allow(dead_code, reason = "each reader uses its own part")]
+
 use serde::Deserialize;
 use serde_json::Value;
 
 /// All of `updates.yaml`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Table {
+pub(crate) struct Table {
     /// The job.
-    pub job: Value,
+    pub(crate) job: Value,
     /// Changes that the rules refuse.
-    pub refused: Vec<Refused>,
+    pub(crate) refused: Vec<Refused>,
     /// Changes that they allow.
-    pub allowed: Vec<Change>,
+    pub(crate) allowed: Vec<Change>,
 }
 
 /// A change of one field.
 #[derive(Debug, Deserialize)]
-pub struct Change {
+pub(crate) struct Change {
     /// JSON pointer to the field.
-    pub set: String,
+    pub(crate) set: String,
     /// Its new value.
-    pub to: Value,
+    pub(crate) to: Value,
 }
 
 /// A change and what is said to it.
 #[derive(Debug, Deserialize)]
-pub struct Refused {
+pub(crate) struct Refused {
     /// The change.
     #[serde(flatten)]
-    pub change: Change,
+    pub(crate) change: Change,
     /// What is said without a server.
-    pub offline: String,
+    pub(crate) offline: String,
     /// What the server says, without the object's kind and name.
-    pub server: String,
+    pub(crate) server: String,
 }
 
 impl Table {
     /// The table.
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         serde_saphyr::from_str(include_str!("updates.yaml")).expect("the table of changes")
     }
 }
 
 impl Change {
     /// `object` with the change.
-    pub fn of(&self, object: &Value) -> Value {
+    pub(crate) fn of(&self, object: &Value) -> Value {
         let mut object = object.clone();
         let (parent, field) = self.set.rsplit_once('/').expect("a JSON pointer");
         let parent = object.pointer_mut(parent).unwrap_or_else(|| panic!("there is no {parent}"));

@@ -221,7 +221,8 @@ fn write_files(folder: &Path, authority: &Authority) -> Result<()> {
         ("tokens.key", tokens.serialize_pem()),
         ("tokens.pem", tokens.public_key_pem()),
     ] {
-        fs::write(folder.join(name), text).with_context(|| format!("{name} cannot be written to {}", folder.display()))?;
+        fs::write(folder.join(name), text)
+            .with_context(|| format!("{name} cannot be written to {}", folder.display()))?;
     }
     Ok(())
 }

@@ -82,7 +82,10 @@ async fn an_answer_is_a_status_of_kubernetes() {
         _ => Fault::Pass,
     });
     let error = through.create(&PostParams::default(), &config_map("a")).await.unwrap_err();
-    assert!(matches!(&error, kube::Error::Api(status) if status.code == 409 && status.reason == "AlreadyExists"), "{error}");
+    assert!(
+        matches!(&error, kube::Error::Api(status) if status.code == 409 && status.reason == "AlreadyExists"),
+        "{error}"
+    );
     let error = through.get("a").await.unwrap_err();
     assert!(
         matches!(&error, kube::Error::Api(status) if status.details.as_ref().unwrap().retry_after_seconds == 7),
