@@ -17,7 +17,7 @@ use crate::watchdog::Watchdog;
 use crate::{ports, programs};
 
 /// Long enough for a machine that builds something else at the same time.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 /// The loopback names, and those by which pods reach the server on a node of the same machine.
 const SERVER_NAMES: [&str; 5] = ["127.0.0.1", "localhost", "kubernetes.default.svc", "10.96.0.1", "10.200.0.1"];
 /// A port that was free may be taken by the time a server binds it.

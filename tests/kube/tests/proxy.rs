@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use http::StatusCode;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use real_test_kube::{Fault, Proxy, Verb, shared};
 use serde_json::json;
 
@@ -32,7 +32,7 @@ async fn requests_pass_and_are_written_down() {
     through.list(&ListParams::default()).await.unwrap();
     let patch = Patch::Merge(json!({ "data": { "k": "x".repeat(100_000) } }));
     through.patch("a", &PatchParams::default(), &patch).await.unwrap();
-    through.delete("a", &Default::default()).await.unwrap();
+    through.delete("a", &DeleteParams::default()).await.unwrap();
     assert!(through.get_opt("a").await.unwrap().is_none());
     let calls = proxy.calls();
     let namespace = calls[0].namespace.as_deref().unwrap();
