@@ -2,11 +2,13 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end }}
 
-{{/* Name of namespaced objects: the release's, with the chart's appended unless it is in there already. */}}
+{{/* Name of namespaced objects: release and chart, without saying either twice ("real" and "real-operator"). */}}
 {{- define "real-operator.fullname" -}}
 {{- $name := include "real-operator.name" . -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else if hasPrefix (printf "%s-" .Release.Name) $name -}}
+{{- $name -}}
 {{- else if contains $name .Release.Name -}}
 {{- .Release.Name | trunc 63 | trimSuffix "-" -}}
 {{- else -}}
