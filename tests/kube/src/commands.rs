@@ -1,0 +1,72 @@
+//! kubectl and helm, as a user runs them.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::{ControlPlane, programs};
+
+/// What a command said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    /// Whether it ended with 0.
+    pub success: bool,
+}
+
+impl Output {
+    /// Standard output of a command that must not fail.
+    ///
+    /// # Panics
+    /// Where it did, with what it said.
+    #[track_caller]
+    pub fn expect_success(self) -> String {
+        assert!(self.success, "the command failed: {}{}", self.stderr, self.stdout);
+        self.stdout
+    }
+}
+
+impl ControlPlane {
+    /// Runs kubectl as the administrator, with `stdin` as its standard input.
+    pub fn kubectl(&self, arguments: &[&str], stdin: Option<&str>) -> Output {
+        self.run("kubectl", arguments, stdin)
+    }
+
+    /// Runs helm as the administrator.
+    pub fn helm(&self, arguments: &[&str]) -> Output {
+        self.run("helm", arguments, None)
+    }
+
+    fn run(&self, name: &str, arguments: &[&str], stdin: Option<&str>) -> Output {
+        let program = programs::folder().expect("the programs were found when the control plane was started").join(name);
+        let mut child = Command::new(&program)
+            .args(arguments)
+            // Caches and repositories belong to this control plane, not to the user.
+            .env("HOME", self.folder())
+            .env("KUBECONFIG", self.kubeconfig())
+            .env_remove("KUBECACHEDIR")
+            .env_remove("XDG_CACHE_HOME")
+            .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_DATA_HOME")
+            .stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", program.display()));
+        let pipe = child.stdin.take();
+        let output = std::thread::scope(|scope| {
+            // Written beside the reading, since both sides of a pipe may be full.
+            scope.spawn(move || {
+                if let (Some(mut pipe), Some(text)) = (pipe, stdin) {
+                    // A command that fails early reads nothing; what it says tells why.
+                    let _ = pipe.write_all(text.as_bytes());
+                }
+            });
+            child.wait_with_output().expect("a child can be waited for")
+        });
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Output { stdout: text(&output.stdout), stderr: text(&output.stderr), success: output.status.success() }
+    }
+}

@@ -1,0 +1,264 @@
+//! etcd and kube-apiserver: their files, their flags, their lives.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use rcgen::KeyPair;
+
+use crate::certificates::{Authority, Identity};
+use crate::kubeconfig::{self, Credentials};
+use crate::process::Process;
+use crate::watchdog::Watchdog;
+use crate::{ports, programs};
+
+/// Long enough for a machine that builds something else at the same time.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// The loopback names, and those by which pods reach the server on a node of the same machine.
+const SERVER_NAMES: [&str; 5] = ["127.0.0.1", "localhost", "kubernetes.default.svc", "10.96.0.1", "10.200.0.1"];
+/// A port that was free may be taken by the time a server binds it.
+const ATTEMPTS: usize = 5;
+
+/// A Kubernetes control plane of its own, gone when dropped, and also when the test process is killed.
+#[derive(Debug)]
+pub struct ControlPlane {
+    folder: PathBuf,
+    kubeconfig: PathBuf,
+    authority: Authority,
+    admin: Identity,
+    url: String,
+    api_server_flags: Vec<String>,
+    /// `None` where stopped.
+    servers: Mutex<Servers>,
+    /// Last: it removes the folder.
+    _watchdog: Watchdog,
+}
+
+/// Fields are dropped in this order: an API server without etcd takes its time to give up.
+#[derive(Debug, Default)]
+struct Servers {
+    api_server: Option<Process>,
+    etcd: Option<Process>,
+}
+
+/// The control plane that all tests of a process share; started by whoever asks first.
+///
+/// # Panics
+/// Where it does not start.
+pub fn shared() -> &'static ControlPlane {
+    static SHARED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
+    let shared = SHARED.get_or_init(|| ControlPlane::start().map_err(|error| format!("{error:#}")));
+    shared.as_ref().unwrap_or_else(|error| panic!("no control plane: {error}"))
+}
+
+impl ControlPlane {
+    /// Starts one, and returns when it is ready.
+    ///
+    /// # Errors
+    /// Where the programs cannot be had, or one of them does not start; with the end of its log.
+    pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Starts one whose API server has more flags.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start`].
+    pub fn start_with(api_server_flags: &[&str]) -> Result<Self> {
+        let mut attempt = 1;
+        loop {
+            match Self::try_start(api_server_flags) {
+                Err(error) if attempt < ATTEMPTS && format!("{error:#}").contains("address already in use") => {
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn try_start(api_server_flags: &[&str]) -> Result<Self> {
+        let programs = programs::folder()?;
+        let folder = tempfile::Builder::new().prefix("real-kube-").tempdir()?.keep();
+        let watchdog = Watchdog::over(&folder)?;
+        let authority = Authority::new()?;
+        let admin = authority.client("admin", Some("system:masters"))?;
+        write_files(&folder, &authority)?;
+
+        let deadline = Instant::now() + DEADLINE;
+        let (client_port, peer_port, port) = (ports::free()?, ports::free()?, ports::free()?);
+        let mut etcd = Process::start(programs, "etcd", &folder, &etcd_flags(&folder, client_port, peer_port))?;
+        if !ports::wait_open(client_port, deadline, || etcd.ended().is_none()) {
+            bail!("etcd did not start; its log ends with\n{}", etcd.tail());
+        }
+
+        let url = format!("https://127.0.0.1:{port}");
+        let credentials = Credentials::Certificate(&admin);
+        let text = kubeconfig::text(&url, Some(&authority.certificate()), &credentials);
+        let kubeconfig = folder.join("kubeconfig");
+        fs::write(&kubeconfig, text)?;
+        let mut flags = server_flags(&folder, client_port, port);
+        flags.extend(api_server_flags.iter().map(|flag| (*flag).to_owned()));
+        let control_plane = Self {
+            folder,
+            kubeconfig,
+            authority,
+            admin,
+            url,
+            api_server_flags: flags,
+            servers: Mutex::new(Servers { api_server: None, etcd: Some(etcd) }),
+            _watchdog: watchdog,
+        };
+        control_plane.start_api_server()?;
+        Ok(control_plane)
+    }
+
+    /// Kills the API server, then etcd, and removes their files. The same as dropping it.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    /// Kills the API server without warning; etcd goes on.
+    pub fn stop_api_server(&self) {
+        self.servers().api_server = None;
+    }
+
+    /// Starts the API server again, at the same address and with what etcd holds, and waits until it is ready.
+    ///
+    /// # Errors
+    /// Where it does not become ready; with the end of its log.
+    pub fn start_api_server(&self) -> Result<()> {
+        let mut servers = self.servers();
+        let mut server = Process::start(programs::folder()?, "kube-apiserver", &self.folder, &self.api_server_flags)?;
+        self.wait_ready(&mut server)?;
+        servers.api_server = Some(server);
+        Ok(())
+    }
+
+    /// Kills the API server without warning and starts it again.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start_api_server`].
+    pub fn restart_api_server(&self) -> Result<()> {
+        self.stop_api_server();
+        self.start_api_server()
+    }
+
+    /// Base URL of the API server.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where its files and logs are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The administrator's kubeconfig, which needs no other file.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The administrator's certificate.
+    pub fn admin(&self) -> &Identity {
+        &self.admin
+    }
+
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    fn servers(&self) -> std::sync::MutexGuard<'_, Servers> {
+        // A panic in another test leaves nothing half done that matters here.
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_ready(&self, server: &mut Process) -> Result<()> {
+        let deadline = Instant::now() + DEADLINE;
+        // A thread of its own: the caller may or may not be a task of a runtime, and must not block one from within.
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                runtime.block_on(async {
+                    let client = self.client();
+                    loop {
+                        let error = match ready(&client).await {
+                            Ok(()) => return Ok(()),
+                            Err(error) => error,
+                        };
+                        if let Some(status) = server.ended() {
+                            bail!("kube-apiserver ended ({status}); its log ends with\n{}", server.tail());
+                        }
+                        if Instant::now() > deadline {
+                            bail!("kube-apiserver is not ready: {error:#}; its log ends with\n{}", server.tail());
+                        }
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                })
+            });
+            thread.join().map_err(|_| anyhow!("the thread that waits for the API server panicked"))?
+        })
+    }
+}
+
+/// Ready, and past what it creates itself after it says so.
+async fn ready(client: &kube::Client) -> Result<()> {
+    client.request_text(http::Request::get("/readyz").body(Vec::new())?).await?;
+    Api::<Namespace>::all(client.clone()).get("default").await?;
+    Ok(())
+}
+
+fn write_files(folder: &Path, authority: &Authority) -> Result<()> {
+    let server = authority.server(&SERVER_NAMES)?;
+    let tokens = KeyPair::generate()?;
+    for (name, text) in [
+        ("ca.pem", authority.certificate()),
+        ("server.pem", server.certificate),
+        ("server.key", server.key),
+        ("tokens.key", tokens.serialize_pem()),
+        ("tokens.pem", tokens.public_key_pem()),
+    ] {
+        fs::write(folder.join(name), text).with_context(|| format!("{name} cannot be written to {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+fn etcd_flags(folder: &Path, client_port: u16, peer_port: u16) -> Vec<String> {
+    let client = format!("http://127.0.0.1:{client_port}");
+    let peer = format!("http://127.0.0.1:{peer_port}");
+    vec![
+        format!("--data-dir={}", folder.join("etcd").display()),
+        format!("--listen-client-urls={client}"),
+        format!("--advertise-client-urls={client}"),
+        format!("--listen-peer-urls={peer}"),
+        format!("--initial-advertise-peer-urls={peer}"),
+        format!("--initial-cluster=default={peer}"),
+        // What a crash of the machine would lose is thrown away anyhow.
+        "--unsafe-no-fsync".to_owned(),
+        "--log-level=warn".to_owned(),
+    ]
+}
+
+fn server_flags(folder: &Path, etcd_port: u16, port: u16) -> Vec<String> {
+    let file = |name: &str| folder.join(name).display().to_string();
+    vec![
+        format!("--etcd-servers=http://127.0.0.1:{etcd_port}"),
+        "--bind-address=127.0.0.1".to_owned(),
+        format!("--secure-port={port}"),
+        format!("--cert-dir={}", folder.display()),
+        format!("--tls-cert-file={}", file("server.pem")),
+        format!("--tls-private-key-file={}", file("server.key")),
+        format!("--client-ca-file={}", file("ca.pem")),
+        format!("--service-account-key-file={}", file("tokens.pem")),
+        format!("--service-account-signing-key-file={}", file("tokens.key")),
+        "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+        "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
+        "--authorization-mode=Node,RBAC".to_owned(),
+        // It would publish the address of the machine's network, which is none of the tests' business.
+        "--endpoint-reconciler-type=none".to_owned(),
+        "--allow-privileged=true".to_owned(),
+    ]
+}
