@@ -6,12 +6,14 @@
 //! * [`overrides`]: `--set spec.path=value`.
 //! * [`generate`]: the files made from the definitions.
 //! * [`render()`]: from a job to the trainer's [`config`].
+//! * [`progress`]: what a trainer says about its run.
 #![forbid(unsafe_code)]
 
 pub mod config;
 mod definitions;
 pub mod generate;
 pub mod overrides;
+pub mod progress;
 mod reference;
 mod render;
 pub mod v1alpha1;

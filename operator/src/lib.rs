@@ -4,5 +4,18 @@
 //! and only then is anything written.
 #![forbid(unsafe_code)]
 
+pub mod api_calls;
+pub mod backoff;
+pub mod child;
+pub mod conditions;
+pub mod event;
+pub mod http;
+pub mod images;
+pub mod in_sync;
+pub mod job;
 pub mod labels;
+pub mod lease;
+pub mod metrics;
+pub mod pod;
 pub mod rbac;
+pub mod telemetry;

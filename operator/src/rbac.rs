@@ -167,7 +167,7 @@ pub const TABLE: &[Permission] = &[
     Permission {
         group: "coordination.k8s.io",
         resource: "leases",
-        verbs: &["create", "get", "patch", "update"],
+        verbs: &["create", "get", "update"],
         scope: Scope::Own,
         why: "leader election",
     },

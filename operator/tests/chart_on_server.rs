@@ -1,6 +1,8 @@
 //! The chart on a real API server: what it renders is accepted, its roles let the operator do what the table says and no
 //! more, and installing, upgrading and uninstalling leave what they should.
 
+use std::time::{Duration, Instant};
+
 use k8s_openapi::{
     api::{
         authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
@@ -42,12 +44,21 @@ async fn definitions(cluster: &ControlPlane) -> Vec<CustomResourceDefinition> {
     Api::all(cluster.client()).list(&Default::default()).await.unwrap().items
 }
 
-/// Names of all objects of the release, in all namespaces and of all kinds that can be listed.
+/// Names of all objects of the release, in all namespaces and of all kinds that can be listed. Asks again while kinds come
+/// or go: the list of kinds is a little behind the definitions.
 fn objects(cluster: &ControlPlane) -> Vec<String> {
-    let kinds = cluster.kubectl(&["api-resources", "--verbs=list", "--output=name"], None).expect_success();
-    let kinds = kinds.lines().collect::<Vec<_>>().join(",");
-    let arguments = ["get", &kinds, "--all-namespaces", "--selector=app.kubernetes.io/instance=real", "--output=name"];
-    cluster.kubectl(&arguments, None).expect_success().lines().map(str::to_owned).collect()
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let kinds = cluster.kubectl(&["api-resources", "--verbs=list", "--output=name"], None).expect_success();
+        let kinds = kinds.lines().collect::<Vec<_>>().join(",");
+        let selector = "--selector=app.kubernetes.io/instance=real";
+        let output = cluster.kubectl(&["get", &kinds, "--all-namespaces", selector, "--output=name"], None);
+        if output.success {
+            return output.stdout.lines().map(str::to_owned).collect();
+        }
+        assert!(Instant::now() < deadline, "{}", output.stderr);
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::rbac::v1::PolicyRule;
-use real_operator::rbac::{Permission, Scope, TABLE, rules, yaml};
+use real_operator::{
+    api_calls::Call,
+    rbac::{Permission, Scope, TABLE, rules, yaml},
+};
 use serde::Deserialize;
 
 #[path = "support/fresh.rs"]
@@ -71,6 +74,18 @@ fn our_kinds_are_read_and_only_their_status_is_written() {
         assert!(object.is_superset(&["get", "list", "watch"].into()), "{plural}");
         assert!(object.is_disjoint(&["create", "patch", "update"].into()), "{plural}");
         assert_eq!(verbs(&format!("{plural}/status")), ["patch"].into());
+    }
+}
+
+/// What is granted but unknown there would be counted as "other".
+#[test]
+fn requests_the_table_allows_are_counted_by_name() {
+    for Permission { group, resource, .. } in TABLE {
+        let root = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
+        let (plural, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+        let uri = format!("{root}/v1/namespaces/a/{plural}/b/{subresource}");
+        let call = Call::of(&http::Method::PATCH, &uri.trim_end_matches('/').parse().unwrap());
+        assert_eq!(call.kind, *resource, "{group}");
     }
 }
 

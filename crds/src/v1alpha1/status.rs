@@ -24,7 +24,7 @@ pub struct RealTrainingJobStatus {
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// Number of the current attempt, from 1.
+    /// Number of the current attempt, or of the next one where there is none, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
     /// Starts after the first, by cause.
@@ -36,9 +36,15 @@ pub struct RealTrainingJobStatus {
     /// When all pods of the current attempt ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running_time: Option<Time>,
+    /// Seconds that earlier attempts ran, counted against `activeDeadlineSeconds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_seconds: Option<u64>,
     /// When the job completed or failed for good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
+    /// When the next attempt may start, after one that failed; absent while there is an attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_attempt_time: Option<Time>,
     /// Pods of the current attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodeCounts>,
@@ -57,7 +63,7 @@ pub struct RealTrainingJobStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub evaluations: Vec<EvaluationRecord>,
-    /// Name of the current attempt's Job.
+    /// Name of the current attempt's Job; absent until there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub job_name: Option<String>,

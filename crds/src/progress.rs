@@ -1,0 +1,201 @@
+//! What a trainer says about its run: `GET /v1/progress` while it runs, the termination message when it ends.
+//!
+//! Written by the trainer, read by `real run` and by the operator.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// `GET /v1/progress`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Progress {
+    /// Grows with each change.
+    pub sequence: u64,
+    /// Number of the attempt (`REAL_ATTEMPT`, from 1).
+    pub attempt: u64,
+    /// What is going on.
+    pub phase: Phase,
+    /// Optimisation steps done.
+    pub step: u64,
+    /// Optimisation steps in all.
+    pub total_steps: u64,
+    /// Mean reward of the last step (PPO).
+    pub reward: Option<f64>,
+    /// Mean divergence from the reference of the last step, nats an answer (PPO).
+    pub kl: Option<f64>,
+    /// Loss of the last step (SFT).
+    pub loss: Option<f64>,
+    /// Tokens of the last step by its seconds.
+    pub tokens_per_second: Option<f64>,
+    /// Samples scored in the last step by its seconds.
+    pub samples_per_second: Option<f64>,
+    /// Seconds until the last step at the present pace.
+    pub eta_seconds: Option<f64>,
+    /// The checkpoints that exist, oldest first.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Evaluations so far, oldest first.
+    pub evaluations: Vec<Evaluation>,
+}
+
+/// What a trainer is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    /// Loading model and data.
+    #[default]
+    Starting,
+    /// Evaluating.
+    Evaluating,
+    /// Generating answers; those that are finished are being scored already.
+    Rollout,
+    /// Waiting for the last scores.
+    Scoring,
+    /// Optimising.
+    Updating,
+    /// Writing a checkpoint.
+    Checkpointing,
+    /// Finished.
+    Done,
+}
+
+/// A whole checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checkpoint {
+    /// Optimisation steps done; the folder is `checkpoints/step-N` of the run directory.
+    pub step: u64,
+    /// SHA-256 of its manifest, hexadecimal.
+    pub sha256: String,
+    /// Bytes of all its files.
+    pub size_bytes: u64,
+    /// When it was complete.
+    pub time: Option<Timestamp>,
+}
+
+/// How evaluated answers were chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decoding {
+    /// The most probable token each time.
+    Greedy,
+    /// Sampled at temperature 1.
+    Sampled,
+}
+
+impl Decoding {
+    /// `greedy` or `sampled`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Greedy => "greedy",
+            Self::Sampled => "sampled",
+        }
+    }
+}
+
+/// A line of `evaluations.jsonl`. Rates are shares of `n` in [0, 1].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Name of the suite.
+    pub suite: String,
+    /// How answers were chosen.
+    pub decoding: Decoding,
+    /// Optimisation steps done.
+    pub step: u64,
+    /// Answers judged.
+    pub n: u64,
+    /// Answers that pass every functional test (the paper's Function).
+    pub function: f64,
+    /// Answers that are programs without finding (the paper's Quality).
+    pub quality: f64,
+    /// Answers that are both (the paper's Func.-Qual.).
+    pub joint: f64,
+    /// Answers without a code block.
+    pub no_code: f64,
+    /// Answers that could not be judged because of us; not part of `n`.
+    pub dropped: u64,
+}
+
+/// How a trainer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// All steps are done.
+    Done,
+    /// Asked to stop; there is a checkpoint.
+    Stopped,
+    /// Anything else.
+    Failed,
+}
+
+/// The termination message of a trainer's container: JSON of at most [`LastWords::LIMIT`] bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastWords {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, for people; empty where all is done.
+    pub message: String,
+    /// The last progress. Of its lists only the newest entries, as many as fit.
+    #[serde(flatten)]
+    pub progress: Progress,
+}
+
+impl LastWords {
+    /// The kubelet keeps this many bytes of a termination message.
+    pub const LIMIT: usize = 4096;
+
+    /// The JSON, cut to [`Self::LIMIT`]: first the message, then evaluations and checkpoints, the oldest first.
+    ///
+    /// # Panics
+    ///
+    /// Never: plain data can be written as JSON.
+    pub fn compose(outcome: Outcome, message: &str, progress: &Progress) -> String {
+        let mut words =
+            Self { outcome, message: message.chars().take(Self::LIMIT / 8).collect(), progress: progress.clone() };
+        loop {
+            let text = serde_json::to_string(&words).expect("plain data");
+            let Progress { evaluations, checkpoints, .. } = &mut words.progress;
+            if text.len() <= Self::LIMIT {
+                return text;
+            } else if evaluations.len() > 1 || (checkpoints.len() <= 1 && !evaluations.is_empty()) {
+                evaluations.remove(0);
+            } else if checkpoints.is_empty() {
+                return text;
+            } else {
+                checkpoints.remove(0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_fit_and_keep_what_is_newest() {
+        let evaluation = |step| Evaluation {
+            suite: "quickstart".into(),
+            decoding: Decoding::Greedy,
+            step,
+            n: 256,
+            function: 0.5,
+            quality: 0.5,
+            joint: 0.25,
+            no_code: 0.0,
+            dropped: 0,
+        };
+        let checkpoint = |step| Checkpoint { step, sha256: "0".repeat(64), size_bytes: 1, time: None };
+        let progress = Progress {
+            step: 199,
+            evaluations: (0..200).map(evaluation).collect(),
+            checkpoints: (0..200).map(checkpoint).collect(),
+            ..Progress::default()
+        };
+        let words = LastWords::compose(Outcome::Failed, &"é\"".repeat(10_000), &progress);
+        assert!(words.len() <= LastWords::LIMIT, "{} bytes", words.len());
+        let parsed: LastWords = serde_json::from_str(&words).expect("JSON");
+        assert_eq!(parsed.progress.evaluations.last().expect("one is left").step, 199);
+        assert_eq!(parsed.progress.checkpoints.last().expect("one is left").step, 199);
+    }
+}

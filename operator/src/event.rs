@@ -1,0 +1,16 @@
+//! Events that a plan wants published.
+
+use serde::Serialize;
+
+/// An event about an object; reason and note are those of the condition it is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedEvent {
+    /// Whether something went wrong.
+    pub warning: bool,
+    /// A word in `CamelCase`.
+    pub reason: String,
+    /// A sentence for people.
+    pub note: String,
+    /// What the operator did or does about it.
+    pub action: String,
+}

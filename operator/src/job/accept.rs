@@ -1,0 +1,62 @@
+//! What the schema lets through and a cluster cannot run.
+
+use real_crds::v1alpha1::RealTrainingJob;
+
+/// Why a job cannot run as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rejection {
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+}
+
+/// Sources that a pod can read without anything being fetched first.
+const READABLE: [&str; 3] = ["bundled", "file", "pvc"];
+
+/// Looks for what would make every attempt fail.
+pub(super) fn check(job: &RealTrainingJob) -> Result<(), Rejection> {
+    let spec = &job.spec;
+    let data = |list: &str, sets: &[real_crds::v1alpha1::Dataset]| -> Vec<(String, String)> {
+        sets.iter()
+            .enumerate()
+            .map(|(i, set)| (format!("spec.datasets.{list}[{i}].storageUri"), set.storage_uri.clone()))
+            .collect()
+    };
+    let mut sources = vec![("spec.model.storageUri".to_owned(), spec.model.storage_uri.clone())];
+    sources.extend(data("train", &spec.datasets.train));
+    sources.extend(data("eval", &spec.datasets.eval));
+    for (field, uri) in sources {
+        if let Some((scheme, rest)) = uri.split_once("://") {
+            if !READABLE.contains(&scheme) {
+                return Err(Rejection {
+                    reason: "UnsupportedSource",
+                    message: format!(
+                        "{field} is {uri}: {scheme}:// cannot be fetched on a cluster yet; put the data into a volume and use \
+                         pvc://CLAIM/PATH, or bundled://NAME, or a path inside the trainer's image"
+                    ),
+                });
+            }
+            if scheme == "pvc" && rest.split_once('/').is_none_or(|(claim, path)| claim.is_empty() || path.is_empty()) {
+                return Err(Rejection {
+                    reason: "UnsupportedSource",
+                    message: format!("{field} is {uri}: must be pvc://CLAIM/PATH"),
+                });
+            }
+        }
+    }
+    if spec.checkpoint.storage.as_ref().is_some_and(|storage| storage.object_store.is_some()) {
+        return Err(Rejection {
+            reason: "UnsupportedStorage",
+            message: "spec.checkpoint.storage.objectStore cannot be written to yet: use persistentVolumeClaim"
+                .to_owned(),
+        });
+    }
+    let judged = spec.algorithm.ppo.is_some() || !spec.datasets.eval.is_empty();
+    if judged && spec.reward_pool_ref.is_none() {
+        return Err(Rejection {
+            reason: "RewardPoolRequired",
+            message: "spec.rewardPoolRef is missing: PPO and evaluations need a RewardPool of this namespace"
+                .to_owned(),
+        });
+    }
+    Ok(())
+}

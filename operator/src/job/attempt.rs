@@ -1,0 +1,257 @@
+//! An attempt: an Indexed Job, one pod a node, that fails as a whole when one of its pods does.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::batch::v1::{
+    Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern,
+    PodFailurePolicyRule,
+};
+use k8s_openapi::api::core::v1::{
+    ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, KeyToPath,
+    ObjectFieldSelector, PersistentVolumeClaimVolumeSource, PodTemplateSpec, SecretKeySelector, Volume, VolumeMount,
+};
+use kube::ResourceExt;
+use real_crds::v1alpha1::{self, RealTrainingJob};
+
+use super::children::{SOURCES, labels, metadata};
+use super::ending::{CHECKPOINTED, INVALID_CONFIG};
+use super::{Names, Settings};
+use crate::labels::{self, HTTP_PORT, RENDEZVOUS_PORT};
+use crate::pod::{self, PodParts};
+
+/// Name of the trainer's container.
+pub(super) const CONTAINER: &str = "trainer";
+const CONFIG: &str = "/etc/real";
+const RUN: &str = "/var/lib/real/run";
+
+/// The Job of attempt number `attempt`.
+pub(super) fn job(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> Job {
+    let name = job.name_any();
+    let mut metadata = metadata(job, Names(&name).attempt(attempt));
+    let own = metadata.labels.get_or_insert_default();
+    own.insert(labels::ATTEMPT.to_owned(), attempt.to_string());
+    let queued = queue(job).is_some();
+    for label in [labels::KUEUE_QUEUE, labels::KUEUE_PRIORITY] {
+        if let Some(value) = job.labels().get(label) {
+            own.insert(label.to_owned(), value.clone());
+        }
+    }
+    let nodes = job.spec.trainer.nodes as i32;
+    Job {
+        metadata,
+        spec: Some(JobSpec {
+            completion_mode: Some("Indexed".to_owned()),
+            completions: Some(nodes),
+            parallelism: Some(nodes),
+            // A rank alone cannot go on: the operator starts the whole gang again.
+            backoff_limit: Some(0),
+            pod_replacement_policy: Some("Failed".to_owned()),
+            pod_failure_policy: Some(failure_policy()),
+            // Kueue, or whoever runs the queue, starts it.
+            suspend: queued.then_some(true),
+            template: template(job, attempt, settings),
+            ..JobSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// The queue that a job waits in.
+pub(super) fn queue(job: &RealTrainingJob) -> Option<&String> {
+    job.labels().get(labels::KUEUE_QUEUE)
+}
+
+/// All rules fail the Job, as any failure does with `backoffLimit: 0`; what they add is a message that outlives the pods.
+fn failure_policy() -> PodFailurePolicy {
+    let exit = |code: i32| PodFailurePolicyRule {
+        action: "FailJob".to_owned(),
+        on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+            container_name: Some(CONTAINER.to_owned()),
+            operator: "In".to_owned(),
+            values: vec![code],
+        }),
+        on_pod_conditions: None,
+    };
+    PodFailurePolicy {
+        rules: vec![
+            exit(INVALID_CONFIG),
+            PodFailurePolicyRule {
+                action: "FailJob".to_owned(),
+                on_exit_codes: None,
+                on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
+                    type_: "DisruptionTarget".to_owned(),
+                    status: Some("True".to_owned()),
+                }]),
+            },
+            exit(CHECKPOINTED),
+        ],
+    }
+}
+
+fn template(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> PodTemplateSpec {
+    let trainer = &job.spec.trainer;
+    let name = job.name_any();
+    let names = Names(&name);
+    let mut labels = labels(job);
+    labels.insert(labels::ATTEMPT.to_owned(), attempt.to_string());
+    let mut volumes = vec![Volume {
+        name: "real-config".to_owned(),
+        config_map: Some(ConfigMapVolumeSource {
+            name: names.config(),
+            items: Some(vec![
+                KeyToPath { key: "trainer.json".into(), path: "trainer.json".into(), mode: None },
+                KeyToPath { key: "spec.yaml".into(), path: "spec.yaml".into(), mode: None },
+            ]),
+            ..ConfigMapVolumeSource::default()
+        }),
+        ..Volume::default()
+    }];
+    let mount =
+        |name: &str, path: &str| VolumeMount { name: name.into(), mount_path: path.into(), ..VolumeMount::default() };
+    let mut mounts = vec![VolumeMount { read_only: Some(true), ..mount("real-config", CONFIG) }];
+    let (run, sub_path) = run_volume(job);
+    volumes.push(run);
+    mounts.push(VolumeMount { sub_path, ..mount("real-run", RUN) });
+    for (i, claim) in claims(job).into_iter().enumerate() {
+        let volume = format!("real-source-{i}");
+        mounts.push(VolumeMount { read_only: Some(true), ..mount(&volume, &format!("{SOURCES}/{claim}")) });
+        volumes.push(Volume {
+            name: volume,
+            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+                claim_name: claim,
+                read_only: Some(true),
+            }),
+            ..Volume::default()
+        });
+    }
+    let port =
+        |name: &str, port| ContainerPort { name: Some(name.into()), container_port: port, ..ContainerPort::default() };
+    let container = Container {
+        name: CONTAINER.to_owned(),
+        image: Some(trainer.image.clone().unwrap_or_else(|| settings.images.trainer.clone())),
+        image_pull_policy: Some(settings.images.pull_policy.clone()),
+        command: Some(vec!["real-trainer".to_owned()]),
+        args: Some(arguments(job, attempt)),
+        env: Some(environment(job, attempt)),
+        ports: Some(vec![port("http", HTTP_PORT), port("rendezvous", RENDEZVOUS_PORT)]),
+        resources: pod::resources(trainer.resources_per_node.as_ref()),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(mounts),
+        ..Container::default()
+    };
+    pod::template(
+        PodParts {
+            labels,
+            service_account: names.service_account(),
+            init_containers: Vec::new(),
+            containers: vec![container],
+            volumes,
+            grace_seconds: trainer.termination_grace_period_seconds as i64,
+            restart_policy: Some("Never".to_owned()),
+            subdomain: Some(names.service()),
+        },
+        trainer.pod_patch.as_ref(),
+    )
+}
+
+/// The run directory: a claim, or a folder that lives and dies with the pod.
+fn run_volume(job: &RealTrainingJob) -> (Volume, Option<String>) {
+    let claim = job.spec.checkpoint.storage.as_ref().and_then(|storage| storage.persistent_volume_claim.as_ref());
+    let volume = Volume { name: "real-run".to_owned(), ..Volume::default() };
+    match claim {
+        Some(claim) => (
+            Volume {
+                persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+                    claim_name: claim.claim_name.clone(),
+                    read_only: None,
+                }),
+                ..volume
+            },
+            Some(claim.sub_path.clone().unwrap_or_else(|| job.name_any())),
+        ),
+        None => (Volume { empty_dir: Some(EmptyDirVolumeSource::default()), ..volume }, None),
+    }
+}
+
+/// Claims of `pvc://CLAIM/PATH` sources.
+fn claims(job: &RealTrainingJob) -> BTreeSet<String> {
+    let spec = &job.spec;
+    let data = spec.datasets.train.iter().chain(&spec.datasets.eval).map(|set| set.storage_uri.as_str());
+    std::iter::once(spec.model.storage_uri.as_str())
+        .chain(data)
+        .filter_map(|uri| Some(uri.strip_prefix("pvc://")?.split_once('/')?.0.to_owned()))
+        .collect()
+}
+
+fn arguments(job: &RealTrainingJob, attempt: u32) -> Vec<String> {
+    let config = format!("{CONFIG}/trainer.json");
+    let listen = format!("0.0.0.0:{HTTP_PORT}");
+    let mut arguments =
+        ["train", "--config", &config, "--run-dir", RUN, "--listen", &listen].map(str::to_owned).to_vec();
+    match job.spec.checkpoint.resume_from.as_str() {
+        // Later attempts go on from what earlier ones wrote, whatever the first one began with.
+        "none" if attempt == 1 => {}
+        step if attempt == 1 && step.starts_with("step-") => {
+            arguments.extend(["--resume-from".to_owned(), step.to_owned()]);
+        }
+        _ => arguments.push("--resume".to_owned()),
+    }
+    arguments
+}
+
+fn environment(job: &RealTrainingJob, attempt: u32) -> Vec<EnvVar> {
+    let trainer = &job.spec.trainer;
+    let name = job.name_any();
+    let names = Names(&name);
+    let namespace = job.namespace().unwrap_or_default();
+    let value = |name: &str, value: String| EnvVar { name: name.to_owned(), value: Some(value), value_from: None };
+    let mut variables = vec![
+        value("MASTER_ADDR", format!("{}-0.{}.{namespace}.svc", names.attempt(attempt), names.service())),
+        value("MASTER_PORT", RENDEZVOUS_PORT.to_string()),
+        value("WORLD_SIZE", (trainer.nodes * trainer.processes_per_node).to_string()),
+        value("LOCAL_WORLD_SIZE", trainer.processes_per_node.to_string()),
+        EnvVar {
+            name: "NODE_RANK".to_owned(),
+            value: None,
+            value_from: Some(EnvVarSource {
+                field_ref: Some(ObjectFieldSelector {
+                    api_version: None,
+                    field_path: "metadata.labels['batch.kubernetes.io/job-completion-index']".to_owned(),
+                }),
+                ..EnvVarSource::default()
+            }),
+        },
+        value("REAL_ATTEMPT", attempt.to_string()),
+        value("REAL_TERMINATION_LOG", "/dev/termination-log".to_owned()),
+    ];
+    variables.extend(trainer.env.iter().map(user_variable));
+    variables
+}
+
+fn user_variable(variable: &v1alpha1::EnvVar) -> EnvVar {
+    let from = variable.value_from.as_ref().map(|source| EnvVarSource {
+        secret_key_ref: source.secret_key_ref.as_ref().map(|key| SecretKeySelector {
+            name: key.name.clone(),
+            key: key.key.clone(),
+            optional: key.optional.then_some(true),
+        }),
+        config_map_key_ref: source.config_map_key_ref.as_ref().map(|key| {
+            k8s_openapi::api::core::v1::ConfigMapKeySelector {
+                name: key.name.clone(),
+                key: key.key.clone(),
+                optional: key.optional.then_some(true),
+            }
+        }),
+        ..EnvVarSource::default()
+    });
+    EnvVar { name: variable.name.clone(), value: variable.value.clone(), value_from: from }
+}
+
+/// `uri` of a checkpoint of this job, by what it is kept on.
+pub(super) fn checkpoint_uri(job: &RealTrainingJob, step: u64) -> String {
+    let (volume, sub_path) = run_volume(job);
+    match (volume.persistent_volume_claim, sub_path) {
+        (Some(claim), Some(path)) => format!("pvc://{}/{path}/checkpoints/step-{step}", claim.claim_name),
+        _ => format!("file://{RUN}/checkpoints/step-{step}"),
+    }
+}

@@ -1,0 +1,194 @@
+//! Children of a training job besides its attempts.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount, ServicePort, ServiceSpec};
+use k8s_openapi::api::networking::v1::{
+    NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::ResourceExt;
+use real_crds::v1alpha1::RealTrainingJob;
+use real_crds::{Endpoints, render};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::{Children, Names};
+use crate::child::{Child, controller_of};
+use crate::in_sync::in_sync;
+use crate::labels::{self, HTTP_PORT, RENDEZVOUS_PORT};
+
+/// Annotation with the hash of a `ConfigMap`'s content.
+const CONTENT_HASH: &str = "real-rl.dev/content-hash";
+/// Where the claims of `pvc://` sources are mounted.
+pub(super) const SOURCES: &str = "/mnt/real";
+
+/// Labels of everything that belongs to a job.
+pub(super) fn labels(job: &RealTrainingJob) -> BTreeMap<String, String> {
+    [(labels::MANAGED_BY, labels::OPERATOR), (labels::COMPONENT, labels::TRAINER), (labels::JOB, &job.name_any())]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+}
+
+/// Metadata of a child.
+pub(super) fn metadata(job: &RealTrainingJob, name: String) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: job.namespace(),
+        labels: Some(labels(job)),
+        owner_references: Some(vec![controller_of(job)]),
+        ..ObjectMeta::default()
+    }
+}
+
+/// Children that are missing or differ. `fresh` says whether an attempt is about to start: the configuration is taken from
+/// the spec then, and stays as it is while the attempt runs.
+pub(super) fn out_of_sync(
+    job: &RealTrainingJob,
+    observed: &Children,
+    fresh: bool,
+    operator_namespace: &str,
+) -> Vec<Child> {
+    let name = job.name_any();
+    let names = Names(&name);
+    let mut children = Vec::new();
+    let wanted = service_account(job, &names);
+    let own_account = job.spec.trainer.pod_patch.as_ref().is_none_or(|patch| patch.service_account_name.is_none());
+    if own_account && !observed.service_account.as_ref().is_some_and(|there| in_sync(&wanted, there)) {
+        children.push(Child::new(&wanted, observed.service_account.is_some()));
+    }
+    let wanted = service(job, &names);
+    if !observed.service.as_ref().is_some_and(|there| in_sync(&wanted, there)) {
+        children.push(Child::new(&wanted, observed.service.is_some()));
+    }
+    let wanted = network_policy(job, &names, operator_namespace);
+    if !observed.network_policy.as_ref().is_some_and(|there| in_sync(&wanted, there)) {
+        children.push(Child::new(&wanted, observed.network_policy.is_some()));
+    }
+    let wanted = config(job, &names);
+    let hash = |metadata: &ObjectMeta| metadata.annotations.as_ref().and_then(|all| all.get(CONTENT_HASH)).cloned();
+    let current = observed.config.as_ref().is_some_and(|there| !fresh || hash(there) == hash(&wanted.metadata));
+    if !current {
+        children.push(Child::new(&wanted, observed.config.is_some()));
+    }
+    children
+}
+
+fn service(job: &RealTrainingJob, names: &Names<'_>) -> Service {
+    let port = |name: &str, port| ServicePort { name: Some(name.to_owned()), port, ..ServicePort::default() };
+    Service {
+        metadata: metadata(job, names.service()),
+        spec: Some(ServiceSpec {
+            cluster_ip: Some("None".to_owned()),
+            // Ranks look each other up before any of them is ready.
+            publish_not_ready_addresses: Some(true),
+            selector: Some(selector(job)),
+            ports: Some(vec![port("rendezvous", RENDEZVOUS_PORT), port("http", HTTP_PORT)]),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    }
+}
+
+fn selector(job: &RealTrainingJob) -> BTreeMap<String, String> {
+    BTreeMap::from([(labels::JOB.to_owned(), job.name_any())])
+}
+
+fn service_account(job: &RealTrainingJob, names: &Names<'_>) -> ServiceAccount {
+    ServiceAccount {
+        metadata: metadata(job, names.service_account()),
+        automount_service_account_token: Some(false),
+        ..ServiceAccount::default()
+    }
+}
+
+/// Ranks reach each other; the operator reaches the progress; nobody else reaches anything.
+fn network_policy(job: &RealTrainingJob, names: &Names<'_>, operator_namespace: &str) -> NetworkPolicy {
+    let matching =
+        |labels: BTreeMap<String, String>| LabelSelector { match_labels: Some(labels), ..LabelSelector::default() };
+    NetworkPolicy {
+        metadata: metadata(job, names.network_policy()),
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(matching(selector(job))),
+            policy_types: Some(vec!["Ingress".to_owned()]),
+            ingress: Some(vec![
+                NetworkPolicyIngressRule {
+                    from: Some(vec![NetworkPolicyPeer {
+                        pod_selector: Some(matching(selector(job))),
+                        ..NetworkPolicyPeer::default()
+                    }]),
+                    ports: None,
+                },
+                NetworkPolicyIngressRule {
+                    from: Some(vec![NetworkPolicyPeer {
+                        namespace_selector: Some(matching(BTreeMap::from([(
+                            "kubernetes.io/metadata.name".to_owned(),
+                            operator_namespace.to_owned(),
+                        )]))),
+                        ..NetworkPolicyPeer::default()
+                    }]),
+                    ports: Some(vec![NetworkPolicyPort {
+                        port: Some(IntOrString::Int(HTTP_PORT)),
+                        protocol: Some("TCP".to_owned()),
+                        end_port: None,
+                    }]),
+                },
+            ]),
+            egress: None,
+        }),
+    }
+}
+
+/// `trainer.json` as the trainer reads it, and `spec.yaml` with every default filled in.
+fn config(job: &RealTrainingJob, names: &Names<'_>) -> ConfigMap {
+    let mut config = render(job, &endpoints(job));
+    config.model.uri = in_the_pod(&config.model.uri);
+    for set in config.train.iter_mut().chain(&mut config.evaluation.suites) {
+        set.uri = in_the_pod(&set.uri);
+    }
+    let resolved = json!({
+        "apiVersion": real_crds::v1alpha1::API_VERSION,
+        "kind": "RealTrainingJob",
+        "metadata": { "name": job.name_any(), "namespace": job.namespace() },
+        "spec": job.spec,
+    });
+    let data = BTreeMap::from([
+        ("trainer.json".to_owned(), serde_json::to_string_pretty(&config).expect("plain data")),
+        ("spec.yaml".to_owned(), serde_saphyr::to_string(&resolved).expect("plain data")),
+    ]);
+    let mut metadata = metadata(job, names.config());
+    metadata.annotations = Some(BTreeMap::from([(CONTENT_HASH.to_owned(), hash(&data))]));
+    ConfigMap { metadata, data: Some(data), ..ConfigMap::default() }
+}
+
+/// The pool's Services; a connection reaches one of its replicas.
+fn endpoints(job: &RealTrainingJob) -> Endpoints {
+    let Some(pool) = &job.spec.reward_pool_ref else { return Endpoints::default() };
+    let namespace = job.namespace().unwrap_or_default();
+    let url = |fleet: &str| vec![format!("http://{}-{fleet}.{namespace}.svc:{HTTP_PORT}", pool.name)];
+    Endpoints { detectors: url(labels::DETECTOR), sandboxes: url(labels::SANDBOX) }
+}
+
+/// Where a source lies in the pod: claims are mounted, everything else is there already.
+fn in_the_pod(uri: &str) -> String {
+    match uri.strip_prefix("pvc://") {
+        Some(rest) => format!("{SOURCES}/{rest}"),
+        None => uri.to_owned(),
+    }
+}
+
+fn hash(data: &BTreeMap<String, String>) -> String {
+    let mut hasher = Sha256::new();
+    for (key, value) in data {
+        for part in [key, value] {
+            hasher.update(part.len().to_le_bytes());
+            hasher.update(part);
+        }
+    }
+    hasher.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

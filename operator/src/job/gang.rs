@@ -1,0 +1,98 @@
+//! How far the pods of an attempt are.
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use kube::ResourceExt;
+
+use super::attempt::CONTAINER;
+use super::observed::index;
+
+/// What a container waits for that does not pass by itself.
+const STUCK: [&str; 8] = [
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+    "CrashLoopBackOff",
+];
+
+/// State of the pods of one attempt, the most hindering first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Gang {
+    /// The Job is suspended by its queue.
+    Queued,
+    /// The Job has made no pods.
+    NoPods,
+    /// A pod cannot be scheduled.
+    Unschedulable { message: String },
+    /// A container cannot be started.
+    Stuck { reason: String, message: String },
+    /// Pods are on their way.
+    Starting,
+    /// All pods run.
+    Running,
+}
+
+/// The state of the gang of `job`, which wants `nodes` pods.
+pub(super) fn gang(job: &Job, pods: &[&Pod], nodes: u64) -> Gang {
+    if job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true) {
+        return Gang::Queued;
+    }
+    let alive: Vec<&&Pod> = pods.iter().filter(|pod| !is_over(pod)).collect();
+    if pods.is_empty() {
+        return Gang::NoPods;
+    }
+    if let Some(message) = alive.iter().find_map(|pod| unschedulable(pod)) {
+        return Gang::Unschedulable { message };
+    }
+    if let Some((reason, message)) = alive.iter().find_map(|pod| stuck(pod)) {
+        return Gang::Stuck { reason, message };
+    }
+    // Ranks that are done already still belong to a gang that runs.
+    let running = pods.iter().filter(|pod| is_running(pod) || phase(pod) == Some("Succeeded")).count();
+    if running as u64 >= nodes { Gang::Running } else { Gang::Starting }
+}
+
+fn phase(pod: &Pod) -> Option<&str> {
+    pod.status.as_ref()?.phase.as_deref()
+}
+
+/// Whether a pod's containers have ended for good.
+pub(super) fn is_over(pod: &Pod) -> bool {
+    matches!(phase(pod), Some("Succeeded" | "Failed"))
+}
+
+/// Whether a pod's trainer runs.
+pub(super) fn is_running(pod: &Pod) -> bool {
+    phase(pod) == Some("Running")
+        && container(pod).is_some_and(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()))
+}
+
+fn container(pod: &Pod) -> Option<&ContainerStatus> {
+    pod.status.as_ref()?.container_statuses.as_deref()?.iter().find(|status| status.name == CONTAINER)
+}
+
+fn unschedulable(pod: &Pod) -> Option<String> {
+    let conditions = pod.status.as_ref()?.conditions.as_deref()?;
+    let scheduled =
+        conditions.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
+    let reason = scheduled.reason.as_deref().unwrap_or_default();
+    (reason == "Unschedulable" || reason == "SchedulingGated").then(|| {
+        let why = scheduled.message.as_deref().unwrap_or(reason);
+        format!("rank {} ({}): {why}", index(pod).unwrap_or_default(), pod.name_any())
+    })
+}
+
+fn stuck(pod: &Pod) -> Option<(String, String)> {
+    let status = pod.status.as_ref()?;
+    let all = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    all.filter_map(|status| status.state.as_ref()?.waiting.as_ref()).find_map(|waiting| {
+        let reason = waiting.reason.as_deref().filter(|reason| STUCK.contains(reason))?;
+        let message = waiting.message.as_deref().unwrap_or_default();
+        let who = format!("rank {} ({})", index(pod).unwrap_or_default(), pod.name_any());
+        Some((reason.to_owned(), format!("{who}: {}", if message.is_empty() { reason } else { message })))
+    })
+}

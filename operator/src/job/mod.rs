@@ -1,0 +1,17 @@
+//! `RealTrainingJob`: attempts, each an Indexed Job that is created once.
+
+mod accept;
+mod attempt;
+mod children;
+mod ending;
+mod gang;
+mod names;
+mod observed;
+mod plan;
+mod progress;
+mod status;
+
+pub use ending::{Cause, Ending};
+pub use names::Names;
+pub use observed::{Children, Observed, Refusal, Report};
+pub use plan::{Deletion, Plan, Poll, Settings, plan};

@@ -1,0 +1,87 @@
+//! What is there: everything a plan may depend on besides the job itself and the time.
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Pod, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
+use real_crds::progress::Progress;
+use real_crds::v1alpha1::RewardPool;
+
+use crate::labels;
+
+/// What is there of a job.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Jobs that this object controls, one an attempt. The one that the status names is here unless it is really gone, which a
+    /// cache alone cannot tell: a second gang must not start because a watch lags.
+    pub jobs: Vec<Job>,
+    /// Pods of those Jobs.
+    pub pods: Vec<Pod>,
+    /// The pool that the job refers to.
+    pub pool: Option<RewardPool>,
+    /// The other children.
+    pub children: Children,
+    /// What rank 0 last said.
+    pub report: Option<Report>,
+    /// The last write that the API server refused, until one succeeds.
+    pub refused: Option<Refusal>,
+}
+
+/// Children besides the Jobs, where they are there and controlled by this object.
+#[derive(Clone, Debug, Default)]
+pub struct Children {
+    /// Headless Service.
+    pub service: Option<Service>,
+    /// Metadata of the `ConfigMap`; its content is known by a hash.
+    pub config: Option<ObjectMeta>,
+    /// Service account.
+    pub service_account: Option<ServiceAccount>,
+    /// Network policy.
+    pub network_policy: Option<NetworkPolicy>,
+}
+
+/// What rank 0 said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Its words.
+    pub progress: Progress,
+    /// When it said so.
+    pub heard: Timestamp,
+    /// Since when its step has been what it is.
+    pub step_since: Timestamp,
+}
+
+/// A write that the API server refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// A word in `CamelCase`, such as `QuotaExceeded`.
+    pub reason: String,
+    /// The server's message, with what was refused.
+    pub message: String,
+}
+
+impl Observed {
+    /// The Job of an attempt.
+    pub fn attempt(&self, attempt: u32) -> Option<&Job> {
+        self.jobs.iter().find(|job| number(job.labels()) == Some(attempt))
+    }
+
+    /// Pods of an attempt, by completion index.
+    pub fn pods_of(&self, attempt: u32) -> Vec<&Pod> {
+        let mut pods: Vec<&Pod> = self.pods.iter().filter(|pod| number(pod.labels()) == Some(attempt)).collect();
+        pods.sort_by_key(|pod| index(pod));
+        pods
+    }
+}
+
+/// The attempt that an object belongs to, by its label.
+pub(super) fn number(labels: &std::collections::BTreeMap<String, String>) -> Option<u32> {
+    labels.get(labels::ATTEMPT)?.parse().ok()
+}
+
+/// The node rank of a pod.
+pub(super) fn index(pod: &Pod) -> Option<u32> {
+    pod.labels().get("batch.kubernetes.io/job-completion-index")?.parse().ok()
+}

@@ -1,0 +1,169 @@
+//! Pods as the operator makes them: always within Pod Security `restricted`, with what a `PodPatch` changes.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, ConfigMapVolumeSource, Container, EmptyDirVolumeSource, LocalObjectReference,
+    PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements,
+    SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::api::ObjectMeta;
+use real_crds::v1alpha1::{self, PodPatch, Resources};
+
+/// User and group of everything that runs in our pods (`nobody`).
+pub const USER: i64 = 65_534;
+
+/// What a kind of pod is made of before the user's changes.
+#[derive(Clone, Debug, Default)]
+pub struct PodParts {
+    /// Labels; those of the user are added.
+    pub labels: BTreeMap<String, String>,
+    /// Service account where the user names none.
+    pub service_account: String,
+    /// Runs before the containers.
+    pub init_containers: Vec<Container>,
+    /// The first one gets the user's volumes.
+    pub containers: Vec<Container>,
+    /// Volumes besides `/tmp` and those of the user.
+    pub volumes: Vec<Volume>,
+    /// Seconds between SIGTERM and SIGKILL.
+    pub grace_seconds: i64,
+    /// `Never` for the pods of a Job; the default where absent.
+    pub restart_policy: Option<String>,
+    /// Headless Service that gives the pods their names.
+    pub subdomain: Option<String>,
+}
+
+/// The template of a pod. Every container may write to `/tmp` and to its own mounts, and to nothing else.
+pub fn template(parts: PodParts, patch: Option<&PodPatch>) -> PodTemplateSpec {
+    let empty = PodPatch::default();
+    let patch = patch.unwrap_or(&empty);
+    let mut labels = patch.labels.clone();
+    labels.extend(parts.labels);
+    let mut volumes = parts.volumes;
+    volumes.push(Volume { name: "tmp".into(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() });
+    volumes.extend(patch.volumes.iter().map(volume));
+    let mut containers = parts.containers;
+    if let Some(main) = containers.first_mut() {
+        main.volume_mounts.get_or_insert_default().extend(patch.volumes.iter().map(mount));
+    }
+    let service_account = patch.service_account_name.clone().unwrap_or(parts.service_account);
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(labels),
+            annotations: some(patch.annotations.clone()),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(PodSpec {
+            affinity: patch.affinity.clone(),
+            automount_service_account_token: Some(false),
+            containers: containers.into_iter().map(restricted).collect(),
+            enable_service_links: Some(false),
+            image_pull_secrets: list(
+                patch.image_pull_secrets.iter().map(|secret| LocalObjectReference { name: secret.name.clone() }),
+            ),
+            init_containers: list(parts.init_containers.into_iter().map(restricted)),
+            node_selector: some(patch.node_selector.clone()),
+            priority_class_name: patch.priority_class_name.clone(),
+            restart_policy: parts.restart_policy,
+            runtime_class_name: patch.runtime_class_name.clone(),
+            scheduler_name: patch.scheduler_name.clone(),
+            security_context: Some(PodSecurityContext {
+                fs_group: Some(USER),
+                run_as_group: Some(USER),
+                run_as_non_root: Some(true),
+                run_as_user: Some(USER),
+                seccomp_profile: Some(runtime_default()),
+                ..PodSecurityContext::default()
+            }),
+            service_account_name: Some(service_account),
+            subdomain: parts.subdomain,
+            termination_grace_period_seconds: Some(parts.grace_seconds),
+            tolerations: list(patch.tolerations.iter().cloned()),
+            volumes: Some(volumes),
+            ..PodSpec::default()
+        }),
+    }
+}
+
+/// A container without any privilege.
+fn restricted(mut container: Container) -> Container {
+    container.security_context = Some(SecurityContext {
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".into()]), add: None }),
+        read_only_root_filesystem: Some(true),
+        run_as_non_root: Some(true),
+        seccomp_profile: Some(runtime_default()),
+        ..SecurityContext::default()
+    });
+    container.volume_mounts.get_or_insert_default().push(VolumeMount {
+        name: "tmp".into(),
+        mount_path: "/tmp".into(),
+        ..VolumeMount::default()
+    });
+    container
+}
+
+fn runtime_default() -> SeccompProfile {
+    SeccompProfile { type_: "RuntimeDefault".into(), localhost_profile: None }
+}
+
+/// Requests and limits as Kubernetes takes them.
+pub fn resources(resources: Option<&Resources>) -> Option<ResourceRequirements> {
+    let amounts = |amounts: &BTreeMap<String, v1alpha1::Quantity>| {
+        some(
+            amounts.iter().map(|(name, amount)| (name.clone(), Quantity(amount.0.clone()))).collect::<BTreeMap<_, _>>(),
+        )
+    };
+    resources.map(|given| ResourceRequirements {
+        requests: amounts(&given.requests),
+        limits: amounts(&given.limits),
+        ..ResourceRequirements::default()
+    })
+}
+
+fn volume(volume: &v1alpha1::Volume) -> Volume {
+    Volume {
+        name: volume.name.clone(),
+        persistent_volume_claim: volume.persistent_volume_claim.as_ref().map(|claim| {
+            PersistentVolumeClaimVolumeSource {
+                claim_name: claim.claim_name.clone(),
+                read_only: volume.read_only.then_some(true),
+            }
+        }),
+        config_map: volume
+            .config_map
+            .as_ref()
+            .map(|map| ConfigMapVolumeSource { name: map.name.clone(), ..ConfigMapVolumeSource::default() }),
+        secret: volume.secret.as_ref().map(|secret| SecretVolumeSource {
+            secret_name: Some(secret.secret_name.clone()),
+            ..SecretVolumeSource::default()
+        }),
+        empty_dir: volume.empty_dir.as_ref().map(|dir| EmptyDirVolumeSource {
+            medium: dir.medium.clone(),
+            size_limit: dir.size_limit.as_ref().map(|limit| Quantity(limit.0.clone())),
+        }),
+        ..Volume::default()
+    }
+}
+
+fn mount(volume: &v1alpha1::Volume) -> VolumeMount {
+    VolumeMount {
+        name: volume.name.clone(),
+        mount_path: volume.mount_path.clone(),
+        read_only: volume.read_only.then_some(true),
+        sub_path: volume.persistent_volume_claim.as_ref().and_then(|claim| claim.sub_path.clone()),
+        ..VolumeMount::default()
+    }
+}
+
+/// `None` where there is nothing: an empty map would be stored as absent and look like a difference.
+fn some<V>(map: BTreeMap<String, V>) -> Option<BTreeMap<String, V>> {
+    (!map.is_empty()).then_some(map)
+}
+
+fn list<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
+    let items: Vec<T> = items.collect();
+    (!items.is_empty()).then_some(items)
+}
