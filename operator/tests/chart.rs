@@ -110,7 +110,8 @@ fn objects_are_helms_and_named_once() {
     for way in ways() {
         let mut seen = BTreeSet::new();
         for document in render(&way) {
-            let key = ["/kind", "/metadata/namespace", "/metadata/name"].map(|pointer| text(&document, pointer).to_owned());
+            let key =
+                ["/kind", "/metadata/namespace", "/metadata/name"].map(|pointer| text(&document, pointer).to_owned());
             assert!(!key[2].is_empty(), "{way}: {document:#}");
             // What is labelled as the operator's own is taken by the operator for its own.
             assert_eq!(document["metadata"]["labels"][labels::MANAGED_BY], "Helm", "{way}: {key:?}");
@@ -139,9 +140,7 @@ fn namespaced_objects_are_in_the_releases_namespace_or_a_watched_one() {
 
 fn roles(documents: &[Value]) -> Vec<(&str, &str, Vec<PolicyRule>)> {
     let roles = documents.iter().filter(|document| ["ClusterRole", "Role"].contains(&text(document, "/kind")));
-    roles
-        .map(|role| (text(role, "/metadata/namespace"), text(role, "/metadata/name"), read(&role["rules"])))
-        .collect()
+    roles.map(|role| (text(role, "/metadata/namespace"), text(role, "/metadata/name"), read(&role["rules"]))).collect()
 }
 
 #[test]
@@ -222,7 +221,9 @@ fn users_roles_cover_our_kinds() {
             };
             assert!(rules.iter().any(allows), "{role} cannot {verb} {plural}");
         }
-        assert!(!rules.iter().any(|rule| rule.resources.as_ref().unwrap().iter().any(|name| name.ends_with("/status"))));
+        assert!(
+            !rules.iter().any(|rule| rule.resources.as_ref().unwrap().iter().any(|name| name.ends_with("/status")))
+        );
     }
 }
 
@@ -384,10 +385,7 @@ fn values_that_are_wrong_are_named() {
         (&["--set", "serviceAccount.create=false"], &["serviceAccount.name"]),
         (&["--set", "serviceMonitor.enabled=true,service.enabled=false"], &["service.enabled=true"]),
         (&["--set", "priorityClass.create=true,priorityClassName=high"], &["priorityClassName is high"]),
-        (
-            &["--set", "networkPolicy.enabled=false,networkPolicy.egress.enabled=true"],
-            &["networkPolicy.enabled=true"],
-        ),
+        (&["--set", "networkPolicy.enabled=false,networkPolicy.egress.enabled=true"], &["networkPolicy.enabled=true"]),
         (&["--kube-version", "1.29.0"], &["kubeVersion", "1.30"]),
     ];
     for (arguments, words) in cases {

@@ -57,7 +57,8 @@ fn the_schema_knows_the_values_and_no_others() {
     fn compare(values: &Value, schema: &Value, path: &str) {
         let Some(properties) = schema["properties"].as_object() else { return };
         assert_eq!(schema["additionalProperties"], false, "{path} would take a misspelt name");
-        let known: BTreeSet<_> = properties.keys().filter(|key| !["global", "claims"].contains(&key.as_str())).collect();
+        let known: BTreeSet<_> =
+            properties.keys().filter(|key| !["global", "claims"].contains(&key.as_str())).collect();
         let held: BTreeSet<_> = values.as_object().unwrap().keys().collect();
         assert_eq!(held, known, "{path}");
         for (key, value) in values.as_object().unwrap() {
@@ -71,7 +72,8 @@ fn the_schema_knows_the_values_and_no_others() {
 
 #[test]
 fn argo_cds_config_map_has_the_lua() {
-    let mut text = "# Merge into the ConfigMap of Argo CD. Made from the Lua in real-rl.dev/ by `make generate`. Do not edit.
+    let mut text =
+        "# Merge into the ConfigMap of Argo CD. Made from the Lua in real-rl.dev/ by `make generate`. Do not edit.
 apiVersion: v1
 kind: ConfigMap
 metadata:
@@ -82,7 +84,7 @@ metadata:
     app.kubernetes.io/part-of: argocd
 data:
 "
-    .to_owned();
+        .to_owned();
     for definition in real_crds::definitions() {
         let (group, kind) = (definition.spec.group, definition.spec.names.kind);
         let _ = writeln!(text, "  resource.customizations.health.{group}_{kind}: |");

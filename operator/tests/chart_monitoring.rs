@@ -35,7 +35,8 @@ async fn metrics() -> BTreeMap<String, BTreeSet<String>> {
     for line in metrics.render().lines().filter(|line| !line.starts_with('#')) {
         let series = line.split_once(' ').unwrap().0;
         let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
-        let labels = labels.trim_end_matches('}').split(',').filter_map(|label| Some(label.split_once('=')?.0.to_owned()));
+        let labels =
+            labels.trim_end_matches('}').split(',').filter_map(|label| Some(label.split_once('=')?.0.to_owned()));
         known.entry(name.to_owned()).or_insert_with(BTreeSet::new).extend(labels);
     }
     known
@@ -120,7 +121,8 @@ async fn the_dashboard_shows_every_metric() {
         panels().iter().flat_map(|(_, expression, _)| selectors(expression)).map(|(metric, _)| metric).collect();
     for metric in metrics().await.keys() {
         // A histogram is shown by its buckets.
-        let buckets = ["_sum", "_count"].iter().find_map(|suffix| Some(format!("{}_bucket", metric.strip_suffix(suffix)?)));
+        let buckets =
+            ["_sum", "_count"].iter().find_map(|suffix| Some(format!("{}_bucket", metric.strip_suffix(suffix)?)));
         let found = shown.contains(metric) || buckets.is_some_and(|buckets| shown.contains(&buckets));
         assert!(found, "no panel shows {metric}");
     }
@@ -169,7 +171,10 @@ fn panels_are_numbered_described_and_do_not_overlap() {
     for panel in panels {
         let title = panel["title"].as_str().unwrap();
         assert!(ids.insert(panel["id"].as_u64().unwrap()), "{title}");
-        assert!(panel["type"] == "row" || panel["description"].as_str().is_some_and(|text| !text.is_empty()), "{title}");
+        assert!(
+            panel["type"] == "row" || panel["description"].as_str().is_some_and(|text| !text.is_empty()),
+            "{title}"
+        );
         let [x, y, w, h] = ["x", "y", "w", "h"].map(|key| panel["gridPos"][key].as_u64().unwrap());
         assert!(x + w <= 24, "{title} is too wide");
         for cell in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {

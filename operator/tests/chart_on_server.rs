@@ -101,7 +101,8 @@ async fn installing_upgrading_and_uninstalling_leaves_nothing() {
     assert!(definitions(&cluster).await.is_empty());
 }
 
-const POOL: &str = r#"{"apiVersion": "real-rl.dev/v1alpha1", "kind": "RewardPool", "metadata": {"name": "judges"}, "spec": {}}"#;
+const POOL: &str =
+    r#"{"apiVersion": "real-rl.dev/v1alpha1", "kind": "RewardPool", "metadata": {"name": "judges"}, "spec": {}}"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kept_definitions_and_their_objects_outlive_the_chart_and_are_taken_up_again() {
@@ -126,7 +127,8 @@ async fn upgrading_the_chart_upgrades_the_definitions() {
     let cluster = ControlPlane::start().unwrap();
     namespaces(&cluster).await;
     let old = tempfile::tempdir().unwrap();
-    let status = std::process::Command::new("cp").arg("-r").arg(chart()).arg(old.path().join("chart")).status().unwrap();
+    let status =
+        std::process::Command::new("cp").arg("-r").arg(chart()).arg(old.path().join("chart")).status().unwrap();
     assert!(status.success());
     let file = old.path().join("chart/files/crds/real-rl.dev_realevalsweeps.yaml");
     let text = std::fs::read_to_string(&file).unwrap();

@@ -11,9 +11,7 @@ pub(crate) fn violations(pod: &PodSpec) -> Vec<String> {
             found.push(what);
         }
     };
-    for (field, value) in
-        [("hostNetwork", pod.host_network), ("hostPID", pod.host_pid), ("hostIPC", pod.host_ipc)]
-    {
+    for (field, value) in [("hostNetwork", pod.host_network), ("hostPID", pod.host_pid), ("hostIPC", pod.host_ipc)] {
         check(value != Some(true), format!("{field} is true"));
     }
     for volume in pod.volumes.iter().flatten() {
