@@ -211,9 +211,9 @@ fn every_role_but_the_users_is_bound_to_the_operators_account() {
 #[test]
 fn users_roles_cover_our_kinds() {
     let documents = render("default");
-    let roles = roles(&documents);
+    let made = roles(&documents);
     for (role, verb) in [("real-view", "watch"), ("real-edit", "create")] {
-        let (_, _, rules) = roles.iter().find(|(_, name, _)| *name == role).expect(role);
+        let (_, _, rules) = made.iter().find(|(_, name, _)| *name == role).expect(role);
         for definition in real_crds::definitions() {
             let plural = definition.spec.names.plural;
             let allows = |rule: &PolicyRule| {

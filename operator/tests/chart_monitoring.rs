@@ -1,4 +1,4 @@
-//! The chart's alerts and dashboard ask for metrics that the operator has, in PromQL that parses.
+//! The chart's alerts and dashboard ask for metrics that the operator has, in `PromQL` that parses.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -10,7 +10,10 @@ use k8s_openapi::{
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
-use kube::{Api, api::PostParams};
+use kube::{
+    Api,
+    api::{ListParams, PostParams},
+};
 use real_operator::rbac::{Permission, Scope, TABLE};
 use real_test_kube::ControlPlane;
 use serde_json::{Value, json};
@@ -41,13 +44,13 @@ fn install(cluster: &ControlPlane, arguments: &[&str]) -> String {
 }
 
 async fn definitions(cluster: &ControlPlane) -> Vec<CustomResourceDefinition> {
-    Api::all(cluster.client()).list(&Default::default()).await.unwrap().items
+    Api::all(cluster.client()).list(&ListParams::default()).await.unwrap().items
 }
 
 /// Names of all objects of the release, in all namespaces and of all kinds that can be listed. Asks again while kinds come
 /// or go: the list of kinds is a little behind the definitions.
 fn objects(cluster: &ControlPlane) -> Vec<String> {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let kinds = cluster.kubectl(&["api-resources", "--verbs=list", "--output=name"], None).expect_success();
         let kinds = kinds.lines().collect::<Vec<_>>().join(",");

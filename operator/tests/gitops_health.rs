@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
-    case: String,
+    #[serde(rename = "case")]
+    name: String,
     kind: String,
     #[serde(default)]
     status: Option<Value>,
@@ -98,11 +99,11 @@ fn argo_cd_says_what_the_table_says() {
         // What Argo CD loads unless it is told to use the open libraries.
         let lua = Lua::new_with(StdLib::TABLE, LuaOptions::default()).unwrap();
         lua.globals().set("obj", lua.to_value(&case.object()).unwrap()).unwrap();
-        let health = lua.load(script).eval().unwrap_or_else(|error| panic!("{}: {error}", case.case));
+        let health = lua.load(script).eval().unwrap_or_else(|error| panic!("{}: {error}", case.name));
         let health: Health = lua.from_value(health).unwrap();
-        assert_eq!(health.status, case.argocd, "{}: {health:?}", case.case);
+        assert_eq!(health.status, case.argocd, "{}: {health:?}", case.name);
         if let Some(message) = case.message {
-            assert_eq!(health.message.as_deref(), Some(message.as_str()), "{}", case.case);
+            assert_eq!(health.message.as_deref(), Some(message.as_str()), "{}", case.name);
         }
     }
 }
@@ -163,7 +164,7 @@ fn health_checks() -> BTreeMap<String, HealthCheck> {
 fn flux_says_what_the_table_says() {
     let checks = health_checks();
     for case in cases() {
-        assert_eq!(checks[&case.kind].evaluate(&case.object()), case.flux, "{}", case.case);
+        assert_eq!(checks[&case.kind].evaluate(&case.object()), case.flux, "{}", case.name);
     }
 }
 
@@ -175,7 +176,7 @@ fn fluxs_expressions_compare_generations_themselves() {
         let object = case.object();
         let Some(status) = object.get("status") else { continue };
         let behind = status["observedGeneration"] != 2;
-        assert_eq!(boolean(&check.in_progress, &object).unwrap(), behind, "{}", case.case);
+        assert_eq!(boolean(&check.in_progress, &object).unwrap(), behind, "{}", case.name);
     }
 }
 
