@@ -124,6 +124,20 @@ async fn kept_definitions_and_their_objects_outlive_the_chart_and_are_taken_up_a
     assert_eq!(pools.trim(), "rewardpool.real-rl.dev/judges");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_team_installs_its_own_beside_the_clusters() {
+    let cluster = ControlPlane::start().unwrap();
+    namespaces(&cluster).await;
+    install(&cluster, &["--set-json", r#"watchNamespaces=["2024"]"#]);
+    let (chart, values) = (chart().display().to_string(), values("namespaced"));
+    let arguments =
+        ["install", "real", &chart, "--namespace=team-a", "--values", &values, "--set=priorityClass.create=true"];
+    cluster.helm(&arguments).expect_success();
+    cluster.helm(&["uninstall", "real", "--namespace=team-a"]).expect_success();
+    allowed_exactly(&cluster, "2024", &[Scope::Cluster, Scope::Watched]).await;
+    allowed_exactly(&cluster, "team-a", &[Scope::Cluster]).await;
+}
+
 /// What Helm does not do with definitions in a chart's folder `crds`.
 #[tokio::test(flavor = "multi_thread")]
 async fn upgrading_the_chart_upgrades_the_definitions() {

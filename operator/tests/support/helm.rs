@@ -2,7 +2,8 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
+    sync::OnceLock,
 };
 
 use serde_json::Value;
@@ -46,16 +47,19 @@ pub(crate) fn template(arguments: &[&str]) -> Result<Vec<Value>, String> {
     Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
 }
 
-/// Where `scripts/build-kube` leaves helm, or else the one on PATH.
-fn program() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let cache = Command::new(root.join("scripts/cache-dir")).output().expect("scripts/cache-dir runs").stdout;
-    let built = Path::new(String::from_utf8_lossy(&cache).trim()).join("kube-1.35.4/bin/helm");
-    if built.exists() {
-        return built;
-    }
-    std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .map(|folder| folder.join("helm"))
-        .find(|program| program.exists())
-        .unwrap_or_else(|| panic!("no helm at {} nor on PATH; run scripts/build-kube", built.display()))
+/// helm as `scripts/build-kube` builds it, or the one in the folder `KUBE_BIN`.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let folder = std::env::var("KUBE_BIN").unwrap_or_else(|_| {
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/build-kube");
+            let output = Command::new(script).arg("helm").stderr(Stdio::inherit()).output();
+            let output = output.expect("scripts/build-kube can be started");
+            assert!(output.status.success(), "there is no helm: scripts/build-kube failed and says above why");
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        });
+        let program = Path::new(&folder).join("helm");
+        assert!(program.is_file(), "{} does not exist: unset KUBE_BIN, and it is built", program.display());
+        program
+    })
 }
