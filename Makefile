@@ -54,8 +54,9 @@ lint: setup ## formatting, clippy, licences, spelling, Python
 fmt: ## format Rust
 	cargo fmt --all
 
-generate: ## rewrite generated files: CRDs, API docs
+generate: ## rewrite generated files: CRDs, API docs, the chart's copies
 	cargo run --locked -p real-crds
+	REAL_UPDATE=1 cargo test --locked -p real-operator --test chart_files --test chart_rbac
 
 datasets: build ## build the quickstart's tasks anew, each confirmed by the sandbox
 	bin/real datasets build --out datasets/bundled/quickstart-train.jsonl.gz --split train --count 2000 --seed 1

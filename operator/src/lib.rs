@@ -17,4 +17,5 @@ pub mod labels;
 pub mod lease;
 pub mod metrics;
 pub mod pod;
+pub mod rbac;
 pub mod telemetry;

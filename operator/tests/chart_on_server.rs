@@ -1,0 +1,225 @@
+//! The chart on a real API server: what it renders is accepted, its roles let the operator do what the table says and no
+//! more, and installing, upgrading and uninstalling leave what they should.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::{
+    api::{
+        authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
+        core::v1::Namespace,
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api,
+    api::{ListParams, PostParams},
+};
+use real_operator::rbac::{Permission, Scope, TABLE};
+use real_test_kube::ControlPlane;
+use serde_json::{Value, json};
+
+#[path = "support/helm.rs"]
+mod helm;
+
+use helm::{NAMESPACE, chart, values, ways};
+
+/// Kinds of the Prometheus operator, which is not there.
+const ABSENT: [&str; 2] = ["ServiceMonitor", "PrometheusRule"];
+
+/// Makes the namespaces the ways of installing name. Pod Security Admission warns of pods that are not restricted.
+async fn namespaces(cluster: &ControlPlane) {
+    for name in [NAMESPACE, "team-a", "team-b", "2024"] {
+        let namespace = json!({
+            "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/warn": "restricted"}},
+        });
+        let namespace: Namespace = serde_json::from_value(namespace).unwrap();
+        Api::all(cluster.client()).create(&PostParams::default(), &namespace).await.unwrap();
+    }
+}
+
+fn install(cluster: &ControlPlane, arguments: &[&str]) -> String {
+    let chart = chart().display().to_string();
+    let arguments = [&["install", "real", &chart, "--namespace", NAMESPACE], arguments].concat();
+    cluster.helm(&arguments).expect_success()
+}
+
+async fn definitions(cluster: &ControlPlane) -> Vec<CustomResourceDefinition> {
+    Api::all(cluster.client()).list(&ListParams::default()).await.unwrap().items
+}
+
+/// Names of all objects of the release, in all namespaces and of all kinds that can be listed. Asks again while kinds come
+/// or go: the list of kinds is a little behind the definitions.
+fn objects(cluster: &ControlPlane) -> Vec<String> {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        let kinds = cluster.kubectl(&["api-resources", "--verbs=list", "--output=name"], None).expect_success();
+        let kinds = kinds.lines().collect::<Vec<_>>().join(",");
+        let selector = "--selector=app.kubernetes.io/instance=real";
+        let output = cluster.kubectl(&["get", &kinds, "--all-namespaces", selector, "--output=name"], None);
+        if output.success {
+            return output.stdout.lines().map(str::to_owned).collect();
+        }
+        assert!(Instant::now() < deadline, "{}", output.stderr);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_accepts_what_every_way_renders_without_a_warning() {
+    let cluster = ControlPlane::start().unwrap();
+    namespaces(&cluster).await;
+    for way in ways() {
+        let documents = helm::template(&["--values", &values(&way)]).unwrap();
+        let documents = documents.into_iter().filter(|document| !ABSENT.contains(&document["kind"].as_str().unwrap()));
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": documents.collect::<Vec<Value>>()});
+        let arguments = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "--filename=-"];
+        let output = cluster.kubectl(&arguments, Some(&list.to_string()));
+        assert!(output.success, "{way}: {}", output.stderr);
+        assert_eq!(output.stderr, "", "{way}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn installing_upgrading_and_uninstalling_leaves_nothing() {
+    let cluster = ControlPlane::start().unwrap();
+    namespaces(&cluster).await;
+    let before = objects(&cluster);
+    assert_eq!(before, Vec::<String>::new());
+
+    install(&cluster, &["--values", &values("crds-unkept")]);
+    let installed = objects(&cluster);
+    assert!(installed.iter().any(|name| name.ends_with("/real-operator")), "{installed:?}");
+    assert_eq!(definitions(&cluster).await.len(), 3);
+
+    let chart = chart().display().to_string();
+    let everything = ["upgrade", "real", &chart, "--namespace", NAMESPACE, "--values", &values("everything")];
+    let switches = ["--set", "crds.keep=false,serviceMonitor.enabled=false,prometheusRule.enabled=false"];
+    cluster.helm(&[&everything[..], &switches[..]].concat()).expect_success();
+    let upgraded = objects(&cluster);
+    assert!(upgraded.iter().any(|name| name.ends_with("/real-everything")), "{upgraded:?}");
+    assert!(!upgraded.iter().any(|name| name.ends_with("/real-operator")), "{upgraded:?}");
+
+    cluster.helm(&["uninstall", "real", "--namespace", NAMESPACE]).expect_success();
+    assert_eq!(objects(&cluster), Vec::<String>::new());
+    assert!(definitions(&cluster).await.is_empty());
+}
+
+const POOL: &str =
+    r#"{"apiVersion": "real-rl.dev/v1alpha1", "kind": "RewardPool", "metadata": {"name": "judges"}, "spec": {}}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kept_definitions_and_their_objects_outlive_the_chart_and_are_taken_up_again() {
+    let cluster = ControlPlane::start().unwrap();
+    namespaces(&cluster).await;
+    install(&cluster, &[]);
+    cluster.kubectl(&["create", "--namespace=team-a", "--filename=-"], Some(POOL)).expect_success();
+
+    cluster.helm(&["uninstall", "real", "--namespace", NAMESPACE]).expect_success();
+    let left = objects(&cluster);
+    assert_eq!(left.len(), 3, "{left:?}");
+    assert_eq!(definitions(&cluster).await.len(), 3);
+
+    install(&cluster, &[]);
+    let pools = cluster.kubectl(&["get", "rewardpools", "--namespace=team-a", "--output=name"], None).expect_success();
+    assert_eq!(pools.trim(), "rewardpool.real-rl.dev/judges");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_team_installs_its_own_beside_the_clusters() {
+    let cluster = ControlPlane::start().unwrap();
+    namespaces(&cluster).await;
+    install(&cluster, &["--set-json", r#"watchNamespaces=["2024"]"#]);
+    let (chart, values) = (chart().display().to_string(), values("namespaced"));
+    let arguments =
+        ["install", "real", &chart, "--namespace=team-a", "--values", &values, "--set=priorityClass.create=true"];
+    cluster.helm(&arguments).expect_success();
+    cluster.helm(&["uninstall", "real", "--namespace=team-a"]).expect_success();
+    allowed_exactly(&cluster, "2024", &[Scope::Cluster, Scope::Watched]).await;
+    allowed_exactly(&cluster, "team-a", &[Scope::Cluster]).await;
+}
+
+/// What Helm does not do with definitions in a chart's folder `crds`.
+#[tokio::test(flavor = "multi_thread")]
+async fn upgrading_the_chart_upgrades_the_definitions() {
+    let cluster = ControlPlane::start().unwrap();
+    namespaces(&cluster).await;
+    let old = tempfile::tempdir().unwrap();
+    let status =
+        std::process::Command::new("cp").arg("-r").arg(chart()).arg(old.path().join("chart")).status().unwrap();
+    assert!(status.success());
+    let file = old.path().join("chart/files/crds/real-rl.dev_realevalsweeps.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let older = text.replace("    shortNames:\n    - esw\n", "");
+    assert_ne!(text, older);
+    std::fs::write(&file, older).unwrap();
+
+    let old = old.path().join("chart").display().to_string();
+    cluster.helm(&["install", "real", &old, "--namespace", NAMESPACE]).expect_success();
+    let short_names = || async {
+        let name = "realevalsweeps.real-rl.dev";
+        Api::<CustomResourceDefinition>::all(cluster.client()).get(name).await.unwrap().spec.names.short_names
+    };
+    assert_eq!(short_names().await, None);
+    let new = chart().display().to_string();
+    cluster.helm(&["upgrade", "real", &new, "--namespace", NAMESPACE]).expect_success();
+    assert_eq!(short_names().await, Some(vec!["esw".to_owned()]));
+}
+
+/// Whether the operator's account may do `verb`, as the API server's authorizer says.
+async fn may(cluster: &ControlPlane, namespace: &str, permission: (&str, &str), verb: &str) -> bool {
+    let (group, resource) = permission;
+    let (resource, subresource) = resource.split_once('/').map_or((resource, None), |(a, b)| (a, Some(b.to_owned())));
+    let review = SubjectAccessReview {
+        spec: SubjectAccessReviewSpec {
+            user: Some(format!("system:serviceaccount:{NAMESPACE}:real-operator")),
+            resource_attributes: Some(ResourceAttributes {
+                group: Some(group.to_owned()),
+                resource: Some(resource.to_owned()),
+                subresource,
+                verb: Some(verb.to_owned()),
+                namespace: Some(namespace.to_owned()).filter(|namespace| !namespace.is_empty()),
+                ..ResourceAttributes::default()
+            }),
+            ..SubjectAccessReviewSpec::default()
+        },
+        ..SubjectAccessReview::default()
+    };
+    Api::all(cluster.client()).create(&PostParams::default(), &review).await.unwrap().status.unwrap().allowed
+}
+
+/// Fails unless, in `namespace`, exactly the verbs of the table's permissions in `scopes` are allowed.
+async fn allowed_exactly(cluster: &ControlPlane, namespace: &str, scopes: &[Scope]) {
+    const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+    for Permission { group, resource, verbs, scope, .. } in TABLE {
+        for verb in VERBS {
+            let expected = scopes.contains(scope) && verbs.contains(&verb);
+            let allowed = may(cluster, namespace, (group, resource), verb).await;
+            assert_eq!(allowed, expected, "{verb} {resource} in {namespace:?}");
+        }
+    }
+    for verb in VERBS {
+        assert!(!may(cluster, namespace, ("", "secrets"), verb).await, "{verb} secrets in {namespace:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watching_all_namespaces_the_operator_may_do_what_the_table_says() {
+    let cluster = ControlPlane::start().unwrap();
+    namespaces(&cluster).await;
+    install(&cluster, &[]);
+    allowed_exactly(&cluster, "", &[Scope::Cluster, Scope::Watched]).await;
+    allowed_exactly(&cluster, "team-a", &[Scope::Cluster, Scope::Watched]).await;
+    allowed_exactly(&cluster, NAMESPACE, &[Scope::Cluster, Scope::Watched, Scope::Own]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watching_named_namespaces_the_operator_may_do_nothing_elsewhere() {
+    let cluster = ControlPlane::start().unwrap();
+    namespaces(&cluster).await;
+    install(&cluster, &["--values", &values("namespaced")]);
+    allowed_exactly(&cluster, "team-a", &[Scope::Cluster, Scope::Watched]).await;
+    allowed_exactly(&cluster, "team-b", &[Scope::Cluster, Scope::Watched]).await;
+    allowed_exactly(&cluster, "2024", &[Scope::Cluster]).await;
+    allowed_exactly(&cluster, "", &[Scope::Cluster]).await;
+    allowed_exactly(&cluster, NAMESPACE, &[Scope::Cluster, Scope::Own]).await;
+}
