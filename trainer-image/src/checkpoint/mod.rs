@@ -5,12 +5,14 @@
 
 mod manifest;
 mod read;
+mod report;
 mod write;
 
 use std::path::PathBuf;
 
 pub use manifest::{FileEntry, MANIFEST, Manifest};
 pub use read::{Checkpoint, list, newest, verify};
+pub use report::report;
 pub use write::{retain, write};
 
 /// What can go wrong with a checkpoint.

@@ -55,13 +55,7 @@ pub fn newest(folder: &Path) -> Result<(Option<Checkpoint>, Vec<CheckpointError>
 
 /// Reads every file of a checkpoint and compares it with the manifest.
 pub fn verify(path: &Path) -> Result<Manifest, CheckpointError> {
-    let no_manifest = |reason: String| CheckpointError::NoManifest { path: path.into(), reason };
-    let text = fs::read(path.join(MANIFEST)).map_err(|error| no_manifest(format!("{MANIFEST}: {error}")))?;
-    let manifest: Manifest =
-        serde_json::from_slice(&text).map_err(|error| no_manifest(format!("{MANIFEST}: {error}")))?;
-    if manifest.format != FORMAT {
-        return Err(no_manifest(format!("{MANIFEST} has format {}, this program reads {FORMAT}", manifest.format)));
-    }
+    let (manifest, _) = manifest(path)?;
     for (name, expected) in &manifest.files {
         let file = path.join(name);
         let found = FileEntry::of(&file)
@@ -76,6 +70,18 @@ pub fn verify(path: &Path) -> Result<Manifest, CheckpointError> {
         return Err(CheckpointError::Damaged { path: file, reason });
     }
     Ok(manifest)
+}
+
+/// The manifest of a checkpoint, and its text.
+pub(super) fn manifest(path: &Path) -> Result<(Manifest, Vec<u8>), CheckpointError> {
+    let no_manifest = |reason: String| CheckpointError::NoManifest { path: path.into(), reason };
+    let text = fs::read(path.join(MANIFEST)).map_err(|error| no_manifest(format!("{MANIFEST}: {error}")))?;
+    let manifest: Manifest =
+        serde_json::from_slice(&text).map_err(|error| no_manifest(format!("{MANIFEST}: {error}")))?;
+    if manifest.format != FORMAT {
+        return Err(no_manifest(format!("{MANIFEST} has format {}, this program reads {FORMAT}", manifest.format)));
+    }
+    Ok((manifest, text))
 }
 
 #[cfg(test)]

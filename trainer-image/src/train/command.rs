@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use real_crds::progress::Outcome;
+
 use super::last_words;
 use super::run::{Ending, Rim, Run};
 use super::run_dir::RunDir;
@@ -40,15 +42,15 @@ pub fn train(arguments: &TrainArgs) -> ExitCode {
     let attempt = std::env::var("REAL_ATTEMPT").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     progress.update(|progress| progress.attempt = attempt);
     let (code, outcome, message) = match run(arguments, &progress) {
-        Ok(Ending::Done) => (0, "done", String::new()),
-        Ok(Ending::Stopped) => (STOPPED, "stopped", "asked to stop; a checkpoint was written".to_owned()),
+        Ok(Ending::Done) => (0, Outcome::Done, String::new()),
+        Ok(Ending::Stopped) => (STOPPED, Outcome::Stopped, "asked to stop; a checkpoint was written".to_owned()),
         Err(failure) => {
             let code = if matches!(failure, Failure::Config(_)) { BAD_CONFIG } else { 1 };
             let (Failure::Config(error) | Failure::Run(error)) = failure;
-            (code, "failed", format!("{error:#}"))
+            (code, Outcome::Failed, format!("{error:#}"))
         }
     };
-    if outcome == "failed" {
+    if outcome == Outcome::Failed {
         tracing::error!("{message}");
     }
     last_words::say(outcome, &message, &progress.snapshot());
