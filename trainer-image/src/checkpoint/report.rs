@@ -52,6 +52,6 @@ mod tests {
     fn a_folder_without_a_manifest_is_none() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let error = report(&Checkpoint { step: 1, path: folder.path().into() }).expect_err("nothing is there");
-        assert!(error.to_string().contains("is not a checkpoint: manifest.json"), "{error}");
+        assert!(error.to_string().contains("is not a checkpoint: it has no manifest.json"), "{error}");
     }
 }

@@ -8,6 +8,8 @@ use real_crds::progress::{Checkpoint, Evaluation, Phase, Progress};
 
 use super::algorithm::{Algorithm, StepReport, Surroundings};
 use super::evaluation::Evaluator;
+use super::failure::Failure;
+use super::resume::Start;
 use super::run_dir::RunDir;
 use super::setup::Parts;
 use super::stop::Stop;
@@ -57,37 +59,31 @@ pub struct Rim {
 }
 
 impl Run {
-    /// Prepares a run. With `resume` it goes on from the newest whole checkpoint, where there is one; without it a run
-    /// directory that has checkpoints is refused.
+    /// Prepares a run that goes on from `start`. What was recorded of later steps is cut off: they will be done again.
     pub fn prepare(
         parts: Parts,
         settings: &real_crds::config::Checkpoint,
         rim: Rim,
-        resume: bool,
-    ) -> anyhow::Result<Self> {
+        start: &Start,
+    ) -> Result<Self, Failure> {
         let Parts { mut algorithm, evaluator, tokenizer_files, total_steps } = parts;
         let Rim { dir, progress, stop } = rim;
         let mut step = 0;
-        let found = checkpoint::list(&dir.checkpoints())?;
-        if resume {
-            let (newest, refused) = checkpoint::newest(&dir.checkpoints())?;
-            for error in refused {
-                tracing::warn!("{error}; an earlier checkpoint is used");
-            }
-            if let Some(newest) = newest {
-                algorithm
-                    .load(&newest.path)
-                    .with_context(|| format!("cannot resume from {}", newest.path.display()))?;
-                step = newest.step;
-                tracing::info!("resuming after step {step} from {}", newest.path.display());
-            }
-        } else if let Some(last) = found.last() {
-            anyhow::bail!(
-                "{} has checkpoints (the newest of step {}): resume, or use another run directory",
-                dir.path().display(),
-                last.step
-            );
+        if let Some(checkpoint) = &start.checkpoint {
+            let loaded = algorithm.load(&checkpoint.path);
+            loaded
+                .with_context(|| format!("cannot resume from {}", checkpoint.path.display()))
+                .map_err(Failure::of_input)?;
+            step = checkpoint.step;
+            tracing::info!("resuming after step {step} from {}", checkpoint.path.display());
         }
+        if start.back {
+            // Not before the checkpoint was loaded: what is refused changes nothing.
+            for place in checkpoint::supersede(&dir.checkpoints(), step)? {
+                tracing::info!("a checkpoint of a later step is now {}", place.display());
+            }
+        }
+        let found = checkpoint::list(&dir.checkpoints())?;
         let (evaluations_file, evaluations) = dir.evaluations(step)?;
         let log = MetricsLog::open(dir.path(), step)?;
         let checkpoints = reports(found.iter().filter(|found| found.step <= step));
