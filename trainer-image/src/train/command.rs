@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use real_crds::progress::Outcome;
 
+use super::environment;
 use super::failure::Failure;
 use super::last_words;
 use super::resume::{CheckpointName, Resume};
@@ -76,6 +77,8 @@ pub fn train(arguments: &TrainArgs) -> ExitCode {
 }
 
 fn run(arguments: &TrainArgs, progress: &SharedProgress) -> Result<Ending, Failure> {
+    let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    environment::check(variable).map_err(Failure::Config)?;
     let config = setup::read_config(&arguments.config).map_err(Failure::of_input)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let stop = {

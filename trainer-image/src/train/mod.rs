@@ -5,6 +5,7 @@
 pub mod algorithm;
 pub mod command;
 pub mod data_order;
+pub mod environment;
 pub mod evaluation;
 pub mod failure;
 pub mod last_words;

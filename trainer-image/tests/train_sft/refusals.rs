@@ -70,6 +70,22 @@ fn a_data_set_that_is_not_there_exits_with_2() {
 }
 
 #[test]
+fn what_an_operator_asks_for_and_a_trainer_cannot_do_exits_with_2() {
+    for (name, value, pieces) in [
+        ("REAL_CHECKPOINT_URI", "s3://bucket/runs", ["s3://bucket/runs", "persistentVolumeClaim"]),
+    ] {
+        let job = Job::sft(1);
+        let output = job.command(&[]).env(name, value).output().expect("the program starts");
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(pieces.iter().all(|piece| stderr(&output).contains(piece)), "{}", stderr(&output));
+        assert!(!job.run_dir().exists(), "nothing was written");
+    }
+    let job = Job::sft(1);
+    let alone = job.command(&[]).envs([("REAL_CHECKPOINT_URI", "")]).status();
+    assert!(alone.expect("the program starts").success());
+}
+
+#[test]
 fn a_checkpoint_of_another_run_exits_with_2() {
     let mut job = Job::sft(1);
     job.run_well(&[]);
