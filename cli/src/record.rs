@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use real_crds::progress::Evaluation;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 /// A line of `metrics.jsonl`; names are verl's. A number that was not finite is `null` there and absent here.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -36,45 +37,6 @@ pub struct Step {
     /// Seconds the step took.
     #[serde(default, rename = "timing_s/step")]
     pub seconds: Option<f64>,
-}
-
-/// How evaluated answers were chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Decoding {
-    /// The most probable token each time.
-    Greedy,
-    /// Drawn at temperature 1.
-    Sampled,
-}
-
-impl Decoding {
-    /// `greedy` or `sampled`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Greedy => "greedy",
-            Self::Sampled => "sampled",
-        }
-    }
-}
-
-/// A line of `evaluations.jsonl`; rates are shares of `n`, in [0, 1].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// Name of the data set.
-    pub suite: String,
-    /// How answers were chosen.
-    pub decoding: Decoding,
-    /// Training steps done.
-    pub step: u64,
-    /// Answers judged.
-    pub n: u64,
-    /// Share that passes every functional test (the paper's Function).
-    pub function: f64,
-    /// Share without findings (the paper's Quality).
-    pub quality: f64,
-    /// Share of both at once (the paper's Func.-Qual.).
-    pub joint: f64,
 }
 
 /// Everything a run has recorded so far.
@@ -124,6 +86,13 @@ mod tests {
         let text = "{\"step\": 1, \"critic/score/mean\": 0.25, \"actor/lr\": 1}\n{\"step\": 2, \"critic/score/mean\": null}\n{\"st";
         let steps: Vec<Step> = parse_lines(text);
         assert_eq!(steps.iter().map(|s| (s.step, s.reward)).collect::<Vec<_>>(), [(1, Some(0.25)), (2, None)]);
+    }
+
+    #[test]
+    fn evaluations_of_earlier_versions_can_be_read() {
+        let line = r#"{"suite":"s","decoding":"greedy","step":0,"n":4,"function":0.5,"quality":1.0,"joint":0.5}"#;
+        let read: Vec<Evaluation> = parse_lines(line);
+        assert_eq!((read[0].joint, read[0].no_code, read[0].dropped), (0.5, 0.0, 0));
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use real_crds::progress::Evaluation;
 use serde::{Deserialize, Serialize};
 
-use crate::record::Evaluation;
 use crate::whole_file;
 
 /// How a run stands.
@@ -60,8 +60,9 @@ impl Summary {
 
 #[cfg(test)]
 mod tests {
+    use real_crds::progress::Decoding;
+
     use super::*;
-    use crate::record::Decoding;
 
     #[test]
     fn the_summary_has_the_documented_names() {
@@ -73,6 +74,8 @@ mod tests {
             function: 0.5,
             quality: 1.0,
             joint: 0.5,
+            no_code: 0.25,
+            dropped: 1,
         };
         let summary = Summary {
             job: "j".into(),
@@ -103,7 +106,9 @@ mod tests {
               "n": 4,
               "function": 0.5,
               "quality": 1.0,
-              "joint": 0.5
+              "joint": 0.5,
+              "no_code": 0.25,
+              "dropped": 1
             }
           ]
         }

@@ -58,6 +58,21 @@ pub enum Phase {
     Done,
 }
 
+impl Phase {
+    /// As it is written: `starting`, `rollout`, …
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Evaluating => "evaluating",
+            Self::Rollout => "rollout",
+            Self::Scoring => "scoring",
+            Self::Updating => "updating",
+            Self::Checkpointing => "checkpointing",
+            Self::Done => "done",
+        }
+    }
+}
+
 /// A whole checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -109,9 +124,11 @@ pub struct Evaluation {
     pub quality: f64,
     /// Answers that are both (the paper's Func.-Qual.).
     pub joint: f64,
-    /// Answers without a code block.
+    /// Answers without a code block; 0 in a `summary.json` from before it held them.
+    #[serde(default)]
     pub no_code: f64,
-    /// Answers that could not be judged because of us; not part of `n`.
+    /// Answers that could not be judged because of us; not part of `n`. 0 in a `summary.json` from before it held them.
+    #[serde(default)]
     pub dropped: u64,
 }
 
@@ -171,6 +188,14 @@ impl LastWords {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_phase_is_called_what_it_is_written_as() {
+        use Phase::{Checkpointing, Done, Evaluating, Rollout, Scoring, Starting, Updating};
+        for phase in [Starting, Evaluating, Rollout, Scoring, Updating, Checkpointing, Done] {
+            assert_eq!(serde_json::to_value(phase).expect("plain data"), phase.name());
+        }
+    }
 
     #[test]
     fn last_words_fit_and_keep_what_is_newest() {

@@ -4,83 +4,43 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::State;
+use axum::extract;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::Serialize;
+use real_crds::progress::{Phase, Progress};
 use tokio::net::TcpListener;
 
-use crate::evaluate::EvaluationRecord;
 use crate::metrics::Metrics;
 
-/// What the trainer is doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Phase {
-    /// Loading model and data.
-    #[default]
-    Starting,
-    /// Evaluating.
-    Evaluating,
-    /// Generating answers; those that are finished are being scored already.
-    Rollout,
-    /// Waiting for the last scores.
-    Scoring,
-    /// Optimising.
-    Updating,
-    /// Writing a checkpoint.
-    Checkpointing,
-    /// Finished.
-    Done,
-}
-
-/// `GET /v1/progress`.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Progress {
-    /// Grows with each change.
-    pub sequence: u64,
-    /// How many times this run was started (`REAL_ATTEMPT`, from 1).
-    pub attempt: u64,
-    /// What is going on.
-    pub phase: Phase,
-    /// Optimisation steps done.
-    pub step: u64,
-    /// Optimisation steps in all.
-    pub total_steps: u64,
-    /// Mean reward of the last step (PPO).
-    pub reward: Option<f64>,
-    /// Mean divergence from the reference of the last step, nats an answer (PPO).
-    pub kl: Option<f64>,
-    /// Loss of the last step (SFT).
-    pub loss: Option<f64>,
-    /// Tokens of the last step by its seconds.
-    pub tokens_per_second: Option<f64>,
-    /// Samples scored in the last step by its seconds.
-    pub samples_per_second: Option<f64>,
-    /// Seconds until the last step at the present pace.
-    pub eta_seconds: Option<f64>,
-    /// Steps of the checkpoints that exist.
-    pub checkpoints: Vec<u64>,
-    /// Evaluations so far.
-    pub evaluations: Vec<EvaluationRecord>,
-    /// Metrics of the last step, for `/metrics`.
-    #[serde(skip)]
+/// What is known of a run: what others may read, and the numbers of the last step for `/metrics`.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// `GET /v1/progress`.
+    pub progress: Progress,
+    /// Metrics of the last step.
     pub metrics: Metrics,
 }
 
 /// The progress of this run, shared between the trainer, which writes, and the server, which reads.
 #[derive(Clone, Debug, Default)]
-pub struct SharedProgress(Arc<Mutex<Progress>>);
+pub struct SharedProgress(Arc<Mutex<State>>);
 
 impl SharedProgress {
     /// Changes something.
     pub fn update(&self, change: impl FnOnce(&mut Progress)) {
-        let mut progress = self.lock();
-        change(&mut progress);
+        let progress = &mut self.lock().progress;
+        change(progress);
         progress.sequence += 1;
+    }
+
+    /// Takes over what a step has to say.
+    pub fn step_done(&self, metrics: Metrics, change: impl FnOnce(&mut Progress)) {
+        let mut state = self.lock();
+        state.metrics = metrics;
+        change(&mut state.progress);
+        state.progress.sequence += 1;
     }
 
     /// Sets what is going on.
@@ -88,12 +48,12 @@ impl SharedProgress {
         self.update(|progress| progress.phase = phase);
     }
 
-    /// The present state.
+    /// The present progress.
     pub fn snapshot(&self) -> Progress {
-        self.lock().clone()
+        self.lock().progress.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Progress> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // A panic between two assignments leaves numbers that are still worth showing.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -106,7 +66,7 @@ pub async fn serve(address: SocketAddr, progress: SharedProgress) -> anyhow::Res
         .map_err(|error| anyhow::anyhow!("cannot listen on {address}: {error}; choose another address, or port 0"))?;
     let bound = listener.local_addr()?;
     let routes = Router::new()
-        .route("/v1/progress", get(async |State(progress): State<SharedProgress>| Json(progress.snapshot())))
+        .route("/v1/progress", get(progress_json))
         .route("/v1/ping", get(async || "pong"))
         .route("/healthz", get(async || "ok"))
         .route("/metrics", get(prometheus))
@@ -120,12 +80,16 @@ pub async fn serve(address: SocketAddr, progress: SharedProgress) -> anyhow::Res
     Ok(bound)
 }
 
-async fn prometheus(State(progress): State<SharedProgress>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], exposition(&progress.snapshot()))
+async fn progress_json(extract::State(progress): extract::State<SharedProgress>) -> Json<Progress> {
+    Json(progress.snapshot())
+}
+
+async fn prometheus(extract::State(progress): extract::State<SharedProgress>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], exposition(&progress.lock()))
 }
 
 /// The state in Prometheus' text format; verl's names become the label of one gauge.
-fn exposition(progress: &Progress) -> String {
+fn exposition(State { progress, metrics }: &State) -> String {
     let mut text = String::new();
     let mut gauge = |name: &str, help: &str, value: f64| {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
@@ -134,7 +98,7 @@ fn exposition(progress: &Progress) -> String {
     gauge("real_trainer_steps", "Optimisation steps in all.", progress.total_steps as f64);
     gauge("real_trainer_attempt", "Times this run was started.", progress.attempt as f64);
     text.push_str("# HELP real_trainer_metric Metrics of the last step.\n# TYPE real_trainer_metric gauge\n");
-    for (name, value) in progress.metrics.iter() {
+    for (name, value) in metrics.iter() {
         let _ = writeln!(text, "real_trainer_metric{{name=\"{name}\"}} {value}");
     }
     text
@@ -147,11 +111,10 @@ mod tests {
     #[test]
     fn prometheus_sees_the_step_and_every_metric() {
         let shared = SharedProgress::default();
-        shared.update(|progress| {
-            progress.step = 3;
-            progress.metrics.set("critic/score/mean", 0.5);
-        });
-        let text = exposition(&shared.snapshot());
+        let mut metrics = Metrics::default();
+        metrics.set("critic/score/mean", 0.5);
+        shared.step_done(metrics, |progress| progress.step = 3);
+        let text = exposition(&shared.lock());
         assert!(text.contains("\nreal_trainer_step 3\n"), "{text}");
         assert!(text.contains("real_trainer_metric{name=\"critic/score/mean\"} 0.5\n"), "{text}");
     }

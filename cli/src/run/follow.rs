@@ -6,9 +6,10 @@ use std::marker::PhantomData;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
+use real_crds::progress::Evaluation;
 use serde::de::DeserializeOwned;
 
-use crate::record::{Evaluation, Step, parse_lines};
+use crate::record::{Step, parse_lines};
 
 /// A line that belongs to a training step.
 pub(crate) trait AtStep {

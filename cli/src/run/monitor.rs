@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use real_crds::progress::{Evaluation, Progress};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::follow::Follower;
-use crate::record::{Evaluation, Step};
-use crate::ui::{Live, View};
+use crate::record::Step;
+use crate::ui::View;
 
 const PERIOD: Duration = Duration::from_millis(400);
 
@@ -84,13 +85,13 @@ async fn watch_trainer(
         watched.show_news();
         let known = *address.borrow();
         if let (Some(client), Some(address), true) = (&client, known, watched.view.is_live())
-            && let Some(live) = progress(client, address).await
+            && let Some(progress) = progress(client, address).await
         {
-            watched.view.live(&live);
+            watched.view.live(&progress);
         }
     }
 }
 
-async fn progress(client: &reqwest::Client, address: SocketAddr) -> Option<Live> {
+async fn progress(client: &reqwest::Client, address: SocketAddr) -> Option<Progress> {
     client.get(format!("http://{address}/v1/progress")).send().await.ok()?.json().await.ok()
 }

@@ -8,7 +8,6 @@ mod svg;
 mod table;
 
 pub use chart::draw as draw_chart;
-pub use news::Live;
 pub use screen::{Screen, Verbosity, View};
 pub use svg::write as write_svg;
 pub use table::evaluations as evaluation_table;

@@ -3,40 +3,17 @@
 use std::time::Duration;
 
 use indicatif::HumanDuration;
-use serde::Deserialize;
+use real_crds::progress::{Evaluation, Progress};
 
-use crate::record::{Evaluation, Step};
+use crate::record::Step;
 
-/// The trainer's `GET /v1/progress`, as far as the bar shows it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Live {
-    /// What is going on: `rollout`, `updating`, …
-    pub phase: String,
-    /// Steps done.
-    pub step: u64,
-    /// Mean reward of the last step.
-    pub reward: Option<f64>,
-    /// Divergence from the reference policy in the last step.
-    pub kl: Option<f64>,
-    /// Loss of the last step (SFT).
-    pub loss: Option<f64>,
-    /// Tokens a second.
-    pub tokens_per_second: Option<f64>,
-    /// Samples scored a second.
-    pub samples_per_second: Option<f64>,
-    /// Seconds until the last step.
-    pub eta_seconds: Option<f64>,
-}
-
-impl Live {
-    /// What stands behind the bar.
-    pub(crate) fn message(&self) -> String {
-        let eta = self.eta_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        let eta = eta.map(|left| format!("ETA {}", HumanDuration(left)));
-        let numbers = numbers(self.reward, self.loss, self.kl, self.tokens_per_second, self.samples_per_second);
-        eta.into_iter().chain(numbers).collect::<Vec<_>>().join("  ")
-    }
+/// What stands behind the bar.
+pub(crate) fn message(progress: &Progress) -> String {
+    let Progress { reward, loss, kl, tokens_per_second, samples_per_second, .. } = *progress;
+    let eta = progress.eta_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let eta = eta.map(|left| format!("ETA {}", HumanDuration(left)));
+    let numbers = numbers(reward, loss, kl, tokens_per_second, samples_per_second);
+    eta.into_iter().chain(numbers).collect::<Vec<_>>().join("  ")
 }
 
 fn numbers(
@@ -92,9 +69,8 @@ mod tests {
 
     #[test]
     fn the_bar_says_what_is_known_so_far() {
-        assert_eq!(Live::default().message(), "");
-        let live: Live =
-            serde_json::from_str(r#"{"phase": "rollout", "step": 1, "etaSeconds": 90.0, "kl": null}"#).unwrap();
-        assert_eq!(live.message(), "ETA 2 minutes");
+        assert_eq!(message(&Progress::default()), "");
+        let progress = Progress { step: 1, eta_seconds: Some(90.0), kl: Some(0.5), ..Progress::default() };
+        assert_eq!(message(&progress), "ETA 2 minutes  KL 0.5000");
     }
 }

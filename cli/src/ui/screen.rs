@@ -4,10 +4,11 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use real_crds::progress::{Evaluation, Progress};
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::news::{Live, evaluation_line, step_line};
-use crate::record::{Evaluation, Step};
+use super::news::{evaluation_line, message, step_line};
+use crate::record::Step;
 
 /// How much is shown while a run goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,11 +84,11 @@ impl View {
     }
 
     /// What the trainer is doing now.
-    pub fn live(&self, live: &Live) {
+    pub fn live(&self, progress: &Progress) {
         if let Some(bar) = &self.bar {
-            bar.set_position(live.step);
-            bar.set_prefix(live.phase.clone());
-            bar.set_message(live.message());
+            bar.set_position(progress.step);
+            bar.set_prefix(progress.phase.name());
+            bar.set_message(message(progress));
         }
     }
 

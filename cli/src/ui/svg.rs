@@ -81,8 +81,10 @@ fn draw(record: &Record, title: &str) -> anyhow::Result<Option<String>> {
 
 #[cfg(test)]
 mod tests {
+    use real_crds::progress::{Decoding, Evaluation};
+
     use super::*;
-    use crate::record::{Decoding, Evaluation, Step};
+    use crate::record::Step;
 
     #[test]
     fn the_drawing_names_its_axes_and_every_curve() {
@@ -96,6 +98,8 @@ mod tests {
             function: 0.5,
             quality: 0.5,
             joint: 0.25,
+            no_code: 0.0,
+            dropped: 0,
         };
         let record = Record { steps: (1..=3).map(step).collect(), evaluations: vec![evaluation] };
         let svg = draw(&record, "my job").unwrap().unwrap();

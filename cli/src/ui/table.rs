@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
-
-use crate::record::Evaluation;
+use real_crds::progress::Evaluation;
 
 /// One row a data set and decoding, `before → after`; only the one number where there was one evaluation.
 pub fn evaluations(evaluations: &[Evaluation]) -> String {
@@ -36,8 +35,9 @@ pub fn evaluations(evaluations: &[Evaluation]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use real_crds::progress::Decoding;
+
     use super::*;
-    use crate::record::Decoding;
 
     #[test]
     fn each_suite_and_decoding_has_a_row_from_first_to_last() {
@@ -49,6 +49,8 @@ mod tests {
             function: 0.5,
             quality: 0.25,
             joint,
+            no_code: 0.0,
+            dropped: 0,
         };
         let table = evaluations(&[
             at(0, Decoding::Greedy, 0.125),

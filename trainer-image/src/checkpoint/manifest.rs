@@ -52,10 +52,14 @@ impl FileEntry {
             hasher.update(&buffer[..read]);
             bytes += read as u64;
         }
-        let mut sha256 = String::with_capacity(64);
-        for byte in hasher.finalize() {
-            let _ = write!(sha256, "{byte:02x}");
-        }
-        Ok(Self { bytes, sha256 })
+        Ok(Self { bytes, sha256: hexadecimal(&hasher.finalize()) })
     }
+}
+
+/// A digest as people write it.
+pub(super) fn hexadecimal(digest: &[u8]) -> String {
+    digest.iter().fold(String::with_capacity(2 * digest.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

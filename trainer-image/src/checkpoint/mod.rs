@@ -2,15 +2,20 @@
 //!
 //! Files are written to a hidden folder beside it, synced, listed with their SHA-256 in `manifest.json` (last), and the
 //! folder is renamed. What is read back is checked against the manifest; a damaged checkpoint is named and passed over.
+//! Checkpoints that a run went back behind are kept as `superseded-step-N`.
 
 mod manifest;
 mod read;
+mod report;
+mod supersede;
 mod write;
 
 use std::path::PathBuf;
 
 pub use manifest::{FileEntry, MANIFEST, Manifest};
-pub use read::{Checkpoint, list, newest, verify};
+pub use read::{Checkpoint, list, newest, step_of, verify};
+pub use report::report;
+pub use supersede::supersede;
 pub use write::{retain, write};
 
 /// What can go wrong with a checkpoint.
@@ -34,7 +39,7 @@ pub enum CheckpointError {
         /// What is wrong.
         reason: String,
     },
-    /// A file is not what was written.
+    /// A file is not what was written, or is not there.
     #[error("{} is damaged: {reason}", path.display())]
     Damaged {
         /// The file.

@@ -26,13 +26,20 @@ pub fn list(folder: &Path) -> Result<Vec<Checkpoint>, CheckpointError> {
     let mut checkpoints = Vec::new();
     for entry in entries {
         let entry = entry.map_err(CheckpointError::io("list", folder))?;
-        let step = entry.file_name().to_str().and_then(|name| name.strip_prefix("step-")?.parse().ok());
+        let step = entry.file_name().to_str().and_then(step_of);
         if let Some(step) = step {
             checkpoints.push(Checkpoint { step, path: entry.path() });
         }
     }
     checkpoints.sort_by_key(|checkpoint| checkpoint.step);
     Ok(checkpoints)
+}
+
+/// The step of the checkpoint of that name; none where it is no checkpoint's.
+pub fn step_of(name: &str) -> Option<u64> {
+    let step = name.strip_prefix("step-")?.parse().ok()?;
+    // Numbers can be spelt in several ways, names cannot.
+    (name == format!("step-{step}")).then_some(step)
 }
 
 /// The newest checkpoint that is whole, and what is wrong with those after it. An error where there are checkpoints and
@@ -55,17 +62,13 @@ pub fn newest(folder: &Path) -> Result<(Option<Checkpoint>, Vec<CheckpointError>
 
 /// Reads every file of a checkpoint and compares it with the manifest.
 pub fn verify(path: &Path) -> Result<Manifest, CheckpointError> {
-    let no_manifest = |reason: String| CheckpointError::NoManifest { path: path.into(), reason };
-    let text = fs::read(path.join(MANIFEST)).map_err(|error| no_manifest(format!("{MANIFEST}: {error}")))?;
-    let manifest: Manifest =
-        serde_json::from_slice(&text).map_err(|error| no_manifest(format!("{MANIFEST}: {error}")))?;
-    if manifest.format != FORMAT {
-        return Err(no_manifest(format!("{MANIFEST} has format {}, this program reads {FORMAT}", manifest.format)));
-    }
+    let (manifest, _) = manifest(path)?;
     for (name, expected) in &manifest.files {
         let file = path.join(name);
-        let found = FileEntry::of(&file)
-            .map_err(|error| CheckpointError::Damaged { path: file.clone(), reason: error.to_string() })?;
+        let found = FileEntry::of(&file).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => CheckpointError::Damaged { path: file.clone(), reason: "it is missing".into() },
+            _ => CheckpointError::io("read", &file)(error),
+        })?;
         let reason = if found.bytes != expected.bytes {
             format!("{} bytes, the manifest says {}", found.bytes, expected.bytes)
         } else if found.sha256 != expected.sha256 {
@@ -76,6 +79,22 @@ pub fn verify(path: &Path) -> Result<Manifest, CheckpointError> {
         return Err(CheckpointError::Damaged { path: file, reason });
     }
     Ok(manifest)
+}
+
+/// The manifest of a checkpoint, and its text.
+pub(super) fn manifest(path: &Path) -> Result<(Manifest, Vec<u8>), CheckpointError> {
+    let no_manifest = |reason: String| CheckpointError::NoManifest { path: path.into(), reason };
+    let file = path.join(MANIFEST);
+    let text = fs::read(&file).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => no_manifest(format!("it has no {MANIFEST}")),
+        _ => CheckpointError::io("read", file)(error),
+    })?;
+    let manifest: Manifest =
+        serde_json::from_slice(&text).map_err(|error| no_manifest(format!("{MANIFEST}: {error}")))?;
+    if manifest.format != FORMAT {
+        return Err(no_manifest(format!("{MANIFEST} has format {}, this program reads {FORMAT}", manifest.format)));
+    }
+    Ok((manifest, text))
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use anyhow::Context as _;
 use real_crds::config::Rollout as Limits;
+use real_crds::progress::Phase;
 use real_reward::Scored;
 
 use crate::metrics::Stopwatch;
 use crate::model::Decoder;
-use crate::progress::Phase;
 use crate::sampling::{Sampled, SamplingOptions, generate};
 use crate::scoring::{Outcome, Scoring};
 use crate::sequences::Sequence;

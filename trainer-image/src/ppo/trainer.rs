@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use real_crds::config::{Normalization, Ppo, Rollout};
+use real_crds::progress::Phase;
 use real_reward::normalize::{self, Moments};
 use tch::Device;
 
@@ -17,7 +18,6 @@ use super::update::{UpdateSettings, schedule, update_actor, update_critic};
 use crate::metrics::Stopwatch;
 use crate::model::{Decoder, ValueModel};
 use crate::optim::{AdamW, AdamWConfig};
-use crate::progress::Phase;
 use crate::scoring::Scoring;
 use crate::sequences::{Sequence, answer_mask};
 use crate::tokenizer::Tokenizer;

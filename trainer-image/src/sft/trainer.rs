@@ -4,13 +4,13 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use real_crds::config::{Dataset, Rollout, Sft};
+use real_crds::progress::Phase;
 use tch::{Kind, Tensor};
 
 use super::schedule::factor;
 use crate::metrics::{Metrics, Stopwatch};
 use crate::model::Decoder;
 use crate::optim::{AdamW, AdamWConfig};
-use crate::progress::Phase;
 use crate::sequences::{Padded, Sequence, longest_answer, micro_batches};
 use crate::tokenizer::Tokenizer;
 use crate::train::algorithm::{Algorithm, StepReport, Surroundings};

@@ -4,11 +4,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use real_crds::progress::Outcome;
+
+use super::environment;
+use super::failure::Failure;
 use super::last_words;
+use super::resume::{CheckpointName, Resume};
 use super::run::{Ending, Rim, Run};
 use super::run_dir::RunDir;
 use super::setup;
 use super::stop::Stop;
+use crate::compute;
 use crate::progress::{SharedProgress, serve};
 
 /// Exit code of a run that was asked to stop and wrote a checkpoint (`EX_TEMPFAIL`: try again later).
@@ -29,52 +35,67 @@ pub struct TrainArgs {
     /// Go on from the newest checkpoint of the run directory; start afresh where there is none
     #[arg(long)]
     pub resume: bool,
+    /// Go on from exactly this checkpoint of the run directory; later ones are kept as superseded-step-M and play no
+    /// part any more. For one start only: start again with --resume
+    #[arg(long, value_name = "step-N", conflicts_with = "resume")]
+    pub resume_from: Option<CheckpointName>,
     /// Serve /v1/progress, /metrics and /healthz here; port 0 chooses one
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
 }
 
-/// Runs the subcommand. 0: done; 2: the configuration cannot be run; 75: stopped with a checkpoint; 1: anything else.
+impl TrainArgs {
+    fn resume(&self) -> Resume {
+        match self.resume_from {
+            Some(name) => Resume::From(name),
+            None if self.resume => Resume::Newest,
+            None => Resume::Refused,
+        }
+    }
+}
+
+/// Runs the subcommand. 0: done; 2: it cannot be run as it is configured, trying again is of no use; 75: stopped with a
+/// checkpoint; 1: anything else.
 pub fn train(arguments: &TrainArgs) -> ExitCode {
     let progress = SharedProgress::default();
     let attempt = std::env::var("REAL_ATTEMPT").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     progress.update(|progress| progress.attempt = attempt);
     let (code, outcome, message) = match run(arguments, &progress) {
-        Ok(Ending::Done) => (0, "done", String::new()),
-        Ok(Ending::Stopped) => (STOPPED, "stopped", "asked to stop; a checkpoint was written".to_owned()),
+        Ok(Ending::Done) => (0, Outcome::Done, String::new()),
+        Ok(Ending::Stopped) => (STOPPED, Outcome::Stopped, "asked to stop; a checkpoint was written".to_owned()),
         Err(failure) => {
             let code = if matches!(failure, Failure::Config(_)) { BAD_CONFIG } else { 1 };
             let (Failure::Config(error) | Failure::Run(error)) = failure;
-            (code, "failed", format!("{error:#}"))
+            (code, Outcome::Failed, format!("{error:#}"))
         }
     };
-    if outcome == "failed" {
+    if outcome == Outcome::Failed {
         tracing::error!("{message}");
     }
     last_words::say(outcome, &message, &progress.snapshot());
     ExitCode::from(code)
 }
 
-enum Failure {
-    Config(anyhow::Error),
-    Run(anyhow::Error),
-}
-
 fn run(arguments: &TrainArgs, progress: &SharedProgress) -> Result<Ending, Failure> {
-    let config = setup::read_config(&arguments.config).map_err(Failure::Config)?;
-    let train = || -> anyhow::Result<Ending> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let stop = {
-            let _inside = runtime.enter();
-            Stop::on_signals()?
-        };
-        if let Some(address) = arguments.listen {
-            runtime.block_on(serve(address, progress.clone()))?;
-        }
-        let dir = RunDir::open(&arguments.run_dir)?;
-        let parts = setup::build(&config, &dir.path().join("model"), runtime.handle())?;
-        let rim = Rim { dir, progress: progress.clone(), stop };
-        Run::prepare(parts, &config.checkpoint, rim, arguments.resume)?.finish()
+    let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    environment::check(variable).map_err(Failure::Config)?;
+    let config = setup::read_config(&arguments.config).map_err(Failure::of_input)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let stop = {
+        let _inside = runtime.enter();
+        Stop::on_signals()?
     };
-    train().map_err(Failure::Run)
+    if let Some(address) = arguments.listen {
+        runtime.block_on(serve(address, progress.clone()))?;
+    }
+    let dir = RunDir::open(&arguments.run_dir)?;
+    // Before anything that takes long.
+    let start = arguments.resume().find(&dir)?;
+    // That there is no such device is this machine's failure: another one may have it.
+    let device =
+        compute::device(config.compute.device, 0).map_err(|reason| Failure::Run(anyhow::Error::msg(reason)))?;
+    let parts =
+        setup::build(&config, device, &dir.path().join("model"), runtime.handle()).map_err(Failure::of_input)?;
+    let rim = Rim { dir, progress: progress.clone(), stop };
+    Ok(Run::prepare(parts, &config.checkpoint, rim, &start)?.finish()?)
 }

@@ -1,15 +1,15 @@
 //! Evaluating the policy on suites of unseen tasks, greedy and sampled.
 
 use anyhow::Context as _;
-use real_crds::config::Evaluation;
+use real_crds::config;
+use real_crds::progress::{Decoding, Evaluation, Phase};
 
 use super::algorithm::Surroundings;
 use super::memory::prompts_at_a_time;
 use super::seeds::{Purpose, derived};
 use super::tasks::{Prompt, TaskSet};
-use crate::evaluate::{Decoding, EvaluationRecord};
+use crate::evaluate;
 use crate::model::Decoder;
-use crate::progress::Phase;
 use crate::sampling::{SamplingOptions, generate};
 use crate::scoring::Scoring;
 use crate::tokenizer::Tokenizer;
@@ -17,7 +17,7 @@ use crate::tokenizer::Tokenizer;
 /// Everything an evaluation needs besides the model.
 pub struct Evaluator {
     suites: Vec<TaskSet>,
-    settings: Evaluation,
+    settings: config::Evaluation,
     max_new_tokens: usize,
     seed: u64,
     tokenizer: std::sync::Arc<Tokenizer>,
@@ -28,7 +28,7 @@ impl Evaluator {
     /// Keeps at most `settings.limit` tasks of each suite, the first ones, so that every evaluation sees the same.
     pub fn new(
         mut suites: Vec<TaskSet>,
-        settings: Evaluation,
+        settings: config::Evaluation,
         max_new_tokens: usize,
         seed: u64,
         tokenizer: std::sync::Arc<Tokenizer>,
@@ -59,7 +59,7 @@ impl Evaluator {
         policy: &Decoder,
         step: u64,
         surroundings: &Surroundings<'_>,
-    ) -> anyhow::Result<Option<Vec<EvaluationRecord>>> {
+    ) -> anyhow::Result<Option<Vec<Evaluation>>> {
         surroundings.progress.phase(Phase::Evaluating);
         let mut records = Vec::new();
         for (number, suite) in self.suites.iter().enumerate() {
@@ -83,7 +83,7 @@ impl Evaluator {
             let (greedy, sampled) = outcomes.split_at(greedy);
             for (decoding, _) in self.decodings() {
                 let outcomes = if decoding == Decoding::Greedy { greedy } else { sampled };
-                records.push(EvaluationRecord::of(&suite.name, decoding, step, outcomes));
+                records.push(evaluate::record(&suite.name, decoding, step, outcomes));
             }
         }
         Ok(Some(records))

@@ -5,10 +5,13 @@
 pub mod algorithm;
 pub mod command;
 pub mod data_order;
+pub mod environment;
 pub mod evaluation;
+pub mod failure;
 pub mod last_words;
 pub mod memory;
 pub mod optimizer_state;
+pub mod resume;
 pub mod run;
 pub mod run_dir;
 pub mod seeds;

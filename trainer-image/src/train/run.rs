@@ -4,16 +4,18 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use real_crds::progress::{Checkpoint, Evaluation, Phase, Progress};
 
 use super::algorithm::{Algorithm, StepReport, Surroundings};
 use super::evaluation::Evaluator;
+use super::failure::Failure;
+use super::resume::Start;
 use super::run_dir::RunDir;
 use super::setup::Parts;
 use super::stop::Stop;
-use crate::checkpoint;
-use crate::evaluate::EvaluationRecord;
 use crate::metrics::{JsonLines, Metrics, MetricsLog};
-use crate::progress::{Phase, Progress, SharedProgress};
+use crate::progress::SharedProgress;
+use crate::{checkpoint, evaluate};
 
 /// How a run that did not fail ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +31,8 @@ pub struct Run {
     // The run's own state.
     step: u64,
     algorithm: Box<dyn Algorithm>,
-    evaluations: Vec<EvaluationRecord>,
-    checkpoints: Vec<u64>,
+    evaluations: Vec<Evaluation>,
+    checkpoints: Vec<Checkpoint>,
     pace: Pace,
     // Where it is written.
     dir: RunDir,
@@ -57,40 +59,34 @@ pub struct Rim {
 }
 
 impl Run {
-    /// Prepares a run. With `resume` it goes on from the newest whole checkpoint, where there is one; without it a run
-    /// directory that has checkpoints is refused.
+    /// Prepares a run that goes on from `start`. What was recorded of later steps is cut off: they will be done again.
     pub fn prepare(
         parts: Parts,
         settings: &real_crds::config::Checkpoint,
         rim: Rim,
-        resume: bool,
-    ) -> anyhow::Result<Self> {
+        start: &Start,
+    ) -> Result<Self, Failure> {
         let Parts { mut algorithm, evaluator, tokenizer_files, total_steps } = parts;
         let Rim { dir, progress, stop } = rim;
         let mut step = 0;
-        let found = checkpoint::list(&dir.checkpoints())?;
-        if resume {
-            let (newest, refused) = checkpoint::newest(&dir.checkpoints())?;
-            for error in refused {
-                tracing::warn!("{error}; an earlier checkpoint is used");
-            }
-            if let Some(newest) = newest {
-                algorithm
-                    .load(&newest.path)
-                    .with_context(|| format!("cannot resume from {}", newest.path.display()))?;
-                step = newest.step;
-                tracing::info!("resuming after step {step} from {}", newest.path.display());
-            }
-        } else if let Some(last) = found.last() {
-            anyhow::bail!(
-                "{} has checkpoints (the newest of step {}): resume, or use another run directory",
-                dir.path().display(),
-                last.step
-            );
+        if let Some(checkpoint) = &start.checkpoint {
+            let loaded = algorithm.load(&checkpoint.path);
+            loaded
+                .with_context(|| format!("cannot resume from {}", checkpoint.path.display()))
+                .map_err(Failure::of_input)?;
+            step = checkpoint.step;
+            tracing::info!("resuming after step {step} from {}", checkpoint.path.display());
         }
+        if start.back {
+            // Not before the checkpoint was loaded: what is refused changes nothing.
+            for place in checkpoint::supersede(&dir.checkpoints(), step)? {
+                tracing::info!("a checkpoint of a later step is now {}", place.display());
+            }
+        }
+        let found = checkpoint::list(&dir.checkpoints())?;
         let (evaluations_file, evaluations) = dir.evaluations(step)?;
         let log = MetricsLog::open(dir.path(), step)?;
-        let checkpoints: Vec<u64> = found.iter().map(|found| found.step).filter(|found| *found <= step).collect();
+        let checkpoints = reports(found.iter().filter(|found| found.step <= step));
         progress.update(|progress| {
             progress.step = step;
             progress.total_steps = total_steps;
@@ -180,7 +176,7 @@ impl Run {
                 record.quality,
                 record.joint
             );
-            metrics.extend(record.metrics());
+            metrics.extend(evaluate::metrics(&record));
             self.progress.update(|progress| progress.evaluations.push(record.clone()));
             self.evaluations.push(record);
         }
@@ -189,7 +185,7 @@ impl Run {
 
     /// Writes a checkpoint of the present step, unless there is one.
     fn checkpoint(&mut self) -> anyhow::Result<()> {
-        if self.checkpoints.contains(&self.step) {
+        if self.checkpoints.iter().any(|checkpoint| checkpoint.step == self.step) {
             return Ok(());
         }
         self.progress.phase(Phase::Checkpointing);
@@ -205,7 +201,9 @@ impl Run {
         })?;
         checkpoint::retain(&folder, self.retain)?;
         tracing::info!("checkpoint {}", written.path.display());
-        self.checkpoints = checkpoint::list(&folder)?.into_iter().map(|found| found.step).collect();
+        self.checkpoints.push(checkpoint::report(&written)?);
+        let left: Vec<u64> = checkpoint::list(&folder)?.into_iter().map(|found| found.step).collect();
+        self.checkpoints.retain(|checkpoint| left.contains(&checkpoint.step));
         self.progress.update(|progress| progress.checkpoints.clone_from(&self.checkpoints));
         Ok(())
     }
@@ -214,7 +212,7 @@ impl Run {
     fn tell(&self, metrics: &Metrics) {
         let get = |name: &str| metrics.get(name);
         let eta = self.pace.seconds() * (self.total_steps - self.step) as f64;
-        self.progress.update(|progress| {
+        self.progress.step_done(metrics.clone(), |progress| {
             *progress = Progress {
                 step: self.step,
                 reward: get("critic/score/mean"),
@@ -223,7 +221,6 @@ impl Run {
                 tokens_per_second: get("perf/throughput"),
                 samples_per_second: get("perf/samples_per_second"),
                 eta_seconds: Some(eta),
-                metrics: metrics.clone(),
                 ..std::mem::take(progress)
             };
         });
@@ -239,6 +236,18 @@ impl Run {
             parts.iter().filter_map(|(name, value)| Some(format!("{name} {:.4}", (*value)?))).collect();
         tracing::info!("step {}/{}: {}", self.step, self.total_steps, parts.join(", "));
     }
+}
+
+/// What others are told of checkpoints; those without a manifest are none.
+fn reports<'a>(found: impl Iterator<Item = &'a checkpoint::Checkpoint>) -> Vec<Checkpoint> {
+    let told = |found| match checkpoint::report(found) {
+        Ok(report) => Some(report),
+        Err(error) => {
+            tracing::warn!("{error}; it is not counted");
+            None
+        }
+    };
+    found.filter_map(told).collect()
 }
 
 /// Seconds a step, the last steps counting most.

@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use real_crds::progress::Evaluation;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::evaluate::EvaluationRecord;
 use crate::metrics::JsonLines;
 
 /// A run directory that exists and can be written to.
@@ -43,9 +43,9 @@ impl RunDir {
     }
 
     /// Opens `evaluations.jsonl` and gives what it holds of steps up to `last_step`.
-    pub fn evaluations(&self, last_step: u64) -> anyhow::Result<(JsonLines, Vec<EvaluationRecord>)> {
+    pub fn evaluations(&self, last_step: u64) -> anyhow::Result<(JsonLines, Vec<Evaluation>)> {
         let path = self.0.join("evaluations.jsonl");
-        let parse = |line: &Value| serde_json::from_value::<EvaluationRecord>(line.clone()).ok();
+        let parse = |line: &Value| serde_json::from_value::<Evaluation>(line.clone()).ok();
         let lines = JsonLines::open(&path, |line| parse(line).is_some_and(|record| record.step <= last_step))?;
         let text = fs::read_to_string(&path)?;
         let records = text.lines().filter_map(|line| parse(&serde_json::from_str(line).ok()?)).collect();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use real_crds::config::{self, Algorithm as Algorithms, Initialize, TrainerConfig};
 use real_reward::{QualitySource, Scorer, ScorerConfig};
+use tch::Device;
 use tokio::runtime::Handle;
 
 use super::algorithm::Algorithm;
@@ -41,10 +42,9 @@ pub fn read_config(path: &Path) -> anyhow::Result<TrainerConfig> {
     Ok(config)
 }
 
-/// Builds everything. `scratch` takes the files of a bundled model; scoring runs on `runtime`.
-pub fn build(config: &TrainerConfig, scratch: &Path, runtime: &Handle) -> anyhow::Result<Parts> {
+/// Builds everything on `device`. `scratch` takes the files of a bundled model; scoring runs on `runtime`.
+pub fn build(config: &TrainerConfig, device: Device, scratch: &Path, runtime: &Handle) -> anyhow::Result<Parts> {
     compute::set_threads(config.compute.threads as usize);
-    let device = compute::device(config.compute.device, 0).map_err(anyhow::Error::msg)?;
     let folder = resolve(&config.model.uri, scratch)?;
     let tokenizer = Arc::new(Tokenizer::load(&folder)?);
     let initial = match config.model.initialize {

@@ -1,0 +1,168 @@
+//! Which checkpoint a run goes on from.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use super::failure::Failure;
+use super::run_dir::RunDir;
+use crate::checkpoint::{self, Checkpoint, step_of};
+
+/// Which checkpoint a run should go on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// None: a run directory that has checkpoints is refused.
+    Refused,
+    /// The newest whole one; none where there is none.
+    Newest,
+    /// That of one step; those after it are set aside.
+    From(CheckpointName),
+}
+
+/// The name of a checkpoint, `step-N`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointName {
+    /// Its step.
+    pub step: u64,
+}
+
+impl FromStr for CheckpointName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let step = step_of(text).ok_or("it has to be the name of a checkpoint, such as step-400")?;
+        Ok(Self { step })
+    }
+}
+
+/// Where a run starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The checkpoint it goes on from, which is whole; none at step 0.
+    pub checkpoint: Option<Checkpoint>,
+    /// Whether checkpoints of later steps are set aside.
+    pub back: bool,
+}
+
+impl Resume {
+    /// Finds the checkpoint. Changes nothing.
+    ///
+    /// # Errors
+    /// Of the configuration: the run directory has checkpoints and nothing was said of them, or the checkpoint that was
+    /// named is missing or damaged. Of the run: the folder cannot be read, or none of its checkpoints is whole.
+    pub fn find(self, dir: &RunDir) -> Result<Start, Failure> {
+        let folder = dir.checkpoints();
+        match self {
+            Self::Refused => match checkpoint::list(&folder)?.last() {
+                None => Ok(Start { checkpoint: None, back: false }),
+                Some(last) => Err(Failure::Config(anyhow::anyhow!(
+                    "{} has checkpoints (the newest of step {}): resume, or use another run directory",
+                    dir.path().display(),
+                    last.step
+                ))),
+            },
+            Self::Newest => {
+                let (checkpoint, refused) = checkpoint::newest(&folder)?;
+                for error in refused {
+                    tracing::warn!("{error}; an earlier checkpoint is used");
+                }
+                Ok(Start { checkpoint, back: false })
+            }
+            Self::From(name) => Ok(Start { checkpoint: Some(named(&folder, name.step)?), back: true }),
+        }
+    }
+}
+
+fn named(folder: &Path, step: u64) -> Result<Checkpoint, Failure> {
+    let (found, others): (Vec<_>, Vec<_>) =
+        checkpoint::list(folder)?.into_iter().partition(|checkpoint| checkpoint.step == step);
+    let others = match others.as_slice() {
+        [] => format!("there are no others in {}", folder.display()),
+        others => {
+            let names: Vec<String> = others.iter().map(|other| format!("step-{}", other.step)).collect();
+            format!("the others in {} are {}", folder.display(), names.join(", "))
+        }
+    };
+    let Some(found) = found.into_iter().next() else {
+        return Err(Failure::Config(anyhow::anyhow!(
+            "cannot resume from step-{step}: there is no such checkpoint; {others}"
+        )));
+    };
+    match checkpoint::verify(&found.path) {
+        Ok(_) => Ok(found),
+        Err(error) => Err(Failure::of_input(
+            anyhow::Error::from(error).context(format!("cannot resume from step-{step} ({others})")),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io;
+
+    use super::*;
+
+    fn run_dir(steps: &[u64]) -> (tempfile::TempDir, RunDir) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let dir = RunDir::open(folder.path()).expect("writable");
+        for step in steps {
+            checkpoint::write(&dir.checkpoints(), *step, |inside| -> io::Result<()> {
+                fs::write(inside.join("model.safetensors"), "weights")
+            })
+            .expect("writable");
+        }
+        (folder, dir)
+    }
+
+    fn from(step: u64) -> Resume {
+        Resume::From(CheckpointName { step })
+    }
+
+    fn refusal(resume: Resume, dir: &RunDir) -> String {
+        match resume.find(dir) {
+            Err(Failure::Config(error)) => format!("{error:#}"),
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_name_is_step_and_a_number() {
+        assert_eq!("step-400".parse(), Ok(CheckpointName { step: 400 }));
+        for wrong in ["latest", "400", "step-", "step-007", "step-+7", "superseded-step-7"] {
+            assert!(wrong.parse::<CheckpointName>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_checkpoint_that_is_named_is_the_one_though_there_are_newer_ones() {
+        let (_folder, dir) = run_dir(&[2, 4, 10]);
+        let step = |resume: Resume| resume.find(&dir).expect("whole").checkpoint.map(|found| found.step);
+        assert_eq!((step(from(4)), step(Resume::Newest)), (Some(4), Some(10)));
+    }
+
+    #[test]
+    fn a_checkpoint_that_is_missing_is_named_with_those_that_are_there() {
+        let (_folder, dir) = run_dir(&[2, 10]);
+        let message = refusal(from(4), &dir);
+        assert!(message.contains("step-4: there is no such checkpoint"), "{message}");
+        assert!(message.ends_with("are step-2, step-10"), "{message}");
+        let (_folder, empty) = run_dir(&[]);
+        assert!(refusal(from(4), &empty).contains("there are no others in "));
+    }
+
+    #[test]
+    fn a_checkpoint_that_is_damaged_is_not_replaced_by_another() {
+        let (_folder, dir) = run_dir(&[2, 4]);
+        fs::write(dir.checkpoints().join("step-4/model.safetensors"), "weighty").expect("writable");
+        let message = refusal(from(4), &dir);
+        assert!(message.contains("are step-2)") && message.contains("model.safetensors is damaged"), "{message}");
+    }
+
+    #[test]
+    fn checkpoints_that_nothing_was_said_of_are_refused() {
+        let (_folder, dir) = run_dir(&[2, 4]);
+        assert!(refusal(Resume::Refused, &dir).contains("has checkpoints (the newest of step 4): resume, or"));
+        let (_folder, empty) = run_dir(&[]);
+        assert_eq!(Resume::Refused.find(&empty).expect("nothing is there").checkpoint, None);
+    }
+}
