@@ -181,7 +181,7 @@ impl Failure<'_> {
         let status = self.pod.status.as_ref();
         let why =
             [status.and_then(|status| status.reason.as_deref()), status.and_then(|status| status.message.as_deref())];
-        let why = why.into_iter().flatten().collect::<Vec<_>>().join(": ");
+        let why = why.into_iter().flatten().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": ");
         let Some(terminated) = self.terminated else {
             let cause = if why.contains("NodeLost") { Cause::Preempted } else { Cause::TrainerFailed };
             let why = if why.is_empty() { "the kubelet gave no reason" } else { &why };

@@ -250,8 +250,10 @@ impl<'a> Planner<'a> {
                 restarts.preemptions = restarts.preemptions.saturating_add(1);
                 let (count, most) = (restarts.preemptions, policy.max_preemptions);
                 (count > most).then(|| {
-                    let limit =
-                        format!("{count} preemptions, spec.restartPolicy.maxPreemptions allows {most}; the last: ");
+                    let limit = format!(
+                        "{}, spec.restartPolicy.maxPreemptions allows {most}; the last: ",
+                        many(count, "preemption")
+                    );
                     ("MaxPreemptionsExceeded", limit)
                 })
             }
@@ -260,7 +262,10 @@ impl<'a> Planner<'a> {
                 let (count, most) = (restarts.failures, policy.backoff_limit);
                 wait = FIRST_BACKOFF.saturating_mul(1 << (count - 1).min(16)).min(LONGEST_BACKOFF);
                 (count > most).then(|| {
-                    let limit = format!("{count} failures, spec.restartPolicy.backoffLimit allows {most}; the last: ");
+                    let limit = format!(
+                        "{}, spec.restartPolicy.backoffLimit allows {most}; the last: ",
+                        many(count, "failure")
+                    );
                     ("BackoffLimitExceeded", limit)
                 })
             }
@@ -320,7 +325,10 @@ impl<'a> Planner<'a> {
         }
         let left = self.pods_left();
         if self.current().is_some() || left > 0 {
-            let message = format!("{left} pods have up to {} s to write a checkpoint", self.grace());
+            let message = match left {
+                0 => "the last attempt's Job is being deleted".to_owned(),
+                _ => format!("{} may take up to {} s to write a checkpoint", many(left, "pod"), self.grace()),
+            };
             return (Phase::Suspending, "Suspending".to_owned(), message);
         }
         (Phase::Suspended, "SuspendedByUser".to_owned(), "spec.suspend is true; no pods are left".to_owned())
@@ -335,8 +343,8 @@ impl<'a> Planner<'a> {
     }
 
     /// Pods that still run, of whichever attempt.
-    fn pods_left(&self) -> usize {
-        self.observed.pods.iter().filter(|pod| !is_over(pod)).count()
+    fn pods_left(&self) -> u64 {
+        self.observed.pods.iter().filter(|pod| !is_over(pod)).count() as u64
     }
 
     /// What keeps the next attempt from starting, or its start.
@@ -348,6 +356,7 @@ impl<'a> Planner<'a> {
         if let Some(time) = self.previous.next_attempt_time.as_ref().filter(|time| time.0 > self.now) {
             self.look_again_at(time.0);
             let reason = self.previous.reason.clone().unwrap_or_else(|| "BackingOff".to_owned());
+            self.draft.condition(SCHEDULED, false, &reason, "");
             let last = find(&self.previous.conditions, RUNNING).map(|last| last.message.clone());
             return (waiting, reason, last.unwrap_or_default());
         }
@@ -380,13 +389,13 @@ impl<'a> Planner<'a> {
 
     /// What could still write to the checkpoints.
     fn left_of_earlier_attempts(&self) -> Option<String> {
-        let pods = self.pods_left();
-        let job = self.observed.jobs.iter().find(|job| ending(job, &[]).is_none());
-        match (pods, job) {
-            (0, None) => None,
-            (0, Some(job)) => Some(format!("{} of an earlier attempt is", job.name_any())),
-            (1, _) => Some("1 pod of an earlier attempt is".to_owned()),
-            _ => Some(format!("{pods} pods of earlier attempts are")),
+        match self.pods_left() {
+            0 => {
+                let job = self.observed.jobs.iter().find(|job| ending(job, &[]).is_none())?;
+                Some(format!("{} is", job.name_any()))
+            }
+            1 => Some("1 pod of an earlier attempt is".to_owned()),
+            pods => Some(format!("{pods} pods of an earlier attempt are")),
         }
     }
 
@@ -396,14 +405,14 @@ impl<'a> Planner<'a> {
         }
         self.draft.condition(SCHEDULED, false, "Starting", "");
         let nodes = self.job.spec.trainer.nodes;
-        let message = format!("attempt {}: waiting for {nodes} pods to run", self.attempt);
+        let message = format!("attempt {}: waiting for {} to run", self.attempt, many(nodes, "pod"));
         (Phase::Starting, "AttemptStarted".to_owned(), message)
     }
 
     fn queued(&mut self) -> (Phase, String, String) {
         self.draft.condition(SCHEDULED, false, "Queued", "");
-        let queue = attempt::queue(self.job).map_or("its queue", String::as_str);
-        (Phase::Queued, "WaitsForQuota".to_owned(), format!("attempt {}: waits in queue {queue}", self.attempt))
+        let queue = attempt::queue(self.job).map_or_else(String::new, |queue| format!(" in queue {queue}"));
+        (Phase::Queued, "WaitsForQuota".to_owned(), format!("attempt {}: waits{queue} for its turn", self.attempt))
     }
 
     /// An attempt that is there and has not ended.
@@ -606,6 +615,14 @@ fn hindrance(state: &Gang) -> String {
 
 fn after(time: Timestamp, seconds: u64) -> Timestamp {
     time.checked_add(SignedDuration::from_secs(seconds as i64)).unwrap_or(Timestamp::MAX)
+}
+
+/// `1 pod`, `2 pods`.
+fn many(count: impl Into<u64>, what: &str) -> String {
+    match count.into() {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
 }
 
 fn ready(pods: &[&Pod]) -> u32 {

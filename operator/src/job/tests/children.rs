@@ -61,8 +61,12 @@ pub(super) fn cases() -> Vec<Case> {
             Situation::ready().edited(|spec| spec.trainer.pod_patch = Some(own_account)),
         ),
         (
-            "children that someone deletes while the job is suspended are made when it is resumed",
+            "children that someone deletes while the job is suspended are not missed",
             changed(runs().suspended().settled().gone().settled(), |all| *all = Children::default()),
+        ),
+        (
+            "children that someone deleted while the job was suspended are made when it is resumed",
+            changed(runs().suspended().settled().gone().settled(), |all| *all = Children::default()).resumed(),
         ),
     ]
 }

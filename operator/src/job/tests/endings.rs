@@ -25,7 +25,7 @@ pub(super) fn cases() -> Vec<Case> {
         condition.message = None;
     }
     vec![
-        ("all steps done ends the job", runs().pods([done_with(at_step(100)), done()]).job_complete()),
+        ("all steps done ends the job", runs().pods([done_with(&at_step(100)), done()]).job_complete()),
         ("all steps done is known from the Job alone", runs().without_pods().job_complete()),
         (
             "a rank that was preempted ends the attempt, which is no failure",
@@ -78,16 +78,16 @@ pub(super) fn cases() -> Vec<Case> {
         (
             "peers that fail while a preempted rank writes its checkpoint are not the cause",
             runs()
-                .pods([exited_with(1, "rank 1 hung up", at_step(9)).ago(20), preempted(exited(75))])
+                .pods([exited_with(1, "rank 1 hung up", &at_step(9)).ago(20), preempted(exited(75))])
                 .job_failed_by_policy(MATCHES_DISRUPTION),
         ),
         (
             "a rank that failed before another was preempted is the cause",
-            runs().pods([exited_with(1, "loss is NaN", at_step(9)).ago(60), preempted(exited(143))]).job_failed(),
+            runs().pods([exited_with(1, "loss is NaN", &at_step(9)).ago(60), preempted(exited(143))]).job_failed(),
         ),
         (
             "a preempted rank that is gone already is still the cause",
-            runs().pods([exited_with(1, "rank 1 hung up", at_step(9))]).job_failed_by_policy(MATCHES_DISRUPTION),
+            runs().pods([exited_with(1, "rank 1 hung up", &at_step(9))]).job_failed_by_policy(MATCHES_DISRUPTION),
         ),
         ("a rank that needs too much memory is a failure", runs().pods([running(), out_of_memory()]).job_failed()),
         (
@@ -96,7 +96,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         (
             "exit code 1 is a failure with the trainer's last words",
-            runs().pods([exited_with(1, "loss is NaN in step 41", at_step(41)), exited(143)]).job_failed(),
+            runs().pods([exited_with(1, "loss is NaN in step 41", &at_step(41)), exited(143)]).job_failed(),
         ),
         (
             "exit code 1 is a failure with the end of the log",
@@ -127,7 +127,7 @@ pub(super) fn cases() -> Vec<Case> {
         (
             "exit code 2 ends the job: trying again would not help",
             runs()
-                .pods([exited_with(2, "processesPerNode is 2: only 1 is supported", Progress::default()), exited(143)])
+                .pods([exited_with(2, "processesPerNode is 2: only 1 is supported", &Progress::default()), exited(143)])
                 .job_failed_by_policy(MATCHES_EXIT_2),
         ),
         (
@@ -137,7 +137,7 @@ pub(super) fn cases() -> Vec<Case> {
         (
             "exit code 75 of a rank that nobody disrupted is tried again for free",
             runs()
-                .pods([exited_with(75, "asked to stop", at_step(55)), exited(75)])
+                .pods([exited_with(75, "asked to stop", &at_step(55)), exited(75)])
                 .job_failed_by_policy(MATCHES_EXIT_75),
         ),
         (

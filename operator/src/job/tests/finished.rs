@@ -35,13 +35,13 @@ pub(super) fn cases() -> Vec<Case> {
         ("a finished job cannot be suspended", complete().suspended()),
         (
             "last words that are seen after the Job's end are told",
-            runs().pods([running(), running()]).job_complete().settled().pods([done_with(words.clone()), done()]),
+            runs().pods([running(), running()]).job_complete().settled().pods([done_with(&words), done()]),
         ),
         (
             "last words are not replaced by what was said before",
             runs()
                 .says(Progress { step: 98, ..words.clone() })
-                .pods([done_with(words), done()])
+                .pods([done_with(&words), done()])
                 .job_complete()
                 .settled()
                 .without_pods(),

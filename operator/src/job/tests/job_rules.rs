@@ -32,7 +32,7 @@ pub(super) fn refusals(job: &Job) -> Vec<String> {
     let names: BTreeSet<&String> = pod.containers.iter().map(|container| &container.name).collect();
     for (i, rule) in spec.pod_failure_policy.iter().flat_map(|policy| policy.rules.iter().enumerate()) {
         let patterns = rule.on_pod_conditions.as_deref().unwrap_or_default();
-        check(rule.on_exit_codes.is_some() != !patterns.is_empty(), format!("rule {i} needs one of its conditions"));
+        check(rule.on_exit_codes.is_some() == patterns.is_empty(), format!("rule {i} needs one of its conditions"));
         check(patterns.iter().all(|pattern| pattern.status.is_some()), format!("rule {i} has no status"));
         if let Some(codes) = &rule.on_exit_codes {
             let ordered = codes.values.windows(2).all(|pair| pair[0] < pair[1]);

@@ -182,14 +182,15 @@ fn later_attempts_resume_whatever_the_first_one_began_with() {
     let later = |resume_from: &str| first(resume_from).settled().runs().failed_once_more().later(3600);
     let base =
         ["train", "--config", "/etc/real/trainer.json", "--run-dir", "/var/lib/real/run", "--listen", "0.0.0.0:8080"];
-    for (situation, resume) in [
-        (first("latest"), ["--resume"].as_slice()),
+    let cases: Vec<(Situation, &[&str])> = vec![
+        (first("latest"), &["--resume"]),
         (first("none"), &[]),
         (first("step-40"), &["--resume-from", "step-40"]),
         (later("latest"), &["--resume"]),
         (later("none"), &["--resume"]),
         (later("step-40"), &["--resume"]),
-    ] {
+    ];
+    for (situation, resume) in cases {
         assert_eq!(
             arguments(&situation),
             [base.as_slice(), resume].concat(),

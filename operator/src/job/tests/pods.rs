@@ -73,8 +73,8 @@ pub(super) fn done() -> State {
 }
 
 /// All steps are done, with last words.
-pub(super) fn done_with(progress: Progress) -> State {
-    ended("Succeeded", 0, "Completed", LastWords::compose(Outcome::Done, "", &progress))
+pub(super) fn done_with(progress: &Progress) -> State {
+    ended("Succeeded", 0, "Completed", LastWords::compose(Outcome::Done, "", progress))
 }
 
 /// Ended with an exit code and nothing to say.
@@ -88,9 +88,9 @@ pub(super) fn exited_with_log(code: i32, log: &str) -> State {
 }
 
 /// Ended with an exit code and last words.
-pub(super) fn exited_with(code: i32, message: &str, progress: Progress) -> State {
+pub(super) fn exited_with(code: i32, message: &str, progress: &Progress) -> State {
     let outcome = if code == 75 { Outcome::Stopped } else { Outcome::Failed };
-    ended("Failed", code, "Error", LastWords::compose(outcome, message, &progress))
+    ended("Failed", code, "Error", LastWords::compose(outcome, message, progress))
 }
 
 /// Killed for memory.

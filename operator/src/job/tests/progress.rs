@@ -79,7 +79,7 @@ pub(super) fn cases() -> Vec<Case> {
             runs()
                 .says(with(at(1, 130), &[40, 80]))
                 .settled()
-                .pods([exited_with(75, "asked to stop", with(at(1, 133), &[133])), exited(75)])
+                .pods([exited_with(75, "asked to stop", &with(at(1, 133), &[133])), exited(75)])
                 .job_failed(),
         ),
         (
@@ -87,7 +87,7 @@ pub(super) fn cases() -> Vec<Case> {
             runs()
                 .says(with(at(1, 130), &[40, 80, 120]))
                 .settled()
-                .pods([done_with(with(at(1, 200), &[120, 160, 200])), done()])
+                .pods([done_with(&with(at(1, 200), &[120, 160, 200])), done()])
                 .job_complete(),
         ),
         ("the best checkpoint is the one with the highest mean joint rate of those that are kept", runs().says(judged)),
@@ -100,12 +100,12 @@ pub(super) fn cases() -> Vec<Case> {
                 .says(at(1, 55))
                 .failed_once_more()
                 .later(2)
-                .pods([exited_with(1, "loss is NaN", at(1, 57)), exited(143)]),
+                .pods([exited_with(1, "loss is NaN", &at(1, 57)), exited(143)]),
         ),
         (
             "last words of an earlier attempt do not replace what a later one said",
             runs()
-                .pods([exited_with(1, "loss is NaN", at(1, 57)), exited(143)])
+                .pods([exited_with(1, "loss is NaN", &at(1, 57)), exited(143)])
                 .job_failed()
                 .settled()
                 .started_again()

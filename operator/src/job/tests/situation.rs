@@ -53,6 +53,7 @@ pub(super) struct Situation {
 }
 
 /// How ready a pool is.
+#[derive(Clone, Copy)]
 pub(super) enum Pool {
     /// Detectors and sandboxes that are ready; the pool is.
     Ready { detectors: u32, sandboxes: u32 },
@@ -213,7 +214,7 @@ impl Situation {
         let template = job.spec.as_ref().unwrap().template.metadata.clone().unwrap_or_default();
         let name = job.name_any();
         self.observed.pods.retain(|pod| pod.labels().get("batch.kubernetes.io/job-name") != Some(&name));
-        for (rank, state) in states.iter().enumerate() {
+        for (rank, state) in states.into_iter().enumerate() {
             let mut pod = Pod { metadata: template.clone(), spec: None, status: Some(state.at(self.now)) };
             pod.metadata.name = Some(format!("{name}-{rank}-x"));
             let labels = pod.labels_mut();

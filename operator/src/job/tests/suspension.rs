@@ -10,8 +10,9 @@ pub(super) fn cases() -> Vec<Case> {
     let suspending = || runs().suspended().settled();
     let done = || suspending().later(30).gone().settled();
     let failed = || runs().pods([exited(1), exited(143)]).job_failed();
-    let words =
-        || exited_with(75, "asked to stop", Progress { attempt: 1, step: 57, total_steps: 100, ..Progress::default() });
+    let words = || {
+        exited_with(75, "asked to stop", &Progress { attempt: 1, step: 57, total_steps: 100, ..Progress::default() })
+    };
     vec![
         ("a job that is created suspended has nothing made for it", Situation::ready().suspended()),
         ("a job that is suspended while it waits for its pool stops waiting", Situation::ppo().settled().suspended()),

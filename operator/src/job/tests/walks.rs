@@ -5,6 +5,7 @@ use std::ops::Range;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use real_crds::progress::Progress;
+use real_crds::v1alpha1::RestartCounts;
 
 use super::act::carry_out;
 use super::pods::{creating, disrupted, done, exited, running};
@@ -149,7 +150,7 @@ impl Situation {
             let new = after.restarts.clone().unwrap();
             assert!(new.failures >= old.failures && new.preemptions >= old.preemptions, "counts went down");
             assert!(after.attempt >= before.attempt, "the attempt went down");
-            assert_eq!(new != old, plan.counted.is_some_and(|cause| counts(cause)), "{:?} was counted", plan.counted);
+            assert_eq!(new != old, plan.counted.is_some_and(counts), "{:?} was counted", plan.counted);
             assert!(after.conditions.len() <= 9 && !after.conditions.is_empty());
         }
         carry_out(&mut self, &plan);
@@ -201,7 +202,7 @@ proptest! {
     fn suspension_and_deletion_by_hand_are_no_failures(steps in steps(HARMLESS.to_vec(), 1..80)) {
         let situation = walk(Situation::ppo(), &steps).operator();
         let status = situation.job.status.clone().unwrap();
-        prop_assert_eq!(status.restarts, Some(Default::default()));
+        prop_assert_eq!(status.restarts, Some(RestartCounts::default()));
         prop_assert!(!is_finished(&situation));
     }
 
