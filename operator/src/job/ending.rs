@@ -1,7 +1,7 @@
 //! How an attempt ended, told from its Job, its pods and their last words.
 
 use jiff::Timestamp;
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::batch::v1::{Job, JobCondition};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
 use kube::ResourceExt;
 use real_crds::progress::LastWords;
@@ -69,28 +69,62 @@ impl Cause {
             Self::TrainerFailed => "TrainerFailed",
         }
     }
+
+    /// Whether this, said by the Job, counts more than `seen`, told from a pod that may have been `stopped` because of another.
+    fn outranks(self, seen: Self, stopped: bool) -> bool {
+        match self {
+            Self::InvalidConfig => true,
+            Self::Preempted => seen != Self::InvalidConfig,
+            _ => stopped,
+        }
+    }
 }
 
 /// How the attempt of `job` with `pods` ended; `None` while it has not.
 pub(super) fn ending(job: &Job, pods: &[&Pod]) -> Option<Ending> {
-    let conditions = job.status.as_ref()?.conditions.as_deref().unwrap_or_default();
-    let met = |type_: &str| conditions.iter().find(|condition| condition.type_ == type_ && condition.status == "True");
-    let time = |condition: &k8s_openapi::api::batch::v1::JobCondition| {
+    let time = |condition: &JobCondition| {
         condition
             .last_transition_time
             .as_ref()
             .or(job.metadata.creation_timestamp.as_ref())
             .map_or(Timestamp::UNIX_EPOCH, |time| time.0)
     };
-    if let Some(complete) = met("Complete") {
+    if let Some(complete) = met(job, "Complete") {
         return Some(Ending::Complete { at: time(complete) });
     }
-    let failed = met("Failed")?;
-    let (cause, message) = first_failure(pods)
-        .map(|failure| failure.describe())
-        .or_else(|| from_message(failed.reason.as_deref(), failed.message.as_deref()))
-        .unwrap_or_else(|| (Cause::TrainerFailed, told(failed.message.as_deref(), job)));
+    let failed = met(job, "Failed")?;
+    let (cause, message) = failure(job, pods, failed);
     Some(Ending::Failed { at: time(failed), cause, message })
+}
+
+/// Why the attempt of `job` is about to fail: the pods that are left are being stopped.
+pub(super) fn failing(job: &Job, pods: &[&Pod]) -> Option<String> {
+    met(job, "FailureTarget").map(|target| failure(job, pods, target).1)
+}
+
+fn met<'a>(job: &'a Job, type_: &str) -> Option<&'a JobCondition> {
+    let conditions = job.status.as_ref()?.conditions.as_deref()?;
+    conditions.iter().find(|condition| condition.type_ == type_ && condition.status == "True")
+}
+
+/// What failed, by the pods and by what the Job says of them.
+fn failure(job: &Job, pods: &[&Pod], condition: &JobCondition) -> (Cause, String) {
+    let said = from_message(condition.reason.as_deref(), condition.message.as_deref());
+    let Some(first) = first_failure(pods) else {
+        return said.unwrap_or_else(|| (Cause::TrainerFailed, told(condition.message.as_deref(), job)));
+    };
+    let seen = first.describe();
+    if first.stopped()
+        && seen.0 == Cause::TrainerFailed
+        && job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true)
+    {
+        return (Cause::Preempted, format!("{} lost its quota; {}", job.name_any(), seen.1));
+    }
+    match said {
+        // The Job has seen every pod; here one may be missing, gone by now or not known yet.
+        Some(said) if said.0 != seen.0 && said.0.outranks(seen.0, first.stopped()) => said,
+        _ => seen,
+    }
 }
 
 /// A pod that failed.
@@ -98,11 +132,10 @@ struct Failure<'a> {
     pod: &'a Pod,
     rank: u32,
     terminated: Option<&'a ContainerStateTerminated>,
-    /// Reason and message of a disruption.
-    disrupted: Option<(String, String)>,
+    disrupted: Option<Disruption<'a>>,
 }
 
-/// The pod that failed first: the others were stopped because of it.
+/// The pod that failed first: the others failed or were stopped because of it.
 fn first_failure<'a>(pods: &[&'a Pod]) -> Option<Failure<'a>> {
     pods.iter()
         .filter(|pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Failed"))
@@ -113,36 +146,46 @@ fn first_failure<'a>(pods: &[&'a Pod]) -> Option<Failure<'a>> {
             disrupted: disruption(pod),
         })
         .min_by_key(|failure| {
-            let code = failure.terminated.map_or(0, |terminated| terminated.exit_code);
+            let invalid = failure.code() == Some(INVALID_CONFIG);
             // Ranks that were told to stop end after the one whose failure is told here, but times have only seconds.
-            let stopped = matches!(code, CHECKPOINTED | TERMINATED) && failure.disrupted.is_none();
-            let invalid = code == INVALID_CONFIG;
-            let at = failure.terminated.and_then(|terminated| terminated.finished_at.as_ref()).map(|time| time.0);
-            (!invalid, stopped, at.unwrap_or(Timestamp::MAX), failure.rank)
+            (!invalid, failure.stopped(), failure.since().unwrap_or(Timestamp::MAX), failure.rank)
         })
 }
 
 impl Failure<'_> {
+    fn code(&self) -> Option<i32> {
+        self.terminated.map(|terminated| terminated.exit_code)
+    }
+
+    /// Whether it ended because it was told to, and not by a disruption.
+    fn stopped(&self) -> bool {
+        self.disrupted.is_none() && matches!(self.code(), Some(CHECKPOINTED | TERMINATED))
+    }
+
+    /// When it began to fail: a disrupted rank takes its time to end, and its peers fail meanwhile.
+    fn since(&self) -> Option<Timestamp> {
+        let disrupted = self.disrupted.as_ref().and_then(|disruption| disruption.since);
+        disrupted.or_else(|| Some(self.terminated?.finished_at.as_ref()?.0))
+    }
+
     fn describe(&self) -> (Cause, String) {
         let who = format!("rank {} ({})", self.rank, self.pod.name_any());
-        let code = self.terminated.map(|terminated| terminated.exit_code);
-        if code == Some(INVALID_CONFIG) {
+        if self.code() == Some(INVALID_CONFIG) {
             return (Cause::InvalidConfig, format!("{who} cannot run this configuration{}", self.words()));
         }
-        if let Some((reason, message)) = &self.disrupted {
-            return (
-                Cause::Preempted,
-                format!("{who} was disrupted: {reason}{}{message}", if message.is_empty() { "" } else { ": " }),
-            );
+        if let Some(Disruption { reason, message, .. }) = &self.disrupted {
+            let colon = if message.is_empty() { "" } else { ": " };
+            return (Cause::Preempted, format!("{who} was disrupted: {reason}{colon}{message}"));
         }
+        // Said by the kubelet, where it was the kubelet that ended the pod.
+        let status = self.pod.status.as_ref();
+        let why =
+            [status.and_then(|status| status.reason.as_deref()), status.and_then(|status| status.message.as_deref())];
+        let why = why.into_iter().flatten().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": ");
         let Some(terminated) = self.terminated else {
-            let status = self.pod.status.clone().unwrap_or_default();
-            let why = [status.reason, status.message].into_iter().flatten().collect::<Vec<_>>().join(": ");
             let cause = if why.contains("NodeLost") { Cause::Preempted } else { Cause::TrainerFailed };
-            return (
-                cause,
-                format!("{who} failed: {}", if why.is_empty() { "the kubelet gave no reason" } else { &why }),
-            );
+            let why = if why.is_empty() { "the kubelet gave no reason" } else { &why };
+            return (cause, format!("{who} failed: {why}"));
         };
         if terminated.reason.as_deref() == Some("OOMKilled") {
             return (
@@ -152,6 +195,7 @@ impl Failure<'_> {
         }
         let message = match terminated.exit_code {
             CHECKPOINTED => return (Cause::Checkpointed, format!("{who} was asked to stop and wrote a checkpoint")),
+            KILLED if !why.is_empty() => format!("{who} was killed: {why}"),
             KILLED => format!("{who} was killed (SIGKILL){}", self.words()),
             code => format!("{who} ended with exit code {code}{}", self.words()),
         };
@@ -197,10 +241,21 @@ pub(super) fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
     statuses.iter().find(|status| status.name == CONTAINER)?.state.as_ref()?.terminated.as_ref()
 }
 
+/// What took a pod away.
+struct Disruption<'a> {
+    reason: &'a str,
+    message: &'a str,
+    since: Option<Timestamp>,
+}
+
 /// Why a pod was disrupted (preempted, evicted, drained, its node lost).
-fn disruption(pod: &Pod) -> Option<(String, String)> {
+fn disruption(pod: &Pod) -> Option<Disruption<'_>> {
     let conditions = pod.status.as_ref()?.conditions.as_deref()?;
     let target =
         conditions.iter().find(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True")?;
-    Some((target.reason.clone().unwrap_or_default(), target.message.clone().unwrap_or_default()))
+    Some(Disruption {
+        reason: target.reason.as_deref().unwrap_or_default(),
+        message: target.message.as_deref().unwrap_or_default(),
+        since: target.last_transition_time.as_ref().map(|time| time.0),
+    })
 }

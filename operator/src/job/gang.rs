@@ -19,6 +19,9 @@ const STUCK: [&str; 8] = [
     "CrashLoopBackOff",
 ];
 
+/// Why the scheduler finds no node for a pod.
+pub(super) const UNSCHEDULABLE: &str = "Unschedulable";
+
 /// State of the pods of one attempt, the most hindering first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Gang {
@@ -26,8 +29,8 @@ pub(super) enum Gang {
     Queued,
     /// The Job has made no pods.
     NoPods,
-    /// A pod cannot be scheduled.
-    Unschedulable { message: String },
+    /// A pod has no node.
+    Unscheduled { reason: &'static str, message: String },
     /// A container cannot be started.
     Stuck { reason: String, message: String },
     /// Pods are on their way.
@@ -45,8 +48,8 @@ pub(super) fn gang(job: &Job, pods: &[&Pod], nodes: u64) -> Gang {
     if pods.is_empty() {
         return Gang::NoPods;
     }
-    if let Some(message) = alive.iter().find_map(|pod| unschedulable(pod)) {
-        return Gang::Unschedulable { message };
+    if let Some((reason, message)) = alive.iter().find_map(|pod| unscheduled(pod)) {
+        return Gang::Unscheduled { reason, message };
     }
     if let Some((reason, message)) = alive.iter().find_map(|pod| stuck(pod)) {
         return Gang::Stuck { reason, message };
@@ -75,15 +78,14 @@ fn container(pod: &Pod) -> Option<&ContainerStatus> {
     pod.status.as_ref()?.container_statuses.as_deref()?.iter().find(|status| status.name == CONTAINER)
 }
 
-fn unschedulable(pod: &Pod) -> Option<String> {
+fn unscheduled(pod: &Pod) -> Option<(&'static str, String)> {
     let conditions = pod.status.as_ref()?.conditions.as_deref()?;
     let scheduled =
         conditions.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
-    let reason = scheduled.reason.as_deref().unwrap_or_default();
-    (reason == "Unschedulable" || reason == "SchedulingGated").then(|| {
-        let why = scheduled.message.as_deref().unwrap_or(reason);
-        format!("rank {} ({}): {why}", index(pod).unwrap_or_default(), pod.name_any())
-    })
+    let reason = scheduled.reason.as_deref()?;
+    let reason = [UNSCHEDULABLE, "SchedulingGated"].into_iter().find(|known| *known == reason)?;
+    let why = scheduled.message.as_deref().unwrap_or(reason);
+    Some((reason, format!("rank {} ({}): {why}", index(pod).unwrap_or_default(), pod.name_any())))
 }
 
 fn stuck(pod: &Pod) -> Option<(String, String)> {

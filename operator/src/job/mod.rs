@@ -10,6 +10,8 @@ mod observed;
 mod plan;
 mod progress;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use ending::{Cause, Ending};
 pub use names::Names;

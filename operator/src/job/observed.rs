@@ -65,20 +65,22 @@ pub struct Refusal {
 impl Observed {
     /// The Job of an attempt.
     pub fn attempt(&self, attempt: u32) -> Option<&Job> {
-        self.jobs.iter().find(|job| number(job.labels()) == Some(attempt))
+        self.jobs.iter().find(|job| number(job) == attempt)
     }
 
     /// Pods of an attempt, by completion index.
     pub fn pods_of(&self, attempt: u32) -> Vec<&Pod> {
-        let mut pods: Vec<&Pod> = self.pods.iter().filter(|pod| number(pod.labels()) == Some(attempt)).collect();
+        let label = attempt.to_string();
+        let mut pods: Vec<&Pod> =
+            self.pods.iter().filter(|pod| pod.labels().get(labels::ATTEMPT) == Some(&label)).collect();
         pods.sort_by_key(|pod| index(pod));
         pods
     }
 }
 
-/// The attempt that an object belongs to, by its label.
-pub(super) fn number(labels: &std::collections::BTreeMap<String, String>) -> Option<u32> {
-    labels.get(labels::ATTEMPT)?.parse().ok()
+/// The attempt that a Job is, by its name, which nobody can edit; 0, before all attempts, for a Job that is none.
+pub(super) fn number(job: &Job) -> u32 {
+    job.metadata.name.as_deref().and_then(|name| name.rsplit_once('-')?.1.parse().ok()).unwrap_or(0)
 }
 
 /// The node rank of a pod.

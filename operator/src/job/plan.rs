@@ -7,20 +7,21 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use real_crds::v1alpha1::{ManagedBy, NodeCounts, Phase, RealTrainingJob, RealTrainingJobStatus, RewardPool};
 use serde::Serialize;
 
-use super::accept;
+use super::accept::{self, Rejection};
 use super::attempt;
 use super::children::out_of_sync;
-use super::ending::{Cause, Ending, ending};
-use super::gang::{Gang, gang, is_over, is_running};
-use super::observed::{Observed, number};
-use super::progress;
-use super::status::{ACCEPTED, Concluded, Draft, POOL_READY, SCHEDULED, is_finished, lifecycle};
-use crate::child::{Child, is_owned_by};
+use super::ending::{Cause, Ending, ending, failing};
+use super::gang::{Gang, UNSCHEDULABLE, gang, is_over, is_running};
+use super::observed::{Observed, index, number};
+use super::progress::{self, Said};
+use super::status::{ACCEPTED, Concluded, Draft, POOL_READY, RUNNING, SCHEDULED, is_finished, lifecycle};
+use crate::child::Child;
 use crate::conditions::{find, is_true, whole_seconds};
 use crate::event::PlannedEvent;
 use crate::images::Images;
@@ -98,7 +99,8 @@ const LONGEST_BACKOFF: u64 = 360;
 /// Wait after an attempt that ended for no fault of its own.
 const SHORT_WAIT: u64 = 5;
 /// Until a Job has made its pods, nobody has to worry.
-const NO_PODS_AFTER: i64 = 30;
+const NO_PODS_AFTER: u64 = 30;
+const POOL_NOT_FOUND: &str = "RewardPoolNotFound";
 
 /// What to do about `job`.
 pub fn plan(job: &RealTrainingJob, observed: &Observed, now: Timestamp, settings: &Settings) -> Plan {
@@ -110,8 +112,7 @@ pub fn plan(job: &RealTrainingJob, observed: &Observed, now: Timestamp, settings
     let previous = job.status.clone().unwrap_or_default();
     let mut planner = Planner::new(job, observed, now, settings, &previous);
     if is_finished(&previous) {
-        planner.after_the_end();
-        return planner.plan;
+        return planner.after_the_end();
     }
     let concluded = planner.decide();
     planner.finish(concluded)
@@ -136,12 +137,12 @@ impl<'a> Planner<'a> {
         settings: &'a Settings,
         previous: &'a RealTrainingJobStatus,
     ) -> Self {
-        let highest = observed.jobs.iter().filter_map(|job| number(job.labels())).max().unwrap_or(0);
+        let highest = observed.jobs.iter().map(number).max().unwrap_or(0);
         // A status that was lost must not start the count again.
-        let mut attempt = previous.attempt.unwrap_or(1).max(highest);
+        let mut attempt = previous.attempt.unwrap_or(1).max(highest).max(1);
         // There was a Job and it is gone: suspended, or deleted by someone. What comes next is another attempt.
-        if previous.job_name.is_some() && observed.attempt(attempt).is_none() && highest < attempt {
-            attempt += u32::from(previous.attempt == Some(attempt));
+        if previous.job_name.is_some() && highest < attempt {
+            attempt = attempt.saturating_add(1);
         }
         let mut draft = Draft::new(job, previous, now);
         draft.status.attempt = Some(attempt);
@@ -155,7 +156,7 @@ impl<'a> Planner<'a> {
 
     /// The state, from what ends everything to what is still to come.
     fn decide(&mut self) -> (Phase, String, String) {
-        self.say_accepted();
+        let rejection = self.say_accepted();
         self.say_pool();
         self.remove_earlier_attempts();
         let deleting = self.current().is_some_and(|current| current.metadata.deletion_timestamp.is_some());
@@ -171,11 +172,6 @@ impl<'a> Planner<'a> {
         if self.job.spec.suspend {
             return self.suspend();
         }
-        if let Err(rejection) = accept::check(self.job) {
-            self.draft.condition(ACCEPTED, false, rejection.reason, rejection.message.clone());
-            self.draft.stalled = true;
-            return (Phase::Pending, rejection.reason.to_owned(), rejection.message);
-        }
         match self.current() {
             Some(current) if current.metadata.deletion_timestamp.is_some() => {
                 self.draft.stop_clock(self.now);
@@ -184,12 +180,18 @@ impl<'a> Planner<'a> {
                 (Phase::Restarting, "AttemptDeleted".to_owned(), message)
             }
             Some(current) => self.follow(current),
-            None => self.start(),
+            None => self.start(rejection),
         }
     }
 
-    fn say_accepted(&mut self) {
-        self.draft.condition(ACCEPTED, true, "Accepted", "");
+    /// Whether an attempt could run. One that does goes on: it has the configuration that it began with.
+    fn say_accepted(&mut self) -> Option<Rejection> {
+        let rejection = accept::check(self.job).err();
+        match &rejection {
+            None => self.draft.condition(ACCEPTED, true, "Accepted", ""),
+            Some(rejection) => self.draft.condition(ACCEPTED, false, rejection.reason, rejection.message.clone()),
+        }
+        rejection
     }
 
     /// Whether the pool is ready, for an attempt that is about to start and for one that runs.
@@ -205,8 +207,8 @@ impl<'a> Planner<'a> {
     /// Jobs of earlier attempts: what still runs must not, and of those that are over only the last is kept, for its logs.
     fn remove_earlier_attempts(&mut self) {
         for earlier in &self.observed.jobs {
-            let Some(attempt) = number(earlier.labels()).filter(|attempt| *attempt < self.attempt) else { continue };
-            if earlier.metadata.deletion_timestamp.is_some() {
+            let attempt = number(earlier);
+            if attempt >= self.attempt || earlier.metadata.deletion_timestamp.is_some() {
                 continue;
             }
             let over = ending(earlier, &[]).is_some();
@@ -226,7 +228,7 @@ impl<'a> Planner<'a> {
         self.draft.stop_clock(at);
         self.draft.condition(SCHEDULED, true, "Scheduled", "");
         self.draft.status.completion_time = Some(Time(whole_seconds(at)));
-        let steps = progress::last_words(&self.observed.pods_of(self.attempt)).map(|words| words.progress.step);
+        let steps = progress::last_words(self.observed, self.attempt, at).map(|said| said.progress.step);
         let steps = steps.map_or("all".to_owned(), |steps| steps.to_string());
         (Phase::Succeeded, "AllStepsDone".to_owned(), format!("{steps} steps done in attempt {}", self.attempt))
     }
@@ -236,6 +238,7 @@ impl<'a> Planner<'a> {
         self.plan.counted = Some(cause);
         self.draft.stop_clock(at);
         self.draft.condition(SCHEDULED, false, cause.reason(), "");
+        self.draft.status.nodes = Some(NodeCounts { desired: self.nodes(), ready: 0 });
         let attempt = self.attempt;
         let policy = &self.job.spec.restart_policy;
         let mut restarts = self.previous.restarts.clone().unwrap_or_default();
@@ -244,20 +247,25 @@ impl<'a> Planner<'a> {
             Cause::InvalidConfig => Some(("InvalidConfig", String::new())),
             Cause::Checkpointed => None,
             Cause::Preempted => {
-                restarts.preemptions += 1;
+                restarts.preemptions = restarts.preemptions.saturating_add(1);
                 let (count, most) = (restarts.preemptions, policy.max_preemptions);
                 (count > most).then(|| {
-                    let limit =
-                        format!("{count} preemptions, spec.restartPolicy.maxPreemptions allows {most}; the last: ");
+                    let limit = format!(
+                        "{}, spec.restartPolicy.maxPreemptions allows {most}; the last: ",
+                        many(count, "preemption")
+                    );
                     ("MaxPreemptionsExceeded", limit)
                 })
             }
             _ => {
-                restarts.failures += 1;
+                restarts.failures = restarts.failures.saturating_add(1);
                 let (count, most) = (restarts.failures, policy.backoff_limit);
                 wait = FIRST_BACKOFF.saturating_mul(1 << (count - 1).min(16)).min(LONGEST_BACKOFF);
                 (count > most).then(|| {
-                    let limit = format!("{count} failures, spec.restartPolicy.backoffLimit allows {most}; the last: ");
+                    let limit = format!(
+                        "{}, spec.restartPolicy.backoffLimit allows {most}; the last: ",
+                        many(count, "failure")
+                    );
                     ("BackoffLimitExceeded", limit)
                 })
             }
@@ -267,7 +275,7 @@ impl<'a> Planner<'a> {
             return (Phase::Failed, reason.to_owned(), format!("{limit}attempt {attempt}: {message}"));
         }
         let next = at.checked_add(SignedDuration::from_secs(wait as i64)).unwrap_or(at);
-        self.draft.status.attempt = Some(attempt + 1);
+        self.draft.status.attempt = Some(attempt.saturating_add(1));
         self.draft.status.job_name = None;
         self.draft.status.next_attempt_time = Some(Time(whole_seconds(next)));
         self.look_again_at(next);
@@ -291,7 +299,8 @@ impl<'a> Planner<'a> {
         let before = self.previous.active_seconds.unwrap_or(0);
         let since = self.previous.running_time.as_ref().map(|time| time.0);
         let now = since.map_or(0, |since| (self.now.as_second() - since.as_second()).max(0) as u64);
-        if before + now < most {
+        let ran = before.saturating_add(now);
+        if ran < most {
             if let Some(since) = since {
                 self.look_again_at(after(since, most.saturating_sub(before)));
             }
@@ -302,7 +311,7 @@ impl<'a> Planner<'a> {
         if let Some(current) = self.current() {
             self.delete(current, "spec.activeDeadlineSeconds is over");
         }
-        let message = format!("ran for {} s, spec.activeDeadlineSeconds allows {most}", before + now);
+        let message = format!("ran for {ran} s, spec.activeDeadlineSeconds allows {most}");
         Some((Phase::Failed, "DeadlineExceeded".to_owned(), message))
     }
 
@@ -314,9 +323,12 @@ impl<'a> Planner<'a> {
         if let Some(current) = self.current().filter(|current| current.metadata.deletion_timestamp.is_none()) {
             self.delete(current, "spec.suspend is true");
         }
-        let left = self.observed.pods.iter().filter(|pod| !is_over(pod)).count();
+        let left = self.pods_left();
         if self.current().is_some() || left > 0 {
-            let message = format!("{left} pods have up to {} s to write a checkpoint", self.grace());
+            let message = match left {
+                0 => "the last attempt's Job is being deleted".to_owned(),
+                _ => format!("{} may take up to {} s to write a checkpoint", many(left, "pod"), self.grace()),
+            };
             return (Phase::Suspending, "Suspending".to_owned(), message);
         }
         (Phase::Suspended, "SuspendedByUser".to_owned(), "spec.suspend is true; no pods are left".to_owned())
@@ -326,32 +338,46 @@ impl<'a> Planner<'a> {
         self.job.spec.trainer.termination_grace_period_seconds
     }
 
+    fn nodes(&self) -> u32 {
+        self.job.spec.trainer.nodes as u32
+    }
+
+    /// Pods that still run, of whichever attempt.
+    fn pods_left(&self) -> u64 {
+        self.observed.pods.iter().filter(|pod| !is_over(pod)).count() as u64
+    }
+
     /// What keeps the next attempt from starting, or its start.
-    fn start(&mut self) -> (Phase, String, String) {
+    fn start(&mut self, rejection: Option<Rejection>) -> (Phase, String, String) {
         self.draft.stop_clock(self.now);
-        let restarted = self.attempt > 1;
-        let waiting = if restarted { Phase::Restarting } else { Phase::Pending };
+        let waiting = if self.attempt > 1 { Phase::Restarting } else { Phase::Pending };
         self.draft.condition(SCHEDULED, false, "NotStarted", "");
-        if let Some(reference) = &self.job.spec.reward_pool_ref
-            && let Some((reason, message)) = pool_problem(&reference.name, self.observed.pool.as_ref())
-        {
-            return (waiting, reason.to_owned(), message);
-        }
-        let left = self.observed.pods.iter().filter(|pod| !is_over(pod)).count();
-        if left > 0 || self.observed.jobs.iter().any(|job| ending(job, &[]).is_none()) {
-            let message =
-                format!("{left} pods of an earlier attempt are still there; two gangs must not write one checkpoint");
-            return (waiting, "EarlierPodsRemain".to_owned(), message);
-        }
+        // First, so that what is said until then is why there is another attempt.
         if let Some(time) = self.previous.next_attempt_time.as_ref().filter(|time| time.0 > self.now) {
             self.look_again_at(time.0);
             let reason = self.previous.reason.clone().unwrap_or_else(|| "BackingOff".to_owned());
-            let last = find(&self.previous.conditions, super::status::RUNNING).map(|last| last.message.clone());
+            self.draft.condition(SCHEDULED, false, &reason, "");
+            let last = find(&self.previous.conditions, RUNNING).map(|last| last.message.clone());
             return (waiting, reason, last.unwrap_or_default());
+        }
+        if let Some(Rejection { reason, message }) = rejection {
+            self.draft.stalled = true;
+            return (waiting, reason.to_owned(), message);
+        }
+        if let Some(reference) = &self.job.spec.reward_pool_ref
+            && let Some((reason, message)) = pool_problem(&reference.name, self.observed.pool.as_ref())
+        {
+            self.draft.warning = reason == POOL_NOT_FOUND;
+            return (waiting, reason.to_owned(), message);
+        }
+        if let Some(left) = self.left_of_earlier_attempts() {
+            let message = format!("{left} still there; two gangs must not write one checkpoint");
+            return (waiting, "EarlierPodsRemain".to_owned(), message);
         }
         self.plan.apply = out_of_sync(self.job, &self.observed.children, true, &self.settings.namespace);
         let child = Child::new(&attempt::job(self.job, self.attempt, self.settings), false);
         if let Some(refusal) = &self.observed.refused {
+            self.draft.warning = true;
             self.plan.create = Some(child);
             return (waiting, refusal.reason.clone(), refusal.message.clone());
         }
@@ -361,20 +387,32 @@ impl<'a> Planner<'a> {
         self.starting()
     }
 
+    /// What could still write to the checkpoints.
+    fn left_of_earlier_attempts(&self) -> Option<String> {
+        match self.pods_left() {
+            0 => {
+                let job = self.observed.jobs.iter().find(|job| ending(job, &[]).is_none())?;
+                Some(format!("{} is", job.name_any()))
+            }
+            1 => Some("1 pod of an earlier attempt is".to_owned()),
+            pods => Some(format!("{pods} pods of an earlier attempt are")),
+        }
+    }
+
     fn starting(&mut self) -> (Phase, String, String) {
         if attempt::queue(self.job).is_some() {
             return self.queued();
         }
         self.draft.condition(SCHEDULED, false, "Starting", "");
         let nodes = self.job.spec.trainer.nodes;
-        let message = format!("attempt {}: waiting for {nodes} pods to run", self.attempt);
+        let message = format!("attempt {}: waiting for {} to run", self.attempt, many(nodes, "pod"));
         (Phase::Starting, "AttemptStarted".to_owned(), message)
     }
 
     fn queued(&mut self) -> (Phase, String, String) {
         self.draft.condition(SCHEDULED, false, "Queued", "");
-        let queue = attempt::queue(self.job).map_or("its queue", String::as_str);
-        (Phase::Queued, "WaitsForQuota".to_owned(), format!("attempt {}: waits in queue {queue}", self.attempt))
+        let queue = attempt::queue(self.job).map_or_else(String::new, |queue| format!(" in queue {queue}"));
+        (Phase::Queued, "WaitsForQuota".to_owned(), format!("attempt {}: waits{queue} for its turn", self.attempt))
     }
 
     /// An attempt that is there and has not ended.
@@ -384,6 +422,12 @@ impl<'a> Planner<'a> {
         let pods = self.observed.pods_of(self.attempt);
         let started = current.status.as_ref().and_then(|status| status.start_time.as_ref());
         let started = started.or(current.metadata.creation_timestamp.as_ref()).map_or(self.now, |time| time.0);
+        if let Some(message) = failing(current, &pods) {
+            self.draft.condition(SCHEDULED, true, "Scheduled", "");
+            self.draft.status.nodes = Some(NodeCounts { desired: self.nodes(), ready: ready(&pods) });
+            let message = format!("attempt {}: {message}; the other ranks are being stopped", self.attempt);
+            return (Phase::Restarting, "RankFailed".to_owned(), message);
+        }
         let state = gang(current, &pods, self.job.spec.trainer.nodes);
         // A gang that ran once and lost a rank is about to be failed by its Job.
         let ran = self.previous.running_time.is_some();
@@ -400,18 +444,22 @@ impl<'a> Planner<'a> {
             self.look_again_at(deadline);
         }
         // Small steps of a start that goes well are not worth a write each.
-        let young = self.now < after(started, NO_PODS_AFTER as u64);
+        let grown = after(started, NO_PODS_AFTER);
+        let young = self.now < grown;
         if !young {
-            let ready = pods.iter().filter(|pod| is_running(pod)).count() as u32;
-            self.draft.status.nodes = Some(NodeCounts { desired: self.job.spec.trainer.nodes as u32, ready });
+            self.draft.status.nodes = Some(NodeCounts { desired: self.nodes(), ready: ready(&pods) });
+        } else if !matches!(state, Gang::Queued | Gang::Running) {
+            self.look_again_at(grown);
         }
         match state {
-            Gang::Queued => self.queued(),
-            Gang::NoPods if young => {
-                self.look_again_at(after(started, NO_PODS_AFTER as u64));
-                self.starting()
+            Gang::Queued => {
+                // Its queue took its quota away.
+                self.draft.stop_clock(self.now);
+                self.queued()
             }
+            Gang::NoPods if young => self.starting(),
             Gang::NoPods => {
+                self.draft.warning = true;
                 let name = current.name_any();
                 self.draft.condition(SCHEDULED, false, "NoPods", "");
                 let message = format!(
@@ -420,27 +468,24 @@ impl<'a> Planner<'a> {
                 );
                 (Phase::Starting, "NoPods".to_owned(), message)
             }
-            Gang::Unschedulable { message } => {
-                self.draft.condition(SCHEDULED, false, "Unschedulable", message.clone());
-                (Phase::Starting, "Unschedulable".to_owned(), message)
+            Gang::Unscheduled { reason, message } => {
+                self.draft.warning = reason == UNSCHEDULABLE;
+                self.draft.condition(SCHEDULED, false, reason, message.clone());
+                (Phase::Starting, reason.to_owned(), message)
             }
             Gang::Stuck { reason, message } => {
+                self.draft.warning = true;
                 self.draft.condition(SCHEDULED, true, "Scheduled", "");
                 (Phase::Starting, reason, message)
             }
             Gang::Starting if ran => self.running(),
-            Gang::Starting => {
-                if young {
-                    self.look_again_at(after(started, NO_PODS_AFTER as u64));
-                }
-                self.starting()
-            }
+            Gang::Starting => self.starting(),
             Gang::Running => self.running(),
         }
     }
 
     fn running(&mut self) -> (Phase, String, String) {
-        let nodes = self.job.spec.trainer.nodes as u32;
+        let nodes = self.nodes();
         let since = self.draft.status.running_time.get_or_insert(Time(whole_seconds(self.now))).0;
         self.draft.condition(SCHEDULED, true, "Scheduled", "");
         self.draft.status.nodes = Some(NodeCounts { desired: nodes, ready: nodes });
@@ -457,38 +502,53 @@ impl<'a> Planner<'a> {
             self.look_again_at(deadline);
         }
         let pods = self.observed.pods_of(self.attempt);
-        let first = pods.iter().find(|pod| super::observed::index(pod) == Some(0));
+        let first = pods.iter().find(|pod| index(pod) == Some(0) && is_running(pod));
         let address = first.and_then(|pod| pod.status.as_ref()?.pod_ip.clone());
         self.plan.poll = address.map(|address| Poll {
             attempt: self.attempt,
-            url: match address.contains(':') {
-                true => format!("http://[{address}]:{HTTP_PORT}/v1/progress"),
-                false => format!("http://{address}:{HTTP_PORT}/v1/progress"),
+            url: if address.contains(':') {
+                format!("http://[{address}]:{HTTP_PORT}/v1/progress")
+            } else {
+                format!("http://{address}:{HTTP_PORT}/v1/progress")
             },
         });
         let pool = self.job.spec.reward_pool_ref.as_ref();
         if let Some((_, problem)) = pool.and_then(|pool| pool_problem(&pool.name, self.observed.pool.as_ref())) {
             let message = format!("attempt {}: {nodes} of {nodes} pods run, but {problem}", self.attempt);
+            self.draft.warning = true;
             return (Phase::Running, "RunningWithoutRewards".to_owned(), message);
         }
         (Phase::Running, "AllPodsRun".to_owned(), format!("attempt {}: {nodes} of {nodes} pods run", self.attempt))
     }
 
-    /// A finished job is never touched again, but what still runs of it is stopped and its own time comes.
-    fn after_the_end(&mut self) {
+    /// A finished job is never started again. What still runs of it is stopped, what its last words were is told, its spec has
+    /// been seen, and its own time comes.
+    fn after_the_end(mut self) -> Plan {
         for job in &self.observed.jobs {
             if ending(job, &[]).is_none() && job.metadata.deletion_timestamp.is_none() {
                 self.delete(job, "the training job is finished");
             }
         }
-        let Some(ttl) = self.job.spec.ttl_seconds_after_finished else { return };
-        let ended = self.previous.completion_time.as_ref().map_or(self.now, |time| time.0);
-        let deadline = after(ended, ttl);
-        if self.now >= deadline {
-            self.plan.delete_object = true;
-        } else {
-            self.look_again_at(deadline);
+        let attempt = self.previous.attempt.unwrap_or(1);
+        self.tell(progress::last_words(self.observed, attempt, self.now));
+        if self.previous.observed_generation != self.job.metadata.generation {
+            let observed_generation = self.job.metadata.generation;
+            let mut status = RealTrainingJobStatus { observed_generation, ..lifecycle(self.previous) };
+            for condition in &mut status.conditions {
+                condition.observed_generation = observed_generation;
+            }
+            self.plan.status = Some(status);
         }
+        if let Some(ttl) = self.job.spec.ttl_seconds_after_finished {
+            let ended = self.previous.completion_time.as_ref().map_or(self.now, |time| time.0);
+            let deadline = after(ended, ttl);
+            if self.now >= deadline {
+                self.plan.delete_object = true;
+            } else {
+                self.look_again_at(deadline);
+            }
+        }
+        self.plan
     }
 
     fn look_again_at(&mut self, time: Timestamp) {
@@ -497,10 +557,24 @@ impl<'a> Planner<'a> {
         self.plan.requeue = Some(self.plan.requeue.map_or(wait, |other| other.min(wait)));
     }
 
-    fn finish(mut self, (phase, reason, message): (Phase, String, String)) -> Plan {
-        let told = progress::told(self.job, self.observed, self.attempt, self.previous, self.now);
+    fn tell(&mut self, said: Option<Said>) {
+        let Some(said) = said else { return };
+        let told = progress::told(self.job, said, self.previous);
         if told != progress::only(self.previous) {
             self.plan.progress = Some(told);
+        }
+    }
+
+    fn finish(mut self, (phase, reason, mut message): (Phase, String, String)) -> Plan {
+        let (observed, attempt, now) = (self.observed, self.attempt, self.now);
+        let said = progress::last_words(observed, attempt, now).or_else(|| progress::reported(observed, attempt));
+        // The pods of an attempt may be seen to end after its Job.
+        let earlier =
+            || progress::last_words(observed, attempt.saturating_sub(1), now).filter(|_| self.current().is_none());
+        let said = said.or_else(earlier);
+        self.tell(said);
+        if let Some(refusal) = observed.refused.as_ref().filter(|_| self.current().is_some()) {
+            message = format!("{message}; refused: {}", refusal.message);
         }
         let Concluded { status, event } = self.draft.conclude(phase, &reason, &message);
         if status != lifecycle(self.previous) {
@@ -514,7 +588,7 @@ impl<'a> Planner<'a> {
 /// Why the pool cannot judge answers now.
 fn pool_problem(name: &str, pool: Option<&RewardPool>) -> Option<(&'static str, String)> {
     let Some(pool) = pool.filter(|pool| pool.metadata.deletion_timestamp.is_none()) else {
-        return Some(("RewardPoolNotFound", format!("RewardPool {name} does not exist in this namespace")));
+        return Some((POOL_NOT_FOUND, format!("RewardPool {name} does not exist in this namespace")));
     };
     let status = pool.status.clone().unwrap_or_default();
     if !is_true(&status.conditions, "Ready") {
@@ -534,7 +608,7 @@ fn pool_problem(name: &str, pool: Option<&RewardPool>) -> Option<(&'static str, 
 fn hindrance(state: &Gang) -> String {
     match state {
         Gang::NoPods => "the Job has made no pods".to_owned(),
-        Gang::Unschedulable { message } | Gang::Stuck { message, .. } => message.clone(),
+        Gang::Unscheduled { message, .. } | Gang::Stuck { message, .. } => message.clone(),
         Gang::Queued | Gang::Starting | Gang::Running => "containers are still starting".to_owned(),
     }
 }
@@ -543,7 +617,14 @@ fn after(time: Timestamp, seconds: u64) -> Timestamp {
     time.checked_add(SignedDuration::from_secs(seconds as i64)).unwrap_or(Timestamp::MAX)
 }
 
-/// Whether an object is a child of `job`.
-pub(super) fn is_child<K: kube::Resource<DynamicType = ()>>(job: &RealTrainingJob, object: &K) -> bool {
-    job.metadata.uid.as_deref().is_some_and(|uid| is_owned_by(object.meta(), uid))
+/// `1 pod`, `2 pods`.
+fn many(count: impl Into<u64>, what: &str) -> String {
+    match count.into() {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
+fn ready(pods: &[&Pod]) -> u32 {
+    pods.iter().filter(|pod| is_running(pod)).count() as u32
 }

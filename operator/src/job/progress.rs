@@ -2,7 +2,6 @@
 //! termination message, which outranks the rest.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use real_crds::progress::{self, LastWords};
 use real_crds::v1alpha1::{
@@ -16,46 +15,62 @@ use crate::conditions::whole_seconds;
 
 const MOST_CHECKPOINTS: usize = 10;
 const MOST_EVALUATIONS: usize = 20;
+/// A century, in seconds.
+const LONGEST: f64 = 3.2e9;
 
-/// The fields of the status that progress is told in; all others are empty. What nobody says anything new about stays.
-pub(super) fn told(
-    job: &RealTrainingJob,
-    observed: &Observed,
-    attempt: u32,
-    previous: &RealTrainingJobStatus,
-    now: Timestamp,
-) -> RealTrainingJobStatus {
+/// What rank 0 said.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) progress: progress::Progress,
+    at: Timestamp,
+    /// Whether its lists are whole; those of last words are cut to the newest entries.
+    whole: bool,
+}
+
+/// What rank 0 of an attempt said when it ended.
+pub(super) fn last_words(observed: &Observed, attempt: u32, now: Timestamp) -> Option<Said> {
+    let pods = observed.pods_of(attempt);
+    let first = pods.iter().find(|pod| index(pod) == Some(0))?;
+    let words: LastWords = serde_json::from_str(terminated(first)?.message.as_deref()?).ok()?;
+    known(words.progress).map(|progress| Said { progress, at: now, whole: false })
+}
+
+/// What rank 0 of an attempt said last while it ran.
+pub(super) fn reported(observed: &Observed, attempt: u32) -> Option<Said> {
+    let report = observed.report.as_ref().filter(|report| report.progress.attempt == u64::from(attempt))?;
+    known(report.progress.clone()).map(|progress| Said { progress, at: report.heard, whole: true })
+}
+
+/// A trainer that has not read its configuration yet knows nothing that should replace what an earlier attempt said.
+fn known(progress: progress::Progress) -> Option<progress::Progress> {
+    (progress.total_steps > 0).then_some(progress)
+}
+
+/// The fields of the status that progress is told in; all others are empty. What nothing new is said about stays.
+pub(super) fn told(job: &RealTrainingJob, said: Said, previous: &RealTrainingJobStatus) -> RealTrainingJobStatus {
+    let Said { progress: said, at, whole } = said;
     let mut status = only(previous);
-    let words = last_words(&observed.pods_of(attempt)).map(|words| words.progress);
-    let heard = observed.report.as_ref().filter(|report| report.progress.attempt == u64::from(attempt));
-    let (said, at) = match (words, heard) {
-        (Some(words), _) => (words, now),
-        (None, Some(report)) => (report.progress.clone(), report.heard),
-        (None, None) => return status,
-    };
     let next = progress(&said);
     let unchanged =
         status.progress.as_ref().is_some_and(|old| Progress { last_update_time: None, ..old.clone() } == next);
     if !unchanged {
         status.progress = Some(Progress { last_update_time: Some(Time(whole_seconds(at))), ..next });
     }
+    // Those that the trainer does not name any more, it has removed.
+    let least = if whole { 0 } else { (job.spec.checkpoint.retain as usize).min(MOST_CHECKPOINTS) };
+    if said.checkpoints.len() >= least {
+        status.checkpoints.clear();
+    }
     for checkpoint in &said.checkpoints {
         let record = CheckpointRecord {
             step: checkpoint.step,
             uri: checkpoint_uri(job, checkpoint.step),
-            sha256: checkpoint.sha256.clone(),
+            sha256: cut(&checkpoint.sha256, 64),
             time: checkpoint.time.map(|time| Time(whole_seconds(time))),
             size_bytes: checkpoint.size_bytes,
         };
         status.checkpoints.retain(|known| known.step != record.step);
         status.checkpoints.push(record);
-    }
-    // Of those that the trainer has removed meanwhile nothing is left to resume from. Last words may leave older ones out.
-    let oldest = said.checkpoints.first().map(|checkpoint| checkpoint.step);
-    if let Some(oldest) = oldest {
-        let kept = job.spec.checkpoint.retain as usize;
-        let complete = said.checkpoints.len() >= kept.min(MOST_CHECKPOINTS);
-        status.checkpoints.retain(|known| known.step >= oldest || !complete);
     }
     status.checkpoints.sort_by_key(|checkpoint| std::cmp::Reverse(checkpoint.step));
     status.checkpoints.truncate(MOST_CHECKPOINTS);
@@ -86,20 +101,14 @@ pub(super) fn only(status: &RealTrainingJobStatus) -> RealTrainingJobStatus {
     }
 }
 
-/// What rank 0 said when it ended.
-pub(super) fn last_words(pods: &[&Pod]) -> Option<LastWords> {
-    let first = pods.iter().find(|pod| index(pod) == Some(0))?;
-    serde_json::from_str(terminated(first)?.message.as_deref()?).ok()
-}
-
 fn progress(said: &progress::Progress) -> Progress {
     let metric =
         |name: &str, value: Option<f64>| value.map(|value| Metric { name: name.to_owned(), value: decimal(value) });
     Progress {
         step: said.step,
         total_steps: said.total_steps,
-        percentage: (100 * said.step.min(said.total_steps)).checked_div(said.total_steps).unwrap_or(0) as u32,
-        estimated_remaining_seconds: said.eta_seconds.map(|seconds| seconds.max(0.0) as u64),
+        percentage: percentage(said.step, said.total_steps),
+        estimated_remaining_seconds: said.eta_seconds.map(|seconds| seconds.clamp(0.0, LONGEST) as u64),
         reward: said.reward.map(decimal),
         last_update_time: None,
         metrics: [
@@ -114,9 +123,14 @@ fn progress(said: &progress::Progress) -> Progress {
     }
 }
 
+/// Rounded down, at most 100.
+fn percentage(step: u64, total: u64) -> u32 {
+    (100 * u128::from(step.min(total)) / u128::from(total.max(1))) as u32
+}
+
 fn evaluation_record(evaluation: &progress::Evaluation) -> EvaluationRecord {
     EvaluationRecord {
-        suite: evaluation.suite.clone(),
+        suite: cut(&evaluation.suite, 63),
         step: evaluation.step,
         decoding: evaluation.decoding.name().to_owned(),
         n: evaluation.n,
@@ -146,7 +160,18 @@ fn best(status: &RealTrainingJobStatus) -> Option<String> {
         .map(|(_, step)| format!("step-{step}"))
 }
 
-/// Four significant decimals: enough for people, and stable.
+/// Four decimals: enough for people, and stable. Numbers of a run that diverges stay short enough for the schema.
 fn decimal(value: f64) -> String {
-    if value.is_finite() { format!("{value:.4}") } else { value.to_string() }
+    if !value.is_finite() {
+        value.to_string()
+    } else if value.abs() < 1e12 {
+        format!("{value:.4}")
+    } else {
+        format!("{value:.4e}")
+    }
+}
+
+/// At most so many characters as the schema allows.
+fn cut(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
 }

@@ -27,6 +27,8 @@ pub(super) struct Draft<'a> {
     pub(super) status: RealTrainingJobStatus,
     /// Whether it goes no further until someone changes something.
     pub(super) stalled: bool,
+    /// Whether someone has to do something about it, though it may pass.
+    pub(super) warning: bool,
     conditions: Conditions<'a>,
 }
 
@@ -47,7 +49,7 @@ impl<'a> Draft<'a> {
             ..RealTrainingJobStatus::default()
         };
         let conditions = Conditions::new(&previous.conditions, job.metadata.generation, now);
-        Self { previous, now, status, stalled: false, conditions }
+        Self { previous, now, status, stalled: false, warning: false, conditions }
     }
 
     /// Sets a condition.
@@ -59,7 +61,7 @@ impl<'a> Draft<'a> {
     pub(super) fn stop_clock(&mut self, at: Timestamp) {
         if let Some(since) = self.status.running_time.take() {
             let seconds = (at.as_second() - since.0.as_second()).max(0) as u64;
-            self.status.active_seconds = Some(self.status.active_seconds.unwrap_or(0) + seconds);
+            self.status.active_seconds = Some(self.status.active_seconds.unwrap_or(0).saturating_add(seconds));
         }
     }
 
@@ -91,7 +93,7 @@ impl<'a> Draft<'a> {
         }
         self.status.conditions = self.conditions.finish();
         let changed = self.previous.phase != Some(phase) || self.previous.reason.as_deref() != Some(reason);
-        let warning = matches!(phase, Phase::Failed | Phase::Restarting) || self.stalled || WARNINGS.contains(&reason);
+        let warning = matches!(phase, Phase::Failed | Phase::Restarting) || self.stalled || self.warning;
         let event = changed.then(|| PlannedEvent {
             warning,
             reason: reason.to_owned(),
@@ -101,19 +103,6 @@ impl<'a> Draft<'a> {
         Concluded { status: self.status, event }
     }
 }
-
-/// Reasons of passing states that someone has to do something about.
-const WARNINGS: [&str; 9] = [
-    "Unschedulable",
-    "NoPods",
-    "RewardPoolNotFound",
-    "QuotaExceeded",
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "InvalidImageName",
-    "ErrImageNeverPull",
-    "CreateContainerConfigError",
-];
 
 /// A finished draft.
 #[derive(Debug)]

@@ -1,0 +1,137 @@
+//! States of a trainer's pod, as a kubelet and the control plane report them.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::PodStatus;
+use real_crds::progress::{LastWords, Outcome, Progress};
+use serde_json::{Value, json};
+
+/// Makes the status of a pod at a time.
+pub(super) struct State(Box<dyn Fn(Timestamp) -> Value>);
+
+impl State {
+    fn new(status: impl Fn(Timestamp) -> Value + 'static) -> Self {
+        Self(Box::new(status))
+    }
+
+    pub(super) fn at(&self, now: Timestamp) -> PodStatus {
+        serde_json::from_value((self.0)(now)).unwrap()
+    }
+
+    /// The state it was in some seconds ago and has been in since.
+    pub(super) fn ago(self, seconds: i64) -> Self {
+        Self::new(move |now| (self.0)(now - jiff::SignedDuration::from_secs(seconds)))
+    }
+}
+
+fn trainer(state: &Value) -> Value {
+    json!([{ "name": "trainer", "state": state, "ready": false, "restartCount": 0, "image": "", "imageID": "" }])
+}
+
+/// Has a node; its container is being made.
+pub(super) fn creating() -> State {
+    waiting("ContainerCreating", "")
+}
+
+/// Its container waits for a reason.
+pub(super) fn waiting(reason: &'static str, message: &'static str) -> State {
+    State::new(move |_| {
+        json!({
+            "phase": "Pending",
+            "conditions": [{ "type": "PodScheduled", "status": "True" }],
+            "containerStatuses": trainer(&json!({ "waiting": { "reason": reason, "message": message } })),
+        })
+    })
+}
+
+/// Has no node, with the scheduler's reason and message.
+pub(super) fn unscheduled(reason: &'static str, message: &'static str) -> State {
+    State::new(move |_| {
+        let condition = json!({ "type": "PodScheduled", "status": "False", "reason": reason, "message": message });
+        json!({ "phase": "Pending", "conditions": [condition] })
+    })
+}
+
+/// Trains.
+pub(super) fn running() -> State {
+    running_at("10.1.0.7")
+}
+
+/// Trains, with an address.
+pub(super) fn running_at(address: &'static str) -> State {
+    State::new(move |now| {
+        json!({
+            "phase": "Running",
+            "podIP": address,
+            "containerStatuses": trainer(&json!({ "running": { "startedAt": now } })),
+        })
+    })
+}
+
+/// All steps are done.
+pub(super) fn done() -> State {
+    ended("Succeeded", 0, "Completed", String::new())
+}
+
+/// All steps are done, with last words.
+pub(super) fn done_with(progress: &Progress) -> State {
+    ended("Succeeded", 0, "Completed", LastWords::compose(Outcome::Done, "", progress))
+}
+
+/// Ended with an exit code and nothing to say.
+pub(super) fn exited(code: i32) -> State {
+    ended("Failed", code, "Error", String::new())
+}
+
+/// Ended with an exit code; `log` is the end of its log.
+pub(super) fn exited_with_log(code: i32, log: &str) -> State {
+    ended("Failed", code, "Error", log.to_owned())
+}
+
+/// Ended with an exit code and last words.
+pub(super) fn exited_with(code: i32, message: &str, progress: &Progress) -> State {
+    let outcome = if code == 75 { Outcome::Stopped } else { Outcome::Failed };
+    ended("Failed", code, "Error", LastWords::compose(outcome, message, progress))
+}
+
+/// Killed for memory.
+pub(super) fn out_of_memory() -> State {
+    ended("Failed", 137, "OOMKilled", String::new())
+}
+
+fn ended(phase: &'static str, code: i32, reason: &'static str, message: String) -> State {
+    State::new(move |now| {
+        let state = json!({ "exitCode": code, "reason": reason, "message": message, "finishedAt": now });
+        json!({ "phase": phase, "containerStatuses": trainer(&json!({ "terminated": state })) })
+    })
+}
+
+/// Was taken away: a disruption of some seconds ago, and how it ended.
+pub(super) fn disrupted(reason: &'static str, message: &'static str, seconds_ago: i64, end: State) -> State {
+    State::new(move |now| {
+        let mut status = (end.0)(now);
+        status["conditions"] = json!([{
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": reason,
+            "message": message,
+            "lastTransitionTime": now - jiff::SignedDuration::from_secs(seconds_ago),
+        }]);
+        status
+    })
+}
+
+/// Failed without its container having said anything, with what the kubelet or a controller wrote.
+pub(super) fn lost(reason: &'static str, message: &'static str) -> State {
+    State::new(move |_| json!({ "phase": "Failed", "reason": reason, "message": message }))
+}
+
+/// Killed by the kubelet, with its reason.
+pub(super) fn killed(reason: &'static str, message: &'static str) -> State {
+    let end = ended("Failed", 137, "Error", String::new());
+    State::new(move |now| {
+        let mut status = (end.0)(now);
+        status["reason"] = json!(reason);
+        status["message"] = json!(message);
+        status
+    })
+}

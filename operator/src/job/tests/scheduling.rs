@@ -1,0 +1,92 @@
+//! From an attempt's Job to pods that run.
+
+use super::Case;
+use super::pods::{creating, exited, running, unscheduled, waiting};
+use super::situation::Situation;
+
+const NO_NODE: &str = "0/5 nodes are available: 5 Insufficient nvidia.com/gpu. preemption: 0/5 nodes are available";
+
+pub(super) fn cases() -> Vec<Case> {
+    let queued = || Situation::ready().in_queue("gpu");
+    let admitted = || queued().settled().later(600).unqueued();
+    let started = Situation::started;
+    vec![
+        ("a job in a queue is created suspended and waits", queued()),
+        ("a job that still waits in its queue writes nothing", queued().settled().later(86_400)),
+        ("a job that its queue lets start waits for its pods", admitted()),
+        ("a Job that someone suspends by hand waits as in a queue", started().later(10).queued_again()),
+        (
+            "a running job whose queue takes its quota away waits again and its clock stops",
+            admitted().pods([running(), running()]).settled().later(100).queued_again(),
+        ),
+        (
+            "a job that its queue stopped runs on after it lets it start again",
+            admitted()
+                .pods([running(), running()])
+                .settled()
+                .later(100)
+                .queued_again()
+                .settled()
+                .without_pods()
+                .later(500)
+                .unqueued()
+                .pods([running(), running()]),
+        ),
+        ("a Job without pods is given half a minute", started().later(29)),
+        ("a Job that has made no pods for half a minute says where to look", started().later(30)),
+        (
+            "a Job whose pods come late after all waits for them",
+            started().later(30).settled().later(5).pods([creating(), creating()]),
+        ),
+        (
+            "a pod that no node can take is unschedulable with the scheduler's words",
+            started().later(40).pods([running(), unscheduled("Unschedulable", NO_NODE)]),
+        ),
+        (
+            "a young gang with a pod that no node can take is counted later",
+            started().later(10).pods([running(), unscheduled("Unschedulable", NO_NODE)]),
+        ),
+        (
+            "a pod whose scheduling is gated is no cause for alarm",
+            started().later(5).pods([
+                unscheduled("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates"),
+                unscheduled("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates"),
+            ]),
+        ),
+        (
+            "a pod that the scheduler has not looked at yet just starts",
+            started().later(5).pods([unscheduled("", ""), creating()]),
+        ),
+        (
+            "an image that cannot be pulled is named",
+            started()
+                .later(20)
+                .pods([creating(), waiting("ErrImagePull", "failed to pull image \"real-trainer:9\": not found")]),
+        ),
+        (
+            "an image that is tried again later is named",
+            started()
+                .later(40)
+                .pods([waiting("ImagePullBackOff", "Back-off pulling image \"real-trainer:9\""), creating()]),
+        ),
+        (
+            "a container that refers to a missing Secret is named",
+            started().later(40).pods([
+                waiting("CreateContainerConfigError", "secret \"tokens\" not found"),
+                waiting("CreateContainerConfigError", "secret \"tokens\" not found"),
+            ]),
+        ),
+        (
+            "a container that cannot be made is named without a message too",
+            started().later(40).pods([running(), waiting("RunContainerError", "")]),
+        ),
+        ("pods that are being made change nothing", started().later(5).pods([creating(), creating()])),
+        ("one rank of two that is early is not worth a write", started().later(10).pods([running(), creating()])),
+        ("one rank of two that is late is counted", started().later(31).pods([running(), creating()])),
+        ("both ranks that run make a running job", started().later(10).pods([running(), running()])),
+        (
+            "a rank that failed before the others ran leaves the start as it is until its Job ends",
+            started().later(10).pods([exited(1), creating()]),
+        ),
+    ]
+}
