@@ -10,3 +10,4 @@ pub mod images;
 pub mod in_sync;
 pub mod labels;
 pub mod pod;
+pub mod pool;

@@ -159,7 +159,7 @@ fn mount(volume: &v1alpha1::Volume) -> VolumeMount {
 }
 
 /// `None` where there is nothing: an empty map would be stored as absent and look like a difference.
-fn some(map: BTreeMap<String, impl Sized>) -> Option<BTreeMap<String, impl Sized>> {
+fn some<V>(map: BTreeMap<String, V>) -> Option<BTreeMap<String, V>> {
     (!map.is_empty()).then_some(map)
 }
 

@@ -1,0 +1,1 @@
+//! Plans, situation by situation.
