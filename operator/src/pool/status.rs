@@ -27,6 +27,11 @@ pub const RECONCILING: &str = "Reconciling";
 /// kstatus: not on the way, and somebody has to do something.
 pub const STALLED: &str = "Stalled";
 
+/// Reason: pods are on their way.
+const STARTING: &str = "Starting";
+/// Reason: nothing runs, and nothing has to.
+const IDLE: &str = "Idle";
+
 /// Isolation tiers that are one.
 const ISOLATED: [&str; 3] = ["A", "B", "G"];
 
@@ -83,7 +88,7 @@ pub(super) fn status(findings: &Findings) -> RewardPoolStatus {
     let isolation = findings.isolation(previous);
     let stalled = findings.stalled();
     let reconciling = findings.reconciling(stalled.holds, previous);
-    let ready = findings.ready(&available, &isolation, &stalled);
+    let ready = findings.ready(&available, &isolation);
 
     let mut conditions = Conditions::new(previous, pool.metadata.generation, findings.now);
     let mut set = |type_: &str, verdict: Verdict| {
@@ -130,7 +135,8 @@ impl Findings<'_> {
 
     fn available(&self, found: &FleetFinding) -> Verdict {
         let name = found.fleet.name_in(&self.pool.name_any());
-        if let Some((kind, _)) = self.conflicts.iter().find(|(_, other)| *other == name) {
+        let vital = [Kind::Deployment, Kind::Service, Kind::NetworkPolicy];
+        if let Some((kind, _)) = self.conflicts.iter().find(|(kind, other)| vital.contains(kind) && *other == name) {
             return Verdict::no("NameConflict", format!("{} {name} belongs to somebody else", kind.name()));
         }
         if let Some(class) = self.class_missing.filter(|_| found.fleet == Fleet::Sandbox) {
@@ -138,17 +144,15 @@ impl Findings<'_> {
         }
         let (ready, needed) = (found.counts().ready_replicas, self.needed(found));
         if found.desired == 0 && needed == 0 {
-            return Verdict::yes("Idle", "nothing runs because nothing uses the pool");
+            return Verdict::yes(IDLE, "nothing runs because nothing uses the pool");
         }
         if found.desired == 0 && self.pool.spec.scaling.mode == ScalingMode::Manual {
             return Verdict::no("NoReplicas", format!("spec.{}.replicas is 0", found.fleet.component()));
         }
         if ready >= needed {
-            return Verdict::yes("Available", format!("{ready} of {} replicas are ready", found.desired));
+            return Verdict::yes("Available", format!("{ready} ready, {} wanted", found.desired));
         }
-        found
-            .failure()
-            .unwrap_or_else(|| Verdict::no("Starting", format!("{ready} replicas are ready, {needed} are needed")))
+        found.failure().unwrap_or_else(|| Verdict::no(STARTING, format!("{ready} ready, {needed} needed")))
     }
 
     fn isolation(&self, previous: &[Condition]) -> Verdict {
@@ -261,18 +265,18 @@ impl Findings<'_> {
         if self.fleets.iter().any(|found| found.rolls_out(was)) {
             return Verdict::yes("RollingOut", "pods are replaced by new ones");
         }
-        if self.fleets.iter().any(|found| found.counts().ready_replicas < self.needed(found)) {
-            return Verdict::yes("Starting", "fewer pods are ready than are needed");
+        let starts = |found: &FleetFinding| found.desired > 0 && found.counts().ready_replicas < self.needed(found);
+        if self.fleets.iter().any(starts) {
+            return Verdict::yes(STARTING, "fewer pods are ready than are needed");
         }
         Verdict::no("UpToDate", "everything is as the spec says")
     }
 
-    fn ready(&self, available: &[Verdict; 2], isolation: &Verdict, stalled: &Verdict) -> Verdict {
-        if stalled.holds && ["NameConflict", "RuntimeClassNotFound"].contains(&stalled.reason.as_str()) {
-            return Verdict::no(&stalled.reason, stalled.message.clone());
-        }
-        let missing = Fleet::ALL.into_iter().zip(available).find(|(_, verdict)| !verdict.holds);
-        if let Some((fleet, verdict)) = missing {
+    fn ready(&self, available: &[Verdict; 2], isolation: &Verdict) -> Verdict {
+        let mut missing: Vec<_> = Fleet::ALL.into_iter().zip(available).filter(|(_, verdict)| !verdict.holds).collect();
+        // What passes by itself is the lesser news.
+        missing.sort_by_key(|(_, verdict)| verdict.reason == STARTING);
+        if let Some((fleet, verdict)) = missing.first() {
             let waiting = match self.observed.consumers.starting {
                 0 => String::new(),
                 1 => "; 1 job waits".to_owned(),
@@ -284,7 +288,7 @@ impl Findings<'_> {
             return Verdict::no(&isolation.reason, isolation.message.clone());
         }
         if !self.in_use() && self.fleets.iter().any(|found| found.desired == 0) {
-            return Verdict::yes("Idle", "nothing uses the pool; fleets at zero start with the first job");
+            return Verdict::yes(IDLE, "nothing uses the pool; fleets at zero start with the first job");
         }
         Verdict::yes("FleetsReady", "detectors and sandboxes are ready")
     }
@@ -406,7 +410,8 @@ pub(super) fn events(previous: Option<&RewardPoolStatus>, current: &RewardPoolSt
         tell(now, now.status == "True", if now.status == "True" { "Stopped" } else { "Resumed" });
     }
     if let Some((old, now)) = changed(READY) {
-        let lost = now.status != "True" && old.is_some_and(|old| old.status == "True");
+        // A pool that wakes up is not ready for a moment.
+        let lost = now.status != "True" && old.is_some_and(|old| old.status == "True" && old.reason != IDLE);
         tell(now, lost, "Reconciled");
     }
     events
