@@ -59,6 +59,9 @@ struct Serve {
     /// Programs waiting before requests are answered with 429.
     #[arg(long, default_value_t = 4096)]
     queue: usize,
+    /// Seconds that the oldest program may wait before requests are answered with 429 [default: any].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    queue_seconds: Option<u64>,
     /// Seconds for one program.
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
@@ -174,6 +177,7 @@ fn run_service(arguments: &Serve) -> anyhow::Result<()> {
         listen: arguments.listen,
         workers,
         queue: arguments.queue,
+        longest_wait: arguments.queue_seconds.map(Duration::from_secs),
         timeout: Duration::from_secs_f64(arguments.seconds),
     };
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(config))

@@ -117,6 +117,9 @@ async fn an_operator_can_ping_it_and_read_its_metrics() {
     assert_eq!(server.get("/v1/ping").await, "pong");
     assert_eq!(server.get("/healthz").await, "ok");
     server.analyze(&json!({"programs": [{"id": "a", "code": INJECTION}]})).await.expect("a task");
+    let status: Value = serde_json::from_str(&server.get("/v1/status").await).expect("JSON");
+    let idle = json!({"queueDepth": 0, "queueLimit": 4096, "inFlight": 0, "oldestSeconds": 0.0, "workers": 1, "refusedTotal": 0});
+    assert_eq!(status, idle);
     let metrics = server.get("/metrics").await;
     for line in ["real_detector_program_seconds_count 1", "real_detector_in_flight 0", "real_detector_queue_depth 0"] {
         assert!(metrics.lines().any(|found| found == line), "no {line} in\n{metrics}");
@@ -144,6 +147,29 @@ async fn a_full_queue_refuses_and_says_when_to_come_back() {
     let answer = server.analyze(&never).await.expect("a task");
     assert_eq!(answer.status(), 413);
     assert!(answer.text().await.expect("text").contains("3 programs in one request; at most 2"));
+}
+
+#[tokio::test]
+async fn a_queue_that_is_too_slow_refuses() {
+    let server = Server::start(&["--workers", "1", "--queue-seconds", "1"]);
+    // Each waits for the type checker, whose start alone takes about a second.
+    let requests: Vec<_> = (0..20).map(|_| server.analyze(&slow())).collect();
+    let start = Instant::now();
+    let refused = loop {
+        let status: Value = serde_json::from_str(&server.get("/v1/status").await).expect("JSON");
+        if status["oldestSeconds"].as_f64().expect("a number") > 1.0 {
+            let answer = server.analyze(&slow()).await.expect("a task");
+            if answer.status() == 429 {
+                break answer.text().await.expect("text");
+            }
+        }
+        if requests.iter().all(tokio::task::JoinHandle::is_finished) || start.elapsed() > Duration::from_mins(1) {
+            eprintln!("skipped: nothing waited for a second");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(refused.contains("too long"), "{refused}");
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// The number that an amount such as `500m`, `16Gi` or `1e3` means.
-fn amount(text: &str) -> Option<f64> {
+pub(crate) fn amount(text: &str) -> Option<f64> {
     const SUFFIXES: [(&str, f64); 15] = [
         ("Ki", 1024.0),
         ("Mi", 1_048_576.0),

@@ -19,3 +19,4 @@ pub mod metrics;
 pub mod pod;
 pub mod rbac;
 pub mod telemetry;
+pub mod pool;

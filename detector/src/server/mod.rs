@@ -5,9 +5,10 @@ mod routes;
 
 pub use routes::run;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::sync::Semaphore;
@@ -25,6 +26,8 @@ pub struct ServerConfig {
     pub workers: usize,
     /// Programs that may wait; more are answered with 429.
     pub queue: usize,
+    /// Requests are answered with 429 while the oldest program has waited for longer.
+    pub longest_wait: Option<Duration>,
     /// Time for one program.
     pub timeout: Duration,
 }
@@ -35,9 +38,25 @@ pub(crate) struct Service {
     /// Places for programs, running or waiting.
     places: Arc<Semaphore>,
     most_programs: usize,
+    longest_wait: Option<Duration>,
+    workers: usize,
+    /// When the programs that wait arrived. Workers are given out in order, so the first is the oldest.
+    waiting: Mutex<VecDeque<Instant>>,
     options: Options,
     types: TypeChecker,
     metrics: Metrics,
+}
+
+impl Service {
+    /// When the programs that wait arrived.
+    fn waiting(&self) -> std::sync::MutexGuard<'_, VecDeque<Instant>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the oldest program has waited.
+    fn oldest(&self) -> Duration {
+        self.waiting().front().map(Instant::elapsed).unwrap_or_default()
+    }
 }
 
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight.
@@ -50,6 +69,9 @@ pub async fn serve(config: ServerConfig) -> anyhow::Result<()> {
         running: Semaphore::new(config.workers.min(Semaphore::MAX_PERMITS)),
         places: Arc::new(Semaphore::new(most_programs)),
         most_programs,
+        longest_wait: config.longest_wait,
+        workers: config.workers,
+        waiting: Mutex::default(),
         options: Options { cwes: None, timeout: config.timeout },
         types: TypeChecker::new(config.workers, config.timeout.max(Duration::from_secs(30))),
         metrics: Metrics::default(),

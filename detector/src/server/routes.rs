@@ -11,6 +11,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use real_detector_api::{Analysis, AnalysisError, AnalysisErrorKind, AnalyzeRequest, AnalyzeResponse, Checks, Program};
 
+use serde::Serialize;
+
 use super::Service;
 use crate::Options;
 
@@ -21,10 +23,34 @@ pub(super) fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/v1/analyze", post(analyze))
         .route("/v1/ping", get(|| async { "pong" }))
+        .route("/v1/status", get(|State(service): State<Arc<Service>>| async move { Json(status(&service)) }))
         .route("/healthz", get(|| async { "ok" }))
         .route("/metrics", get(metrics))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(service)
+}
+
+/// Answer of `GET /v1/status`; the names are those of the sandbox's.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceStatus {
+    queue_depth: i64,
+    queue_limit: usize,
+    in_flight: i64,
+    oldest_seconds: f64,
+    workers: usize,
+    refused_total: u64,
+}
+
+fn status(service: &Service) -> ServiceStatus {
+    ServiceStatus {
+        queue_depth: service.metrics.queued.get(),
+        queue_limit: service.most_programs.saturating_sub(service.workers),
+        in_flight: service.metrics.in_flight.get(),
+        oldest_seconds: service.oldest().as_secs_f64(),
+        workers: service.workers,
+        refused_total: service.metrics.refused.get(),
+    }
 }
 
 async fn metrics(State(service): State<Arc<Service>>) -> Response {
@@ -49,10 +75,11 @@ async fn analyze(
         return (StatusCode::PAYLOAD_TOO_LARGE, body).into_response();
     }
     let count = u32::try_from(count).unwrap_or(u32::MAX);
+    if service.longest_wait.is_some_and(|longest| service.oldest() > longest) {
+        return come_back(&service, "programs wait for too long already; come back later\n");
+    }
     let Ok(mut places) = service.places.clone().try_acquire_many_owned(count) else {
-        service.metrics.refused.inc();
-        let body = "the queue is full; send fewer programs or come back later\n";
-        return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], body).into_response();
+        return come_back(&service, "the queue is full; send fewer programs or come back later\n");
     };
     let checks = Arc::new(request.checks);
     let tasks: Vec<_> = request
@@ -77,9 +104,16 @@ async fn analyze(
     Json(AnalyzeResponse { results }).into_response()
 }
 
+fn come_back(service: &Service, why: &'static str) -> Response {
+    service.metrics.refused.inc();
+    (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], why).into_response()
+}
+
 async fn judge(service: &Arc<Service>, program: Program, checks: &Arc<Checks>) -> Analysis {
     service.metrics.queued.inc();
+    service.waiting().push_back(Instant::now());
     let permit = service.running.acquire().await;
+    service.waiting().pop_front();
     service.metrics.queued.dec();
     service.metrics.in_flight.inc();
     let (inner, checks, id) = (service.clone(), checks.clone(), program.id.clone());

@@ -1,0 +1,73 @@
+//! How a fleet is reached, and by whom alone.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::{
+    core::v1::{Service, ServicePort, ServiceSpec},
+    networking::v1::{
+        NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
+    },
+};
+use k8s_openapi::apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString};
+use kube::ResourceExt;
+use real_crds::v1alpha1::RewardPool;
+
+use super::{Fleet, Settings, metadata, selector};
+use crate::labels;
+
+/// Set by Kubernetes on every namespace; its value is the name.
+const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
+
+/// The Service that clients use, and a headless one whose name resolves to each pod.
+pub(super) fn services(pool: &RewardPool, fleet: Fleet) -> [Service; 2] {
+    let name = fleet.name_in(&pool.name_any());
+    let service = |name: String, cluster_ip: Option<&str>| Service {
+        metadata: metadata(pool, name, Some(fleet)),
+        spec: Some(ServiceSpec {
+            cluster_ip: cluster_ip.map(str::to_owned),
+            ports: Some(vec![ServicePort {
+                name: Some("http".into()),
+                port: labels::HTTP_PORT,
+                target_port: Some(IntOrString::String("http".into())),
+                protocol: Some("TCP".into()),
+                ..ServicePort::default()
+            }]),
+            selector: Some(fleet.selector(&pool.name_any())),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    };
+    [service(name.clone(), None), service(format!("{name}-pods"), Some("None"))]
+}
+
+/// Nothing may leave a fleet, not even a question to DNS, and only trainers of the namespace and the operator may
+/// enter, by one port.
+pub(super) fn policy(pool: &RewardPool, fleet: Fleet, settings: &Settings) -> NetworkPolicy {
+    let labelled = |key: &str, value: &str| LabelSelector {
+        match_labels: Some(BTreeMap::from([(key.to_owned(), value.to_owned())])),
+        ..LabelSelector::default()
+    };
+    let trainers =
+        NetworkPolicyPeer { pod_selector: Some(labelled(labels::COMPONENT, labels::TRAINER)), ..Default::default() };
+    let operator = NetworkPolicyPeer {
+        namespace_selector: Some(labelled(NAMESPACE_NAME, &settings.namespace)),
+        ..NetworkPolicyPeer::default()
+    };
+    NetworkPolicy {
+        metadata: metadata(pool, fleet.name_in(&pool.name_any()), Some(fleet)),
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(selector(pool, fleet)),
+            // Named without a rule: all egress is denied.
+            policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
+            ingress: Some(vec![NetworkPolicyIngressRule {
+                from: Some(vec![trainers, operator]),
+                ports: Some(vec![NetworkPolicyPort {
+                    port: Some(IntOrString::Int(labels::HTTP_PORT)),
+                    protocol: Some("TCP".into()),
+                    ..NetworkPolicyPort::default()
+                }]),
+            }]),
+            egress: None,
+        }),
+    }
+}

@@ -1,0 +1,7 @@
+//! Plans, situation by situation: `snapshots/` says what is planned in each.
+
+mod children;
+mod server;
+mod situations;
+mod steps;
+mod world;
