@@ -11,7 +11,7 @@ export GOMP_SPINCOUNT := 0
 PYTHON := $(CACHE)/python/bin/python3
 PROGRAMS := real real-detector real-sandbox real-trainer
 
-.PHONY: help setup build demo test test-core lint fmt generate base-model datasets bench clean
+.PHONY: help setup kube build demo test test-core lint fmt generate base-model datasets bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s $$'\t'
@@ -20,6 +20,10 @@ setup: ## fetch what a build needs: compilers, private Python, libtorch
 	@scripts/setup-system
 	@scripts/setup-python >/dev/null
 	@scripts/fetch-libtorch >/dev/null
+
+kube: ## build the real API server, etcd, kubectl and helm that tests use (once, some minutes)
+	@scripts/setup-system
+	@scripts/build-kube >/dev/null
 
 build: setup ## release programs in bin/
 	cargo build --release --locked --workspace --bins
@@ -30,12 +34,11 @@ build: setup ## release programs in bin/
 demo: build ## train the quickstart policy on real rewards (about two minutes)
 	bin/real run --fresh examples/quickstart.yaml
 
-test: setup ## build and run all tests
+test: setup kube ## build and run all tests
 	cargo build --locked --workspace --bins
 	cargo test --locked --workspace
 
-test-core: ## tests of everything but the trainer: no libtorch needed
-	@scripts/setup-system
+test-core: kube ## tests of everything but the trainer: no libtorch needed
 	@scripts/setup-python >/dev/null
 	cargo build --locked --bins
 	cargo test --locked

@@ -28,20 +28,20 @@ pub struct Algorithm {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
     Rule::new("!has(self.miniBatchSize) || self.miniBatchSize <= self.batchSize * self.samplesPerPrompt")
-        .message(Message::Expression("'miniBatchSize (' + string(self.miniBatchSize) + ') must not be more than \
-            batchSize · samplesPerPrompt (' + string(self.batchSize * self.samplesPerPrompt) + ')'".into()))
+        .message(Message::Expression("'miniBatchSize (%d) must not be more than batchSize · samplesPerPrompt (%d)'\
+            .format([self.miniBatchSize, self.batchSize * self.samplesPerPrompt])".into()))
         .field_path(".miniBatchSize"),
     Rule::new("!has(self.miniBatchSize) || self.miniBatchSize % self.microBatchSize == 0")
-        .message(Message::Expression("'microBatchSize (' + string(self.microBatchSize) + ') must divide \
-            miniBatchSize (' + string(self.miniBatchSize) + ')'".into()))
+        .message(Message::Expression("'microBatchSize (%d) must divide miniBatchSize (%d)'\
+            .format([self.microBatchSize, self.miniBatchSize])".into()))
         .field_path(".microBatchSize"),
     Rule::new("has(self.miniBatchSize) || (self.batchSize * self.samplesPerPrompt) % self.microBatchSize == 0")
-        .message(Message::Expression("'microBatchSize (' + string(self.microBatchSize) + ') must divide \
-            batchSize · samplesPerPrompt (' + string(self.batchSize * self.samplesPerPrompt) + ')'".into()))
+        .message(Message::Expression("'microBatchSize (%d) must divide batchSize · samplesPerPrompt (%d)'\
+            .format([self.microBatchSize, self.batchSize * self.samplesPerPrompt])".into()))
         .field_path(".microBatchSize"),
     Rule::new("self.criticWarmupSteps <= self.steps")
-        .message(Message::Expression("'criticWarmupSteps (' + string(self.criticWarmupSteps) + ') must not be more than \
-            steps (' + string(self.steps) + ')'".into()))
+        .message(Message::Expression("'criticWarmupSteps (%d) must not be more than steps (%d)'\
+            .format([self.criticWarmupSteps, self.steps])".into()))
         .field_path(".criticWarmupSteps"),
     Rule::new("self.betas.all(beta, beta >= 0.0 && beta < 1.0)")
         .message("betas must each be at least 0 and less than 1")
@@ -128,12 +128,12 @@ pub struct Ppo {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
     Rule::new("self.batchSize % self.microBatchSize == 0")
-        .message(Message::Expression("'microBatchSize (' + string(self.microBatchSize) + ') must divide \
-            batchSize (' + string(self.batchSize) + ')'".into()))
+        .message(Message::Expression("'microBatchSize (%d) must divide batchSize (%d)'\
+            .format([self.microBatchSize, self.batchSize])".into()))
         .field_path(".microBatchSize"),
     Rule::new("self.warmupSteps <= self.steps")
-        .message(Message::Expression("'warmupSteps (' + string(self.warmupSteps) + ') must not be more than \
-            steps (' + string(self.steps) + ')'".into()))
+        .message(Message::Expression("'warmupSteps (%d) must not be more than steps (%d)'\
+            .format([self.warmupSteps, self.steps])".into()))
         .field_path(".warmupSteps"),
     Rule::new("self.betas.all(beta, beta >= 0.0 && beta < 1.0)")
         .message("betas must each be at least 0 and less than 1")

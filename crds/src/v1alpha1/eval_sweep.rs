@@ -25,7 +25,8 @@ use super::{SecretRef, defaults};
     doc = "Evaluations of many models on many suites: one cell a combination.",
     selectable = ".spec.runNamespace",
     validation = Rule::new("size(self.metadata.name) <= 48").message(Message::Expression(
-        "'metadata.name has ' + string(size(self.metadata.name)) + ' characters, at most 48 are allowed: Jobs are named <name>-<cell>'".into()
+        "'metadata.name has %d characters, at most 48 are allowed: Jobs are named <name>-<cell>'\
+            .format([size(self.metadata.name)])".into()
     )),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Done", type_ = "integer", json_path = ".status.counts.succeeded"),

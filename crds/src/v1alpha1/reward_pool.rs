@@ -31,7 +31,8 @@ use super::{PodPatch, Quantity, Resources};
         label_selector_path = ".status.sandbox.selector"
     ),
     validation = Rule::new("size(self.metadata.name) <= 48").message(Message::Expression(
-        "'metadata.name has ' + string(size(self.metadata.name)) + ' characters, at most 48 are allowed: Services are named <name>-detector and <name>-sandbox'".into()
+        "'metadata.name has %d characters, at most 48 are allowed: Services are named <name>-detector and <name>-sandbox'\
+            .format([size(self.metadata.name)])".into()
     )),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
         "metadata.name must be lower-case letters, digits and '-', begin with a letter and end with a letter or digit: it becomes the name of a Service"
@@ -205,12 +206,12 @@ impl Default for SandboxLimits {
 #[serde(default, rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
     Rule::new("self.minReplicas <= self.maxReplicas")
-        .message(Message::Expression("'minReplicas (' + string(self.minReplicas) + ') must not be more than maxReplicas (' \
-            + string(self.maxReplicas) + ')'".into()))
+        .message(Message::Expression("'minReplicas (%d) must not be more than maxReplicas (%d)'\
+            .format([self.minReplicas, self.maxReplicas])".into()))
         .field_path(".minReplicas"),
     Rule::new("self.warmReplicas <= self.maxReplicas")
-        .message(Message::Expression("'warmReplicas (' + string(self.warmReplicas) + ') must not be more than maxReplicas (' \
-            + string(self.maxReplicas) + ')'".into()))
+        .message(Message::Expression("'warmReplicas (%d) must not be more than maxReplicas (%d)'\
+            .format([self.warmReplicas, self.maxReplicas])".into()))
         .field_path(".warmReplicas"),
 ]))]
 pub struct Replicas {

@@ -29,7 +29,8 @@ use super::{
     selectable = ".spec.rewardPoolRef.name",
     selectable = ".spec.suspend",
     validation = Rule::new("size(self.metadata.name) <= 48").message(Message::Expression(
-        "'metadata.name has ' + string(size(self.metadata.name)) + ' characters, at most 48 are allowed: pods are named <name>-<attempt>-<index>'".into()
+        "'metadata.name has %d characters, at most 48 are allowed: pods are named <name>-<attempt>-<index>'\
+            .format([size(self.metadata.name)])".into()
     )),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
         "metadata.name must be lower-case letters, digits and '-', begin with a letter and end with a letter or digit: it becomes the name of a Service"
@@ -46,15 +47,15 @@ use super::{
 #[schemars(extend("x-kubernetes-validations" = [
     Rule::new("!has(self.algorithm.ppo) || !has(self.algorithm.ppo.miniBatchSize) \
             || self.algorithm.ppo.miniBatchSize % (self.trainer.nodes * self.trainer.processesPerNode) == 0")
-        .message(Message::Expression("'trainer.nodes · trainer.processesPerNode (' \
-            + string(self.trainer.nodes * self.trainer.processesPerNode) + ') must divide algorithm.ppo.miniBatchSize (' \
-            + string(self.algorithm.ppo.miniBatchSize) + ')'".into()))
+        .message(Message::Expression("'trainer.nodes · trainer.processesPerNode (%d) must divide \
+            algorithm.ppo.miniBatchSize (%d)'\
+            .format([self.trainer.nodes * self.trainer.processesPerNode, self.algorithm.ppo.miniBatchSize])".into()))
         .field_path(".algorithm.ppo.miniBatchSize"),
     Rule::new("!has(self.algorithm.sft) \
             || self.algorithm.sft.batchSize % (self.trainer.nodes * self.trainer.processesPerNode) == 0")
-        .message(Message::Expression("'trainer.nodes · trainer.processesPerNode (' \
-            + string(self.trainer.nodes * self.trainer.processesPerNode) + ') must divide algorithm.sft.batchSize (' \
-            + string(self.algorithm.sft.batchSize) + ')'".into()))
+        .message(Message::Expression("'trainer.nodes · trainer.processesPerNode (%d) must divide \
+            algorithm.sft.batchSize (%d)'\
+            .format([self.trainer.nodes * self.trainer.processesPerNode, self.algorithm.sft.batchSize])".into()))
         .field_path(".algorithm.sft.batchSize"),
     Rule::new("has(self.managedBy) == has(oldSelf.managedBy) && (!has(self.managedBy) || self.managedBy == oldSelf.managedBy)")
         .message("managedBy cannot be changed after creation").field_path(".managedBy"),

@@ -11,9 +11,9 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::config::AuthInfo;
 use kube::{Api, Client, Config};
 
+use crate::ControlPlane;
 use crate::certificates::Identity;
 use crate::kubeconfig::{self, Credentials};
-use crate::ControlPlane;
 
 impl ControlPlane {
     /// Configuration of the administrator's clients.

@@ -40,7 +40,8 @@ impl ControlPlane {
     }
 
     fn run(&self, name: &str, arguments: &[&str], stdin: Option<&str>) -> Output {
-        let program = programs::folder().expect("the programs were found when the control plane was started").join(name);
+        let program =
+            programs::folder().expect("the programs were found when the control plane was started").join(name);
         let mut child = Command::new(&program)
             .args(arguments)
             // Caches and repositories belong to this control plane, not to the user.

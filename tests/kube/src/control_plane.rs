@@ -17,7 +17,7 @@ use crate::watchdog::Watchdog;
 use crate::{ports, programs};
 
 /// Long enough for a machine that builds something else at the same time.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 /// The loopback names, and those by which pods reach the server on a node of the same machine.
 const SERVER_NAMES: [&str; 5] = ["127.0.0.1", "localhost", "kubernetes.default.svc", "10.96.0.1", "10.200.0.1"];
 /// A port that was free may be taken by the time a server binds it.
@@ -32,17 +32,17 @@ pub struct ControlPlane {
     admin: Identity,
     url: String,
     api_server_flags: Vec<String>,
-    /// `None` where stopped.
     servers: Mutex<Servers>,
     /// Last: it removes the folder.
     _watchdog: Watchdog,
 }
 
 /// Fields are dropped in this order: an API server without etcd takes its time to give up.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Servers {
+    /// `None` where stopped.
     api_server: Option<Process>,
-    etcd: Option<Process>,
+    _etcd: Process,
 }
 
 /// The control plane that all tests of a process share; started by whoever asks first.
@@ -109,7 +109,7 @@ impl ControlPlane {
             admin,
             url,
             api_server_flags: flags,
-            servers: Mutex::new(Servers { api_server: None, etcd: Some(etcd) }),
+            servers: Mutex::new(Servers { api_server: None, _etcd: etcd }),
             _watchdog: watchdog,
         };
         control_plane.start_api_server()?;
@@ -221,7 +221,8 @@ fn write_files(folder: &Path, authority: &Authority) -> Result<()> {
         ("tokens.key", tokens.serialize_pem()),
         ("tokens.pem", tokens.public_key_pem()),
     ] {
-        fs::write(folder.join(name), text).with_context(|| format!("{name} cannot be written to {}", folder.display()))?;
+        fs::write(folder.join(name), text)
+            .with_context(|| format!("{name} cannot be written to {}", folder.display()))?;
     }
     Ok(())
 }

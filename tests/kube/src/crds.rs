@@ -24,35 +24,35 @@ impl ControlPlane {
             let params = PatchParams::apply("real-test-kube").force();
             api.patch(&definition.name_any(), &params, &Patch::Apply(definition)).await?;
         }
+        let deadline = Instant::now() + DEADLINE;
         for definition in &definitions {
-            wait_established(&client, &api, &definition.name_any()).await?;
+            while !is_served(&client, definition).await? {
+                if Instant::now() > deadline {
+                    let read = api.get(&definition.name_any()).await?;
+                    bail!("{} is not served after {DEADLINE:?}: {:?}", definition.name_any(), read.status);
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
         }
         Ok(())
     }
 }
 
-async fn wait_established(client: &Client, api: &Api<CustomResourceDefinition>, name: &str) -> Result<()> {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        let definition = api.get(name).await?;
-        let conditions = definition.status.iter().flat_map(|status| status.conditions.iter().flatten());
-        let established = conditions.clone().any(|it| it.type_ == "Established" && it.status == "True");
-        if established && is_served(client, &definition).await? {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            bail!("{name} is not served: {:?}", conditions.collect::<Vec<_>>());
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// The server says a kind is established a moment before it answers requests for it and lists it for kubectl.
+/// Whether a kind answers requests, is listed for kubectl, and is published for `kubectl explain`. Each of these comes a moment
+/// after the one before, and all of them after the server has called the kind established.
 async fn is_served(client: &Client, definition: &CustomResourceDefinition) -> Result<bool> {
     let spec = &definition.spec;
-    let (group, version) = (&spec.group, &spec.versions[0].name);
-    let list = http::Request::get(format!("/apis/{group}/{version}/{}?limit=1", spec.names.plural)).body(Vec::new())?;
-    let answers = client.request_text(list).await.is_ok();
+    let (group, version, plural) = (&spec.group, &spec.versions[0].name, &spec.names.plural);
+    let get = async |path: String| {
+        client.request_text(http::Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?).await
+    };
+    if get(format!("/apis/{group}/{version}/{plural}?limit=1")).await.is_err() {
+        return Ok(false);
+    }
     let listed = client.list_api_group_resources(&format!("{group}/{version}")).await;
-    Ok(answers && listed.is_ok_and(|list| list.resources.iter().any(|resource| resource.name == spec.names.plural)))
+    if !listed.is_ok_and(|list| list.resources.iter().any(|resource| resource.name == *plural)) {
+        return Ok(false);
+    }
+    let published = get(format!("/openapi/v3/apis/{group}/{version}")).await;
+    Ok(published.is_ok_and(|text| text.contains(&format!("/{plural}/{{name}}"))))
 }

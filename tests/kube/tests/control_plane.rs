@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret};
-use kube::api::{Api, ObjectMeta, PostParams};
+use kube::api::{Api, ListParams, ObjectMeta, PostParams};
 use real_test_kube::{ControlPlane, shared};
 use serde_json::json;
 
@@ -64,7 +64,7 @@ async fn a_service_account_may_do_what_rbac_allows_it_and_no_more() {
     let namespace = cluster.namespace("rbac").await;
     let client = cluster.client_with_token(&cluster.token(&namespace, "default").await);
     let maps = Api::<ConfigMap>::namespaced(client.clone(), &namespace);
-    let refused = maps.list(&Default::default()).await.unwrap_err().to_string();
+    let refused = maps.list(&ListParams::default()).await.unwrap_err().to_string();
     assert!(refused.contains(&format!("system:serviceaccount:{namespace}:default")), "{refused}");
     let subject = format!("--serviceaccount={namespace}:default");
     for arguments in [
@@ -75,11 +75,11 @@ async fn a_service_account_may_do_what_rbac_allows_it_and_no_more() {
     }
     // The authorizer learns of a new role by a watch.
     let deadline = Instant::now() + Duration::from_secs(30);
-    while let Err(error) = maps.list(&Default::default()).await {
+    while let Err(error) = maps.list(&ListParams::default()).await {
         assert!(Instant::now() < deadline, "{error}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let refused = Api::<Secret>::namespaced(client, &namespace).list(&Default::default()).await;
+    let refused = Api::<Secret>::namespaced(client, &namespace).list(&ListParams::default()).await;
     assert!(matches!(refused, Err(kube::Error::Api(status)) if status.code == 403));
 }
 
@@ -87,10 +87,10 @@ async fn a_service_account_may_do_what_rbac_allows_it_and_no_more() {
 async fn users_and_groups_are_those_of_the_certificate() {
     let cluster = shared();
     let nobody = cluster.client_as("nobody", None).unwrap();
-    let refused = Api::<Namespace>::all(nobody).list(&Default::default()).await.unwrap_err().to_string();
+    let refused = Api::<Namespace>::all(nobody).list(&ListParams::default()).await.unwrap_err().to_string();
     assert!(refused.contains("User \"nobody\""), "{refused}");
     let admin = cluster.client_as("another", Some("system:masters")).unwrap();
-    Api::<Namespace>::all(admin).list(&Default::default()).await.unwrap();
+    Api::<Namespace>::all(admin).list(&ListParams::default()).await.unwrap();
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ fn a_test_that_waits_to_be_killed() {
     let cluster = shared();
     let file = std::env::var_os("REAL_TEST_KUBE_TELL").expect("the test that runs this one says where to tell");
     std::fs::write(file, cluster.folder().to_str().unwrap()).unwrap();
-    std::thread::sleep(Duration::from_secs(600));
+    std::thread::sleep(Duration::from_mins(10));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn nothing_is_left_of_a_test_that_is_killed() {
         .spawn()
         .unwrap();
     let wait = |what: &str, done: &dyn Fn() -> bool| {
-        let deadline = Instant::now() + Duration::from_secs(180);
+        let deadline = Instant::now() + Duration::from_mins(3);
         while !done() {
             assert!(Instant::now() < deadline, "{what}");
             std::thread::sleep(Duration::from_millis(50));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use http::StatusCode;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use real_test_kube::{Fault, Proxy, Verb, shared};
 use serde_json::json;
 
@@ -32,9 +32,11 @@ async fn requests_pass_and_are_written_down() {
     through.list(&ListParams::default()).await.unwrap();
     let patch = Patch::Merge(json!({ "data": { "k": "x".repeat(100_000) } }));
     through.patch("a", &PatchParams::default(), &patch).await.unwrap();
-    through.delete("a", &Default::default()).await.unwrap();
+    through.delete("a", &DeleteParams::default()).await.unwrap();
     assert!(through.get_opt("a").await.unwrap().is_none());
-    let calls: Vec<String> = proxy.calls().iter().map(|call| call.to_string().replace(ns(&proxy), "N")).collect();
+    let calls = proxy.calls();
+    let namespace = calls[0].namespace.as_deref().unwrap();
+    let calls: Vec<String> = calls.iter().map(|call| call.to_string().replace(namespace, "N")).collect();
     assert_eq!(
         calls,
         [
@@ -51,11 +53,6 @@ async fn requests_pass_and_are_written_down() {
     assert_eq!(proxy.writes(), 0);
 }
 
-/// The namespace that the first call was about.
-fn ns<'a>(proxy: &Proxy<'_>) -> &'a str {
-    Box::leak(proxy.calls()[0].namespace.clone().unwrap().into_boxed_str())
-}
-
 #[tokio::test]
 async fn a_watch_streams_and_can_be_cut() {
     let proxy = Proxy::start(shared()).unwrap();
@@ -63,7 +60,7 @@ async fn a_watch_streams_and_can_be_cut() {
     let start = Instant::now();
     let limit = Duration::from_secs(2);
     proxy.rule(move |call| if call.verb == Verb::Watch { Fault::DropAfter(limit) } else { Fault::Pass });
-    let mut events = through.watch(&WatchParams::default(), "0").await.unwrap().boxed();
+    let mut events = through.watch(&WatchParams::default().disable_bookmarks(), "0").await.unwrap().boxed();
     for name in ["a", "b"] {
         direct.create(&PostParams::default(), &config_map(name)).await.unwrap();
         let event = events.next().await.unwrap().unwrap();
@@ -85,7 +82,10 @@ async fn an_answer_is_a_status_of_kubernetes() {
         _ => Fault::Pass,
     });
     let error = through.create(&PostParams::default(), &config_map("a")).await.unwrap_err();
-    assert!(matches!(&error, kube::Error::Api(status) if status.code == 409 && status.reason == "AlreadyExists"), "{error}");
+    assert!(
+        matches!(&error, kube::Error::Api(status) if status.code == 409 && status.reason == "AlreadyExists"),
+        "{error}"
+    );
     let error = through.get("a").await.unwrap_err();
     assert!(
         matches!(&error, kube::Error::Api(status) if status.details.as_ref().unwrap().retry_after_seconds == 7),
@@ -152,7 +152,7 @@ async fn a_kubeconfig_leads_through_the_proxy() {
 async fn a_stopped_proxy_cuts_its_connections() {
     let proxy = Proxy::start(shared()).unwrap();
     let (through, _) = maps(&proxy).await;
-    let mut events = through.watch(&WatchParams::default(), "0").await.unwrap().boxed();
+    let mut events = through.watch(&WatchParams::default().disable_bookmarks(), "0").await.unwrap().boxed();
     drop(proxy);
     let end = tokio::time::timeout(Duration::from_secs(10), events.next()).await.expect("the watch goes on");
     assert!(!matches!(end, Some(Ok(_))), "{end:?}");

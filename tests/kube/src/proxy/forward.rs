@@ -117,8 +117,13 @@ fn pass(response: reqwest::Response, limit: Option<Duration>) -> Answer {
             // Whichever comes first: the end of the answer ends the body, the time's end breaks it.
             let frames = frames.map(Some).chain(stream::once(async { None }));
             let merged = stream::select(frames, cut.map(Some));
-            StreamBody::new(merged.take_while(|piece| futures::future::ready(piece.is_some())).filter_map(futures::future::ready).boxed())
-                .boxed_unsync()
+            StreamBody::new(
+                merged
+                    .take_while(|piece| futures::future::ready(piece.is_some()))
+                    .filter_map(futures::future::ready)
+                    .boxed(),
+            )
+            .boxed_unsync()
         }
     };
     answer.body(body).expect("the server's headers are headers")

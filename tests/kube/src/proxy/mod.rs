@@ -35,9 +35,9 @@ use tokio::runtime::Runtime;
 pub use call::{Call, Verb};
 pub use fault::Fault;
 
+use crate::ControlPlane;
 use crate::access;
 use crate::kubeconfig::{self, Credentials};
-use crate::ControlPlane;
 use forward::Upstream;
 
 type Rule = Arc<dyn Fn(&Call) -> Fault + Send + Sync>;
