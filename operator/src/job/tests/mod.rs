@@ -1,8 +1,8 @@
 //! What is planned, situation by situation.
 //!
 //! A situation is a job, what the cluster holds and the time, reached step by step as it would be: plans are carried out
-//! by [`act`], what the cluster does is in [`cluster`]. Each theme is a file with its situations and a
-//! snapshot of what is planned in each.
+//! by [`act`], what the cluster does is in [`cluster`]. Each theme is a file with its situations and a snapshot of what is
+//! planned in each.
 
 mod act;
 mod children;
