@@ -384,7 +384,8 @@ impl<'a> Planner<'a> {
         self.draft.status.job_name = Some(child.name.clone());
         self.draft.status.next_attempt_time = None;
         self.plan.create = Some(child);
-        self.starting()
+        // Its Job is created suspended.
+        if attempt::queue(self.job).is_some() { self.queued() } else { self.starting() }
     }
 
     /// What could still write to the checkpoints.
@@ -400,9 +401,6 @@ impl<'a> Planner<'a> {
     }
 
     fn starting(&mut self) -> (Phase, String, String) {
-        if attempt::queue(self.job).is_some() {
-            return self.queued();
-        }
         self.draft.condition(SCHEDULED, false, "Starting", "");
         let nodes = self.job.spec.trainer.nodes;
         let message = format!("attempt {}: waiting for {} to run", self.attempt, many(nodes, "pod"));

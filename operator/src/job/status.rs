@@ -18,6 +18,9 @@ pub(super) const FAILED: &str = "Failed";
 pub(super) const RECONCILING: &str = "Reconciling";
 pub(super) const STALLED: &str = "Stalled";
 
+/// Longest note of an event, in bytes, that the API server takes.
+const LONGEST_NOTE: usize = 1024;
+
 /// What is said about a job: its phase, the condition that explains it, and everything that follows from the two.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
@@ -97,7 +100,7 @@ impl<'a> Draft<'a> {
         let event = changed.then(|| PlannedEvent {
             warning,
             reason: reason.to_owned(),
-            note: message.to_owned(),
+            note: message[..message.floor_char_boundary(LONGEST_NOTE)].to_owned(),
             action: format!("{phase:?}"),
         });
         Concluded { status: self.status, event }

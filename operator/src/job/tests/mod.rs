@@ -1,12 +1,14 @@
 //! What is planned, situation by situation.
 //!
 //! A situation is a job, what the cluster holds and the time, reached step by step as it would be: plans are carried out
-//! by [`act`], the cluster's part is told by the methods of [`Situation`]. Each theme is a file with its situations and a
-//! snapshot of what is planned in each.
+//! by [`act`], what the cluster does is in [`cluster`]. Each theme is a file with its situations and a snapshot of what is
+//! planned in each.
 
 mod act;
 mod children;
+mod cluster;
 mod deadlines;
+mod definition;
 mod endings;
 mod finished;
 mod job_rules;
@@ -110,4 +112,27 @@ fn an_event_says_what_the_status_says() {
         }
     }
     assert!(events > 0);
+}
+
+#[test]
+fn every_status_fits_its_definition() {
+    for (_, cases) in table() {
+        for (sentence, case) in cases {
+            let plan = case.plan();
+            for status in plan.status.iter().chain(&plan.progress) {
+                assert_eq!(definition::misfits(status), Vec::<String>::new(), "{sentence}");
+            }
+        }
+    }
+}
+
+/// A log's last line may be long; the API server takes no more than 1024 bytes in an event.
+#[test]
+fn long_messages_are_cut_for_events() {
+    let line = "é".repeat(2000);
+    let case = Situation::running_for(100);
+    let plan = case.pods([pods::exited_with_log(1, &line), pods::exited(143)]).job_failed().plan();
+    let note = &plan.events[0].note;
+    assert!((1000..=1024).contains(&note.len()), "{} bytes", note.len());
+    assert!(explanation(plan.status.as_ref().unwrap()).starts_with(note));
 }

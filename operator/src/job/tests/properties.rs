@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use real_crds::progress::{Checkpoint, Progress};
 use real_crds::v1alpha1::{RealTrainingJobStatus, RestartCounts};
 
+use super::definition::misfits;
 use super::pods::{creating, disrupted, done, exited, lost, out_of_memory, running, unscheduled, waiting};
 use super::situation::{Pool, Situation};
 use crate::job::ending::ending;
@@ -215,9 +216,10 @@ proptest! {
         }
         if let Some(told) = &plan.progress {
             let progress = told.progress.clone().unwrap();
-            prop_assert!(progress.percentage <= 100 && progress.reward.is_none_or(|reward| reward.len() <= 32));
-            prop_assert!(told.checkpoints.len() <= 10);
-            prop_assert!(told.checkpoints.iter().all(|checkpoint| checkpoint.sha256.chars().count() <= 64));
+            prop_assert!(progress.step <= progress.total_steps || progress.percentage == 100);
+        }
+        for status in plan.status.iter().chain(&plan.progress) {
+            prop_assert_eq!(misfits(status), Vec::<String>::new());
         }
         prop_assert!(plan.requeue.is_none_or(|wait| wait.as_secs() >= 1), "a hot loop");
     }

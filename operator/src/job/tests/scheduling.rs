@@ -14,6 +14,10 @@ pub(super) fn cases() -> Vec<Case> {
         ("a job in a queue is created suspended and waits", queued()),
         ("a job that still waits in its queue writes nothing", queued().settled().later(86_400)),
         ("a job that its queue lets start waits for its pods", admitted()),
+        (
+            "a job that its queue let start is not in its queue any more",
+            admitted().settled().later(5).pods([creating(), creating()]),
+        ),
         ("a Job that someone suspends by hand waits as in a queue", started().later(10).queued_again()),
         (
             "a running job whose queue takes its quota away waits again and its clock stops",

@@ -3,19 +3,15 @@
 use std::sync::LazyLock;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::batch::v1::{Job, JobCondition};
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use real_crds::progress::Progress;
 use real_crds::v1alpha1::{RealTrainingJob, RealTrainingJobSpec, RewardPool};
 use real_crds::validate::parse_job;
 use serde_json::json;
 
 use super::act::carry_out;
-use super::pods::{State, running};
 use crate::images::Images;
-use crate::job::{Observed, Plan, Refusal, Report, Settings, plan};
+use crate::job::{Observed, Plan, Settings, plan};
 use crate::labels;
 
 const PPO: &str = "
@@ -62,9 +58,6 @@ pub(super) enum Pool {
     /// It has no status yet.
     New,
 }
-
-/// A Job that its controller has not got to the end of.
-const UNFINISHED: &str = "there is an attempt that is not deleted";
 
 impl Situation {
     /// `manifest` just created, and nothing else.
@@ -199,214 +192,6 @@ impl Situation {
 
     pub(super) fn without_pool(mut self) -> Self {
         self.observed.pool = None;
-        self
-    }
-
-    /// The attempt that goes on.
-    pub(super) fn attempt(&mut self) -> &mut Job {
-        let jobs = self.observed.jobs.iter_mut();
-        jobs.filter(|job| job.metadata.deletion_timestamp.is_none()).last().expect(UNFINISHED)
-    }
-
-    /// Pods of the attempt that goes on, by rank; others that it had are replaced.
-    pub(super) fn pods<const N: usize>(mut self, states: [State; N]) -> Self {
-        let job = self.attempt().clone();
-        let template = job.spec.as_ref().unwrap().template.metadata.clone().unwrap_or_default();
-        let name = job.name_any();
-        self.observed.pods.retain(|pod| pod.labels().get("batch.kubernetes.io/job-name") != Some(&name));
-        for (rank, state) in states.into_iter().enumerate() {
-            let mut pod = Pod { metadata: template.clone(), spec: None, status: Some(state.at(self.now)) };
-            pod.metadata.name = Some(format!("{name}-{rank}-x"));
-            let labels = pod.labels_mut();
-            labels.insert("batch.kubernetes.io/job-name".to_owned(), name.clone());
-            labels.insert("batch.kubernetes.io/job-completion-index".to_owned(), rank.to_string());
-            self.observed.pods.push(pod);
-        }
-        self
-    }
-
-    /// Both ranks run, and the operator has seen it, a minute after the attempt was created.
-    pub(super) fn runs(self) -> Self {
-        self.later(60).pods([running(), running()]).settled()
-    }
-
-    fn job_condition(mut self, type_: &str, reason: &str, message: &str) -> Self {
-        let now = Time(self.now);
-        let conditions = self.attempt().status.get_or_insert_default().conditions.get_or_insert_default();
-        conditions.push(JobCondition {
-            type_: type_.to_owned(),
-            status: "True".to_owned(),
-            reason: Some(reason.to_owned()),
-            message: Some(message.to_owned()),
-            last_transition_time: Some(now),
-            last_probe_time: None,
-        });
-        self
-    }
-
-    pub(super) fn job_complete(self) -> Self {
-        self.job_condition("Complete", "CompletionsReached", "Reached expected number of succeeded pods")
-    }
-
-    pub(super) fn job_failed(self) -> Self {
-        self.job_condition("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
-    }
-
-    /// Failed by a rule of its pod failure policy, with the part of the message that says which.
-    pub(super) fn job_failed_by_policy(self, what: &str) -> Self {
-        self.job_condition("Failed", "PodFailurePolicy", what)
-    }
-
-    /// Is about to fail; pods are still being stopped.
-    pub(super) fn job_failing(self) -> Self {
-        self.job_condition("FailureTarget", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
-    }
-
-    /// Failed with a rank's exit code 1; the operator has counted it.
-    pub(super) fn failed_once_more(self) -> Self {
-        self.pods([super::pods::exited(1), super::pods::exited(143)]).job_failed().settled()
-    }
-
-    /// The wait is over and the next attempt was created.
-    pub(super) fn started_again(self) -> Self {
-        self.later(3600).settled()
-    }
-
-    /// A queue lets the attempt start.
-    pub(super) fn unqueued(mut self) -> Self {
-        let now = Time(self.now);
-        let job = self.attempt();
-        job.spec.get_or_insert_default().suspend = Some(false);
-        job.status.get_or_insert_default().start_time = Some(now);
-        self
-    }
-
-    /// A queue stops the attempt: no pods, until it may start again.
-    pub(super) fn queued_again(mut self) -> Self {
-        let job = self.attempt();
-        job.spec.get_or_insert_default().suspend = Some(true);
-        job.status.get_or_insert_default().start_time = None;
-        self
-    }
-
-    /// Begins to delete a Job: it and its pods go once the pods have ended.
-    pub(super) fn delete_job(&mut self, name: &str) {
-        let now = Time(self.now);
-        for job in self.observed.jobs.iter_mut().filter(|job| job.name_any() == name) {
-            job.metadata.deletion_timestamp.get_or_insert(now.clone());
-        }
-        for pod in &mut self.observed.pods {
-            if pod.labels().get("batch.kubernetes.io/job-name").is_some_and(|job| job == name) {
-                pod.metadata.deletion_timestamp.get_or_insert(now.clone());
-            }
-        }
-    }
-
-    /// Someone deletes the attempt's Job by hand.
-    pub(super) fn attempt_deleted(mut self) -> Self {
-        let name = self.attempt().name_any();
-        self.delete_job(&name);
-        self
-    }
-
-    /// What was being deleted is gone.
-    pub(super) fn gone(mut self) -> Self {
-        self.observed.jobs.retain(|job| job.metadata.deletion_timestamp.is_none());
-        self.observed.pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());
-        self
-    }
-
-    /// Jobs that were being deleted are gone, their pods are not.
-    pub(super) fn jobs_gone(mut self) -> Self {
-        self.observed.jobs.retain(|job| job.metadata.deletion_timestamp.is_none());
-        self
-    }
-
-    /// Of pods nothing is left.
-    pub(super) fn without_pods(mut self) -> Self {
-        self.observed.pods.clear();
-        self
-    }
-
-    /// The API server refuses writes.
-    pub(super) fn refused(mut self, reason: &str, message: &str) -> Self {
-        self.observed.refused = Some(Refusal { reason: reason.to_owned(), message: message.to_owned() });
-        self
-    }
-
-    /// Rank 0 says something new about its step.
-    pub(super) fn says(mut self, progress: Progress) -> Self {
-        self.observed.report = Some(Report { progress, heard: self.now, step_since: self.now });
-        self
-    }
-
-    /// The status is gone, as after a restore from a backup.
-    pub(super) fn without_status(mut self) -> Self {
-        self.job.status = None;
-        self
-    }
-
-    /// The status of the next plan is written, and nothing else is done.
-    pub(super) fn settled_status(mut self) -> Self {
-        let plan = Plan { status: self.plan().status, ..Plan::default() };
-        carry_out(&mut self, &plan);
-        self
-    }
-
-    /// What was refused is refused no longer.
-    pub(super) fn allowed(mut self) -> Self {
-        self.observed.refused = None;
-        self
-    }
-
-    /// States of the pods of the Job that is being deleted.
-    pub(super) fn pods_of_deleted<const N: usize>(mut self, states: [State; N]) -> Self {
-        let now = self.now;
-        let pods = self.observed.pods.iter_mut().filter(|pod| pod.metadata.deletion_timestamp.is_some());
-        for (pod, state) in pods.zip(states) {
-            pod.status = Some(state.at(now));
-        }
-        self
-    }
-
-    /// The Job that is being deleted gets to its end first.
-    pub(super) fn failed_while_deleted(mut self) -> Self {
-        let deleted = self.observed.jobs.iter().position(|job| job.metadata.deletion_timestamp.is_some());
-        let deleted = deleted.expect("a Job is being deleted");
-        let since = self.observed.jobs[deleted].metadata.deletion_timestamp.take();
-        let name = self.observed.jobs[deleted].name_any();
-        self = self.job_failed();
-        assert_eq!(self.attempt().name_any(), name);
-        self.observed.jobs[deleted].metadata.deletion_timestamp = since;
-        self
-    }
-
-    /// A Job that has ended has not ended any more.
-    pub(super) fn revived(mut self, name: &str) -> Self {
-        let job = self.observed.jobs.iter_mut().find(|job| job.name_any() == name).unwrap();
-        job.status.as_mut().unwrap().conditions = None;
-        self
-    }
-
-    /// A Job of another name says that it belongs to this one.
-    pub(super) fn with_stray_job(mut self) -> Self {
-        let owner = crate::child::controller_of(&self.job);
-        let mut job = Job::default();
-        job.metadata.name = Some("stray".to_owned());
-        job.metadata.owner_references = Some(vec![owner]);
-        self.observed.jobs.push(job);
-        self
-    }
-
-    /// Someone takes all labels off the attempt's Job.
-    pub(super) fn without_labels(mut self) -> Self {
-        self.attempt().metadata.labels = None;
-        self
-    }
-
-    /// The operator has started anew and has not asked rank 0 yet.
-    pub(super) fn forgotten(mut self) -> Self {
-        self.observed.report = None;
         self
     }
 }

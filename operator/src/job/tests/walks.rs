@@ -115,8 +115,7 @@ impl Situation {
                 self.says(Progress { attempt: attempt.into(), step, total_steps: 100, ..Progress::default() })
             }
             EndDeleted(code) if self.is_deleting() => {
-                let situation = self.pods_of_deleted([exited(code), exited(code)]);
-                if situation.has_attempt() { situation } else { situation.failed_while_deleted() }
+                self.pods_of_deleted([exited(code), exited(code)]).failed_while_deleted()
             }
             _ if !self.has_attempt() => self,
             LeaveQueue => self.unqueued(),
