@@ -96,7 +96,7 @@ fn scaling_by_the_operator() {
         ("fewer requests change nothing at first", busy().demanding(8, 16)),
         (
             "after five minutes of fewer requests the fleets shrink",
-            busy().demanding(8, 16).after(285).but(|w| w.now += SignedDuration::from_secs(15)),
+            busy().demanding(8, 16).after(300).but(|w| w.now += SignedDuration::from_secs(15)),
         ),
         ("no more than the maximum is made", World::running(1).demanding(1000, 100_000).after(120)),
         ("where no pod answers nothing is taken away", busy().but(|w| w.demand = None).after(900)),
