@@ -153,7 +153,7 @@ async fn a_queue_that_is_too_slow_is_said() {
 async fn no_request_gets_more_than_the_service_allows() {
     let flags = ["--wall-seconds", "2", "--memory-mib", "256", "--output-bytes", "2000"];
     let server = Server::start(&[&["--workers", "1"][..], &flags].concat()).expect("some tier works here");
-    let generous = json!({"cpuSeconds": 60, "wallSeconds": 60, "memoryMib": 4096, "outputBytes": 100000});
+    let generous = json!({"cpuSeconds": 60, "wallSeconds": 60, "memoryMib": 4096, "outputBytes": 100_000});
     for (program, status) in [
         ("import time; time.sleep(30)", "time_limit"),
         ("while True: pass", "time_limit"),
