@@ -10,6 +10,7 @@
 
 pub mod batch;
 mod bundle;
+pub mod ceiling;
 mod clock;
 pub mod compare;
 mod family;

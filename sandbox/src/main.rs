@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
+use real_sandbox::ceiling::Ceiling;
 use real_sandbox::interpreter::Interpreter;
 use real_sandbox::jail;
 use real_sandbox::pool::{Pool, PoolConfig};
 use real_sandbox::probe::{self, Wish};
-use real_sandbox::service::{Service, router};
+use real_sandbox::service::{Admission, Service, router};
 use real_sandbox_api::Tier;
 
 /// Runs untrusted Python programs against tests, in isolation.
@@ -48,6 +50,11 @@ struct Serve {
     /// Tests waiting before batches are answered with 429.
     #[arg(long, default_value_t = 4096)]
     queue: usize,
+    /// Seconds that the oldest test may wait before batches are answered with 429 [default: any].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    queue_seconds: Option<u64>,
+    #[command(flatten)]
+    ceiling: Ceiling,
     /// Run programs without isolation where none is possible. Only for machines that hold nothing of value.
     #[arg(long)]
     allow_unisolated: bool,
@@ -120,7 +127,8 @@ async fn serve_until_signal(serve: Serve) -> anyhow::Result<()> {
     let config =
         PoolConfig { tier, interpreter, workers, queue: serve.queue.max(1), scratch: scratch.path().to_owned() };
     let pool = tokio::task::spawn_blocking(move || Pool::start(config)).await??;
-    let service = Service::new(pool);
+    let longest_wait = serve.queue_seconds.map(Duration::from_secs);
+    let service = Service::new(pool, Admission { ceiling: serve.ceiling, longest_wait });
     println!("listening on http://{address}");
     axum::serve(listener, router(service)).with_graceful_shutdown(stop_signal()).await?;
     tracing::info!("stopped");

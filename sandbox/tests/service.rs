@@ -83,7 +83,7 @@ async fn health_status_and_metrics_say_the_tier() {
     server.post("/v1/batch", &json!({"program": "print(1)", "tests": tests})).await;
     let (_, status) = server.get("/v1/status").await;
     let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
-    for field in ["tier", "queueDepth", "inFlight", "oldestSeconds", "workers"] {
+    for field in ["tier", "queueDepth", "inFlight", "oldestSeconds", "workers", "refusedTotal"] {
         assert!(!status[field].is_null(), "{field}: {status}");
     }
     let (_, metrics) = server.get("/metrics").await;
@@ -133,6 +133,42 @@ async fn a_full_queue_is_said_and_a_lost_client_frees_its_worker() {
     let (_, answer) = server.post("/run_code", &json!({"code": "print(1)", "language": "python"})).await;
     assert_eq!(answer["status"], "Success");
     assert!(started.elapsed() < Duration::from_secs(10), "the abandoned tests were not ended");
+}
+
+#[tokio::test]
+async fn a_queue_that_is_too_slow_is_said() {
+    let server = Server::start(&["--workers", "1", "--queue-seconds", "1"]).expect("some tier works here");
+    let test = json!({"kind": "stdin", "stdin": "", "stdout": ""});
+    let slow = json!({"program": "import time\ntime.sleep(30)", "limits": {"wallSeconds": 60}, "tests": [test, test]});
+    let client = reqwest::Client::new();
+    let first = tokio::spawn(client.post(format!("{}/v1/batch", server.address)).json(&slow).send());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (code, refused) = server.post("/v1/batch", &slow).await;
+    assert_eq!(code, 429, "{refused}");
+    assert!(refused["error"].as_str().is_some_and(|text| text.contains("too long")), "{refused}");
+    first.abort();
+}
+
+#[tokio::test]
+async fn no_request_gets_more_than_the_service_allows() {
+    let flags = ["--wall-seconds", "2", "--memory-mib", "256", "--output-bytes", "2000"];
+    let server = Server::start(&[&["--workers", "1"][..], &flags].concat()).expect("some tier works here");
+    let generous = json!({"cpuSeconds": 60, "wallSeconds": 60, "memoryMib": 4096, "outputBytes": 100_000});
+    for (program, status) in [
+        ("import time; time.sleep(30)", "time_limit"),
+        ("while True: pass", "time_limit"),
+        ("x = bytearray(1 << 30)", "memory_limit"),
+        ("print('x' * 5000)", "output_limit"),
+        ("print('fine')", "passed"),
+    ] {
+        let tests = json!([{"kind": "stdin", "stdin": "", "stdout": "fine"}]);
+        let request = json!({"program": program, "tests": tests, "limits": generous});
+        let (_, answer) = server.post("/v1/batch", &request).await;
+        assert_eq!(answer["results"][0]["status"], status, "{program}: {answer}");
+    }
+    let request = json!({"code": "x = bytearray(1 << 30)", "language": "python", "memory_limit_MB": 4096});
+    let (_, answer) = server.post("/run_code", &request).await;
+    assert_eq!(answer["status"], "Failed", "{answer}");
 }
 
 #[tokio::test]

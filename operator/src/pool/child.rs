@@ -76,7 +76,7 @@ pub enum Child {
     /// What may reach a fleet.
     NetworkPolicy(NetworkPolicy),
     /// A fleet's address.
-    Service(Service),
+    Service(Box<Service>),
     /// How much of a fleet may be evicted.
     PodDisruptionBudget(PodDisruptionBudget),
     /// A fleet.

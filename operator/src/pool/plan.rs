@@ -23,7 +23,7 @@ const SCALING_PAUSE: Duration = Duration::from_secs(15);
 /// Between two looks at a fleet that somebody else scales: load and isolation are reported all the same.
 const REPORTING_PAUSE: Duration = Duration::from_secs(30);
 /// Between two looks for what no watch would tell: a runtime class, KEDA.
-const ABSENCE_PAUSE: Duration = Duration::from_secs(60);
+const ABSENCE_PAUSE: Duration = Duration::from_mins(1);
 /// While a child of the wanted name is still being deleted.
 const LEAVING_PAUSE: Duration = Duration::from_secs(2);
 
@@ -50,6 +50,7 @@ pub struct Plan {
     pub memory: ScalingMemory,
 }
 
+#[allow(clippy::ref_option, reason = "serde calls it so")]
 fn as_seconds<S: Serializer>(pause: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     pause.map(|pause| pause.as_secs()).serialize(serializer)
 }

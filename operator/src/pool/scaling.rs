@@ -26,7 +26,7 @@ use serde::Serialize;
 
 use super::{Fleet, FleetLoad};
 
-/// Seconds within which a fleet at most doubles or grows by [`UP_STEP`].
+/// Seconds within which a fleet at most doubles or grows by four.
 pub const UP_SECONDS: i64 = 15;
 /// Replicas that may be added where doubling adds fewer.
 const UP_STEP: u32 = 4;
@@ -70,7 +70,7 @@ impl ScalingMemory {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FleetMemory {
-    /// Since when there was a look at least every [`LONGEST_GAP`] seconds.
+    /// Since when there was a look at least every minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     /// The last look.
@@ -218,9 +218,8 @@ pub fn desired(situation: &Situation, memory: &FleetMemory, now: Timestamp) -> D
         Ordering::Greater if moved < replicas => Why::Warm,
         Ordering::Greater => Why::Grows,
         Ordering::Less if current > bounds.max_replicas => Why::Maximum,
-        Ordering::Less if replicas == 0 => Why::Idle,
+        Ordering::Less | Ordering::Equal if replicas == 0 => Why::Idle,
         Ordering::Less => Why::Shrinks,
-        Ordering::Equal if replicas == 0 => Why::Idle,
         Ordering::Equal if wanted > current => Why::Grows,
         Ordering::Equal if !complete => Why::NoData,
         Ordering::Equal if wanted == bounds.max_replicas => Why::Maximum,

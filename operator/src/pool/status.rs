@@ -5,7 +5,6 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use real_crds::v1alpha1::{FleetStatus, QueueStatus, RewardPool, RewardPoolStatus, ScalingMode};
-use serde_json::Value;
 
 use super::scaling::Why;
 use super::{Fleet, Kind, Observed};
@@ -223,7 +222,7 @@ impl Findings<'_> {
                     let conditions = object.data.pointer("/status/conditions")?.as_array()?;
                     let ready = conditions.iter().find(|one| one["type"] == "Ready")?;
                     let text = |key: &str| ready[key].as_str().unwrap_or_default().to_owned();
-                    Some((name, ready["status"] == Value::from("True"), text("reason"), text("message")))
+                    Some((name, ready["status"] == "True", text("reason"), text("message")))
                 });
                 others(found.collect(), "ScaledObject")
             }
@@ -245,8 +244,8 @@ impl Findings<'_> {
         if let Some(refused) = &self.observed.refused {
             return Verdict::yes(&refused.reason, refused.message.clone());
         }
-        let short = self.fleets.iter().filter(|found| found.counts().ready_replicas < self.needed(found));
-        let failure = short.filter_map(FleetFinding::failure).next();
+        let mut short = self.fleets.iter().filter(|found| found.counts().ready_replicas < self.needed(found));
+        let failure = short.find_map(FleetFinding::failure);
         failure.map_or_else(
             || Verdict::no("NotStalled", "nothing is in the way"),
             |failure| Verdict { holds: true, ..failure },

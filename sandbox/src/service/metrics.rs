@@ -75,6 +75,10 @@ impl Metrics {
         self.refused.inc();
     }
 
+    pub(super) fn refused_total(&self) -> u64 {
+        self.refused.get()
+    }
+
     pub(super) fn render(&self, load: Load) -> String {
         self.queued.set(load.queued as i64);
         self.in_flight.set(load.in_flight as i64);

@@ -4,6 +4,7 @@ mod metrics;
 mod run_code;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, State};
@@ -16,6 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::batch;
+use crate::ceiling::Ceiling;
 use crate::pool::Pool;
 use crate::task_cache::TaskCache;
 use metrics::Metrics;
@@ -25,9 +27,19 @@ const BODY_BYTES: usize = 64 << 20;
 /// Seconds after which a refused client should try again.
 const RETRY_AFTER: &str = "1";
 
+/// What is taken on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Admission {
+    /// The most that requests get.
+    pub ceiling: Ceiling,
+    /// Batches are refused while the oldest test has waited for longer.
+    pub longest_wait: Option<Duration>,
+}
+
 /// What the routes share.
 pub struct Service {
     pool: Pool,
+    admission: Admission,
     cache: TaskCache,
     metrics: Metrics,
 }
@@ -44,13 +56,23 @@ struct ServiceStatus {
     oldest_seconds: f64,
     workers: usize,
     ready_workers: usize,
+    refused_total: u64,
 }
 
 impl Service {
     /// Around a running pool.
-    pub fn new(pool: Pool) -> Arc<Self> {
+    pub fn new(pool: Pool, admission: Admission) -> Arc<Self> {
         let metrics = Metrics::new(pool.config().tier);
-        Arc::new(Self { pool, cache: TaskCache::default(), metrics })
+        Arc::new(Self { pool, admission, cache: TaskCache::default(), metrics })
+    }
+
+    /// Why nothing more is taken on now, where that is so.
+    fn busy(&self) -> Option<&'static str> {
+        if self.pool.is_full() {
+            return Some("the queue is full; try again later");
+        }
+        let longest = self.admission.longest_wait?;
+        (self.pool.load().oldest > longest).then_some("tests wait for too long already; try again later")
     }
 
     fn status(&self) -> ServiceStatus {
@@ -65,6 +87,7 @@ impl Service {
             oldest_seconds: load.oldest.as_secs_f64(),
             workers: config.workers,
             ready_workers: load.ready_workers,
+            refused_total: self.metrics.refused_total(),
         }
     }
 }
@@ -86,18 +109,19 @@ async fn run_batch(
     State(service): State<Arc<Service>>,
     request: Result<Json<BatchRequest>, JsonRejection>,
 ) -> Response {
-    let Json(request) = match request {
+    let Json(mut request) = match request {
         Ok(request) => request,
         Err(rejection) => return refuse(rejection.status(), &rejection.body_text()),
     };
     if let Err(why) = batch::validate(&request) {
         return refuse(StatusCode::BAD_REQUEST, &why);
     }
-    if service.pool.is_full() {
+    if let Some(why) = service.busy() {
         service.metrics.refused();
         let retry = [(header::RETRY_AFTER, RETRY_AFTER)];
-        return (retry, refuse(StatusCode::TOO_MANY_REQUESTS, "the queue is full; try again later")).into_response();
+        return (retry, refuse(StatusCode::TOO_MANY_REQUESTS, why)).into_response();
     }
+    request.limits = service.admission.ceiling.over(request.limits);
     let response = batch::run(&service.pool, &service.cache, request).await;
     service.metrics.batch(&response);
     Json(response).into_response()

@@ -83,7 +83,7 @@ pub(super) async fn run_code(
         return refuse(StatusCode::UNPROCESSABLE_ENTITY, &why);
     }
     let order = match order(request) {
-        Ok(order) => order,
+        Ok(order) => Order { limits: service.admission.ceiling.over(order.limits), ..order },
         Err(why) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, &why),
     };
     let limits = order.limits;

@@ -47,7 +47,7 @@ pub fn wanted(pool: &RewardPool, circumstances: &Circumstances) -> Vec<Child> {
     let runs = |fleet| fleet == Fleet::Detector || circumstances.sandboxes;
     for fleet in Fleet::ALL {
         children.push(Child::NetworkPolicy(network::policy(pool, fleet, circumstances.settings)));
-        children.extend(network::services(pool, fleet).map(Child::Service));
+        children.extend(network::services(pool, fleet).map(|service| Child::Service(Box::new(service))));
         children.push(Child::PodDisruptionBudget(disruption_budget(pool, fleet)));
     }
     for (fleet, replicas) in Fleet::ALL.into_iter().zip(circumstances.replicas).filter(|(fleet, _)| runs(*fleet)) {

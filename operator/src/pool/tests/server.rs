@@ -42,17 +42,14 @@ impl Server {
     /// A field that its last manager leaves out goes back to its default.
     fn own_replicas(&mut self, manager: &'static str, name: &str, body: &mut Value) {
         let owned = (manager, name.to_owned());
-        match body["spec"]["replicas"].as_i64() {
-            Some(replicas) => {
-                self.replicas.retain(|(_, other), held| other != name || *held == replicas);
-                self.replicas.insert(owned, replicas);
-            }
-            None => {
-                let was_ours = self.replicas.remove(&owned).is_some();
-                let other = self.replicas.contains_key(&(HAND_OVER_MANAGER, name.to_owned()));
-                if was_ours && !other {
-                    body["spec"]["replicas"] = json!(1);
-                }
+        if let Some(replicas) = body["spec"]["replicas"].as_i64() {
+            self.replicas.retain(|(_, other), held| other != name || *held == replicas);
+            self.replicas.insert(owned, replicas);
+        } else {
+            let was_ours = self.replicas.remove(&owned).is_some();
+            let other = self.replicas.contains_key(&(HAND_OVER_MANAGER, name.to_owned()));
+            if was_ours && !other {
+                body["spec"]["replicas"] = json!(1);
             }
         }
         if let Some(spec) = body["spec"].as_object_mut() {

@@ -1,4 +1,5 @@
 //! A table of situations and what is planned in each.
+#![allow(clippy::large_stack_arrays, reason = "a table is read best in one piece")]
 
 use jiff::SignedDuration;
 use real_crds::v1alpha1::{Resources, ScalingMode};
@@ -96,7 +97,7 @@ fn scaling_by_the_operator() {
         ("fewer requests change nothing at first", busy().demanding(8, 16)),
         (
             "after five minutes of fewer requests the fleets shrink",
-            busy().demanding(8, 16).after(285).but(|w| w.now += SignedDuration::from_secs(15)),
+            busy().demanding(8, 16).after(300).but(|w| w.now += SignedDuration::from_secs(15)),
         ),
         ("no more than the maximum is made", World::running(1).demanding(1000, 100_000).after(120)),
         ("where no pod answers nothing is taken away", busy().but(|w| w.demand = None).after(900)),
@@ -266,9 +267,15 @@ fn isolation() {
 fn trouble() {
     let foreign = |kind: Kind, name: &str| {
         let mut world = World::new();
+        let spec = match kind {
+            Kind::HorizontalPodAutoscaler => {
+                json!({"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "theirs"}})
+            }
+            _ => json!({}),
+        };
         world
             .server
-            .put(kind, json!({"metadata": {"name": name, "namespace": "team", "uid": "uid-of-another"}, "spec": {}}));
+            .put(kind, json!({"metadata": {"name": name, "namespace": "team", "uid": "uid-of-another"}, "spec": spec}));
         world
     };
     let status = |world: World, fleet: &str, change: fn(&mut Value)| {
@@ -293,6 +300,10 @@ fn trouble() {
             World::running(1).but(|w| w.server.remove(Kind::NetworkPolicy, SANDBOX)),
         ),
         ("a Service of somebody else is named and not touched", foreign(Kind::Service, SANDBOX)),
+        (
+            "an autoscaler that somebody else made is none of the pool's business",
+            foreign(Kind::HorizontalPodAutoscaler, SANDBOX),
+        ),
         ("no pod starts behind a policy of somebody else", foreign(Kind::NetworkPolicy, SANDBOX)),
         (
             "a child of a former pool of the same name is not this pool's",

@@ -212,7 +212,7 @@ pub(super) fn summary(plan: &Plan, stored: Option<&RewardPoolStatus>) -> Value {
 /// A child in one line.
 fn line(child: &Child) -> String {
     let spec = child.json()["spec"].clone();
-    let mut line = format!("{} {}", child.kind().name(), child.name());
+    let mut words = vec![child.kind().name().to_owned(), child.name().to_owned()];
     for (field, path) in [
         ("replicas", "/replicas"),
         ("runtimeClass", "/template/spec/runtimeClassName"),
@@ -224,14 +224,14 @@ fn line(child: &Child) -> String {
         ("trigger", "/triggers/0/type"),
     ] {
         if let Some(value) = spec.pointer(path) {
-            line += &format!(" {field}={}", value.to_string().trim_matches('"'));
+            words.push(format!("{field}={}", value.to_string().trim_matches('"')));
         }
     }
     if child.field_manager() != crate::labels::MANAGER {
-        line += &format!(" by {}", child.field_manager());
+        words.push(format!("by {}", child.field_manager()));
     }
     if spec.to_string().contains("--allow-unisolated") {
-        line += " --allow-unisolated";
+        words.push("--allow-unisolated".to_owned());
     }
-    line
+    words.join(" ")
 }
