@@ -4,10 +4,14 @@
 //! and only then is anything written.
 #![forbid(unsafe_code)]
 
+mod act;
 pub mod api_calls;
 pub mod backoff;
+mod cache;
 pub mod child;
 pub mod conditions;
+mod context;
+mod controllers;
 pub mod event;
 pub mod http;
 pub mod images;
@@ -17,6 +21,8 @@ pub mod labels;
 pub mod lease;
 pub mod metrics;
 pub mod pod;
-pub mod rbac;
-pub mod telemetry;
 pub mod pool;
+pub mod rbac;
+pub mod run;
+pub mod telemetry;
+mod watches;

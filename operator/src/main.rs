@@ -1,3 +1,181 @@
 //! `real-operator`.
 
-fn main() {}
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand, ValueEnum};
+use real_operator::http::serve;
+use real_operator::images::Images;
+use real_operator::lease::{Identity, Timing};
+use real_operator::run::{Operator, Options};
+use real_operator::telemetry;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Makes the cluster what RealTrainingJob and RewardPool objects say.
+#[derive(Parser)]
+#[command(name = "real-operator", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run until SIGTERM or SIGINT. Exits with 1 where the lead is lost, so that a new process starts afresh.
+    Run(Run),
+}
+
+#[derive(clap::Args)]
+struct Run {
+    /// Namespaces whose jobs and pools are reconciled [default: all]
+    #[arg(long, env = "REAL_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACE")]
+    watch_namespaces: Vec<String>,
+    /// Only the holder of the Lease acts
+    #[arg(long, env = "REAL_LEADER_ELECT", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    leader_elect: bool,
+    /// Name of the Lease
+    #[arg(long, env = "REAL_LEASE_NAME", default_value = "real-operator", value_name = "NAME")]
+    lease_name: String,
+    /// The operator's own namespace, which holds the Lease
+    #[arg(long, env = "POD_NAMESPACE", default_value = "real-system")]
+    namespace: String,
+    /// Name of this replica [default: the host's name]
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    identity: Option<String>,
+    /// Serve /metrics, /healthz and /readyz here
+    #[arg(long, env = "REAL_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDR")]
+    listen: SocketAddr,
+    /// Objects of a kind that are reconciled at once
+    #[arg(long, env = "REAL_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    concurrency: u16,
+    /// Image of trainers
+    #[arg(long, env = "REAL_TRAINER_IMAGE", default_value_t = Images::default().trainer, value_name = "IMAGE")]
+    trainer_image: String,
+    /// Image of detectors
+    #[arg(long, env = "REAL_DETECTOR_IMAGE", default_value_t = Images::default().detector, value_name = "IMAGE")]
+    detector_image: String,
+    /// Image of sandboxes
+    #[arg(long, env = "REAL_SANDBOX_IMAGE", default_value_t = Images::default().sandbox, value_name = "IMAGE")]
+    sandbox_image: String,
+    /// How images are pulled
+    #[arg(long, env = "REAL_IMAGE_PULL_POLICY", value_enum, default_value_t = PullPolicy::IfNotPresent)]
+    image_pull_policy: PullPolicy,
+    /// How log lines look
+    #[arg(long, env = "REAL_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
+    log_format: LogFormat,
+    /// Seconds between two questions to a running trainer
+    #[arg(long, env = "REAL_PROGRESS_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600), value_name = "SECONDS")]
+    progress_seconds: u64,
+    /// Base URL of the operator's Service, which KEDA asks for demand
+    #[arg(long, env = "REAL_SERVICE_URL", value_name = "URL")]
+    service_url: Option<String>,
+    /// Base URL of a Prometheus that scrapes the operator, which KEDA asks for demand instead
+    #[arg(long, env = "REAL_PROMETHEUS_URL", value_name = "URL")]
+    prometheus_url: Option<String>,
+    /// Print what would be done, one plan a line of JSON, and do nothing
+    #[arg(long, env = "REAL_DRY_RUN", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    dry_run: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+enum PullPolicy {
+    Always,
+    IfNotPresent,
+    Never,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Json,
+    Text,
+}
+
+fn main() -> ExitCode {
+    let Command::Run(arguments) = Arguments::parse().command;
+    let format = match arguments.log_format {
+        LogFormat::Json => telemetry::Format::Json,
+        LogFormat::Text => telemetry::Format::Text,
+    };
+    let telemetry = telemetry::init(&telemetry::Options {
+        format,
+        filter: std::env::var("RUST_LOG").unwrap_or_default(),
+        traces: telemetry::Options::traces_from_env(),
+    });
+    let telemetry = match telemetry {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = runtime.context("cannot start the runtime").and_then(|runtime| runtime.block_on(run(arguments)));
+    if let Err(error) = &result {
+        tracing::error!("{error:#}");
+    }
+    telemetry.shutdown();
+    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn run(arguments: Run) -> anyhow::Result<()> {
+    let address = arguments.listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}: is the port in use? choose another with --listen"))?;
+    let config = kube::Config::infer()
+        .await
+        .context("no cluster: neither a service account's files nor a kubeconfig (set KUBECONFIG) can be used")?;
+    let shutdown = CancellationToken::new();
+    tokio::spawn(stop_on_signals(shutdown.clone()));
+    let operator = Operator::new();
+    let server = tokio::spawn(serve(listener, operator.router(), shutdown.clone().cancelled_owned()));
+    let result = operator.run(config, options(arguments), shutdown.clone()).await;
+    shutdown.cancel();
+    server.await.context("the HTTP server panicked")?.context("the HTTP server ended")?;
+    result
+}
+
+fn options(arguments: Run) -> Options {
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned());
+    let name = arguments.identity.unwrap_or_else(|| host().unwrap_or_else(|_| "real-operator".to_owned()));
+    let namespace = arguments.namespace;
+    let pull_policy = match arguments.image_pull_policy {
+        PullPolicy::Always => "Always",
+        PullPolicy::IfNotPresent => "IfNotPresent",
+        PullPolicy::Never => "Never",
+    };
+    Options {
+        watch_namespaces: arguments.watch_namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
+        leader_elect: arguments.leader_elect,
+        lease_name: arguments.lease_name,
+        timing: Timing::default(),
+        identity: Identity::unique(&name),
+        concurrency: arguments.concurrency,
+        images: Images {
+            trainer: arguments.trainer_image,
+            detector: arguments.detector_image,
+            sandbox: arguments.sandbox_image,
+            pull_policy: pull_policy.to_owned(),
+        },
+        progress_interval: Duration::from_secs(arguments.progress_seconds),
+        url: arguments.service_url.unwrap_or_else(|| format!("http://real-operator.{namespace}.svc:8080")),
+        prometheus: arguments.prometheus_url.filter(|url| !url.is_empty()),
+        dry_run: arguments.dry_run,
+        namespace,
+    }
+}
+
+async fn stop_on_signals(shutdown: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    tracing::info!("asked to stop");
+    shutdown.cancel();
+}

@@ -8,6 +8,7 @@ mod gang;
 mod names;
 mod observed;
 mod plan;
+mod poller;
 mod progress;
 mod status;
 #[cfg(test)]
@@ -17,3 +18,4 @@ pub use ending::{Cause, Ending};
 pub use names::Names;
 pub use observed::{Children, Observed, Refusal, Report};
 pub use plan::{Deletion, Plan, Poll, Settings, plan};
+pub(crate) use poller::Poller;

@@ -258,6 +258,13 @@ pub(super) struct Fleet {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Waiting {
+    pub(super) namespace: String,
+    pub(super) pool: String,
+    pub(super) fleet: Role,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ApiCall {
     pub(super) verb: Verb,
     pub(super) kind: &'static str,

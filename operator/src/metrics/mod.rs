@@ -22,7 +22,9 @@ pub use labels::{Cause, Code, Controller, Reason, ReplicaState, Role, Verb};
 pub use timer::ReconcileTimer;
 
 use crate::lease::Guard;
-use labels::{ApiCall, ByCause, ByController, ByPhase, Fleet, Outcome, PHASES, Pool, ReconcileError, ReconcileResult};
+use labels::{
+    ApiCall, ByCause, ByController, ByPhase, Fleet, Outcome, PHASES, Pool, ReconcileError, ReconcileResult, Waiting,
+};
 
 /// Media type of [`Metrics::render`].
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -56,6 +58,7 @@ struct Families {
     restarts: Family<ByCause, Counter>,
     progress_age: Gauge<f64, AtomicU64>,
     queue_depth: Family<Pool, Gauge>,
+    demand: Family<Waiting, Gauge>,
     replicas: Family<Fleet, Gauge>,
     api_requests: Family<ApiCall, Counter>,
     leader: Gauge,
@@ -76,6 +79,7 @@ impl Metrics {
             restarts: Family::default(),
             progress_age: Gauge::default(),
             queue_depth: Family::default(),
+            demand: Family::default(),
             replicas: Family::default(),
             api_requests: Family::default(),
             leader: Gauge::default(),
@@ -108,6 +112,11 @@ impl Metrics {
             families.progress_age.clone(),
         );
         registry.register("rewardpool_queue_depth", "Requests that wait for a pool", families.queue_depth.clone());
+        registry.register(
+            "rewardpool_demand",
+            "Requests that wait for a pool's fleet or are worked on",
+            families.demand.clone(),
+        );
         registry.register("rewardpool_replicas", "Replicas of a pool's fleets, by state", families.replicas.clone());
         registry.register(
             "api_requests",
@@ -158,6 +167,12 @@ impl Metrics {
         self.0.queue_depth.get_or_create(&labels).set(i64::try_from(depth).unwrap_or(i64::MAX));
     }
 
+    /// Requests that wait for one of a pool's fleets or are worked on: what autoscalers of others scale by.
+    pub fn set_demand(&self, namespace: &str, pool: &str, fleet: Role, requests: u64) {
+        let labels = Waiting { namespace: namespace.to_owned(), pool: pool.to_owned(), fleet };
+        self.0.demand.get_or_create(&labels).set(i64::try_from(requests).unwrap_or(i64::MAX));
+    }
+
     /// Replicas of one of a pool's fleets.
     pub fn set_replicas(&self, namespace: &str, pool: &str, role: Role, state: ReplicaState, replicas: u32) {
         let labels = Fleet { namespace: namespace.to_owned(), pool: pool.to_owned(), role, state };
@@ -168,6 +183,10 @@ impl Metrics {
     pub fn remove_pool(&self, namespace: &str, pool: &str) {
         let (namespace, pool) = (namespace.to_owned(), pool.to_owned());
         self.0.queue_depth.remove(&Pool { namespace: namespace.clone(), pool: pool.clone() });
+        for role in Role::ALL {
+            let (namespace, pool) = (namespace.clone(), pool.clone());
+            self.0.demand.remove(&Waiting { namespace, pool, fleet: role });
+        }
         for role in Role::ALL {
             for state in ReplicaState::ALL {
                 self.0.replicas.remove(&Fleet { namespace: namespace.clone(), pool: pool.clone(), role, state });

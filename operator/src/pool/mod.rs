@@ -7,6 +7,7 @@
 pub mod child;
 pub mod children;
 pub mod fleet;
+pub(crate) mod load;
 pub mod observed;
 mod plan;
 pub mod scaling;

@@ -113,6 +113,11 @@ impl Observed {
         found.find(|object| owned_by(&object.metadata, pool_uid))
     }
 
+    /// Whether there is an object of this kind and name that the pool with this uid controls.
+    pub(crate) fn has(&self, kind: Kind, name: &str, pool_uid: &str) -> bool {
+        self.children().iter().any(|seen| seen.kind == kind && seen.name() == name && seen.belongs_to(pool_uid))
+    }
+
     /// Everything that was seen, in the order of kinds.
     pub(super) fn children(&self) -> Vec<Seen<'_>> {
         let mut seen = Vec::new();

@@ -1,0 +1,217 @@
+//! Writes to the API server.
+
+use std::fmt::Debug;
+
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::child::is_owned_by;
+use crate::labels;
+use crate::metrics::Reason;
+
+/// Why acting stopped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The API server will not have it as it is; trying again helps only once something else changes.
+    #[error("{what} was refused: {message}")]
+    Refused {
+        /// What was to be written.
+        what: String,
+        /// A word in `CamelCase`.
+        reason: &'static str,
+        /// The server's words.
+        message: String,
+    },
+    /// Anything else; worth another try.
+    #[error("cannot write {what}: {source}")]
+    Api {
+        /// What was to be written.
+        what: String,
+        /// Why not.
+        source: kube::Error,
+    },
+    /// Something could not be read.
+    #[error("cannot read {what}: {source}")]
+    Read {
+        /// What.
+        what: String,
+        /// Why not.
+        source: kube::Error,
+    },
+}
+
+impl Failure {
+    /// For metrics.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Refused { .. } => Reason::Invalid,
+            Self::Api { source, .. } | Self::Read { source, .. } => Reason::of(source),
+        }
+    }
+}
+
+/// An object in a namespace, for writing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) resource: &'a ApiResource,
+    pub(crate) namespace: &'a str,
+    pub(crate) name: &'a str,
+}
+
+impl Target<'_> {
+    fn api(&self, client: &Client) -> Api<DynamicObject> {
+        Api::namespaced_with(client.clone(), self.namespace, self.resource)
+    }
+
+    fn describe(&self) -> String {
+        format!("{} {}/{}", self.resource.kind, self.namespace, self.name)
+    }
+
+    /// Makes the object, or brings it in line where it `exists` and is ours. One that somebody else has made is never
+    /// taken over.
+    pub(crate) async fn put(
+        &self,
+        client: &Client,
+        body: &Value,
+        exists: bool,
+        manager: &str,
+        owner: &str,
+    ) -> Result<(), Failure> {
+        if exists {
+            return self.apply(client, body, manager).await;
+        }
+        if self.create(client, body, owner).await? {
+            return Ok(());
+        }
+        // Ours, and only the watch has not told yet.
+        self.apply(client, body, manager).await
+    }
+
+    /// Makes the object unless there is one already. Says whether it did; one of somebody else is an error.
+    pub(crate) async fn create(&self, client: &Client, body: &Value, owner: &str) -> Result<bool, Failure> {
+        let object: DynamicObject =
+            serde_json::from_value(body.clone()).map_err(|source| self.failed(kube::Error::SerdeError(source)))?;
+        let parameters = PostParams { field_manager: Some(labels::MANAGER.to_owned()), ..PostParams::default() };
+        match self.api(client).create(&parameters, &object).await {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 409 && status.reason == "AlreadyExists" => {
+                match self.find(client).await? {
+                    Some(found) if is_owned_by(found.meta(), owner) => Ok(false),
+                    Some(found) => Err(self.foreign(&found)),
+                    // Gone again in between.
+                    None => Err(self.failed(kube::Error::Api(status))),
+                }
+            }
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    async fn apply(&self, client: &Client, body: &Value, manager: &str) -> Result<(), Failure> {
+        let parameters = PatchParams::apply(manager).force();
+        let applied = self.api(client).patch(self.name, &parameters, &Patch::Apply(body)).await;
+        applied.map(drop).map_err(|error| self.failed(error))
+    }
+
+    /// Reads the object past all caches. By a list, for which no further right is needed.
+    pub(crate) async fn find(&self, client: &Client) -> Result<Option<DynamicObject>, Failure> {
+        let parameters = ListParams::default().fields(&format!("metadata.name={}", self.name));
+        let found = self.api(client).list(&parameters).await;
+        found
+            .map(|list| list.items.into_iter().next())
+            .map_err(|source| Failure::Read { what: self.describe(), source })
+    }
+
+    /// Deletes the object with this uid; nothing where it is gone. With `in_foreground` it stays, marked, until what
+    /// belongs to it is gone.
+    pub(crate) async fn delete(&self, client: &Client, uid: Option<&str>, in_foreground: bool) -> Result<(), Failure> {
+        let mut parameters = if in_foreground { DeleteParams::foreground() } else { DeleteParams::background() };
+        parameters.preconditions = uid.map(|uid| Preconditions { uid: Some(uid.to_owned()), resource_version: None });
+        match self.api(client).delete(self.name, &parameters).await {
+            Ok(_) => Ok(()),
+            // Gone, or another one of that name.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    fn foreign(&self, found: &DynamicObject) -> Failure {
+        let leaving = found.metadata.deletion_timestamp.is_some();
+        let owner = found.metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
+        let owner = owner.map_or_else(|| "something else".to_owned(), |owner| format!("{} {}", owner.kind, owner.name));
+        let what = self.describe();
+        let message = if leaving {
+            format!("{what} of {owner} is still being deleted")
+        } else {
+            format!("{what} exists already and belongs to {owner}: delete or rename one of the two")
+        };
+        Failure::Refused { what, reason: "NameConflict", message }
+    }
+
+    fn failed(&self, source: kube::Error) -> Failure {
+        let what = self.describe();
+        match &source {
+            kube::Error::Api(status) if matches!(status.code, 400 | 403 | 413 | 422) => {
+                let message = status.message.clone();
+                Failure::Refused { what, reason: refusal(status.code, &message), message }
+            }
+            _ => Failure::Api { what, source },
+        }
+    }
+}
+
+/// A word for a refusal. The API server has codes only; what they mean is in its messages.
+fn refusal(code: u16, message: &str) -> &'static str {
+    match code {
+        403 if message.contains("exceeded quota") => "QuotaExceeded",
+        403 if message.contains("being terminated") => "NamespaceTerminating",
+        403 => "Forbidden",
+        _ => "Invalid",
+    }
+}
+
+/// Writes a status by server-side apply. With `resource_version` it fails where the object was changed since.
+pub(crate) async fn put_status<K, S>(
+    api: &Api<K>,
+    object: &K,
+    status: &S,
+    manager: &str,
+    resource_version: Option<String>,
+) -> Result<(), Failure>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    S: Serialize,
+{
+    let name = object.name_any();
+    let mut body = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": { "name": name, "uid": object.uid() },
+        "status": status,
+    });
+    if let Some(version) = resource_version {
+        body["metadata"]["resourceVersion"] = version.into();
+    }
+    let written = api.patch_status(&name, &PatchParams::apply(manager).force(), &Patch::Apply(&body)).await;
+    written.map(drop).map_err(|source| Failure::Api { what: format!("the status of {} {name}", K::kind(&())), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_named_by_what_the_server_says() {
+        let quota =
+            "jobs.batch \"a-1\" is forbidden: exceeded quota: few, requested: count/jobs.batch=1, used: 1, limited: 1";
+        assert_eq!(refusal(403, quota), "QuotaExceeded");
+        assert_eq!(
+            refusal(403, "forbidden: unable to create new content in namespace x because it is being terminated"),
+            "NamespaceTerminating"
+        );
+        assert_eq!(refusal(403, "User \"x\" cannot create resource \"jobs\""), "Forbidden");
+        assert_eq!(refusal(422, "spec.completions: Invalid value"), "Invalid");
+    }
+}

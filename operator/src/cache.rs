@@ -1,0 +1,160 @@
+//! Objects that were watched, by the object of ours that they belong to.
+//!
+//! A [`kube::runtime::reflector::Store`] finds an object by its name; here a job finds its pods without a look at all pods.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use kube::runtime::watcher::Event;
+use kube::{Resource, ResourceExt};
+use tokio::sync::watch;
+
+/// Namespace and name of the object of ours that others belong to.
+pub(crate) type Owner = (String, String);
+
+/// Objects of one kind by their owner; clones share them.
+pub(crate) struct Cache<K> {
+    label: &'static str,
+    inner: Arc<RwLock<Inner<K>>>,
+    synced: watch::Sender<bool>,
+}
+
+struct Inner<K> {
+    owned: HashMap<Owner, BTreeMap<String, Arc<K>>>,
+    /// What a list that is under way has brought so far; what is shown stays until it is complete.
+    arriving: Option<HashMap<Owner, BTreeMap<String, Arc<K>>>>,
+}
+
+impl<K> Clone for Cache<K> {
+    fn clone(&self) -> Self {
+        Self { label: self.label, inner: self.inner.clone(), synced: self.synced.clone() }
+    }
+}
+
+impl<K: Resource<DynamicType = ()> + Clone> Cache<K> {
+    /// An empty cache. The value of `label` names the owner.
+    pub(crate) fn new(label: &'static str) -> Self {
+        let inner = Inner { owned: HashMap::new(), arriving: None };
+        Self { label, inner: Arc::new(RwLock::new(inner)), synced: watch::Sender::new(false) }
+    }
+
+    /// Objects of `owner`, by name.
+    pub(crate) fn owned(&self, owner: &Owner) -> Vec<Arc<K>> {
+        self.read().owned.get(owner).map(|objects| objects.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The object `name` of `owner`.
+    pub(crate) fn get(&self, owner: &Owner, name: &str) -> Option<Arc<K>> {
+        self.read().owned.get(owner)?.get(name).cloned()
+    }
+
+    /// Whose `object` is.
+    pub(crate) fn owner(&self, object: &K) -> Option<Owner> {
+        Some((object.namespace()?, object.labels().get(self.label)?.clone()))
+    }
+
+    /// Takes in what a watch brought. Gives the owners it is about.
+    pub(crate) fn observe(&self, event: &Event<K>) -> Vec<Owner> {
+        let mut inner = self.write();
+        match event {
+            Event::Apply(object) => {
+                self.owner(object).inspect(|owner| insert(&mut inner.owned, owner, object)).into_iter().collect()
+            }
+            Event::Delete(object) => {
+                let owner = self.owner(object);
+                if let Some(owner) = &owner
+                    && let Some(objects) = inner.owned.get_mut(owner)
+                {
+                    objects.remove(&object.name_any());
+                    if objects.is_empty() {
+                        inner.owned.remove(owner);
+                    }
+                }
+                owner.into_iter().collect()
+            }
+            Event::Init => {
+                inner.arriving = Some(HashMap::new());
+                Vec::new()
+            }
+            Event::InitApply(object) => {
+                if let Some(owner) = self.owner(object) {
+                    insert(inner.arriving.get_or_insert_default(), &owner, object);
+                }
+                Vec::new()
+            }
+            Event::InitDone => {
+                // Those that lost something while nobody watched are among those of before.
+                let before = std::mem::replace(&mut inner.owned, HashMap::new());
+                inner.owned = inner.arriving.take().unwrap_or_default();
+                let mut owners: Vec<Owner> = inner.owned.keys().cloned().collect();
+                owners.extend(before.into_keys().filter(|owner| !inner.owned.contains_key(owner)));
+                drop(inner);
+                self.synced.send_replace(true);
+                owners
+            }
+        }
+    }
+
+    /// Returns once the first list is complete.
+    pub(crate) async fn synced(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
+    }
+
+    /// Assignments cannot be half done, so a panic elsewhere spoils nothing.
+    fn read(&self) -> RwLockReadGuard<'_, Inner<K>> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner<K>> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn insert<K: Resource<DynamicType = ()> + Clone>(
+    owned: &mut HashMap<Owner, BTreeMap<String, Arc<K>>>,
+    owner: &Owner,
+    object: &K,
+) {
+    owned.entry(owner.clone()).or_default().insert(object.name_any(), Arc::new(object.clone()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::Pod;
+    use serde_json::json;
+
+    fn pod(name: &str, job: &str) -> Pod {
+        let object = json!({"metadata": {"name": name, "namespace": "ml", "labels": {"real-rl.dev/job": job}}});
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn names(cache: &Cache<Pod>, job: &str) -> Vec<String> {
+        cache.owned(&("ml".into(), job.into())).iter().map(|pod| pod.name_any()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_list_replaces_what_was_there_once_it_is_complete() {
+        let cache = Cache::new(crate::labels::JOB);
+        cache.observe(&Event::Apply(pod("a-0", "a")));
+        cache.observe(&Event::Apply(pod("gone-0", "gone")));
+        cache.observe(&Event::Init);
+        cache.observe(&Event::InitApply(pod("a-1", "a")));
+        assert_eq!(names(&cache, "a"), ["a-0"], "not before the list is complete");
+        let mut owners = cache.observe(&Event::InitDone);
+        owners.sort();
+        assert_eq!(owners, [("ml".to_owned(), "a".to_owned()), ("ml".to_owned(), "gone".to_owned())]);
+        assert_eq!(names(&cache, "a"), ["a-1"]);
+        assert_eq!(names(&cache, "gone"), Vec::<String>::new());
+        cache.synced().await;
+    }
+
+    #[test]
+    fn an_owner_without_objects_takes_no_room() {
+        let cache = Cache::new(crate::labels::JOB);
+        assert_eq!(cache.observe(&Event::Apply(pod("a-0", "a"))), [("ml".to_owned(), "a".to_owned())]);
+        cache.observe(&Event::Delete(pod("a-0", "a")));
+        assert!(cache.read().owned.is_empty());
+    }
+}

@@ -1,0 +1,325 @@
+//! The controller of `RealTrainingJob`s.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::api::{ApiResource, PartialObjectMeta};
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, Resource, ResourceExt};
+use real_crds::v1alpha1::{Phase, RealTrainingJob, RewardPool};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info, info_span, warn};
+
+use super::{Scope, selector};
+use crate::act::{Failure, Target, put_status};
+use crate::backoff::Backoff;
+use crate::cache::{Cache, Owner};
+use crate::child::is_owned_by;
+use crate::context::{Context, Shared};
+use crate::job::{Cause, Children, Names, Observed, Plan, Poller, Refusal, Settings, plan};
+use crate::labels::{JOB, MANAGER, PROGRESS_MANAGER, TRAINER};
+use crate::metrics;
+use crate::watches::{follow, trim_job, trim_pod, whole};
+
+/// Several changes within this are one reason to look.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+/// Between two looks at what no event tells: metrics, jobs that are gone.
+const TICK: Duration = Duration::from_secs(5);
+
+/// Everything a reconcile needs.
+pub(crate) struct Jobs {
+    context: Arc<Context>,
+    settings: Settings,
+    jobs: Store<RealTrainingJob>,
+    pools: Store<RewardPool>,
+    attempts: Cache<Job>,
+    pods: Cache<Pod>,
+    services: Cache<Service>,
+    configs: Cache<PartialObjectMeta<ConfigMap>>,
+    accounts: Cache<ServiceAccount>,
+    policies: Cache<NetworkPolicy>,
+    poller: Arc<Poller>,
+    refusals: Shared<String, Refusal>,
+    backoff: Backoff<String>,
+}
+
+/// What the controller of one scope is made of.
+pub(crate) struct Parts {
+    pub(crate) context: Arc<Context>,
+    pub(crate) settings: Settings,
+    pub(crate) jobs: Store<RealTrainingJob>,
+    pub(crate) pools: Store<RewardPool>,
+    pub(crate) progress_interval: Duration,
+    pub(crate) concurrency: u16,
+}
+
+/// A way to make the controller look at a job.
+pub(crate) type Triggers = UnboundedSender<ObjectRef<RealTrainingJob>>;
+
+/// Makes the channel that [`start`] listens to.
+pub(crate) fn triggers() -> (Triggers, UnboundedReceiver<ObjectRef<RealTrainingJob>>) {
+    unbounded_channel()
+}
+
+/// Starts watches and poller in `tasks`, the controller in `controllers`. `changed` are jobs that changed, by the watch that fills `parts.jobs`.
+pub(crate) fn start(
+    tasks: &mut JoinSet<()>,
+    controllers: &mut JoinSet<()>,
+    scope: &Scope,
+    parts: Parts,
+    changed: impl Stream<Item = Result<RealTrainingJob, kube::runtime::watcher::Error>> + Send + 'static,
+    (triggers, triggered): (Triggers, UnboundedReceiver<ObjectRef<RealTrainingJob>>),
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Arc<Jobs>> {
+    let Parts { context, settings, jobs, pools, progress_interval, concurrency } = parts;
+    let client = context.client.clone();
+    let poller = Arc::new(Poller::new(progress_interval, triggers.clone())?);
+    let all = Arc::new(Jobs {
+        settings,
+        jobs: jobs.clone(),
+        pools,
+        attempts: Cache::new(JOB),
+        pods: Cache::new(JOB),
+        services: Cache::new(JOB),
+        configs: Cache::new(JOB),
+        accounts: Cache::new(JOB),
+        policies: Cache::new(JOB),
+        poller: poller.clone(),
+        refusals: Shared::new(),
+        backoff: Backoff::new(),
+        context,
+    });
+    let which = || selector(&[TRAINER]);
+    tasks.spawn(follow(scope.api(&client), which(), trim_job, all.attempts.clone(), triggers.clone()));
+    tasks.spawn(follow(scope.api(&client), which(), trim_pod, all.pods.clone(), triggers.clone()));
+    tasks.spawn(follow(scope.api(&client), which(), whole::<Service>, all.services.clone(), triggers.clone()));
+    tasks.spawn(follow(scope.api(&client), which(), whole, all.configs.clone(), triggers.clone()));
+    tasks.spawn(follow(scope.api(&client), which(), whole::<ServiceAccount>, all.accounts.clone(), triggers.clone()));
+    tasks.spawn(follow(scope.api(&client), which(), whole::<NetworkPolicy>, all.policies.clone(), triggers));
+    tasks.spawn(poller.run());
+    tasks.spawn(all.clone().keep_house());
+    let leads = super::leads(&all.context.guard);
+    let controller = Controller::for_stream(changed, jobs)
+        .with_config(Config::default().concurrency(concurrency).debounce(DEBOUNCE))
+        .reconcile_on(super::received(triggered))
+        .reconcile_all_on(leads)
+        .graceful_shutdown_on(shutdown.clone().cancelled_owned())
+        .run(reconcile, error_policy, all.clone());
+    controllers.spawn(controller.for_each(async |_| {}));
+    Ok(all)
+}
+
+async fn reconcile(job: Arc<RealTrainingJob>, jobs: Arc<Jobs>) -> Result<Action, Failure> {
+    if jobs.context.guard.check().is_err() {
+        // The leader does it; becoming the leader is a reason to look at all.
+        return Ok(Action::await_change());
+    }
+    let span = info_span!("reconcile", kind = "RealTrainingJob", namespace = job.namespace(), name = job.name_any());
+    async {
+        jobs.synced().await;
+        let timer = jobs.context.metrics.reconcile(metrics::Controller::Job);
+        let result = jobs.reconcile(&job).await;
+        timer.finish(result.as_ref().map(drop).map_err(Failure::reason));
+        result
+    }
+    .instrument(span)
+    .await
+}
+
+fn error_policy(job: Arc<RealTrainingJob>, error: &Failure, jobs: Arc<Jobs>) -> Action {
+    let wait = jobs.backoff.next(&job.uid().unwrap_or_default());
+    warn!(namespace = job.namespace(), name = job.name_any(), %error, ?wait, "a job could not be reconciled");
+    Action::requeue(wait)
+}
+
+impl Jobs {
+    /// Returns once all caches are filled: half a picture must not be acted on.
+    pub(crate) async fn synced(&self) {
+        self.attempts.synced().await;
+        self.pods.synced().await;
+        self.services.synced().await;
+        self.configs.synced().await;
+        self.accounts.synced().await;
+        self.policies.synced().await;
+        // Fails only once the watch has ended for good.
+        let _ = self.pools.wait_until_ready().await;
+    }
+
+    async fn reconcile(&self, job: &RealTrainingJob) -> Result<Action, Failure> {
+        let uid = job.uid().unwrap_or_default();
+        let observed = self.observe(job, &uid).await?;
+        let mut plan = plan(job, &observed, Timestamp::now(), &self.settings);
+        if self.context.dry_run {
+            return Ok(super::show("RealTrainingJob", job, &plan, plan.requeue));
+        }
+        if let Err(failure) = self.make(job, &uid, &plan).await {
+            if let Failure::Refused { reason, message, .. } = &failure {
+                let refusal = Refusal { reason: (*reason).to_owned(), message: message.clone() };
+                let known = self.refusals.set(uid.clone(), Some(refusal.clone()));
+                if known.as_ref() != Some(&refusal) {
+                    let observed = Observed { refused: Some(refusal), ..observed };
+                    let told = crate::job::plan(job, &observed, Timestamp::now(), &self.settings);
+                    self.tell(job, &told).await?;
+                }
+            }
+            return Err(failure);
+        }
+        if self.refusals.set(uid.clone(), None).is_some() {
+            let observed = Observed { refused: None, ..observed };
+            plan = crate::job::plan(job, &observed, Timestamp::now(), &self.settings);
+        }
+        self.poller.set(&uid, ObjectRef::from_obj(job), plan.poll.clone());
+        self.tell(job, &plan).await?;
+        self.count(job, &plan);
+        self.backoff.reset(&uid);
+        Ok(plan.requeue.map_or_else(Action::await_change, Action::requeue))
+    }
+
+    async fn observe(&self, job: &RealTrainingJob, uid: &str) -> Result<Observed, Failure> {
+        let owner: Owner = (job.namespace().unwrap_or_default(), job.name_any());
+        let names = Names(&owner.1);
+        let ours = |metadata: &kube::api::ObjectMeta| is_owned_by(metadata, uid);
+        let mut jobs: Vec<Job> =
+            self.attempts.owned(&owner).iter().filter(|job| ours(&job.metadata)).map(|job| (**job).clone()).collect();
+        let named = job.status.as_ref().and_then(|status| status.job_name.clone());
+        if let Some(name) = named.filter(|name| jobs.iter().all(|job| job.name_any() != *name)) {
+            // Gone, or made a moment ago and not told by the watch yet: only the server knows.
+            let resource = ApiResource::erase::<Job>(&());
+            let target = Target { resource: &resource, namespace: &owner.0, name: &name };
+            let found = target.find(&self.context.client).await?.filter(|found| ours(&found.metadata));
+            let found = found.map(|found| found.try_parse::<Job>()).transpose();
+            let failed = |error: kube::core::dynamic::ParseDynamicObjectError| Failure::Read {
+                what: format!("Job {name}"),
+                source: kube::Error::Service(Box::new(error)),
+            };
+            jobs.extend(found.map_err(failed)?);
+        }
+        let pods = self.pods.owned(&owner);
+        let job_uids: Vec<String> = jobs.iter().filter_map(ResourceExt::uid).collect();
+        let of_ours = |pod: &Pod| job_uids.iter().any(|uid| is_owned_by(&pod.metadata, uid));
+        // A pod whose Job is gone already still runs; it must not be overlooked.
+        let is_alive = |pod: &Pod| {
+            pod.status
+                .as_ref()
+                .and_then(|status| status.phase.as_deref())
+                .is_none_or(|phase| !matches!(phase, "Succeeded" | "Failed"))
+        };
+        let pods = pods.iter().filter(|pod| of_ours(pod) || is_alive(pod)).map(|pod| (**pod).clone()).collect();
+        let pool = job.spec.reward_pool_ref.as_ref().and_then(|reference| {
+            self.pools.get(&ObjectRef::new(&reference.name).within(&owner.0)).map(|pool| (*pool).clone())
+        });
+        let children = Children {
+            service: own(&self.services, &owner, &names.service(), uid),
+            config: own(&self.configs, &owner, &names.config(), uid).map(|config| config.metadata),
+            service_account: own(&self.accounts, &owner, &names.service_account(), uid),
+            network_policy: own(&self.policies, &owner, &names.network_policy(), uid),
+        };
+        Ok(Observed {
+            jobs,
+            pods,
+            pool,
+            children,
+            report: self.poller.report(uid),
+            refused: self.refusals.get(&uid.to_owned()),
+        })
+    }
+
+    /// Children, the attempt, deletions.
+    async fn make(&self, job: &RealTrainingJob, uid: &str, plan: &Plan) -> Result<(), Failure> {
+        let namespace = job.namespace().unwrap_or_default();
+        let client = &self.context.client;
+        for child in &plan.apply {
+            let target = Target { resource: &child.resource, namespace: &namespace, name: &child.name };
+            target.put(client, &child.body, child.exists, MANAGER, uid).await?;
+            info!(kind = child.resource.kind, child = child.name, "written");
+        }
+        if let Some(attempt) = &plan.create {
+            let target = Target { resource: &attempt.resource, namespace: &namespace, name: &attempt.name };
+            if target.create(client, &attempt.body, uid).await? {
+                info!(attempt = attempt.name, "attempt started");
+            }
+        }
+        let resource = ApiResource::erase::<Job>(&());
+        for deletion in &plan.delete {
+            let target = Target { resource: &resource, namespace: &namespace, name: &deletion.name };
+            target.delete(client, deletion.uid.as_deref(), true).await?;
+            info!(attempt = deletion.name, why = deletion.why, "attempt deleted");
+        }
+        Ok(())
+    }
+
+    /// Status, progress, events; and the end of the object itself.
+    async fn tell(&self, job: &RealTrainingJob, plan: &Plan) -> Result<(), Failure> {
+        let namespace = job.namespace().unwrap_or_default();
+        let api: Api<RealTrainingJob> = Api::namespaced(self.context.client.clone(), &namespace);
+        if let Some(status) = &plan.status {
+            // What was decided holds for the object that was seen and for no other.
+            put_status(&api, job, status, MANAGER, job.resource_version()).await?;
+            let phase = status.phase.map(|phase| format!("{phase:?}"));
+            info!(phase, reason = status.reason, attempt = status.attempt, "status");
+        }
+        if let Some(progress) = &plan.progress {
+            put_status(&api, job, progress, PROGRESS_MANAGER, None).await?;
+        }
+        self.context.publish(&plan.events, &job.object_ref(&())).await;
+        if plan.delete_object {
+            let resource = ApiResource::erase::<RealTrainingJob>(&());
+            let target = Target { resource: &resource, namespace: &namespace, name: &job.name_any() };
+            target.delete(&self.context.client, job.uid().as_deref(), false).await?;
+            info!("deleted: ttlSecondsAfterFinished is over");
+        }
+        Ok(())
+    }
+
+    fn count(&self, job: &RealTrainingJob, plan: &Plan) {
+        let metrics = &self.context.metrics;
+        match plan.counted {
+            Some(Cause::Preempted) => metrics.job_restarts(metrics::Cause::Preemption),
+            Some(Cause::Checkpointed | Cause::InvalidConfig) | None => {}
+            Some(_) => metrics.job_restarts(metrics::Cause::Failure),
+        }
+        let before = job.status.as_ref();
+        let first = plan
+            .status
+            .as_ref()
+            .is_some_and(|status| status.phase == Some(Phase::Running) && status.attempt == Some(1))
+            && before.is_none_or(|status| status.running_time.is_none());
+        if let Some(created) = job.metadata.creation_timestamp.as_ref().filter(|_| first) {
+            metrics.job_runs(Duration::try_from(Timestamp::now().duration_since(created.0)).unwrap_or_default());
+        }
+    }
+
+    /// Metrics of all jobs, and no memory of those that are gone.
+    async fn keep_house(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(TICK).await;
+            let jobs = self.jobs.state();
+            let phase = |job: &RealTrainingJob| job.status.as_ref().and_then(|status| status.phase);
+            self.context.metrics.set_jobs(jobs.iter().map(|job| phase(job).unwrap_or(Phase::Pending)));
+            let silent = self.poller.silent_since().map(|since| Timestamp::now().duration_since(since));
+            self.context.metrics.set_progress_age(silent.and_then(|age| Duration::try_from(age).ok()));
+            let alive: std::collections::HashSet<String> = jobs.iter().filter_map(|job| job.uid()).collect();
+            self.poller.retain(|uid| alive.contains(uid));
+            let gone: Vec<String> =
+                self.refusals.lock().extract_if(|uid, _| !alive.contains(uid)).map(|(uid, _)| uid).collect();
+            for uid in gone {
+                self.backoff.reset(&uid);
+            }
+        }
+    }
+}
+
+fn own<K>(cache: &Cache<K>, owner: &Owner, name: &str, uid: &str) -> Option<K>
+where
+    K: Resource<DynamicType = ()> + Clone,
+{
+    cache.get(owner, name).filter(|object| is_owned_by(object.meta(), uid)).map(|object| (*object).clone())
+}

@@ -1,0 +1,391 @@
+//! The controller of `RewardPool`s.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::{Pod, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::node::v1::RuntimeClass;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::{DynamicObject, ListParams};
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, Resource, ResourceExt};
+use real_crds::v1alpha1::{Phase, RealTrainingJob, RewardPool, RewardPoolStatus};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info, info_span, warn};
+
+use super::{Scope, selector};
+use crate::act::{Failure, Target, put_status};
+use crate::backoff::Backoff;
+use crate::cache::{Cache, Owner};
+use crate::conditions::is_true;
+use crate::context::{Context, Shared};
+use crate::labels::{DETECTOR, MANAGER, POOL, SANDBOX};
+use crate::metrics::{self, ReplicaState, Role};
+use crate::pool::load::Asker;
+use crate::pool::{
+    Consumers, Demand, Fleet, Kind, Observed, Plan, Refusal, ScalingMemory, Settings, plan, runtime_class,
+};
+use crate::watches::{follow, trim_pod, whole};
+
+/// Several changes within this are one reason to look.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+/// A load that is younger than this is not asked for again: pods come and go in bunches.
+const FRESH: Duration = Duration::from_secs(5);
+/// Between two looks for pools that are gone.
+const TICK: Duration = Duration::from_secs(5);
+/// Between two looks whether the cluster has KEDA.
+const KEDA_KNOWN: Duration = Duration::from_secs(60);
+
+/// What is remembered of a pool between two looks.
+#[derive(Clone, Default)]
+struct Memory {
+    scaling: ScalingMemory,
+    demand: Option<(Instant, Demand)>,
+    refused: Option<Refusal>,
+    named: Owner,
+}
+
+/// Everything a reconcile needs.
+pub(crate) struct Pools {
+    context: Arc<Context>,
+    settings: Settings,
+    pools: Store<RewardPool>,
+    jobs: Store<RealTrainingJob>,
+    pods: Cache<Pod>,
+    deployments: Cache<Deployment>,
+    services: Cache<Service>,
+    accounts: Cache<ServiceAccount>,
+    policies: Cache<NetworkPolicy>,
+    budgets: Cache<PodDisruptionBudget>,
+    autoscalers: Cache<HorizontalPodAutoscaler>,
+    asker: Asker,
+    memories: Shared<String, Memory>,
+    keda: Shared<(), (Instant, bool)>,
+    demands: Demands,
+    backoff: Backoff<String>,
+}
+
+/// Requests waiting and worked on, by namespace, pool and fleet: what autoscalers of others ask for.
+pub(crate) type Demands = Arc<Shared<(String, String, &'static str), u64>>;
+
+/// What the controller of one scope is made of.
+pub(crate) struct Parts {
+    pub(crate) context: Arc<Context>,
+    pub(crate) settings: Settings,
+    pub(crate) pools: Store<RewardPool>,
+    pub(crate) jobs: Store<RealTrainingJob>,
+    pub(crate) demands: Demands,
+    pub(crate) concurrency: u16,
+}
+
+/// A way to make the controller look at a pool.
+pub(crate) type Triggers = UnboundedSender<ObjectRef<RewardPool>>;
+
+/// Makes the channel that [`start`] listens to.
+pub(crate) fn triggers() -> (Triggers, UnboundedReceiver<ObjectRef<RewardPool>>) {
+    unbounded_channel()
+}
+
+/// Starts watches in `tasks`, the controller in `controllers`. `changed` are pools that changed, by the watch that fills `parts.pools`.
+pub(crate) fn start(
+    tasks: &mut JoinSet<()>,
+    controllers: &mut JoinSet<()>,
+    scope: &Scope,
+    parts: Parts,
+    changed: impl Stream<Item = Result<RewardPool, kube::runtime::watcher::Error>> + Send + 'static,
+    (triggers, triggered): (Triggers, UnboundedReceiver<ObjectRef<RewardPool>>),
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Arc<Pools>> {
+    let Parts { context, settings, pools, jobs, demands, concurrency } = parts;
+    let client = context.client.clone();
+    let all = Arc::new(Pools {
+        settings,
+        pools: pools.clone(),
+        jobs,
+        pods: Cache::new(POOL),
+        deployments: Cache::new(POOL),
+        services: Cache::new(POOL),
+        accounts: Cache::new(POOL),
+        policies: Cache::new(POOL),
+        budgets: Cache::new(POOL),
+        autoscalers: Cache::new(POOL),
+        asker: Asker::new()?,
+        memories: Shared::new(),
+        keda: Shared::new(),
+        demands,
+        backoff: Backoff::new(),
+        context,
+    });
+    let which = || format!("{},{POOL}", crate::controllers::managed());
+    let pods = selector(&[DETECTOR, SANDBOX]);
+    tasks.spawn(follow(scope.api(&client), pods, trim_pod, all.pods.clone(), triggers.clone()));
+    tasks.spawn(follow(scope.api(&client), which(), whole::<Deployment>, all.deployments.clone(), triggers.clone()));
+    tasks.spawn(follow(scope.api(&client), which(), whole::<Service>, all.services.clone(), triggers.clone()));
+    tasks.spawn(follow(scope.api(&client), which(), whole::<ServiceAccount>, all.accounts.clone(), triggers.clone()));
+    tasks.spawn(follow(scope.api(&client), which(), whole::<NetworkPolicy>, all.policies.clone(), triggers.clone()));
+    tasks.spawn(follow(
+        scope.api(&client),
+        which(),
+        whole::<PodDisruptionBudget>,
+        all.budgets.clone(),
+        triggers.clone(),
+    ));
+    tasks.spawn(follow(
+        scope.api(&client),
+        which(),
+        whole::<HorizontalPodAutoscaler>,
+        all.autoscalers.clone(),
+        triggers,
+    ));
+    tasks.spawn(all.clone().keep_house());
+    let leads = super::leads(&all.context.guard);
+    let controller = Controller::for_stream(changed, pools)
+        .with_config(Config::default().concurrency(concurrency).debounce(DEBOUNCE))
+        .reconcile_on(super::received(triggered))
+        .reconcile_all_on(leads)
+        .graceful_shutdown_on(shutdown.clone().cancelled_owned())
+        .run(reconcile, error_policy, all.clone());
+    controllers.spawn(controller.for_each(async |_| {}));
+    Ok(all)
+}
+
+async fn reconcile(pool: Arc<RewardPool>, pools: Arc<Pools>) -> Result<Action, Failure> {
+    if pools.context.guard.check().is_err() {
+        // The leader does it; becoming the leader is a reason to look at all.
+        return Ok(Action::await_change());
+    }
+    let span = info_span!("reconcile", kind = "RewardPool", namespace = pool.namespace(), name = pool.name_any());
+    async {
+        pools.synced().await;
+        let timer = pools.context.metrics.reconcile(metrics::Controller::Pool);
+        let result = pools.reconcile(&pool).await;
+        timer.finish(result.as_ref().map(drop).map_err(Failure::reason));
+        result
+    }
+    .instrument(span)
+    .await
+}
+
+fn error_policy(pool: Arc<RewardPool>, error: &Failure, pools: Arc<Pools>) -> Action {
+    let wait = pools.backoff.next(&pool.uid().unwrap_or_default());
+    warn!(namespace = pool.namespace(), name = pool.name_any(), %error, ?wait, "a pool could not be reconciled");
+    Action::requeue(wait)
+}
+
+impl Pools {
+    /// Returns once all caches are filled: half a picture must not be acted on.
+    pub(crate) async fn synced(&self) {
+        self.pods.synced().await;
+        self.deployments.synced().await;
+        self.services.synced().await;
+        self.accounts.synced().await;
+        self.policies.synced().await;
+        self.budgets.synced().await;
+        self.autoscalers.synced().await;
+        // Fails only once the watch has ended for good.
+        let _ = self.jobs.wait_until_ready().await;
+    }
+
+    async fn reconcile(&self, pool: &RewardPool) -> Result<Action, Failure> {
+        let uid = pool.uid().unwrap_or_default();
+        let mut observed = self.observe(pool, &uid).await?;
+        let mut planned = plan(pool, &observed, Timestamp::now(), &self.settings);
+        if self.context.dry_run {
+            return Ok(super::show("RewardPool", pool, &planned, planned.requeue));
+        }
+        if let Err(failure) = self.make(pool, &uid, &planned, &observed).await {
+            if let Failure::Refused { reason, message, .. } = &failure {
+                let refusal = Refusal { reason: (*reason).to_owned(), message: message.clone() };
+                if observed.refused.as_ref() != Some(&refusal) {
+                    self.remember(&uid, |memory| memory.refused = Some(refusal.clone()));
+                    observed.refused = Some(refusal);
+                    let told = plan(pool, &observed, Timestamp::now(), &self.settings);
+                    self.tell(pool, &told).await?;
+                }
+            }
+            return Err(failure);
+        }
+        if observed.refused.take().is_some() {
+            planned = plan(pool, &observed, Timestamp::now(), &self.settings);
+        }
+        self.remember(&uid, |memory| {
+            memory.refused = None;
+            memory.scaling = planned.memory.clone();
+        });
+        self.tell(pool, &planned).await?;
+        self.measure(pool, planned.status.as_ref().or(pool.status.as_ref()), &observed.demand);
+        self.backoff.reset(&uid);
+        Ok(planned.requeue.map_or_else(Action::await_change, Action::requeue))
+    }
+
+    fn remember(&self, uid: &str, change: impl FnOnce(&mut Memory)) {
+        change(self.memories.lock().entry(uid.to_owned()).or_default());
+    }
+
+    async fn observe(&self, pool: &RewardPool, uid: &str) -> Result<Observed, Failure> {
+        let owner: Owner = (pool.namespace().unwrap_or_default(), pool.name_any());
+        let memory = self.memories.get(&uid.to_owned()).unwrap_or_default();
+        let demand = match memory.demand {
+            Some((at, demand)) if at.elapsed() < FRESH => demand,
+            _ => {
+                let demand = self.asker.demand(&self.pods.owned(&owner)).await;
+                self.remember(uid, |memory| {
+                    memory.demand = Some((Instant::now(), demand.clone()));
+                    memory.named = owner.clone();
+                });
+                demand
+            }
+        };
+        let keda_available = self.keda_available().await?;
+        Ok(Observed {
+            deployments: objects(&self.deployments, &owner),
+            services: objects(&self.services, &owner),
+            pdbs: objects(&self.budgets, &owner),
+            network_policies: objects(&self.policies, &owner),
+            service_accounts: objects(&self.accounts, &owner),
+            hpas: objects(&self.autoscalers, &owner),
+            scaled_objects: if keda_available { self.scaled_objects(&owner).await? } else { Vec::new() },
+            runtime_class_exists: self.runtime_class_exists(pool).await?,
+            keda_available,
+            consumers: self.consumers(&owner),
+            demand,
+            memory: memory.scaling,
+            refused: memory.refused,
+        })
+    }
+
+    async fn runtime_class_exists(&self, pool: &RewardPool) -> Result<Option<bool>, Failure> {
+        let Some(name) = runtime_class(pool) else { return Ok(None) };
+        let api: Api<RuntimeClass> = Api::all(self.context.client.clone());
+        let found = api.get_opt(name).await;
+        found.map(|class| Some(class.is_some())).map_err(|source| read(format!("RuntimeClass {name}"), source))
+    }
+
+    async fn keda_available(&self) -> Result<bool, Failure> {
+        if let Some((at, known)) = self.keda.get(&())
+            && at.elapsed() < KEDA_KNOWN
+        {
+            return Ok(known);
+        }
+        let groups = self.context.client.list_api_groups().await;
+        let groups = groups.map_err(|source| read("the API groups of the cluster".to_owned(), source))?;
+        let there = groups.groups.iter().any(|group| group.name == "keda.sh");
+        self.keda.set((), Some((Instant::now(), there)));
+        Ok(there)
+    }
+
+    async fn scaled_objects(&self, owner: &Owner) -> Result<Vec<DynamicObject>, Failure> {
+        let resource = Kind::ScaledObject.api_resource();
+        let api: Api<DynamicObject> = Api::namespaced_with(self.context.client.clone(), &owner.0, &resource);
+        let parameters = ListParams::default().labels(&format!("{POOL}={}", owner.1));
+        let found = api.list(&parameters).await;
+        found.map(|list| list.items).map_err(|source| read("the ScaledObjects of a pool".to_owned(), source))
+    }
+
+    fn consumers(&self, owner: &Owner) -> Consumers {
+        let mut consumers = Consumers::default();
+        for job in self.jobs.state() {
+            if !uses(&job, owner) {
+                continue;
+            }
+            consumers.active += 1;
+            let phase = job.status.as_ref().and_then(|status| status.phase);
+            consumers.starting += u32::from(phase != Some(Phase::Running));
+        }
+        consumers
+    }
+
+    async fn make(&self, pool: &RewardPool, uid: &str, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
+        let namespace = pool.namespace().unwrap_or_default();
+        let client = &self.context.client;
+        for child in &plan.delete {
+            let resource = child.kind.api_resource();
+            let target = Target { resource: &resource, namespace: &namespace, name: &child.name };
+            target.delete(client, child.uid.as_deref(), false).await?;
+            info!(kind = child.kind.name(), child = child.name, "deleted");
+        }
+        for child in &plan.apply {
+            let (resource, name) = (child.kind().api_resource(), child.name());
+            let target = Target { resource: &resource, namespace: &namespace, name };
+            let exists = observed.has(child.kind(), name, uid);
+            target.put(client, &child.json(), exists, child.field_manager(), uid).await?;
+            info!(kind = child.kind().name(), child = name, "written");
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, pool: &RewardPool, plan: &Plan) -> Result<(), Failure> {
+        let api: Api<RewardPool> = Api::namespaced(self.context.client.clone(), &pool.namespace().unwrap_or_default());
+        if let Some(status) = &plan.status {
+            put_status(&api, pool, status, MANAGER, pool.resource_version()).await?;
+        }
+        self.context.publish(&plan.events, &pool.object_ref(&())).await;
+        Ok(())
+    }
+
+    fn measure(&self, pool: &RewardPool, status: Option<&RewardPoolStatus>, demand: &Demand) {
+        let (namespace, name) = (pool.namespace().unwrap_or_default(), pool.name_any());
+        let metrics = &self.context.metrics;
+        let depth = status.and_then(|status| status.queue.as_ref()).map_or(0, |queue| queue.depth);
+        metrics.set_queue_depth(&namespace, &name, depth);
+        for (fleet, role) in [(Fleet::Detector, Role::Detector), (Fleet::Sandbox, Role::Sandbox)] {
+            let fleet_status = status.and_then(|status| match fleet {
+                Fleet::Detector => status.detector.as_ref(),
+                Fleet::Sandbox => status.sandbox.as_ref(),
+            });
+            if let Some(counts) = fleet_status {
+                for (state, count) in [
+                    (ReplicaState::Desired, counts.desired_replicas),
+                    (ReplicaState::Current, counts.replicas),
+                    (ReplicaState::Ready, counts.ready_replicas),
+                ] {
+                    metrics.set_replicas(&namespace, &name, role, state, count);
+                }
+            }
+            let waiting = demand.of(fleet).map_or(0, |load| load.queued + load.in_flight);
+            metrics.set_demand(&namespace, &name, role, waiting);
+            self.demands.set((namespace.clone(), name.clone(), fleet.component()), Some(waiting));
+        }
+    }
+
+    /// No memory of pools that are gone.
+    async fn keep_house(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(TICK).await;
+            let there: HashSet<String> = self.pools.state().iter().filter_map(|pool| pool.uid()).collect();
+            let gone: Vec<(String, Memory)> = self.memories.lock().extract_if(|uid, _| !there.contains(uid)).collect();
+            for (uid, memory) in gone {
+                let (namespace, name) = memory.named;
+                self.backoff.reset(&uid);
+                self.context.metrics.remove_pool(&namespace, &name);
+                self.demands.lock().retain(|key, _| (&key.0, &key.1) != (&namespace, &name));
+            }
+        }
+    }
+}
+
+/// Whether a job wants answers from this pool now or soon.
+pub(crate) fn uses(job: &RealTrainingJob, pool: &Owner) -> bool {
+    let referenced = job.spec.reward_pool_ref.as_ref().is_some_and(|reference| reference.name == pool.1);
+    let conditions = job.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let over = is_true(conditions, "Complete") || is_true(conditions, "Failed") || is_true(conditions, "Suspended");
+    referenced && job.namespace().as_deref() == Some(&pool.0) && job.metadata.deletion_timestamp.is_none() && !over
+}
+
+fn read(what: String, source: kube::Error) -> Failure {
+    Failure::Read { what, source }
+}
+
+fn objects<K: Resource<DynamicType = ()> + Clone>(cache: &Cache<K>, owner: &Owner) -> Vec<K> {
+    cache.owned(owner).iter().map(|object| (**object).clone()).collect()
+}

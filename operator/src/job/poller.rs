@@ -1,0 +1,153 @@
+//! Asks rank 0 of running jobs how far they are: each about once an interval, few at a time, none for long.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::runtime::reflector::ObjectRef;
+use rand::RngExt as _;
+use real_crds::progress::Progress;
+use real_crds::v1alpha1::RealTrainingJob;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::{Poll, Report};
+
+/// A trainer that does not answer within this is asked again later.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// Trainers asked at once.
+const AT_ONCE: usize = 64;
+/// Longest answer that is read: a trainer runs code of others beside it.
+const LONGEST_ANSWER: usize = 1 << 20;
+/// Between two looks for polls that are due.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The polls of all jobs, by uid.
+pub(crate) struct Poller {
+    interval: Duration,
+    http: reqwest::Client,
+    polls: Mutex<HashMap<String, Entry>>,
+    triggers: UnboundedSender<ObjectRef<RealTrainingJob>>,
+}
+
+struct Entry {
+    job: ObjectRef<RealTrainingJob>,
+    poll: Option<Poll>,
+    due: Instant,
+    report: Option<Report>,
+}
+
+impl Poller {
+    pub(crate) fn new(
+        interval: Duration,
+        triggers: UnboundedSender<ObjectRef<RealTrainingJob>>,
+    ) -> Result<Self, reqwest::Error> {
+        // A redirect would lead out of the pod.
+        let http = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        Ok(Self { interval, http, polls: Mutex::new(HashMap::new()), triggers })
+    }
+
+    /// Where `job` is to be asked from now on; nowhere ends it. What was heard is kept until the job is forgotten.
+    pub(crate) fn set(&self, uid: &str, job: ObjectRef<RealTrainingJob>, poll: Option<Poll>) {
+        let mut polls = self.lock();
+        match (polls.get_mut(uid), poll) {
+            (None, None) => {}
+            (Some(entry), poll) if entry.poll == poll => {}
+            (Some(entry), poll) => (entry.poll, entry.due) = (poll, Instant::now()),
+            (None, poll) => {
+                polls.insert(uid.to_owned(), Entry { job, poll, due: Instant::now(), report: None });
+            }
+        }
+    }
+
+    /// What was last heard of a job.
+    pub(crate) fn report(&self, uid: &str) -> Option<Report> {
+        self.lock().get(uid)?.report.clone()
+    }
+
+    /// Forgets jobs that are gone.
+    pub(crate) fn retain(&self, exists: impl Fn(&str) -> bool) {
+        self.lock().retain(|uid, _| exists(uid));
+    }
+
+    /// Since when the running job that has been silent longest was not heard.
+    pub(crate) fn silent_since(&self) -> Option<Timestamp> {
+        self.lock()
+            .values()
+            .filter(|entry| entry.poll.is_some())
+            .filter_map(|entry| Some(entry.report.as_ref()?.heard))
+            .min()
+    }
+
+    /// Asks for ever.
+    pub(crate) async fn run(self: Arc<Self>) {
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        let mut asking = JoinSet::new();
+        loop {
+            tokio::time::sleep(TICK).await;
+            while asking.try_join_next().is_some() {}
+            for (uid, poll) in self.due() {
+                let (poller, places) = (self.clone(), places.clone());
+                asking.spawn(async move {
+                    let Ok(_place) = places.acquire().await else { return };
+                    match poller.ask(&poll.url).await {
+                        Ok(progress) => poller.heard(&uid, &poll, progress),
+                        Err(error) => debug!(url = poll.url, %error, "a trainer did not answer"),
+                    }
+                });
+            }
+        }
+    }
+
+    fn due(&self) -> Vec<(String, Poll)> {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        for (uid, entry) in self.lock().iter_mut().filter(|(_, entry)| entry.due <= now) {
+            if let Some(poll) = &entry.poll {
+                // A fifth more or less, so that jobs that started together do not stay together.
+                entry.due = now + self.interval.mul_f64(rand::rng().random_range(0.8..=1.2));
+                due.push((uid.clone(), poll.clone()));
+            }
+        }
+        due
+    }
+
+    async fn ask(&self, url: &str) -> anyhow::Result<Progress> {
+        let mut answer = self.http.get(url).send().await?.error_for_status()?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await? {
+            body.extend_from_slice(&chunk);
+            anyhow::ensure!(body.len() <= LONGEST_ANSWER, "more than {LONGEST_ANSWER} bytes");
+        }
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    fn heard(&self, uid: &str, poll: &Poll, progress: Progress) {
+        let now = Timestamp::now();
+        let mut polls = self.lock();
+        let Some(entry) = polls.get_mut(uid).filter(|entry| entry.poll.as_ref() == Some(poll)) else { return };
+        let before = entry.report.take();
+        let same_step =
+            |report: &Report| (report.progress.attempt, report.progress.step) == (progress.attempt, progress.step);
+        let step_since = before.as_ref().filter(|report| same_step(report)).map_or(now, |report| report.step_since);
+        let news = before.is_none_or(|report| report.progress.sequence != progress.sequence || !same_step(&report));
+        entry.report = Some(Report { progress, heard: now, step_since });
+        if news {
+            // The receiver ends with the controller, and this with it.
+            let _ = self.triggers.send(entry.job.clone());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        // Entries are whole at all times, so a panic elsewhere spoils nothing.
+        self.polls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,314 @@
+//! The whole operator: clients, election, watches and controllers, from start to a graceful end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use futures::{Stream, StreamExt as _};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::WatchStreamExt as _;
+use kube::{Client, ResourceExt};
+use real_crds::v1alpha1::{Phase, RealTrainingJob, RewardPool};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::api_calls::{client, leader_client};
+use crate::conditions::find;
+use crate::context::{Context, Shared};
+use crate::controllers::{Scope, job, pool};
+use crate::http::Health;
+use crate::images::Images;
+use crate::lease::{Elector, Guard, Identity, Timing};
+use crate::metrics::Metrics;
+use crate::{http, labels};
+
+/// Reconciles that are under way at the end have this long.
+const GRACE: Duration = Duration::from_secs(10);
+/// The process is restarted where nothing moved for so long.
+const STANDSTILL: Duration = Duration::from_secs(30);
+const CACHES: &str = "jobs, pools and what belongs to them";
+
+/// How the operator runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Namespaces whose jobs and pools are reconciled; all where empty.
+    pub watch_namespaces: Vec<String>,
+    /// Whether only the holder of the Lease acts.
+    pub leader_elect: bool,
+    /// Name of the Lease, in `namespace`.
+    pub lease_name: String,
+    /// Times of the election.
+    pub timing: Timing,
+    /// The operator's own namespace.
+    pub namespace: String,
+    /// This replica.
+    pub identity: Identity,
+    /// Objects of a kind that are reconciled at once.
+    pub concurrency: u16,
+    /// Images where an object names none.
+    pub images: Images,
+    /// Between two questions to a running trainer.
+    pub progress_interval: Duration,
+    /// Base URL of the operator's Service, for KEDA.
+    pub url: String,
+    /// Base URL of a Prometheus that scrapes the operator, for KEDA.
+    pub prometheus: Option<String>,
+    /// Print plans in place of acting.
+    pub dry_run: bool,
+}
+
+/// An operator; clones share it.
+#[derive(Clone)]
+pub struct Operator {
+    metrics: Metrics,
+    health: Health,
+    demands: pool::Demands,
+}
+
+impl Default for Operator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Operator {
+    /// One that does nothing yet.
+    pub fn new() -> Self {
+        Self { metrics: Metrics::new(), health: Health::new(STANDSTILL, [CACHES]), demands: Arc::new(Shared::new()) }
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Whether it lives and is ready.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// `/metrics`, `/healthz`, `/readyz`, and `/v1/pools/NAMESPACE/POOL/FLEET` for KEDA.
+    pub fn router(&self) -> Router {
+        let demand = Router::new().route("/v1/pools/{namespace}/{pool}/{fleet}", get(demand));
+        http::router(self.metrics.clone(), self.health.clone()).merge(demand.with_state(self.demands.clone()))
+    }
+
+    /// Runs until `shutdown`, or until the lead is lost: then the process has to end.
+    pub async fn run(&self, config: kube::Config, options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let reader = client(config.clone(), &self.metrics)?;
+        // Watches and controllers end with this set, however this function ends.
+        let mut tasks = JoinSet::new();
+        let release = CancellationToken::new();
+        let mut election = JoinSet::new();
+        let guard = if options.leader_elect && !options.dry_run {
+            let elector = Elector::new(
+                reader,
+                &options.namespace,
+                &options.lease_name,
+                options.identity.clone(),
+                options.timing.clone(),
+            );
+            let guard = elector.guard();
+            election.spawn(elector.run(release.clone().cancelled_owned()));
+            guard
+        } else {
+            Guard::always()
+        };
+        self.metrics.follow(&guard);
+        let writer = leader_client(config, &self.metrics, &guard)?;
+        let reporter = Reporter { controller: labels::OPERATOR.into(), instance: Some(options.identity.to_string()) };
+        let context = Arc::new(Context {
+            recorder: Recorder::new(writer.clone(), reporter),
+            client: writer,
+            guard,
+            metrics: self.metrics.clone(),
+            dry_run: options.dry_run,
+        });
+        let scopes = match options.watch_namespaces.as_slice() {
+            [] => vec![Scope::Cluster],
+            some => some.iter().cloned().map(Scope::Namespace).collect(),
+        };
+        let (health, mut synced) = (self.health.clone(), JoinSet::new());
+        tasks.spawn(async move {
+            health.keep_beating().await;
+        });
+        let mut controllers = JoinSet::new();
+        for scope in scopes {
+            info!(%scope, "watching");
+            let (jobs, pools) = self.start(&mut tasks, &mut controllers, &scope, &context, &options, &shutdown)?;
+            synced.spawn(async move {
+                jobs.synced().await;
+                pools.synced().await;
+            });
+        }
+        let health = self.health.clone();
+        tasks.spawn(async move {
+            synced.join_all().await;
+            health.synced(CACHES);
+        });
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            Some(end) = election.join_next() => {
+                end??;
+                anyhow::bail!("the election ended though nobody asked it to");
+            }
+        }
+        // Nothing may be written any more once the lease is handed on.
+        let ended = tokio::time::timeout(GRACE, async { while controllers.join_next().await.is_some() {} }).await;
+        drop(controllers);
+        tasks.shutdown().await;
+        release.cancel();
+        while let Some(end) = election.join_next().await {
+            end??;
+        }
+        info!(in_time = ended.is_ok(), "stopped");
+        Ok(())
+    }
+
+    fn start(
+        &self,
+        tasks: &mut JoinSet<()>,
+        controllers: &mut JoinSet<()>,
+        scope: &Scope,
+        context: &Arc<Context>,
+        options: &Options,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<(Arc<job::Jobs>, Arc<pool::Pools>)> {
+        let client = &context.client;
+        let (job_triggers, pool_triggers) = (job::triggers(), pool::triggers());
+        let (jobs, jobs_writer) = reflector::store();
+        let (pools, pools_writer) = reflector::store();
+        let changed_jobs = jobs_stream(client, scope, jobs_writer, pool_triggers.0.clone());
+        let changed_pools = pools_stream(client, scope, pools_writer, jobs.clone(), job_triggers.0.clone());
+        let parts = job::Parts {
+            context: context.clone(),
+            settings: crate::job::Settings { images: options.images.clone(), namespace: options.namespace.clone() },
+            jobs: jobs.clone(),
+            pools: pools.clone(),
+            progress_interval: options.progress_interval,
+            concurrency: options.concurrency,
+        };
+        let jobs_controller = job::start(tasks, controllers, scope, parts, changed_jobs, job_triggers, shutdown)?;
+        let parts = pool::Parts {
+            context: context.clone(),
+            settings: crate::pool::Settings {
+                images: options.images.clone(),
+                namespace: options.namespace.clone(),
+                url: options.url.clone(),
+                prometheus: options.prometheus.clone(),
+            },
+            pools,
+            jobs,
+            demands: self.demands.clone(),
+            concurrency: options.concurrency,
+        };
+        let pools_controller = pool::start(tasks, controllers, scope, parts, changed_pools, pool_triggers, shutdown)?;
+        Ok((jobs_controller, pools_controller))
+    }
+}
+
+async fn demand(
+    State(demands): State<pool::Demands>,
+    Path((namespace, pool, fleet)): Path<(String, String, String)>,
+) -> Result<Json<Value>, (StatusCode, String)> {
+    let known = demands
+        .lock()
+        .iter()
+        .find(|(key, _)| (key.0 == namespace, key.1 == pool, key.2 == fleet) == (true, true, true))
+        .map(|(_, demand)| *demand);
+    match known {
+        Some(demand) => Ok(Json(json!({ "demand": demand }))),
+        None => {
+            let what = format!(
+                "the demand of {fleet} of pool {namespace}/{pool} is not known here: only the leader asks, and only pools that are there\n"
+            );
+            Err((StatusCode::NOT_FOUND, what))
+        }
+    }
+}
+
+/// Jobs that changed. Pools hear of what changes for them.
+fn jobs_stream(
+    client: &Client,
+    scope: &Scope,
+    writer: Writer<RealTrainingJob>,
+    pools: pool::Triggers,
+) -> impl Stream<Item = Result<RealTrainingJob, watcher::Error>> + Send + 'static {
+    let mut known: HashMap<ObjectRef<RealTrainingJob>, (String, bool, bool)> = HashMap::new();
+    let mut told = move |event: &Event<RealTrainingJob>| {
+        let (Event::Apply(job) | Event::InitApply(job) | Event::Delete(job)) = event else { return };
+        let Some(namespace) = job.namespace() else { return };
+        let key = ObjectRef::from_obj(job);
+        let now = job.spec.reward_pool_ref.as_ref().filter(|_| !matches!(event, Event::Delete(_))).map(|reference| {
+            let running = job.status.as_ref().and_then(|status| status.phase) == Some(Phase::Running);
+            (reference.name.clone(), pool::uses(job, &(namespace.clone(), reference.name.clone())), running)
+        });
+        let before = match &now {
+            Some(now) => known.insert(key, now.clone()),
+            None => known.remove(&key),
+        };
+        if before == now {
+            return;
+        }
+        for (name, _, _) in before.into_iter().chain(now) {
+            // The receiver ends with the controller, and this with it.
+            let _ = pools.send(ObjectRef::new(&name).within(&namespace));
+        }
+    };
+    watcher(scope.api::<RealTrainingJob>(client), watcher::Config::default())
+        .default_backoff()
+        .modify(|job| job.managed_fields_mut().clear())
+        .reflect(writer)
+        .inspect(move |event| event.iter().for_each(&mut told))
+        .touched_objects()
+}
+
+/// Pools that changed. Jobs hear of what decides about their start.
+fn pools_stream(
+    client: &Client,
+    scope: &Scope,
+    writer: Writer<RewardPool>,
+    jobs: Store<RealTrainingJob>,
+    triggers: job::Triggers,
+) -> impl Stream<Item = Result<RewardPool, watcher::Error>> + Send + 'static {
+    type Readiness = (Option<(String, String)>, Option<u32>, Option<u32>, bool);
+    let mut known: HashMap<ObjectRef<RewardPool>, Readiness> = HashMap::new();
+    let mut told = move |event: &Event<RewardPool>| {
+        let (Event::Apply(pool) | Event::InitApply(pool) | Event::Delete(pool)) = event else { return };
+        let status = pool.status.clone().unwrap_or_default();
+        let readiness = (
+            find(&status.conditions, "Ready").map(|ready| (ready.status.clone(), ready.message.clone())),
+            status.detector.map(|fleet| fleet.ready_replicas),
+            status.sandbox.map(|fleet| fleet.ready_replicas),
+            pool.metadata.deletion_timestamp.is_some(),
+        );
+        let key = ObjectRef::from_obj(pool);
+        let gone = matches!(event, Event::Delete(_));
+        let before = if gone { known.remove(&key) } else { known.insert(key, readiness.clone()) };
+        if !gone && before == Some(readiness) {
+            return;
+        }
+        let (namespace, name) = (pool.namespace(), pool.name_any());
+        for job in jobs.state() {
+            let refers = job.spec.reward_pool_ref.as_ref().is_some_and(|reference| reference.name == name);
+            if refers && job.namespace() == namespace {
+                // The receiver ends with the controller, and this with it.
+                let _ = triggers.send(ObjectRef::from_obj(&*job));
+            }
+        }
+    };
+    watcher(scope.api::<RewardPool>(client), watcher::Config::default())
+        .default_backoff()
+        .modify(|pool| pool.managed_fields_mut().clear())
+        .reflect(writer)
+        .inspect(move |event| event.iter().for_each(&mut told))
+        .touched_objects()
+}
