@@ -1,0 +1,134 @@
+//! What the Job controller, the scheduler and the kubelet would do.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::{Json, Router, routing::get};
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use real_crds::progress::Progress;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::Rig;
+
+/// Addresses of this machine alone, one for each pod of all tests of a program.
+pub(crate) fn address() -> IpAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let [_, a, b, c] = NEXT.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+    // A second octet for each process, so that test programs that run at once do not meet.
+    let process = (std::process::id() % 250) as u8 + 2;
+    IpAddr::from([127, process, a.max(b), c])
+}
+
+impl Rig {
+    /// Makes the pods of a Job, as its controller would, and gives them in the order of their ranks.
+    pub(crate) async fn make_pods(&self, job: &str) -> Vec<String> {
+        let job: Job = self.api::<Job>().get(job).await.expect("a Job");
+        let spec = job.spec.clone().expect("a spec");
+        let mut names = Vec::new();
+        for index in 0..spec.completions.expect("completions") {
+            let mut template = serde_json::to_value(&spec.template).expect("JSON");
+            template["spec"]["hostname"] = json!(format!("{}-{index}", job.name_any()));
+            let name = format!("{}-{index}-{:04x}", job.name_any(), rand::random::<u16>());
+            template["metadata"]["name"] = json!(name);
+            template["metadata"]["labels"]["batch.kubernetes.io/job-completion-index"] = json!(index.to_string());
+            template["metadata"]["ownerReferences"] = json!([{
+                "apiVersion": "batch/v1", "kind": "Job", "name": job.name_any(), "uid": job.uid(),
+                "controller": true, "blockOwnerDeletion": true,
+            }]);
+            let pod: Pod = serde_json::from_value(template).expect("a pod");
+            self.api::<Pod>().create(&PostParams::default(), &pod).await.expect("Pod Security and schema take it");
+            names.push(name);
+        }
+        let started = json!({"status": {"startTime": now(), "active": names.len()}});
+        self.status::<Job>(&job.name_any(), started).await;
+        names
+    }
+
+    /// A pod that runs at `address`.
+    pub(crate) async fn run_pod(&self, pod: &str, address: IpAddr) {
+        let status = json!({"status": {
+            "phase": "Running", "podIP": address.to_string(), "podIPs": [{"ip": address.to_string()}],
+            "conditions": [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "True"}],
+            "containerStatuses": [container(json!({"running": {"startedAt": now()}}), true)],
+        }});
+        self.status::<Pod>(pod, status).await;
+    }
+
+    /// A pod whose container ended with `code` and these last words.
+    pub(crate) async fn end_pod(&self, pod: &str, code: i32, words: &str) {
+        let reason = if code == 0 { "Completed" } else { "Error" };
+        let terminated = json!({"exitCode": code, "reason": reason, "message": words, "finishedAt": now()});
+        let status = json!({"status": {
+            "phase": if code == 0 { "Succeeded" } else { "Failed" },
+            "containerStatuses": [container(json!({"running": null, "terminated": terminated}), false)],
+        }});
+        self.status::<Pod>(pod, status).await;
+    }
+
+    /// What a Job whose pods all succeeded says.
+    pub(crate) async fn complete_job(&self, job: &str) {
+        let condition =
+            |type_: &str| json!({"type": type_, "status": "True", "lastTransitionTime": now(), "lastProbeTime": now()});
+        let met = json!({"status": {"active": 0, "succeeded": 1, "completionTime": now(), "completedIndexes": "0",
+            "conditions": [condition("SuccessCriteriaMet"), condition("Complete")]}});
+        self.status::<Job>(job, met).await;
+    }
+
+    /// What a Job that failed says.
+    pub(crate) async fn fail_job(&self, job: &str, reason: &str, message: &str) {
+        let condition = |type_: &str| {
+            json!({"type": type_, "status": "True", "reason": reason, "message": message,
+                "lastTransitionTime": now(), "lastProbeTime": now()})
+        };
+        let failed = json!({"status": {"active": 0, "failed": 1, "conditions": [condition("FailureTarget"), condition("Failed")]}});
+        self.status::<Job>(job, failed).await;
+    }
+
+    /// What the garbage collector does with what is deleted in the foreground: pods first, then the Job.
+    pub(crate) async fn collect(&self, job: &str) {
+        let pods = self.api::<Pod>().list(&ListParams::default()).await.expect("pods");
+        for pod in pods.items {
+            if pod.owner_references().iter().any(|owner| owner.name == job) {
+                let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+                self.api::<Pod>().delete(&pod.name_any(), &now).await.expect("it can be deleted");
+            }
+        }
+        self.merge::<Job>(job, json!({"metadata": {"finalizers": null}})).await;
+    }
+
+    async fn status<K>(&self, name: &str, patch: Value)
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned,
+    {
+        let patched = self.api::<K>().patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await;
+        patched.expect("the status is taken");
+    }
+}
+
+fn container(state: Value, ready: bool) -> Value {
+    json!({"name": "trainer", "image": "real-trainer", "imageID": "", "restartCount": 0, "ready": ready, "started": ready, "state": state})
+}
+
+fn now() -> String {
+    Timestamp::from_second(Timestamp::now().as_second()).expect("a time").to_string()
+}
+
+/// Serves `/v1/progress` at a pod's address, as rank 0 does; what is sent is what it says from then on.
+pub(crate) async fn rank_0(address: IpAddr) -> watch::Sender<Progress> {
+    let (say, said) = watch::channel(Progress::default());
+    let listener = tokio::net::TcpListener::bind(SocketAddr::from((address, 8080))).await.expect("a free address");
+    let answer = move || {
+        let said = said.clone();
+        async move { Json(said.borrow().clone()) }
+    };
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/v1/progress", get(answer))).await });
+    say
+}

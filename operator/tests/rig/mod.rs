@@ -1,0 +1,213 @@
+//! An operator in this process against a real API server, and the hands of the parts of a cluster that are not there: the
+//! controllers that make pods, and the kubelet.
+#![allow(dead_code, reason = "each test program uses its own part of it")]
+
+pub(crate) mod cluster;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client, Config, Resource, core::NamespaceResourceScope};
+use real_crds::v1alpha1::RealTrainingJob;
+use real_operator::images::Images;
+use real_operator::lease::{Identity, Timing};
+use real_operator::run::{Operator, Options};
+use real_test_kube::{Proxy, shared};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// Long enough for a machine that builds something else at the same time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A namespace of its own with the definitions in place, and a proxy that the operator goes through.
+pub(crate) struct Rig {
+    pub(crate) namespace: String,
+    /// Past the proxy, as the administrator.
+    pub(crate) client: Client,
+    pub(crate) proxy: Proxy<'static>,
+}
+
+impl Rig {
+    pub(crate) async fn new(prefix: &str) -> Self {
+        let plane = shared();
+        plane.apply_crds().await.expect("the definitions are taken");
+        let namespace = plane.namespace(prefix).await;
+        Self { namespace, client: plane.client(), proxy: Proxy::start(plane).expect("a proxy") }
+    }
+
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// An operator of this namespace alone, through the proxy, without election.
+    pub(crate) fn operator(&self) -> Running {
+        self.operator_with(|_| {})
+    }
+
+    pub(crate) fn operator_with(&self, change: impl FnOnce(&mut Options)) -> Running {
+        self.operator_as(None, change)
+    }
+
+    /// The same as the bearer of `token`.
+    pub(crate) fn operator_as(&self, token: Option<&str>, change: impl FnOnce(&mut Options)) -> Running {
+        let mut config = Config::new(self.proxy.url().parse().expect("a URL"));
+        config.auth_info.token = token.map(|token| token.to_owned().into());
+        let mut options = Options {
+            watch_namespaces: vec![self.namespace.clone()],
+            leader_elect: false,
+            lease_name: "real-operator".to_owned(),
+            timing: Timing::default(),
+            namespace: self.namespace.clone(),
+            identity: Identity::from("operator".to_owned()),
+            concurrency: 4,
+            images: Images::default(),
+            progress_interval: Duration::from_millis(500),
+            url: "http://real-operator.test.svc:8080".to_owned(),
+            prometheus: None,
+            dry_run: false,
+        };
+        change(&mut options);
+        let (operator, shutdown) = (Operator::new(), CancellationToken::new());
+        let (runs, stop) = (operator.clone(), shutdown.clone());
+        let task = tokio::spawn(async move { runs.run(config, options, stop).await });
+        Running { operator, shutdown, task }
+    }
+
+    pub(crate) async fn create<K>(&self, object: Value) -> K
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize,
+    {
+        let object: K = serde_json::from_value(object).expect("an object");
+        self.api::<K>().create(&PostParams::default(), &object).await.expect("it is taken")
+    }
+
+    /// Merges `patch` into the object `name`.
+    pub(crate) async fn merge<K>(&self, name: &str, patch: Value) -> K
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        self.api::<K>().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.expect("it is taken")
+    }
+
+    /// Waits until `holds` of the object `name`, and gives it.
+    pub(crate) async fn until<K>(&self, name: &str, what: &str, holds: impl Fn(&K) -> bool) -> K
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize,
+    {
+        let (api, deadline) = (self.api::<K>(), Instant::now() + PATIENCE);
+        loop {
+            let found = api.get_opt(name).await.expect("it can be read");
+            if let Some(found) = &found
+                && holds(found)
+            {
+                return found.clone();
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{what}: not within {PATIENCE:?}; {} {name} is\n{}\ncalls:\n{}",
+                K::kind(&()),
+                serde_json::to_string_pretty(&found).expect("JSON"),
+                self.proxy.calls().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+            );
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until the job is in `phase` for `reason`, and gives it.
+    pub(crate) async fn phase(&self, name: &str, phase: &str, reason: &str) -> RealTrainingJob {
+        self.until(name, &format!("{phase} ({reason})"), |job: &RealTrainingJob| {
+            let status = serde_json::to_value(&job.status).expect("JSON");
+            status["phase"] == phase && status["reason"] == reason
+        })
+        .await
+    }
+
+    /// Waits until there is no object `name` any more.
+    pub(crate) async fn gone<K>(&self, name: &str)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        let (api, deadline) = (self.api::<K>(), Instant::now() + PATIENCE);
+        while api.get_opt(name).await.expect("it can be read").is_some() {
+            assert!(Instant::now() < deadline, "{} {name} is still there", K::kind(&()));
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Returns once no write has come through the proxy for a while.
+    pub(crate) async fn quiet(&self) {
+        let mut writes = self.proxy.writes();
+        let mut since = Instant::now();
+        let deadline = since + PATIENCE;
+        while since.elapsed() < Duration::from_millis(1500) {
+            sleep(Duration::from_millis(50)).await;
+            let now = self.proxy.writes();
+            if now != writes {
+                (writes, since) = (now, Instant::now());
+            }
+            assert!(Instant::now() < deadline, "the operator goes on writing: {:#?}", self.write_log());
+        }
+    }
+
+    /// The writes so far, one a line.
+    pub(crate) fn write_log(&self) -> Vec<String> {
+        self.proxy.calls().iter().filter(|call| call.verb.is_write()).map(ToString::to_string).collect()
+    }
+}
+
+/// An operator that runs in the background, and ends with this.
+pub(crate) struct Running {
+    pub(crate) operator: Operator,
+    shutdown: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Running {
+    /// Stops it as SIGTERM does.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        self.shutdown.cancel();
+        (&mut self.task).await.expect("no panic")
+    }
+
+    /// Stops it as SIGKILL does: at once, wherever it is.
+    pub(crate) async fn kill(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
+
+    /// Whether it ended by itself.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A job that needs no pool: supervised, without evaluation.
+pub(crate) fn sft(name: &str, spec: Value) -> Value {
+    let mut object = json!({
+        "apiVersion": "real-rl.dev/v1alpha1",
+        "kind": "RealTrainingJob",
+        "metadata": {"name": name},
+        "spec": {
+            "model": {"storageUri": "bundled://quickstart-base"},
+            "datasets": {"train": [{"name": "quickstart", "storageUri": "bundled://quickstart-train"}]},
+            "algorithm": {"sft": {"steps": 10}},
+        },
+    });
+    for (key, value) in spec.as_object().expect("an object") {
+        object["spec"][key] = value.clone();
+    }
+    object
+}
