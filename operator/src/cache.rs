@@ -84,7 +84,7 @@ impl<K: Resource<DynamicType = ()> + Clone> Cache<K> {
             }
             Event::InitDone => {
                 // Those that lost something while nobody watched are among those of before.
-                let before = std::mem::replace(&mut inner.owned, HashMap::new());
+                let before = std::mem::take(&mut inner.owned);
                 inner.owned = inner.arriving.take().unwrap_or_default();
                 let mut owners: Vec<Owner> = inner.owned.keys().cloned().collect();
                 owners.extend(before.into_keys().filter(|owner| !inner.owned.contains_key(owner)));
@@ -112,11 +112,11 @@ impl<K: Resource<DynamicType = ()> + Clone> Cache<K> {
 }
 
 fn insert<K: Resource<DynamicType = ()> + Clone>(
-    owned: &mut HashMap<Owner, BTreeMap<String, Arc<K>>>,
+    objects: &mut HashMap<Owner, BTreeMap<String, Arc<K>>>,
     owner: &Owner,
     object: &K,
 ) {
-    owned.entry(owner.clone()).or_default().insert(object.name_any(), Arc::new(object.clone()));
+    objects.entry(owner.clone()).or_default().insert(object.name_any(), Arc::new(object.clone()));
 }
 
 #[cfg(test)]

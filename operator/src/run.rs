@@ -23,7 +23,7 @@ use tracing::info;
 use crate::api_calls::{client, leader_client};
 use crate::conditions::find;
 use crate::context::{Context, Shared};
-use crate::controllers::{Scope, job, pool};
+use crate::controllers::{Reconciler as _, Scope, job, pool};
 use crate::http::Health;
 use crate::images::Images;
 use crate::lease::{Elector, Guard, Identity, Timing};
@@ -109,13 +109,8 @@ impl Operator {
         let release = CancellationToken::new();
         let mut election = JoinSet::new();
         let guard = if options.leader_elect && !options.dry_run {
-            let elector = Elector::new(
-                reader,
-                &options.namespace,
-                &options.lease_name,
-                options.identity.clone(),
-                options.timing.clone(),
-            );
+            let elector =
+                Elector::new(reader, &options.namespace, &options.lease_name, options.identity.clone(), options.timing);
             let guard = elector.guard();
             election.spawn(elector.run(release.clone().cancelled_owned()));
             guard
@@ -219,20 +214,15 @@ async fn demand(
     State(demands): State<pool::Demands>,
     Path((namespace, pool, fleet)): Path<(String, String, String)>,
 ) -> Result<Json<Value>, (StatusCode, String)> {
-    let known = demands
-        .lock()
-        .iter()
-        .find(|(key, _)| (key.0 == namespace, key.1 == pool, key.2 == fleet) == (true, true, true))
-        .map(|(_, demand)| *demand);
-    match known {
-        Some(demand) => Ok(Json(json!({ "demand": demand }))),
-        None => {
-            let what = format!(
-                "the demand of {fleet} of pool {namespace}/{pool} is not known here: only the leader asks, and only pools that are there\n"
-            );
-            Err((StatusCode::NOT_FOUND, what))
-        }
-    }
+    let wanted = |key: &(String, String, &str)| (&key.0, &key.1, key.2) == (&namespace, &pool, fleet.as_str());
+    let known = demands.lock().iter().find(|(key, _)| wanted(key)).map(|(_, demand)| *demand);
+    known.map(|demand| Json(json!({ "demand": demand }))).ok_or_else(|| {
+        let fleet = format!("the demand of {fleet} of pool {namespace}/{pool}");
+        (
+            StatusCode::NOT_FOUND,
+            format!("{fleet} is not known here: only the leader asks, and only pools that are there\n"),
+        )
+    })
 }
 
 /// Jobs that changed. Pools hear of what changes for them.

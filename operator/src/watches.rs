@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, watcher};
@@ -51,7 +51,7 @@ pub(crate) fn whole<K>(_: &mut K) {}
 pub(crate) fn trim_job(job: &mut Job) {
     job.annotations_mut().clear();
     if let Some(spec) = &mut job.spec {
-        spec.template = Default::default();
+        spec.template = PodTemplateSpec::default();
     }
 }
 

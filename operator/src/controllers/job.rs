@@ -3,22 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt as _};
+use futures::Stream;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::api::{ApiResource, PartialObjectMeta};
-use kube::runtime::controller::{Action, Config, Controller};
+use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Resource, ResourceExt};
 use real_crds::v1alpha1::{Phase, RealTrainingJob, RewardPool};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, info, info_span, warn};
+use tracing::info;
 
-use super::{Scope, selector};
+use super::{Reconciler, Scope, selector};
 use crate::act::{Failure, Target, put_status};
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
@@ -29,8 +29,6 @@ use crate::labels::{JOB, MANAGER, PROGRESS_MANAGER, TRAINER};
 use crate::metrics;
 use crate::watches::{follow, trim_job, trim_pod, whole};
 
-/// Several changes within this are one reason to look.
-const DEBOUNCE: Duration = Duration::from_millis(100);
 /// Between two looks at what no event tells: metrics, jobs that are gone.
 const TICK: Duration = Duration::from_secs(5);
 
@@ -38,7 +36,7 @@ const TICK: Duration = Duration::from_secs(5);
 pub(crate) struct Jobs {
     context: Arc<Context>,
     settings: Settings,
-    jobs: Store<RealTrainingJob>,
+    store: Store<RealTrainingJob>,
     pools: Store<RewardPool>,
     attempts: Cache<Job>,
     pods: Cache<Pod>,
@@ -84,7 +82,7 @@ pub(crate) fn start(
     let poller = Arc::new(Poller::new(progress_interval, triggers.clone())?);
     let all = Arc::new(Jobs {
         settings,
-        jobs: jobs.clone(),
+        store: jobs.clone(),
         pools,
         attempts: Cache::new(JOB),
         pods: Cache::new(JOB),
@@ -106,43 +104,22 @@ pub(crate) fn start(
     tasks.spawn(follow(scope.api(&client), which(), whole::<NetworkPolicy>, all.policies.clone(), triggers));
     tasks.spawn(poller.run());
     tasks.spawn(all.clone().keep_house());
-    let leads = super::leads(&all.context.guard);
-    let controller = Controller::for_stream(changed, jobs)
-        .with_config(Config::default().concurrency(concurrency).debounce(DEBOUNCE))
-        .reconcile_on(super::received(triggered))
-        .reconcile_all_on(leads)
-        .graceful_shutdown_on(shutdown.clone().cancelled_owned())
-        .run(reconcile, error_policy, all.clone());
-    controllers.spawn(controller.for_each(async |_| {}));
+    controllers.spawn(super::run(all.clone(), jobs, changed, triggered, concurrency, shutdown.clone()));
     Ok(all)
 }
 
-async fn reconcile(job: Arc<RealTrainingJob>, jobs: Arc<Jobs>) -> Result<Action, Failure> {
-    if jobs.context.guard.check().is_err() {
-        // The leader does it; becoming the leader is a reason to look at all.
-        return Ok(Action::await_change());
-    }
-    let span = info_span!("reconcile", kind = "RealTrainingJob", namespace = job.namespace(), name = job.name_any());
-    async {
-        jobs.synced().await;
-        let timer = jobs.context.metrics.reconcile(metrics::Controller::Job);
-        let result = jobs.reconcile(&job).await;
-        timer.finish(result.as_ref().map(drop).map_err(Failure::reason));
-        result
-    }
-    .instrument(span)
-    .await
-}
+impl Reconciler<RealTrainingJob> for Jobs {
+    const NAME: metrics::Controller = metrics::Controller::Job;
 
-fn error_policy(job: Arc<RealTrainingJob>, error: &Failure, jobs: Arc<Jobs>) -> Action {
-    let wait = jobs.backoff.next(&job.uid().unwrap_or_default());
-    warn!(namespace = job.namespace(), name = job.name_any(), %error, ?wait, "a job could not be reconciled");
-    Action::requeue(wait)
-}
+    fn context(&self) -> &Context {
+        &self.context
+    }
 
-impl Jobs {
-    /// Returns once all caches are filled: half a picture must not be acted on.
-    pub(crate) async fn synced(&self) {
+    fn backoff(&self) -> &Backoff<String> {
+        &self.backoff
+    }
+
+    async fn synced(&self) {
         self.attempts.synced().await;
         self.pods.synced().await;
         self.services.synced().await;
@@ -179,23 +156,24 @@ impl Jobs {
         self.poller.set(&uid, ObjectRef::from_obj(job), plan.poll.clone());
         self.tell(job, &plan).await?;
         self.count(job, &plan);
-        self.backoff.reset(&uid);
         Ok(plan.requeue.map_or_else(Action::await_change, Action::requeue))
     }
+}
 
+impl Jobs {
     async fn observe(&self, job: &RealTrainingJob, uid: &str) -> Result<Observed, Failure> {
         let owner: Owner = (job.namespace().unwrap_or_default(), job.name_any());
         let names = Names(&owner.1);
         let ours = |metadata: &kube::api::ObjectMeta| is_owned_by(metadata, uid);
         let mut jobs: Vec<Job> =
             self.attempts.owned(&owner).iter().filter(|job| ours(&job.metadata)).map(|job| (**job).clone()).collect();
-        let named = job.status.as_ref().and_then(|status| status.job_name.clone());
-        if let Some(name) = named.filter(|name| jobs.iter().all(|job| job.name_any() != *name)) {
+        let current = job.status.as_ref().and_then(|status| status.job_name.clone());
+        if let Some(name) = current.filter(|name| jobs.iter().all(|job| job.name_any() != *name)) {
             // Gone, or made a moment ago and not told by the watch yet: only the server knows.
             let resource = ApiResource::erase::<Job>(&());
             let target = Target { resource: &resource, namespace: &owner.0, name: &name };
             let found = target.find(&self.context.client).await?.filter(|found| ours(&found.metadata));
-            let found = found.map(|found| found.try_parse::<Job>()).transpose();
+            let found = found.map(DynamicObject::try_parse::<Job>).transpose();
             let failed = |error: kube::core::dynamic::ParseDynamicObjectError| Failure::Read {
                 what: format!("Job {name}"),
                 source: kube::Error::Service(Box::new(error)),
@@ -301,7 +279,7 @@ impl Jobs {
     async fn keep_house(self: Arc<Self>) {
         loop {
             tokio::time::sleep(TICK).await;
-            let jobs = self.jobs.state();
+            let jobs = self.store.state();
             let phase = |job: &RealTrainingJob| job.status.as_ref().and_then(|status| status.phase);
             self.context.metrics.set_jobs(jobs.iter().map(|job| phase(job).unwrap_or(Phase::Pending)));
             let silent = self.poller.silent_since().map(|since| Timestamp::now().duration_since(since));

@@ -3,18 +3,110 @@
 pub(crate) mod job;
 pub(crate) mod pool;
 
-use std::fmt;
+use std::fmt::{self, Debug};
+use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, stream};
-use kube::runtime::controller::Action;
+use futures::{Stream, StreamExt as _, stream};
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher;
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info_span, warn};
 
+use crate::act::Failure;
+use crate::backoff::Backoff;
+use crate::context::Context;
 use crate::labels::{COMPONENT, MANAGED_BY, OPERATOR};
 use crate::lease::Guard;
+use crate::metrics;
+
+/// Several changes within this are one reason to look.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// A controller of objects of kind `K`.
+pub(crate) trait Reconciler<K>: Send + Sync + 'static {
+    /// Its name in metrics.
+    const NAME: metrics::Controller;
+
+    /// What all controllers share.
+    fn context(&self) -> &Context;
+
+    /// Waits of objects that failed, by uid.
+    fn backoff(&self) -> &Backoff<String>;
+
+    /// Returns once all caches are filled: half a picture must not be acted on.
+    fn synced(&self) -> impl Future<Output = ()> + Send;
+
+    /// Observes, plans, acts.
+    fn reconcile(&self, object: &K) -> impl Future<Output = Result<Action, Failure>> + Send;
+}
+
+/// Reconciles objects that `changed` or were `triggered`, and all when this replica becomes the leader, until `shutdown`.
+pub(crate) async fn run<K, R>(
+    reconciler: Arc<R>,
+    store: Store<K>,
+    changed: impl Stream<Item = Result<K, watcher::Error>> + Send + 'static,
+    triggered: UnboundedReceiver<ObjectRef<K>>,
+    concurrency: u16,
+    shutdown: CancellationToken,
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K::DynamicType: Eq + Hash,
+    R: Reconciler<K>,
+{
+    let leads = leads(&reconciler.context().guard);
+    Controller::for_stream(changed, store)
+        .with_config(Config::default().concurrency(concurrency).debounce(DEBOUNCE))
+        .reconcile_on(received(triggered))
+        .reconcile_all_on(leads)
+        .graceful_shutdown_on(shutdown.cancelled_owned())
+        .run(reconcile, failed, reconciler)
+        .for_each(async |_| {})
+        .await;
+}
+
+async fn reconcile<K, R>(object: Arc<K>, reconciler: Arc<R>) -> Result<Action, Failure>
+where
+    K: Resource<DynamicType = ()>,
+    R: Reconciler<K>,
+{
+    if reconciler.context().guard.check().is_err() {
+        // The leader does it; becoming the leader is a reason to look at all.
+        return Ok(Action::await_change());
+    }
+    let span = info_span!("reconcile", kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any());
+    async {
+        reconciler.synced().await;
+        let timer = reconciler.context().metrics.reconcile(R::NAME);
+        let result = reconciler.reconcile(&object).await;
+        timer.finish(result.as_ref().map(drop).map_err(Failure::reason));
+        if result.is_ok() {
+            reconciler.backoff().reset(&object.uid().unwrap_or_default());
+        }
+        result
+    }
+    .instrument(span)
+    .await
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the controller calls it so")]
+fn failed<K, R>(object: Arc<K>, error: &Failure, reconciler: Arc<R>) -> Action
+where
+    K: Resource<DynamicType = ()>,
+    R: Reconciler<K>,
+{
+    let wait = reconciler.backoff().next(&object.uid().unwrap_or_default());
+    let (namespace, name) = (object.namespace(), object.name_any());
+    warn!(kind = %K::kind(&()), namespace, name, %error, ?wait, "could not be reconciled");
+    Action::requeue(wait)
+}
 
 /// Label of everything the operator made.
 pub(crate) fn managed() -> String {
@@ -58,7 +150,7 @@ impl fmt::Display for Scope {
 }
 
 /// An item each time this replica becomes the leader.
-pub(crate) fn leads(guard: &Guard) -> impl Stream<Item = ()> + Send + 'static {
+fn leads(guard: &Guard) -> impl Stream<Item = ()> + Send + 'static {
     stream::unfold((guard.changes(), false), async |(mut changes, led)| {
         if led {
             changes.wait_for(|leads| !*leads).await.ok()?;
@@ -69,7 +161,7 @@ pub(crate) fn leads(guard: &Guard) -> impl Stream<Item = ()> + Send + 'static {
 }
 
 /// What arrives.
-pub(crate) fn received<T: Send + 'static>(receiver: UnboundedReceiver<T>) -> impl Stream<Item = T> + Send + 'static {
+fn received<T: Send + 'static>(receiver: UnboundedReceiver<T>) -> impl Stream<Item = T> + Send + 'static {
     stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)))
 }
 

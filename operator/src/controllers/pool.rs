@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt as _};
+use futures::Stream;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
@@ -13,7 +13,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::node::v1::RuntimeClass;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{DynamicObject, ListParams};
-use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Resource, ResourceExt};
 use real_crds::v1alpha1::{Phase, RealTrainingJob, RewardPool, RewardPoolStatus};
@@ -21,9 +21,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, info, info_span, warn};
+use tracing::info;
 
-use super::{Scope, selector};
+use super::{Reconciler, Scope, selector};
 use crate::act::{Failure, Target, put_status};
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
@@ -37,14 +37,12 @@ use crate::pool::{
 };
 use crate::watches::{follow, trim_pod, whole};
 
-/// Several changes within this are one reason to look.
-const DEBOUNCE: Duration = Duration::from_millis(100);
 /// A load that is younger than this is not asked for again: pods come and go in bunches.
 const FRESH: Duration = Duration::from_secs(5);
 /// Between two looks for pools that are gone.
 const TICK: Duration = Duration::from_secs(5);
 /// Between two looks whether the cluster has KEDA.
-const KEDA_KNOWN: Duration = Duration::from_secs(60);
+const KEDA_KNOWN: Duration = Duration::from_mins(1);
 
 /// What is remembered of a pool between two looks.
 #[derive(Clone, Default)]
@@ -59,7 +57,7 @@ struct Memory {
 pub(crate) struct Pools {
     context: Arc<Context>,
     settings: Settings,
-    pools: Store<RewardPool>,
+    store: Store<RewardPool>,
     jobs: Store<RealTrainingJob>,
     pods: Cache<Pod>,
     deployments: Cache<Deployment>,
@@ -110,7 +108,7 @@ pub(crate) fn start(
     let client = context.client.clone();
     let all = Arc::new(Pools {
         settings,
-        pools: pools.clone(),
+        store: pools.clone(),
         jobs,
         pods: Cache::new(POOL),
         deployments: Cache::new(POOL),
@@ -148,43 +146,22 @@ pub(crate) fn start(
         triggers,
     ));
     tasks.spawn(all.clone().keep_house());
-    let leads = super::leads(&all.context.guard);
-    let controller = Controller::for_stream(changed, pools)
-        .with_config(Config::default().concurrency(concurrency).debounce(DEBOUNCE))
-        .reconcile_on(super::received(triggered))
-        .reconcile_all_on(leads)
-        .graceful_shutdown_on(shutdown.clone().cancelled_owned())
-        .run(reconcile, error_policy, all.clone());
-    controllers.spawn(controller.for_each(async |_| {}));
+    controllers.spawn(super::run(all.clone(), pools, changed, triggered, concurrency, shutdown.clone()));
     Ok(all)
 }
 
-async fn reconcile(pool: Arc<RewardPool>, pools: Arc<Pools>) -> Result<Action, Failure> {
-    if pools.context.guard.check().is_err() {
-        // The leader does it; becoming the leader is a reason to look at all.
-        return Ok(Action::await_change());
-    }
-    let span = info_span!("reconcile", kind = "RewardPool", namespace = pool.namespace(), name = pool.name_any());
-    async {
-        pools.synced().await;
-        let timer = pools.context.metrics.reconcile(metrics::Controller::Pool);
-        let result = pools.reconcile(&pool).await;
-        timer.finish(result.as_ref().map(drop).map_err(Failure::reason));
-        result
-    }
-    .instrument(span)
-    .await
-}
+impl Reconciler<RewardPool> for Pools {
+    const NAME: metrics::Controller = metrics::Controller::Pool;
 
-fn error_policy(pool: Arc<RewardPool>, error: &Failure, pools: Arc<Pools>) -> Action {
-    let wait = pools.backoff.next(&pool.uid().unwrap_or_default());
-    warn!(namespace = pool.namespace(), name = pool.name_any(), %error, ?wait, "a pool could not be reconciled");
-    Action::requeue(wait)
-}
+    fn context(&self) -> &Context {
+        &self.context
+    }
 
-impl Pools {
-    /// Returns once all caches are filled: half a picture must not be acted on.
-    pub(crate) async fn synced(&self) {
+    fn backoff(&self) -> &Backoff<String> {
+        &self.backoff
+    }
+
+    async fn synced(&self) {
         self.pods.synced().await;
         self.deployments.synced().await;
         self.services.synced().await;
@@ -224,10 +201,11 @@ impl Pools {
         });
         self.tell(pool, &planned).await?;
         self.measure(pool, planned.status.as_ref().or(pool.status.as_ref()), &observed.demand);
-        self.backoff.reset(&uid);
         Ok(planned.requeue.map_or_else(Action::await_change, Action::requeue))
     }
+}
 
+impl Pools {
     fn remember(&self, uid: &str, change: impl FnOnce(&mut Memory)) {
         change(self.memories.lock().entry(uid.to_owned()).or_default());
     }
@@ -362,7 +340,7 @@ impl Pools {
     async fn keep_house(self: Arc<Self>) {
         loop {
             tokio::time::sleep(TICK).await;
-            let there: HashSet<String> = self.pools.state().iter().filter_map(|pool| pool.uid()).collect();
+            let there: HashSet<String> = self.store.state().iter().filter_map(|pool| pool.uid()).collect();
             let gone: Vec<(String, Memory)> = self.memories.lock().extract_if(|uid, _| !there.contains(uid)).collect();
             for (uid, memory) in gone {
                 let (namespace, name) = memory.named;

@@ -54,7 +54,7 @@ impl Rig {
         let status = json!({"status": {
             "phase": "Running", "podIP": address.to_string(), "podIPs": [{"ip": address.to_string()}],
             "conditions": [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "True"}],
-            "containerStatuses": [container(json!({"running": {"startedAt": now()}}), true)],
+            "containerStatuses": [container(&json!({"running": {"startedAt": now()}}), true)],
         }});
         self.status::<Pod>(pod, status).await;
     }
@@ -65,7 +65,7 @@ impl Rig {
         let terminated = json!({"exitCode": code, "reason": reason, "message": words, "finishedAt": now()});
         let status = json!({"status": {
             "phase": if code == 0 { "Succeeded" } else { "Failed" },
-            "containerStatuses": [container(json!({"running": null, "terminated": terminated}), false)],
+            "containerStatuses": [container(&json!({"running": null, "terminated": terminated}), false)],
         }});
         self.status::<Pod>(pod, status).await;
     }
@@ -113,7 +113,7 @@ impl Rig {
     }
 }
 
-fn container(state: Value, ready: bool) -> Value {
+fn container(state: &Value, ready: bool) -> Value {
     json!({"name": "trainer", "image": "real-trainer", "imageID": "", "restartCount": 0, "ready": ready, "started": ready, "state": state})
 }
 

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Long enough for a machine that builds something else at the same time.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A namespace of its own with the definitions in place, and a proxy that the operator goes through.
 pub(crate) struct Rig {
@@ -195,6 +195,7 @@ impl Drop for Running {
 }
 
 /// A job that needs no pool: supervised, without evaluation.
+#[expect(clippy::needless_pass_by_value, reason = "a `json!` reads better without a reference")]
 pub(crate) fn sft(name: &str, spec: Value) -> Value {
     let mut object = json!({
         "apiVersion": "real-rl.dev/v1alpha1",
