@@ -14,7 +14,7 @@ use real_operator::telemetry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Makes the cluster what RealTrainingJob and RewardPool objects say.
+/// Makes the cluster what training jobs and reward pools say.
 #[derive(Parser)]
 #[command(name = "real-operator", version)]
 struct Arguments {
@@ -25,11 +25,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run until SIGTERM or SIGINT. Exits with 1 where the lead is lost, so that a new process starts afresh.
-    Run(Run),
+    Run(RunArguments),
 }
 
 #[derive(clap::Args)]
-struct Run {
+struct RunArguments {
     /// Namespaces whose jobs and pools are reconciled [default: all]
     #[arg(long, env = "REAL_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACE")]
     watch_namespaces: Vec<String>,
@@ -121,7 +121,7 @@ fn main() -> ExitCode {
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn run(arguments: Run) -> anyhow::Result<()> {
+async fn run(arguments: RunArguments) -> anyhow::Result<()> {
     let address = arguments.listen;
     let listener = TcpListener::bind(address)
         .await
@@ -139,7 +139,7 @@ async fn run(arguments: Run) -> anyhow::Result<()> {
     result
 }
 
-fn options(arguments: Run) -> Options {
+fn options(arguments: RunArguments) -> Options {
     let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned());
     let name = arguments.identity.unwrap_or_else(|| host().unwrap_or_else(|_| "real-operator".to_owned()));
     let namespace = arguments.namespace;
