@@ -107,7 +107,9 @@ mod tests {
 
     fn run_dir(steps: &[u64]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        steps.iter().for_each(|step| write_checkpoint(dir.path(), *step));
+        for step in steps {
+            write_checkpoint(dir.path(), *step);
+        }
         dir
     }
 
