@@ -8,6 +8,7 @@ use real_crds::v1alpha1::RealTrainingJob;
 use real_crds::{Endpoints, render};
 
 use super::outcome::BAD_SPEC;
+use super::resume::Resume;
 use super::{RunArgs, continuity, preflight, run_dir, spec};
 
 /// A job that was found fit to run.
@@ -16,6 +17,8 @@ pub(super) struct Checked {
     pub(super) name: String,
     pub(super) path: PathBuf,
     pub(super) total_steps: u64,
+    /// What the trainer goes on from.
+    pub(super) resume: Resume,
 }
 
 /// Everything that can be said before anything is written. The inner error is an exit code; its reasons were printed.
@@ -37,7 +40,11 @@ pub(super) fn check(args: &RunArgs) -> anyhow::Result<Result<Checked, ExitCode>>
     if args.existing.resume {
         refuse_another_run(&path, &config)?;
     }
-    let problems = [preflight::unsupported(&job.spec), preflight::check(&config, &path)].concat();
+    let mut problems = [preflight::unsupported(&job.spec), preflight::check(&config, &path)].concat();
+    let resume = Resume::first(&job.spec, args.existing.resume, &path).unwrap_or_else(|problem| {
+        problems.push(problem);
+        Resume::No
+    });
     if !problems.is_empty() {
         let spec_is_wrong = problems.iter().any(|p| p.field.is_some());
         for problem in problems {
@@ -52,7 +59,7 @@ pub(super) fn check(args: &RunArgs) -> anyhow::Result<Result<Checked, ExitCode>>
         Algorithm::Ppo(ppo) => ppo.steps,
         Algorithm::Sft(sft) => sft.steps,
     };
-    Ok(Ok(Checked { job: written.job, name, path, total_steps }))
+    Ok(Ok(Checked { job: written.job, name, path, total_steps, resume }))
 }
 
 fn refuse_another_run(path: &Path, config: &TrainerConfig) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ mod monitor;
 mod outcome;
 mod preflight;
 pub(crate) mod report;
+mod resume;
 mod run_dir;
 mod spec;
 mod trainer;
@@ -21,6 +22,7 @@ use real_crds::{Endpoints, render};
 
 use self::check::{Checked, check};
 use self::outcome::Outcome;
+use self::resume::Resume;
 use self::run_dir::{Existing, RunDir};
 use self::trainer::{Limits, Trainer};
 use crate::process::Spawner;
@@ -53,7 +55,8 @@ pub struct RunArgs {
 /// What to do where the run directory holds a run already.
 #[derive(Debug, clap::Args)]
 struct ExistingArgs {
-    /// Go on with the run in the run directory, from its newest checkpoint
+    /// Go on with the run in the run directory, from the checkpoint that spec.checkpoint.resumeFrom names: the newest
+    /// one, or step-N; checkpoints after that one are then kept as superseded-step-M and play no part any more
     #[arg(long, conflicts_with = "fresh")]
     resume: bool,
     /// Start anew; a run that is in the run directory is moved aside, never deleted
@@ -109,7 +112,7 @@ pub async fn run(args: RunArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
         Ok(checked) => checked,
         Err(code) => return Ok(code),
     };
-    if let Some(summary) = finished(&checked, &args) {
+    if let Some(summary) = finished(&checked) {
         let at = checked.path.display();
         screen
             .line(&format!("the run in {at} is finished: {} of {} steps are done", summary.steps, checked.total_steps));
@@ -148,8 +151,9 @@ pub async fn run(args: RunArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
 }
 
 /// The summary of a resumed run that has nothing left to do.
-fn finished(checked: &Checked, args: &RunArgs) -> Option<Summary> {
-    let summary = Summary::read(&checked.path).filter(|_| args.existing.resume)?;
+fn finished(checked: &Checked) -> Option<Summary> {
+    // Who goes back to an earlier step wants the later ones done again.
+    let summary = Summary::read(&checked.path).filter(|_| checked.resume == Resume::Newest)?;
     (summary.phase == Phase::Complete && summary.steps >= checked.total_steps).then_some(summary)
 }
 
@@ -190,7 +194,7 @@ async fn execute(
         },
         restarts: 0,
     };
-    let outcome = trainer.train(args.existing.resume, shutdown).await;
+    let outcome = trainer.train(checked.resume.clone(), shutdown).await;
     *restarts = trainer.restarts;
     drop(trainer);
     services.stop().await;

@@ -22,7 +22,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn spec(field: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn spec(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: Some(field.into()), message: message.into() }
     }
 
@@ -37,12 +37,6 @@ pub(crate) fn unsupported(spec: &RealTrainingJobSpec) -> Vec<Problem> {
     if spec.suspend {
         problems
             .push(Problem::spec("spec.suspend", "is true, so there is nothing to run; add --set spec.suspend=false"));
-    }
-    let from = &spec.checkpoint.resume_from;
-    if from.starts_with("step-") {
-        let message =
-            format!("is {from}, but `real run` goes on from the newest checkpoint only: `latest`, with --resume");
-        problems.push(Problem::spec("spec.checkpoint.resumeFrom", message));
     }
     problems
 }

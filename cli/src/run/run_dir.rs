@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::summary::{Phase, Summary};
@@ -136,10 +137,30 @@ impl RunDir {
 
     /// Step of the newest checkpoint that was written to its end.
     pub(crate) fn newest_checkpoint(&self) -> Option<u64> {
-        let entries = fs::read_dir(self.path.join("checkpoints")).ok()?;
-        let whole = entries.flatten().filter(|entry| entry.path().join("manifest.json").exists());
-        whole.filter_map(|entry| entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok()).max()
+        checkpoints(&self.path).last().map(|checkpoint| checkpoint.step)
     }
+}
+
+/// A checkpoint that was written to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Checkpoint {
+    /// Steps done.
+    pub step: u64,
+    /// Tells it from another one of the same step.
+    inode: u64,
+}
+
+/// Checkpoints of a run directory that were written to their end, oldest first.
+pub(crate) fn checkpoints(run_dir: &Path) -> Vec<Checkpoint> {
+    let entries = fs::read_dir(run_dir.join("checkpoints")).into_iter().flatten().flatten();
+    let whole = entries.filter(|entry| entry.path().join("manifest.json").exists());
+    let read = |entry: fs::DirEntry| {
+        let step = entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok()?;
+        Some(Checkpoint { step, inode: entry.ino() })
+    };
+    let mut checkpoints: Vec<Checkpoint> = whole.filter_map(read).collect();
+    checkpoints.sort_unstable();
+    checkpoints
 }
 
 /// `PATH.1`, or the first number that is free.
@@ -197,10 +218,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir::open(dir.path(), Existing::Refuse).unwrap();
         assert_eq!(run.newest_checkpoint(), None);
-        for step in [5, 10, 15] {
-            fs::create_dir_all(dir.path().join(format!("checkpoints/step-{step}"))).unwrap();
+        for name in ["step-5", "step-10", "step-15", "superseded-step-20"] {
+            fs::create_dir_all(dir.path().join("checkpoints").join(name)).unwrap();
         }
-        fs::write(dir.path().join("checkpoints/step-10/manifest.json"), "{}").unwrap();
+        for name in ["step-10", "superseded-step-20"] {
+            fs::write(dir.path().join("checkpoints").join(name).join("manifest.json"), "{}").unwrap();
+        }
         assert_eq!(run.newest_checkpoint(), Some(10));
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::monitor::Monitor;
 use super::outcome::{BAD_SPEC, Outcome, STOPPED};
+use super::resume::Resume;
 use super::run_dir::RunDir;
 use crate::log_tail::tail;
 use crate::process::{Running, Spawner, Spec, describe};
@@ -71,20 +72,20 @@ struct End {
 
 impl Trainer<'_> {
     /// Trains to the end, whatever that is.
-    pub(crate) async fn train(&mut self, resume: bool, shutdown: &mut Shutdown) -> anyhow::Result<Outcome> {
+    pub(crate) async fn train(&mut self, resume: Resume, shutdown: &mut Shutdown) -> anyhow::Result<Outcome> {
         let mut resume = resume;
         loop {
-            let end = self.attempt(resume, shutdown).await?;
+            let end = self.attempt(&resume, shutdown).await?;
             if let Some(outcome) = self.outcome(&end) {
                 return Ok(outcome);
             }
             let how = describe(end.status);
             let log = tail(&self.log(), LOG_LINES);
-            let Some(step) = self.dir.newest_checkpoint() else {
+            if self.dir.newest_checkpoint().is_none() {
                 return Ok(Outcome::Failed(format!(
                     "the trainer ended with {how} before its first checkpoint\n  {log}"
                 )));
-            };
+            }
             if self.restarts >= u64::from(self.limits.backoff_limit) {
                 return Ok(Outcome::Failed(format!(
                     "the trainer ended with {how}; it was started again {} times, spec.restartPolicy.backoffLimit allows \
@@ -95,7 +96,8 @@ impl Trainer<'_> {
             let wait =
                 LONGEST_WAIT.min(FIRST_WAIT * 2_u32.saturating_pow(u32::try_from(self.restarts).unwrap_or(u32::MAX)));
             self.restarts += 1;
-            resume = true;
+            resume = resume.again(self.dir.path());
+            let step = resume.after(self.dir.path()).unwrap_or(0);
             self.view.say(&format!(
                 "the trainer ended with {how}; starting it again from the checkpoint of step {step} in {} s\n  {log}",
                 wait.as_secs()
@@ -140,11 +142,11 @@ impl Trainer<'_> {
         }
     }
 
-    async fn start(&self, resume: bool) -> anyhow::Result<Running> {
+    async fn start(&self, resume: &Resume) -> anyhow::Result<Running> {
         let mut args = vec!["train".to_owned(), "--config".to_owned(), self.config.display().to_string()];
         args.extend(["--run-dir".to_owned(), self.dir.path().display().to_string()]);
         args.extend(["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
-        args.extend(resume.then(|| "--resume".to_owned()));
+        args.extend(resume.arguments());
         let spec = Spec {
             program: self.program.clone(),
             args,
@@ -156,9 +158,8 @@ impl Trainer<'_> {
         self.spawner.spawn(&spec).await.map_err(|error| anyhow::anyhow!("cannot start the trainer {program}: {error}"))
     }
 
-    async fn attempt(&self, resume: bool, shutdown: &mut Shutdown) -> anyhow::Result<End> {
-        let resumed_after = if resume { self.dir.newest_checkpoint().or(Some(0)) } else { None };
-        let monitor = Monitor::start(self.dir.path(), resumed_after, Arc::clone(&self.view));
+    async fn attempt(&self, resume: &Resume, shutdown: &mut Shutdown) -> anyhow::Result<End> {
+        let monitor = Monitor::start(self.dir.path(), resume.after(self.dir.path()), Arc::clone(&self.view));
         let mut process = self.start(resume).await?;
         let announced = process.take_stdout().map(|stdout| tokio::spawn(announcement::address(stdout)));
         let mut announced = std::pin::pin!(async {

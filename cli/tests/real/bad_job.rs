@@ -98,6 +98,29 @@ fn a_parquet_file_of_another_schema_is_shown_with_its_columns() {
 }
 
 #[test]
+fn a_checkpoint_to_go_on_from_needs_resume() {
+    let set = ["--set", "spec.checkpoint.resumeFrom=step-4"];
+    refused(&Job::new(), &set, &["spec.checkpoint.resumeFrom", "is step-4", "add --resume"]);
+}
+
+#[test]
+fn a_job_that_goes_on_from_nothing_contradicts_resume() {
+    let job = Job::new().with("  reward:", "  checkpoint:\n    resumeFrom: none\n  reward:");
+    fs::create_dir_all(job.path("runs/tiny")).expect("writable");
+    fs::write(job.path("runs/tiny/spec.yaml"), "an earlier run").expect("writable");
+    refused(&job, &["--resume"], &["job.yaml:18", "spec.checkpoint.resumeFrom", "is none", "--resume was given"]);
+}
+
+#[test]
+fn a_checkpoint_that_is_not_there_is_named_with_those_that_are() {
+    let job = Job::new().with("  reward:", "  checkpoint:\n    resumeFrom: step-4\n  reward:");
+    fs::create_dir_all(job.path("runs/tiny/checkpoints/step-2")).expect("writable");
+    fs::write(job.path("runs/tiny/checkpoints/step-2/manifest.json"), "{}").expect("writable");
+    fs::write(job.path("runs/tiny/spec.yaml"), "an earlier run").expect("writable");
+    refused(&job, &["--resume"], &["job.yaml:18", "is step-4", "there are step-2"]);
+}
+
+#[test]
 fn the_job_of_these_tests_itself_has_no_error() {
     let job = Job::new();
     assert_eq!(job.files(), BEFORE);
