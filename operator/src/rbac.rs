@@ -32,37 +32,24 @@ pub struct Permission {
     pub why: &'static str,
 }
 
-const READ: &[&str] = &["get", "list", "watch"];
-/// Server-side apply is `patch`, and `create` where the object is not there yet.
-const APPLY: &[&str] = &["create", "delete", "list", "patch", "watch"];
+/// Children are created, and brought in line by server-side apply. What belongs to a job or a pool leaves with it.
+const KEEP: &[&str] = &["create", "list", "patch", "watch"];
+/// The same for children that a pool may do without.
+const MAKE_AND_REMOVE: &[&str] = &["create", "delete", "list", "patch", "watch"];
 
 /// All that the operator may do.
 pub const TABLE: &[Permission] = &[
     Permission {
         group: "node.k8s.io",
         resource: "runtimeclasses",
-        verbs: READ,
+        verbs: &["get"],
         scope: Scope::Cluster,
         why: "a pool whose runtime class is missing says so in place of running without isolation",
     },
     Permission {
         group: "real-rl.dev",
-        resource: "realevalsweeps",
-        verbs: &["delete", "get", "list", "watch"],
-        scope: Scope::Cluster,
-        why: "sweeps are reconciled, and deleted after ttlSecondsAfterFinished",
-    },
-    Permission {
-        group: "real-rl.dev",
-        resource: "realevalsweeps/status",
-        verbs: &["patch"],
-        scope: Scope::Cluster,
-        why: "state of sweeps",
-    },
-    Permission {
-        group: "real-rl.dev",
         resource: "realtrainingjobs",
-        verbs: &["delete", "get", "list", "watch"],
+        verbs: &["delete", "list", "watch"],
         scope: Scope::Watched,
         why: "jobs are reconciled, and deleted after ttlSecondsAfterFinished",
     },
@@ -76,7 +63,7 @@ pub const TABLE: &[Permission] = &[
     Permission {
         group: "real-rl.dev",
         resource: "rewardpools",
-        verbs: READ,
+        verbs: &["list", "watch"],
         scope: Scope::Watched,
         why: "pools are reconciled",
     },
@@ -90,7 +77,7 @@ pub const TABLE: &[Permission] = &[
     Permission {
         group: "batch",
         resource: "jobs",
-        verbs: &["create", "delete", "get", "list", "patch", "watch"],
+        verbs: &["create", "delete", "list", "watch"],
         scope: Scope::Watched,
         why: "an attempt is a Job, made once",
     },
@@ -104,56 +91,56 @@ pub const TABLE: &[Permission] = &[
     Permission {
         group: "",
         resource: "services",
-        verbs: APPLY,
+        verbs: KEEP,
         scope: Scope::Watched,
         why: "where ranks meet, and the fronts of pools",
     },
     Permission {
         group: "",
         resource: "configmaps",
-        verbs: APPLY,
+        verbs: KEEP,
         scope: Scope::Watched,
-        why: "the resolved configuration of a job, results of a sweep",
+        why: "the resolved configuration of a job",
     },
     Permission {
         group: "",
         resource: "serviceaccounts",
-        verbs: APPLY,
+        verbs: KEEP,
         scope: Scope::Watched,
         why: "pods of jobs and pools run as accounts without rights",
     },
     Permission {
         group: "networking.k8s.io",
         resource: "networkpolicies",
-        verbs: APPLY,
+        verbs: KEEP,
         scope: Scope::Watched,
         why: "sandboxes reach nothing, and only trainers reach pools",
     },
     Permission {
         group: "policy",
         resource: "poddisruptionbudgets",
-        verbs: APPLY,
+        verbs: KEEP,
         scope: Scope::Watched,
         why: "drains leave enough of a pool",
     },
     Permission {
         group: "apps",
         resource: "deployments",
-        verbs: APPLY,
+        verbs: MAKE_AND_REMOVE,
         scope: Scope::Watched,
         why: "detectors and sandboxes of a pool",
     },
     Permission {
         group: "autoscaling",
         resource: "horizontalpodautoscalers",
-        verbs: APPLY,
+        verbs: MAKE_AND_REMOVE,
         scope: Scope::Watched,
         why: "pools with scaling.mode HorizontalPodAutoscaler",
     },
     Permission {
         group: "keda.sh",
         resource: "scaledobjects",
-        verbs: APPLY,
+        verbs: &["create", "delete", "list", "patch"],
         scope: Scope::Watched,
         why: "pools with scaling.mode Keda; unused where KEDA is not installed",
     },

@@ -64,14 +64,14 @@ fn pods_are_only_read() {
 
 #[test]
 fn our_kinds_are_read_and_only_their_status_is_written() {
-    for definition in real_crds::definitions() {
-        let plural = definition.spec.names.plural;
+    // Those that have a controller. Sweeps have none yet, so nothing is granted on them.
+    for plural in ["realtrainingjobs", "rewardpools"] {
         let verbs = |resource: &str| -> BTreeSet<&str> {
             let line = TABLE.iter().find(|line| line.group == "real-rl.dev" && line.resource == resource);
             line.unwrap_or_else(|| panic!("{resource} is not in the table")).verbs.iter().copied().collect()
         };
-        let object = verbs(&plural);
-        assert!(object.is_superset(&["get", "list", "watch"].into()), "{plural}");
+        let object = verbs(plural);
+        assert!(object.is_superset(&["list", "watch"].into()), "{plural}");
         assert!(object.is_disjoint(&["create", "patch", "update"].into()), "{plural}");
         assert_eq!(verbs(&format!("{plural}/status")), ["patch"].into());
     }

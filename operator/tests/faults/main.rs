@@ -5,4 +5,5 @@ mod rig;
 
 mod crash;
 mod life;
+mod rights;
 mod storms;

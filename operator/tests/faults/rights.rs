@@ -1,0 +1,140 @@
+//! The operator with the chart's account and its roles: nothing it does is forbidden, and nothing it may do is unused.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::ResourceExt;
+use real_crds::v1alpha1::{RealTrainingJob, RewardPool};
+use real_operator::rbac::TABLE;
+use real_test_kube::shared;
+use serde_json::json;
+
+use crate::life::{NAME, begin, play};
+use crate::rig::{Rig, sft};
+
+/// Rights that need something of others in the cluster, and why they are there all the same.
+const NOT_HERE: [(&str, &str); 1] = [("scaledobjects", "there is no KEDA")];
+
+/// Installs the chart for this namespace alone, and gives its account's token.
+async fn installed(rig: &Rig) -> String {
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/real-operator").display().to_string();
+    let (namespace, watched) = (rig.namespace.as_str(), format!("watchNamespaces={{{}}}", rig.namespace));
+    let arguments = ["install", &format!("real-{namespace}"), &chart, "--namespace", namespace, "--set", &watched];
+    let values = ["--set", "crds.enabled=false,fullnameOverride=real-operator"];
+    shared().helm(&[arguments.as_slice(), &values].concat()).expect_success();
+    shared().token(namespace, "real-operator").await
+}
+
+/// What a job's children look like after somebody changed them.
+async fn spoil_children(rig: &Rig, job: &str) {
+    rig.merge::<Service>(job, json!({"spec": {"publishNotReadyAddresses": false}})).await;
+    rig.until(job, "the Service is put right", |service: &Service| {
+        service.spec.as_ref().and_then(|spec| spec.publish_not_ready_addresses) == Some(true)
+    })
+    .await;
+    let trainer = format!("{job}-trainer");
+    rig.merge::<ServiceAccount>(&trainer, json!({"automountServiceAccountToken": true})).await;
+    rig.until(&trainer, "the account is put right", |account: &ServiceAccount| {
+        account.automount_service_account_token == Some(false)
+    })
+    .await;
+    rig.merge::<NetworkPolicy>(&trainer, json!({"spec": {"ingress": null}})).await;
+    rig.until(&trainer, "the policy is put right", |policy: &NetworkPolicy| {
+        policy.spec.as_ref().and_then(|spec| spec.ingress.as_ref()).is_some_and(|ingress| ingress.len() == 2)
+    })
+    .await;
+}
+
+/// A job that is suspended, edited, resumed, and deleted after its end.
+async fn live_a_job(rig: &Rig) {
+    rig.create::<RealTrainingJob>(sft("second", json!({"ttlSecondsAfterFinished": 1}))).await;
+    rig.phase("second", "Starting", "AttemptStarted").await;
+    spoil_children(rig, "second").await;
+    rig.merge::<RealTrainingJob>("second", json!({"spec": {"suspend": true, "evaluation": {"everySteps": 5}}})).await;
+    rig.phase("second", "Suspending", "Suspending").await;
+    rig.collect("second-1").await;
+    rig.phase("second", "Suspended", "SuspendedByUser").await;
+    rig.merge::<RealTrainingJob>("second", json!({"spec": {"suspend": false}})).await;
+    rig.until("second-config", "the configuration of attempt 2", |config: &ConfigMap| {
+        config.data.as_ref().is_some_and(|data| data["trainer.json"].contains("\"everySteps\": 5"))
+    })
+    .await;
+    rig.until("second-2", "attempt 2", |_: &Job| true).await;
+    rig.make_pods("second-2").await;
+    rig.complete_job("second-2").await;
+    rig.gone::<RealTrainingJob>("second").await;
+}
+
+/// A pool in every mode.
+async fn live_a_pool(rig: &Rig) {
+    let pool = json!({"apiVersion": "real-rl.dev/v1alpha1", "kind": "RewardPool", "metadata": {"name": "pool"}, "spec": {"queue": {}}});
+    rig.create::<RewardPool>(pool).await;
+    rig.until("pool-sandbox", "a Deployment", |_: &Deployment| true).await;
+    rig.until("pool-sandbox", "a PodDisruptionBudget", |_: &PodDisruptionBudget| true).await;
+    rig.merge::<PodDisruptionBudget>("pool-sandbox", json!({"spec": {"maxUnavailable": "90%"}})).await;
+    rig.until("pool-sandbox", "the budget is put right", |budget: &PodDisruptionBudget| {
+        serde_json::to_value(&budget.spec).expect("JSON")["maxUnavailable"] == "25%"
+    })
+    .await;
+    rig.merge::<RewardPool>("pool", json!({"spec": {"scaling": {"mode": "horizontalPodAutoscaler"}}})).await;
+    rig.until("pool-sandbox", "an autoscaler", |_: &HorizontalPodAutoscaler| true).await;
+    rig.merge::<HorizontalPodAutoscaler>("pool-sandbox", json!({"spec": {"maxReplicas": 7}})).await;
+    rig.until("pool-sandbox", "the autoscaler is put right", |scaler: &HorizontalPodAutoscaler| {
+        scaler.spec.as_ref().is_some_and(|spec| spec.max_replicas == 50)
+    })
+    .await;
+    let manual = json!({"spec": {"scaling": {"mode": "manual"}, "sandbox": {"replicas": 2}}});
+    rig.merge::<RewardPool>("pool", manual).await;
+    rig.gone::<HorizontalPodAutoscaler>("pool-sandbox").await;
+    rig.until("pool-sandbox", "two replicas", |fleet: &Deployment| {
+        fleet.spec.as_ref().and_then(|spec| spec.replicas) == Some(2)
+    })
+    .await;
+    rig.merge::<RewardPool>("pool", json!({"spec": {"sandbox": {"runtimeClassName": "not-there"}}})).await;
+    rig.gone::<Deployment>("pool-sandbox").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_charts_roles_are_all_that_is_needed_and_all_of_it_is() {
+    let rig = Rig::new("rights").await;
+    let token = installed(&rig).await;
+    let operator = rig.operator_as(Some(&token), |options| options.leader_elect = true);
+    begin(&rig).await;
+    tokio::join!(play(&rig), live_a_pool(&rig));
+    live_a_job(&rig).await;
+    rig.quiet().await;
+    operator.stop().await.expect("a graceful end");
+
+    let calls = rig.proxy.calls();
+    let forbidden: Vec<_> = calls.iter().filter(|call| call.status == Some(403)).map(ToString::to_string).collect();
+    assert!(forbidden.is_empty(), "{forbidden:#?}");
+    let used: BTreeSet<(String, String, String)> = calls
+        .iter()
+        .filter(|call| call.reached && !call.resource.is_empty())
+        .map(|call| {
+            let resource = match &call.subresource {
+                Some(part) => format!("{}/{part}", call.resource),
+                None => call.resource.clone(),
+            };
+            (call.group.clone(), resource, format!("{:?}", call.verb).to_lowercase())
+        })
+        .collect();
+    let allowed: BTreeSet<(String, String, String)> = TABLE
+        .iter()
+        .filter(|permission| NOT_HERE.iter().all(|(resource, _)| *resource != permission.resource))
+        .flat_map(|permission| {
+            let row = (permission.group.to_owned(), permission.resource.to_owned());
+            permission.verbs.iter().map(move |verb| (row.0.clone(), row.1.clone(), (*verb).to_owned()))
+        })
+        .collect();
+    assert_eq!(used.difference(&allowed).collect::<Vec<_>>(), Vec::<&_>::new(), "used but not in the table");
+    assert_eq!(allowed.difference(&used).collect::<Vec<_>>(), Vec::<&_>::new(), "in the table but not used");
+    let job = rig.api::<RealTrainingJob>().get(NAME).await.expect("the job of the life").name_any();
+    println!("{job}: {} rights, all used", allowed.len());
+}
