@@ -5,8 +5,8 @@ use real_crds::progress::Progress;
 use real_crds::v1alpha1::RealTrainingJob;
 use serde_json::json;
 
-use crate::rig::cluster::{address, rank_0};
 use crate::rig::Rig;
+use crate::rig::cluster::{address, rank_0};
 
 /// The Job goes with its pods.
 async fn is_stopped(rig: &Rig, attempt: &str) {

@@ -58,8 +58,9 @@ async fn a_job_in_a_queue_is_started_by_the_queue_alone() {
     rig.quiet().await;
     let child = rig.api::<Job>().get("queue-1").await.unwrap();
     assert_eq!(child.spec.unwrap().suspend, Some(true));
-    let touched =
-        rig.proxy.count(|call| call.verb.is_write() && call.resource == "jobs" && call.verb != real_test_kube::Verb::Create);
+    let touched = rig
+        .proxy
+        .count(|call| call.verb.is_write() && call.resource == "jobs" && call.verb != real_test_kube::Verb::Create);
     assert_eq!(touched, 0, "{:#?}", rig.write_log());
 
     rig.merge::<RealTrainingJob>("queue", json!({"spec": {"startDeadlineSeconds": null}})).await;

@@ -150,13 +150,19 @@ impl Rig {
         self.api::<K>().list(&ListParams::default()).await.expect("they can be listed").items
     }
 
-    /// The notes of all events with this reason.
+    /// The notes of all events with this reason, once there is one: they are published after the status.
     pub(crate) async fn notes(&self, reason: &str) -> Vec<String> {
-        let events = self.all::<Event>().await.into_iter();
-        events
-            .filter(|event| event.reason.as_deref() == Some(reason))
-            .map(|event| event.note.unwrap_or_default())
-            .collect()
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let events = self.all::<Event>().await.into_iter();
+            let told = events.filter(|event| event.reason.as_deref() == Some(reason));
+            let notes: Vec<String> = told.map(|event| event.note.unwrap_or_default()).collect();
+            if !notes.is_empty() {
+                return notes;
+            }
+            assert!(Instant::now() < deadline, "no event {reason} within {PATIENCE:?}");
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Creates a job, waits for its first attempt and makes its pods.
