@@ -16,6 +16,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt};
 use real_crds::v1alpha1::{Phase, RealTrainingJob, RewardPool};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -23,7 +24,7 @@ use tracing::info;
 use crate::api_calls::{client, leader_client};
 use crate::conditions::find;
 use crate::context::{Context, Shared};
-use crate::controllers::{Reconciler as _, Scope, job, pool};
+use crate::controllers::{Own, Reconciler as _, Scope, job, pool};
 use crate::http::Health;
 use crate::images::Images;
 use crate::lease::{Elector, Guard, Identity, Timing};
@@ -148,12 +149,22 @@ impl Operator {
         tasks.spawn(async move {
             synced.join_all().await;
             health.synced(CACHES);
+            std::future::pending().await
         });
         tokio::select! {
             () = shutdown.cancelled() => {}
             Some(end) = election.join_next() => {
                 end??;
                 anyhow::bail!("the election ended though nobody asked it to");
+            }
+            // Without one of these the rest would look alive and do nothing.
+            Some(end) = controllers.join_next() => {
+                end?;
+                anyhow::bail!("a controller ended though nobody asked it to");
+            }
+            Some(end) = tasks.join_next() => {
+                end?;
+                anyhow::bail!("a watch ended though nobody asked it to");
             }
         }
         // Nothing may be written any more once the lease is handed on.
@@ -181,13 +192,16 @@ impl Operator {
         let (job_triggers, pool_triggers) = (job::triggers(), pool::triggers());
         let (jobs, jobs_writer) = reflector::store();
         let (pools, pools_writer) = reflector::store();
-        let changed_jobs = jobs_stream(client, scope, jobs_writer, pool_triggers.0.clone());
-        let changed_pools = pools_stream(client, scope, pools_writer, jobs.clone(), job_triggers.0.clone());
+        let (own_jobs, jobs_listed) = Own::new(jobs.clone());
+        let (own_pools, pools_listed) = Own::new(pools.clone());
+        let changed_jobs = jobs_stream(client, scope, jobs_writer, jobs_listed, pool_triggers.0.clone());
+        let changed_pools =
+            pools_stream(client, scope, (pools_writer, pools_listed), jobs.clone(), job_triggers.0.clone());
         let parts = job::Parts {
             context: context.clone(),
             settings: crate::job::Settings { images: options.images.clone(), namespace: options.namespace.clone() },
-            jobs: jobs.clone(),
-            pools: pools.clone(),
+            jobs,
+            pools: own_pools,
             progress_interval: options.progress_interval,
             concurrency: options.concurrency,
         };
@@ -201,7 +215,7 @@ impl Operator {
                 prometheus: options.prometheus.clone(),
             },
             pools,
-            jobs,
+            jobs: own_jobs,
             demands: self.demands.clone(),
             concurrency: options.concurrency,
         };
@@ -230,10 +244,14 @@ fn jobs_stream(
     client: &Client,
     scope: &Scope,
     writer: Writer<RealTrainingJob>,
+    listed: watch::Sender<bool>,
     pools: pool::Triggers,
 ) -> impl Stream<Item = Result<RealTrainingJob, watcher::Error>> + Send + 'static {
     let mut known: HashMap<ObjectRef<RealTrainingJob>, (String, bool, bool)> = HashMap::new();
     let mut told = move |event: &Event<RealTrainingJob>| {
+        if matches!(event, Event::InitDone) {
+            listed.send_replace(true);
+        }
         let (Event::Apply(job) | Event::InitApply(job) | Event::Delete(job)) = event else { return };
         let Some(namespace) = job.namespace() else { return };
         let key = ObjectRef::from_obj(job);
@@ -265,13 +283,16 @@ fn jobs_stream(
 fn pools_stream(
     client: &Client,
     scope: &Scope,
-    writer: Writer<RewardPool>,
+    (writer, listed): (Writer<RewardPool>, watch::Sender<bool>),
     jobs: Store<RealTrainingJob>,
     triggers: job::Triggers,
 ) -> impl Stream<Item = Result<RewardPool, watcher::Error>> + Send + 'static {
     type Readiness = (Option<(String, String)>, Option<u32>, Option<u32>, bool);
     let mut known: HashMap<ObjectRef<RewardPool>, Readiness> = HashMap::new();
     let mut told = move |event: &Event<RewardPool>| {
+        if matches!(event, Event::InitDone) {
+            listed.send_replace(true);
+        }
         let (Event::Apply(pool) | Event::InitApply(pool) | Event::Delete(pool)) = event else { return };
         let status = pool.status.clone().unwrap_or_default();
         let readiness = (

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{Reconciler, Scope, selector};
+use super::{Own, Reconciler, Scope, selector};
 use crate::act::{Failure, Target, put_status};
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
@@ -37,7 +37,7 @@ pub(crate) struct Jobs {
     context: Arc<Context>,
     settings: Settings,
     store: Store<RealTrainingJob>,
-    pools: Store<RewardPool>,
+    pools: Own<RewardPool>,
     attempts: Cache<Job>,
     pods: Cache<Pod>,
     services: Cache<Service>,
@@ -54,7 +54,7 @@ pub(crate) struct Parts {
     pub(crate) context: Arc<Context>,
     pub(crate) settings: Settings,
     pub(crate) jobs: Store<RealTrainingJob>,
-    pub(crate) pools: Store<RewardPool>,
+    pub(crate) pools: Own<RewardPool>,
     pub(crate) progress_interval: Duration,
     pub(crate) concurrency: u16,
 }
@@ -126,8 +126,7 @@ impl Reconciler<RealTrainingJob> for Jobs {
         self.configs.synced().await;
         self.accounts.synced().await;
         self.policies.synced().await;
-        // Fails only once the watch has ended for good.
-        let _ = self.pools.wait_until_ready().await;
+        self.pools.synced().await;
     }
 
     async fn reconcile(&self, job: &RealTrainingJob) -> Result<Action, Failure> {
@@ -192,7 +191,7 @@ impl Jobs {
         };
         let pods = pods.iter().filter(|pod| of_ours(pod) || is_alive(pod)).map(|pod| (**pod).clone()).collect();
         let pool = job.spec.reward_pool_ref.as_ref().and_then(|reference| {
-            self.pools.get(&ObjectRef::new(&reference.name).within(&owner.0)).map(|pool| (*pool).clone())
+            self.pools.store.get(&ObjectRef::new(&reference.name).within(&owner.0)).map(|pool| (*pool).clone())
         });
         let children = Children {
             service: own(&self.services, &owner, &names.service(), uid),

@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info_span, warn};
 
@@ -29,6 +30,34 @@ use crate::metrics;
 
 /// Several changes within this are one reason to look.
 const DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// Our own objects of a kind, as another controller reads them.
+///
+/// Not [`Store::wait_until_ready`]: it wakes only the one that asked last, and the controller of the kind asks too.
+pub(crate) struct Own<K: Resource<DynamicType = ()> + 'static> {
+    pub(crate) store: Store<K>,
+    listed: watch::Receiver<bool>,
+}
+
+impl<K: Resource<DynamicType = ()> + Clone + 'static> Clone for Own<K> {
+    fn clone(&self) -> Self {
+        Self { store: self.store.clone(), listed: self.listed.clone() }
+    }
+}
+
+impl<K: Resource<DynamicType = ()> + Clone + 'static> Own<K> {
+    /// With what says when the first list is in `store`.
+    pub(crate) fn new(store: Store<K>) -> (Self, watch::Sender<bool>) {
+        let (list, listed) = watch::channel(false);
+        (Self { store, listed }, list)
+    }
+
+    /// Returns once the first list is complete.
+    pub(crate) async fn synced(&self) {
+        // Fails only once the watch has ended, and this with it.
+        let _ = self.listed.clone().wait_for(|listed| *listed).await;
+    }
+}
 
 /// A controller of objects of kind `K`.
 pub(crate) trait Reconciler<K>: Send + Sync + 'static {

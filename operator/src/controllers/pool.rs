@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{Reconciler, Scope, selector};
+use super::{Own, Reconciler, Scope, selector};
 use crate::act::{Failure, Target, put_status};
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
@@ -58,7 +58,7 @@ pub(crate) struct Pools {
     context: Arc<Context>,
     settings: Settings,
     store: Store<RewardPool>,
-    jobs: Store<RealTrainingJob>,
+    jobs: Own<RealTrainingJob>,
     pods: Cache<Pod>,
     deployments: Cache<Deployment>,
     services: Cache<Service>,
@@ -81,7 +81,7 @@ pub(crate) struct Parts {
     pub(crate) context: Arc<Context>,
     pub(crate) settings: Settings,
     pub(crate) pools: Store<RewardPool>,
-    pub(crate) jobs: Store<RealTrainingJob>,
+    pub(crate) jobs: Own<RealTrainingJob>,
     pub(crate) demands: Demands,
     pub(crate) concurrency: u16,
 }
@@ -169,8 +169,7 @@ impl Reconciler<RewardPool> for Pools {
         self.policies.synced().await;
         self.budgets.synced().await;
         self.autoscalers.synced().await;
-        // Fails only once the watch has ended for good.
-        let _ = self.jobs.wait_until_ready().await;
+        self.jobs.synced().await;
     }
 
     async fn reconcile(&self, pool: &RewardPool) -> Result<Action, Failure> {
@@ -272,7 +271,7 @@ impl Pools {
 
     fn consumers(&self, owner: &Owner) -> Consumers {
         let mut consumers = Consumers::default();
-        for job in self.jobs.state() {
+        for job in self.jobs.store.state() {
             if !uses(&job, owner) {
                 continue;
             }

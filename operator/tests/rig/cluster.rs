@@ -163,3 +163,17 @@ pub(crate) async fn rank_0(address: IpAddr) -> watch::Sender<Progress> {
     tokio::spawn(async move { axum::serve(listener, Router::new().route("/v1/progress", get(answer))).await });
     say
 }
+
+impl Rig {
+    /// A pod that the scheduler took away for another.
+    pub(crate) async fn preempt_pod(&self, pod: &str) {
+        let terminated = json!({"exitCode": 75, "reason": "Error", "finishedAt": now()});
+        let target = json!({"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler",
+            "message": "a pod of higher priority needs its place", "lastTransitionTime": now()});
+        let status = json!({"status": {
+            "phase": "Failed", "conditions": [target],
+            "containerStatuses": [container(&json!({"running": null, "terminated": terminated}), false)],
+        }});
+        self.status::<Pod>(pod, status).await;
+    }
+}
