@@ -110,8 +110,12 @@ impl Target<'_> {
     }
 
     async fn apply(&self, client: &Client, body: &Value, manager: &str) -> Result<(), Failure> {
-        let parameters = PatchParams::apply(manager).force();
-        let applied = self.api(client).patch(self.name, &parameters, &Patch::Apply(body)).await;
+        let applied = if self.resource.kind == "Service" {
+            let parameters = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+            self.api(client).patch(self.name, &parameters, &Patch::Strategic(with_exact_ports(body))).await
+        } else {
+            self.api(client).patch(self.name, &PatchParams::apply(manager).force(), &Patch::Apply(body)).await
+        };
         applied.map(drop).map_err(|error| self.failed(error))
     }
 
@@ -160,6 +164,20 @@ impl Target<'_> {
             _ => Failure::Api { what, source },
         }
     }
+}
+
+/// A strategic patch to the Service `body`. Its ports are a list that server-side apply merges, so that those of others would
+/// stay for ever.
+fn with_exact_ports(body: &Value) -> Value {
+    let mut patch = body.clone();
+    let replace = json!({"$patch": "replace"});
+    if let Some(ports) = patch["spec"]["ports"].as_array_mut() {
+        ports.push(replace);
+    }
+    if let Some(selector) = patch["spec"]["selector"].as_object_mut() {
+        selector.insert("$patch".to_owned(), "replace".into());
+    }
+    patch
 }
 
 /// A word for a refusal. The API server has codes only; what they mean is in its messages.

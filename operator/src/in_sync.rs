@@ -5,7 +5,8 @@ use serde_json::Value;
 
 /// Whether every field of `wanted` stands in `observed` with the same value.
 ///
-/// What the API server or others added (defaults, status, labels of others) does not matter. Amounts of resources are
+/// What the API server or others added (defaults, status, labels of others) does not matter, except in a selector: one more
+/// pair there selects something else. Amounts of resources are
 /// equal where they mean the same (`1` and `1000m`): the server rewrites them.
 ///
 /// # Panics
@@ -16,12 +17,15 @@ pub fn in_sync<K: Serialize>(wanted: &K, observed: &K) -> bool {
     contains(&value(observed), &value(wanted), false)
 }
 
+const SELECTORS: [&str; 3] = ["selector", "podSelector", "namespaceSelector"];
+
 fn contains(observed: &Value, wanted: &Value, amounts: bool) -> bool {
     match (observed, wanted) {
         (Value::Object(observed), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
             let amounts = amounts || matches!(key.as_str(), "limits" | "requests");
             // Empty lists and maps are not stored.
             match observed.get(key) {
+                Some(observed) if SELECTORS.contains(&key.as_str()) => observed == wanted,
                 Some(observed) => contains(observed, wanted, amounts),
                 None => is_empty(wanted),
             }
@@ -90,6 +94,7 @@ mod tests {
             json!({"spec": {"ports": [{"port": 81}], "selector": {"a": "b"}}}),
             json!({"spec": {"ports": [{"port": 80}, {"port": 81}], "selector": {"a": "b"}}}),
             json!({"spec": {"ports": [{"port": 80}]}}),
+            json!({"spec": {"ports": [{"port": 80}], "selector": {"a": "b", "c": "d"}}}),
         ] {
             assert!(!in_sync(&wanted, &other), "{other}");
         }

@@ -152,6 +152,8 @@ impl Operator {
             std::future::pending().await
         });
         tokio::select! {
+            // Controllers end with it too.
+            biased;
             () = shutdown.cancelled() => {}
             Some(end) = election.join_next() => {
                 end??;

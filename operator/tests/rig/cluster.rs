@@ -54,18 +54,48 @@ impl Rig {
         let status = json!({"status": {
             "phase": "Running", "podIP": address.to_string(), "podIPs": [{"ip": address.to_string()}],
             "conditions": [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "True"}],
-            "containerStatuses": [container(&json!({"running": {"startedAt": now()}}), true)],
+            "containerStatuses": [container(&json!({"waiting": null, "running": {"startedAt": now()}}), true)],
         }});
         self.status::<Pod>(pod, status).await;
     }
 
     /// A pod whose container ended with `code` and these last words.
     pub(crate) async fn end_pod(&self, pod: &str, code: i32, words: &str) {
-        let reason = if code == 0 { "Completed" } else { "Error" };
+        self.end_pod_for(pod, if code == 0 { "Completed" } else { "Error" }, code, words).await;
+    }
+
+    /// The same, with the reason that the kubelet gives.
+    pub(crate) async fn end_pod_for(&self, pod: &str, reason: &str, code: i32, words: &str) {
         let terminated = json!({"exitCode": code, "reason": reason, "message": words, "finishedAt": now()});
         let status = json!({"status": {
             "phase": if code == 0 { "Succeeded" } else { "Failed" },
             "containerStatuses": [container(&json!({"running": null, "terminated": terminated}), false)],
+        }});
+        self.status::<Pod>(pod, status).await;
+    }
+
+    /// A pod that something other than itself ended: a preemption, an eviction, a drain.
+    pub(crate) async fn disrupt_pod(&self, pod: &str, reason: &str, message: &str) {
+        let disrupted = json!({"type": "DisruptionTarget", "status": "True", "reason": reason, "message": message,
+            "lastTransitionTime": now()});
+        self.status::<Pod>(pod, json!({"status": {"conditions": [disrupted]}})).await;
+        self.end_pod(pod, 143, "").await;
+    }
+
+    /// A pod for which the scheduler finds no node.
+    pub(crate) async fn leave_unscheduled(&self, pod: &str, message: &str) {
+        let unscheduled = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": message, "lastTransitionTime": now()});
+        self.status::<Pod>(pod, json!({"status": {"phase": "Pending", "conditions": [unscheduled]}})).await;
+    }
+
+    /// A pod whose container cannot start.
+    pub(crate) async fn leave_waiting(&self, pod: &str, reason: &str, message: &str) {
+        let waiting = json!({"waiting": {"reason": reason, "message": message}});
+        let status = json!({"status": {
+            "phase": "Pending",
+            "conditions": [{"type": "PodScheduled", "status": "True"}],
+            "containerStatuses": [container(&waiting, false)],
         }});
         self.status::<Pod>(pod, status).await;
     }
@@ -101,7 +131,8 @@ impl Rig {
         self.merge::<Job>(job, json!({"metadata": {"finalizers": null}})).await;
     }
 
-    async fn status<K>(&self, name: &str, patch: Value)
+    /// Merges `patch` into the status of the object `name`.
+    pub(crate) async fn status<K>(&self, name: &str, patch: Value)
     where
         K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
             + Clone

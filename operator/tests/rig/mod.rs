@@ -7,7 +7,8 @@ pub(crate) mod cluster;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use kube::api::{Patch, PatchParams, PostParams};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Config, Resource, core::NamespaceResourceScope};
 use real_crds::v1alpha1::RealTrainingJob;
 use real_operator::images::Images;
@@ -141,6 +142,51 @@ impl Rig {
         }
     }
 
+    /// All objects of a kind.
+    pub(crate) async fn all<K>(&self) -> Vec<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        self.api::<K>().list(&ListParams::default()).await.expect("they can be listed").items
+    }
+
+    /// The notes of all events with this reason, once there is one: they are published after the status.
+    pub(crate) async fn notes(&self, reason: &str) -> Vec<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let events = self.all::<Event>().await.into_iter();
+            let told = events.filter(|event| event.reason.as_deref() == Some(reason));
+            let notes: Vec<String> = told.map(|event| event.note.unwrap_or_default()).collect();
+            if !notes.is_empty() {
+                return notes;
+            }
+            assert!(Instant::now() < deadline, "no event {reason} within {PATIENCE:?}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Creates a job, waits for its first attempt and makes its pods.
+    pub(crate) async fn start(&self, name: &str, spec: Value) -> Vec<String> {
+        self.create::<RealTrainingJob>(sft(name, spec)).await;
+        self.phase(name, "Starting", "AttemptStarted").await;
+        self.make_pods(&format!("{name}-1")).await
+    }
+
+    /// The same, and all of them run.
+    pub(crate) async fn run(&self, name: &str, spec: Value) -> Vec<String> {
+        let pods = self.start(name, spec).await;
+        self.run_pods(name, &pods).await;
+        pods
+    }
+
+    /// All pods of an attempt run.
+    pub(crate) async fn run_pods(&self, name: &str, pods: &[String]) {
+        for pod in pods {
+            self.run_pod(pod, cluster::address()).await;
+        }
+        self.phase(name, "Running", "AllPodsRun").await;
+    }
+
     /// Returns once no write has come through the proxy for a while.
     pub(crate) async fn quiet(&self) {
         let mut writes = self.proxy.writes();
@@ -180,6 +226,16 @@ impl Running {
     pub(crate) async fn kill(mut self) {
         self.task.abort();
         let _ = (&mut self.task).await;
+    }
+
+    /// Waits until it has looked at a training job, with all its caches filled.
+    pub(crate) async fn has_looked(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.operator.metrics().render().contains("real_reconcile_total{controller=\"job\",result=\"success\"}")
+        {
+            assert!(Instant::now() < deadline, "no job was looked at within {PATIENCE:?}");
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Whether it ended by itself.

@@ -1,6 +1,19 @@
 //! Training jobs through their lives, on a real API server.
 
+#[path = "../rig/mod.rs"]
 mod rig;
+
+mod children;
+mod deadlines;
+mod gang;
+mod idempotence;
+mod quota;
+mod refusals;
+mod restarts;
+mod scheduling;
+mod scope;
+mod suspension;
+mod transcript;
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};

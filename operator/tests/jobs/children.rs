@@ -1,0 +1,137 @@
+//! What belongs to a job is the job's, stays there and stays as it is; what belongs to others is left alone.
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::api::DeleteParams;
+use kube::core::NamespaceResourceScope;
+use kube::{Resource, ResourceExt};
+use real_crds::v1alpha1::RealTrainingJob;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+
+use crate::rig::{Rig, sft};
+
+/// Its controller, and nothing else, is the job.
+async fn is_owned<K>(rig: &Rig, name: &str, job: &RealTrainingJob)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + DeserializeOwned,
+{
+    let child = rig.api::<K>().get(name).await.unwrap();
+    let [owner] = child.owner_references() else { panic!("{:?}", child.owner_references()) };
+    assert_eq!((&owner.kind[..], &owner.name), ("RealTrainingJob", &job.name_any()));
+    assert_eq!((Some(&owner.uid), owner.controller), (job.uid().as_ref(), Some(true)));
+}
+
+/// Deletes the child and waits for another.
+async fn comes_back<K>(rig: &Rig, name: &str)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Serialize,
+{
+    let old = rig.api::<K>().get(name).await.unwrap().uid();
+    rig.api::<K>().delete(name, &DeleteParams::default()).await.unwrap();
+    rig.until::<K>(name, "another one", |new| new.uid() != old).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn children_are_owned_come_back_and_are_put_right() {
+    let rig = Rig::new("care").await;
+    let _operator = rig.operator();
+    rig.run("care", json!({})).await;
+    let job = rig.api::<RealTrainingJob>().get("care").await.unwrap();
+    is_owned::<Service>(&rig, "care", &job).await;
+    is_owned::<ConfigMap>(&rig, "care-config", &job).await;
+    is_owned::<ServiceAccount>(&rig, "care-trainer", &job).await;
+    is_owned::<NetworkPolicy>(&rig, "care-trainer", &job).await;
+    is_owned::<Job>(&rig, "care-1", &job).await;
+
+    comes_back::<Service>(&rig, "care").await;
+    comes_back::<ConfigMap>(&rig, "care-config").await;
+    comes_back::<ServiceAccount>(&rig, "care-trainer").await;
+    comes_back::<NetworkPolicy>(&rig, "care-trainer").await;
+
+    let edit = json!({"spec": {"publishNotReadyAddresses": false, "selector": {"real-rl.dev/job": "other"}}});
+    rig.merge::<Service>("care", edit).await;
+    rig.until("care", "as it was", |service: &Service| {
+        let spec = service.spec.clone().unwrap();
+        spec.publish_not_ready_addresses == Some(true) && spec.selector.unwrap()["real-rl.dev/job"] == "care"
+    })
+    .await;
+    rig.quiet().await;
+}
+
+/// Another writer's additions to lists and maps too, once and for all.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_added_to_a_child_by_hand_goes_again() {
+    let rig = Rig::new("added").await;
+    let _operator = rig.operator();
+    rig.run("added", json!({})).await;
+    rig.quiet().await;
+    let ports =
+        json!([{"name": "http", "port": 8080}, {"name": "rendezvous", "port": 29500}, {"name": "debug", "port": 5678}]);
+    rig.merge::<Service>("added", json!({"spec": {"ports": ports, "selector": {"app": "other"}}})).await;
+    rig.until("added", "as it was", |service: &Service| {
+        let spec = service.spec.clone().unwrap();
+        spec.ports.unwrap().len() == 2 && spec.selector.unwrap().len() == 1
+    })
+    .await;
+    rig.merge::<NetworkPolicy>("added-trainer", json!({"spec": {"ingress": [{}]}})).await;
+    rig.until("added-trainer", "closed again", |policy: &NetworkPolicy| {
+        let ingress = policy.spec.clone().unwrap().ingress.unwrap();
+        ingress.len() == 2 && ingress.iter().all(|rule| rule.from.is_some())
+    })
+    .await;
+    rig.quiet().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_deleted_by_hand_is_followed_by_another_attempt() {
+    let rig = Rig::new("byhand").await;
+    let _operator = rig.operator();
+    rig.run("byhand", json!({})).await;
+    rig.api::<Job>().delete("byhand-1", &DeleteParams::foreground()).await.unwrap();
+    rig.phase("byhand", "Restarting", "AttemptDeleted").await;
+    rig.collect("byhand-1").await;
+    let status = rig.phase("byhand", "Starting", "AttemptStarted").await.status.unwrap();
+    assert_eq!((status.job_name.as_deref(), status.attempt), (Some("byhand-2"), Some(2)));
+    let restarts = status.restarts.unwrap_or_default();
+    assert_eq!((restarts.failures, restarts.preemptions), (0, 0));
+}
+
+/// As `kubectl delete job` does it: the Job is gone at once, its pods only when the garbage collector gets to them.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_attempt_waits_for_pods_whose_job_is_gone() {
+    let rig = Rig::new("orphans").await;
+    let _operator = rig.operator();
+    let pods = rig.run("orphans", json!({})).await;
+    rig.api::<Job>().delete("orphans-1", &DeleteParams::background()).await.unwrap();
+    rig.phase("orphans", "Restarting", "EarlierPodsRemain").await;
+    rig.quiet().await;
+    assert_eq!(rig.all::<Job>().await.len(), 0, "two gangs must not write one checkpoint");
+    rig.end_pod(&pods[0], 75, "").await;
+    let status = rig.phase("orphans", "Starting", "AttemptStarted").await.status.unwrap();
+    assert_eq!(status.job_name.as_deref(), Some("orphans-2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_of_somebody_else_is_never_taken_over() {
+    let rig = Rig::new("foreign").await;
+    let theirs = json!({"metadata": {"name": "taken"}, "spec": {"ports": [{"port": 80}], "selector": {"app": "shop"}}});
+    let theirs = rig.create::<Service>(theirs).await;
+    let _operator = rig.operator();
+    rig.create::<RealTrainingJob>(sft("taken", json!({}))).await;
+    let job = rig.phase("taken", "Pending", "NameConflict").await;
+    let text = serde_json::to_string(&job.status).unwrap();
+    assert!(text.contains("delete or rename one of the two"), "{text}");
+    let now = rig.api::<Service>().get("taken").await.unwrap();
+    assert_eq!(now.resource_version(), theirs.resource_version(), "untouched");
+    assert_eq!(rig.all::<Job>().await.len(), 0);
+
+    // It starts once the name is free, without anybody telling.
+    rig.api::<Service>().delete("taken", &DeleteParams::default()).await.unwrap();
+    rig.phase("taken", "Starting", "AttemptStarted").await;
+}

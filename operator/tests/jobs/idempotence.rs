@@ -1,0 +1,90 @@
+//! An operator that starts again finds everything as it should be.
+
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::Job;
+use real_crds::v1alpha1::RealTrainingJob;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::rig::{Rig, Running, sft};
+
+/// Stops `operator` and starts another, which must not write.
+async fn start_again(rig: &Rig, operator: Running) {
+    rig.quiet().await;
+    operator.stop().await.unwrap();
+    let before = rig.proxy.writes();
+    let again = rig.operator();
+    again.has_looked().await;
+    rig.quiet().await;
+    // Its tick, and a look after it.
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(rig.proxy.writes(), before, "{:#?}", rig.write_log());
+    assert!(!again.has_ended());
+}
+
+fn in_queue(name: &str, spec: Value) -> Value {
+    let mut job = sft(name, spec);
+    job["metadata"]["labels"] = json!({"kueue.x-k8s.io/queue-name": "research"});
+    job
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_starting() {
+    let rig = Rig::new("again").await;
+    let operator = rig.operator();
+    rig.start("again", json!({})).await;
+    start_again(&rig, operator).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_running() {
+    let rig = Rig::new("again").await;
+    let operator = rig.operator();
+    rig.run("again", json!({})).await;
+    start_again(&rig, operator).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_suspended() {
+    let rig = Rig::new("again").await;
+    let operator = rig.operator();
+    rig.run("again", json!({})).await;
+    rig.merge::<RealTrainingJob>("again", json!({"spec": {"suspend": true}})).await;
+    rig.phase("again", "Suspending", "Suspending").await;
+    rig.collect("again-1").await;
+    rig.phase("again", "Suspended", "SuspendedByUser").await;
+    start_again(&rig, operator).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_success() {
+    let rig = Rig::new("again").await;
+    let operator = rig.operator();
+    let pods = rig.run("again", json!({})).await;
+    rig.end_pod(&pods[0], 0, "").await;
+    rig.complete_job("again-1").await;
+    rig.phase("again", "Succeeded", "AllStepsDone").await;
+    start_again(&rig, operator).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_failure() {
+    let rig = Rig::new("again").await;
+    let operator = rig.operator();
+    let pods = rig.run("again", json!({"restartPolicy": {"backoffLimit": 0}})).await;
+    rig.end_pod(&pods[0], 1, "").await;
+    rig.fail_job("again-1", "BackoffLimitExceeded", "").await;
+    rig.phase("again", "Failed", "BackoffLimitExceeded").await;
+    start_again(&rig, operator).await;
+    assert_eq!(rig.all::<Job>().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_queued() {
+    let rig = Rig::new("again").await;
+    let operator = rig.operator();
+    rig.create::<RealTrainingJob>(in_queue("again", json!({}))).await;
+    rig.phase("again", "Queued", "WaitsForQuota").await;
+    start_again(&rig, operator).await;
+}
