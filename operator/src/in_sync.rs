@@ -6,8 +6,9 @@ use serde_json::Value;
 /// Whether every field of `wanted` stands in `observed` with the same value.
 ///
 /// What the API server or others added (defaults, status, labels of others) does not matter, except in a selector: one more
-/// pair there selects something else. Amounts of resources are
-/// equal where they mean the same (`1` and `1000m`): the server rewrites them.
+/// pair there selects something else. Amounts of resources are equal where they mean the same (`1` and `1000m`): the server
+/// rewrites them. Lists are equal item by item, but for those that server-side apply merges by a key: what others put into them
+/// stays, so it must not look like something to be put right.
 ///
 /// # Panics
 ///
@@ -19,6 +20,17 @@ pub fn in_sync<K: Serialize>(wanted: &K, observed: &K) -> bool {
 
 const SELECTORS: [&str; 3] = ["selector", "podSelector", "namespaceSelector"];
 
+/// Lists of a pod that are merged by a key, as the struct tags of `k8s.io/api/core/v1` say.
+const MERGED: [(&str, &str); 7] = [
+    ("containers", "name"),
+    ("initContainers", "name"),
+    ("env", "name"),
+    ("volumes", "name"),
+    ("volumeMounts", "mountPath"),
+    ("imagePullSecrets", "name"),
+    ("ports", "containerPort"),
+];
+
 fn contains(observed: &Value, wanted: &Value, amounts: bool) -> bool {
     match (observed, wanted) {
         (Value::Object(observed), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
@@ -26,7 +38,10 @@ fn contains(observed: &Value, wanted: &Value, amounts: bool) -> bool {
             // Empty lists and maps are not stored.
             match observed.get(key) {
                 Some(observed) if SELECTORS.contains(&key.as_str()) => observed == wanted,
-                Some(observed) => contains(observed, wanted, amounts),
+                Some(observed) => match merge_key(key, wanted) {
+                    Some(by) => merged(observed, wanted, by, amounts),
+                    None => contains(observed, wanted, amounts),
+                },
                 None => is_empty(wanted),
             }
         }),
@@ -40,6 +55,21 @@ fn contains(observed: &Value, wanted: &Value, amounts: bool) -> bool {
         }
         _ => observed == wanted,
     }
+}
+
+/// The key by which the list `name` is merged, where its items have it.
+fn merge_key(name: &str, wanted: &Value) -> Option<&'static str> {
+    let (_, by) = MERGED.iter().find(|(list, _)| *list == name)?;
+    wanted.as_array()?.iter().all(|item| item.get(by).is_some()).then_some(by)
+}
+
+/// Whether each wanted item is among the observed ones.
+fn merged(observed: &Value, wanted: &Value, by: &str, amounts: bool) -> bool {
+    let (Some(observed), Some(wanted)) = (observed.as_array(), wanted.as_array()) else { return false };
+    wanted.iter().all(|wanted| {
+        let same = observed.iter().find(|observed| observed.get(by) == wanted.get(by));
+        same.is_some_and(|observed| contains(observed, wanted, amounts))
+    })
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -98,6 +128,18 @@ mod tests {
         ] {
             assert!(!in_sync(&wanted, &other), "{other}");
         }
+    }
+
+    #[test]
+    fn what_others_put_into_a_list_that_is_merged_stays_theirs() {
+        let env = |env: serde_json::Value| json!({"containers": [{"name": "trainer", "env": env}]});
+        let wanted = env(json!([{"name": "A", "value": "1"}]));
+        assert!(in_sync(&wanted, &env(json!([{"name": "THEIRS", "value": "2"}, {"name": "A", "value": "1"}]))));
+        assert!(!in_sync(&wanted, &env(json!([{"name": "A", "value": "2"}]))));
+        assert!(!in_sync(&wanted, &env(json!([{"name": "THEIRS", "value": "1"}]))));
+        // Ports of a Service and rules of a NetworkPolicy are compared whole.
+        let ports = |ports: serde_json::Value| json!({"spec": {"ports": ports}});
+        assert!(!in_sync(&ports(json!([{"port": 80}])), &ports(json!([{"port": 80}, {"port": 81}]))));
     }
 
     #[test]

@@ -14,6 +14,9 @@ use real_crds::v1alpha1::{self, PodPatch, Resources};
 /// User and group of everything that runs in our pods (`nobody`).
 pub const USER: i64 = 65_534;
 
+/// Volume at `/tmp`; users' volumes cannot have a name that begins with `real-`.
+const TMP: &str = "real-tmp";
+
 /// What a kind of pod is made of before the user's changes.
 #[derive(Clone, Debug, Default)]
 pub struct PodParts {
@@ -42,7 +45,7 @@ pub fn template(parts: PodParts, patch: Option<&PodPatch>) -> PodTemplateSpec {
     let mut labels = patch.labels.clone();
     labels.extend(parts.labels);
     let mut volumes = parts.volumes;
-    volumes.push(Volume { name: "tmp".into(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() });
+    volumes.push(Volume { name: TMP.into(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() });
     volumes.extend(patch.volumes.iter().map(volume));
     let mut containers = parts.containers;
     if let Some(main) = containers.first_mut() {
@@ -98,7 +101,7 @@ fn restricted(mut container: Container) -> Container {
         ..SecurityContext::default()
     });
     container.volume_mounts.get_or_insert_default().push(VolumeMount {
-        name: "tmp".into(),
+        name: TMP.into(),
         mount_path: "/tmp".into(),
         ..VolumeMount::default()
     });

@@ -77,6 +77,10 @@ pub struct PodPatch {
     Rule::new("!self.name.startsWith('real-')")
         .message(Message::Expression("'name (\"' + self.name + '\") must not begin with real-: the operator uses it'".into()))
         .field_path(".name"),
+    Rule::new("!self.mountPath.matches('^/+(tmp|etc/+real|mnt/+real|var/+lib/+real)(/|$)')")
+        .message(Message::Expression("'mountPath (\"' + self.mountPath + '\") must not be in /tmp, /etc/real, /mnt/real or \
+            /var/lib/real: the operator uses them'".into()))
+        .field_path(".mountPath"),
 ]))]
 pub struct Volume {
     /// Name of the volume; unique within the pod.

@@ -139,7 +139,7 @@ fn each_rule_is_checked() {
         (rule(0) + "/onExitCodes/values", json!([2, 2]), "rule 0 has values that are not in order"),
         (rule(0) + "/onExitCodes/values", json!([0]), "rule 0 fails on 0"),
         (rule(2) + "/onExitCodes/containerName", json!("other"), "rule 2 is about a container that is not there"),
-        ("/spec/template/spec/volumes/0/name".into(), json!("tmp"), "volume tmp is there twice"),
+        ("/spec/template/spec/volumes/0/name".into(), json!("real-tmp"), "volume real-tmp is there twice"),
         ("/spec/template/spec/volumes/0/name".into(), json!("T"), "volume T is no label"),
         ("/spec/template/spec/subdomain".into(), json!("a.b"), "a.b is no label"),
         (format!("{container}/volumeMounts/0/name"), json!("none"), "mount none has no volume"),
