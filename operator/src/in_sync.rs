@@ -5,9 +5,9 @@ use serde_json::Value;
 
 /// Whether every field of `wanted` stands in `observed` with the same value.
 ///
-/// What the API server or others added (defaults, status, labels of others) does not matter, except in a selector: one more
-/// pair there selects something else. Amounts of resources are
-/// equal where they mean the same (`1` and `1000m`): the server rewrites them.
+/// What the API server or others added (defaults, status, labels of others) does not matter, except in a selector, where one
+/// more pair selects something else. Amounts of resources are equal where they mean the same (`1` and `1000m`): the server
+/// rewrites them.
 ///
 /// # Panics
 ///
