@@ -149,7 +149,7 @@ impl Operator {
         tasks.spawn(async move {
             synced.join_all().await;
             health.synced(CACHES);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         });
         tokio::select! {
             // Controllers end with it too.

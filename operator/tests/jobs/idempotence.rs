@@ -29,7 +29,19 @@ fn in_queue(name: &str, spec: Value) -> Value {
     job
 }
 
+/// Side by side: most of it is waiting for writes that must not come.
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_starts_again_writes_nothing_in_any_settled_state() {
+    tokio::join!(
+        while_starting(),
+        while_running(),
+        while_suspended(),
+        after_success(),
+        after_failure(),
+        while_queued()
+    );
+}
+
 async fn while_starting() {
     let rig = Rig::new("again").await;
     let operator = rig.operator();
@@ -37,7 +49,6 @@ async fn while_starting() {
     start_again(&rig, operator).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn while_running() {
     let rig = Rig::new("again").await;
     let operator = rig.operator();
@@ -45,7 +56,6 @@ async fn while_running() {
     start_again(&rig, operator).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn while_suspended() {
     let rig = Rig::new("again").await;
     let operator = rig.operator();
@@ -57,7 +67,6 @@ async fn while_suspended() {
     start_again(&rig, operator).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn after_success() {
     let rig = Rig::new("again").await;
     let operator = rig.operator();
@@ -68,7 +77,6 @@ async fn after_success() {
     start_again(&rig, operator).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn after_failure() {
     let rig = Rig::new("again").await;
     let operator = rig.operator();
@@ -80,7 +88,6 @@ async fn after_failure() {
     assert_eq!(rig.all::<Job>().await.len(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn while_queued() {
     let rig = Rig::new("again").await;
     let operator = rig.operator();

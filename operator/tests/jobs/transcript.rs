@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use real_crds::progress::Progress;
+use real_crds::progress::{LastWords, Outcome, Progress};
 use real_crds::v1alpha1::RealTrainingJob;
 use real_test_kube::shared;
 use serde_json::json;
@@ -39,8 +39,9 @@ async fn kubectl_shows_how_a_job_fares() {
     let address = address();
     let say = rank_0(address).await;
     rig.run_pod(&pods[0], address).await;
-    say.send(Progress { sequence: 5, attempt: 1, step: 4, total_steps: 10, reward: Some(0.25), ..Progress::default() })
-        .unwrap();
+    let progress =
+        Progress { sequence: 5, attempt: 1, step: 4, total_steps: 10, reward: Some(0.25), ..Progress::default() };
+    say.send(progress.clone()).unwrap();
     rig.until("quickstart", "step 4", |job: &RealTrainingJob| {
         job.status.as_ref().and_then(|status| status.progress.as_ref()).is_some_and(|progress| progress.step == 4)
     })
@@ -56,7 +57,8 @@ async fn kubectl_shows_how_a_job_fares() {
     });
     rig.quiet().await;
     assert!(!wait.is_finished());
-    rig.end_pod(&pods[0], 0, "").await;
+    let last = Progress { step: 10, reward: Some(0.5), ..progress };
+    rig.end_pod(&pods[0], 0, &LastWords::compose(Outcome::Done, "", &last)).await;
     rig.complete_job("quickstart-1").await;
     let answer = tokio::task::block_in_place(|| wait.join()).expect("kubectl ends with 0");
     println!("$ kubectl wait --for=condition=Complete rtj/quickstart\n{answer}");
@@ -66,7 +68,8 @@ async fn kubectl_shows_how_a_job_fares() {
     for text in ["AllStepsDone", words, "Conditions:", "Events:", "Type:                  Complete"] {
         assert!(described.contains(text), "no {text:?}");
     }
-    assert_eq!(row(&kubectl(&rig, "get rtj -o wide"))[1], "Succeeded");
+    let shown = row(&kubectl(&rig, "get rtj -o wide"));
+    assert_eq!(shown[..8], ["quickstart", "Succeeded", "10", "100", "0.5000", "0", "0", "AllStepsDone"]);
     let explained = kubectl(&rig, "explain realtrainingjob.spec.reward");
     assert!(explained.contains("DESCRIPTION") && explained.contains("FIELDS"), "{explained}");
 }
