@@ -19,6 +19,7 @@ use rig::Rig;
 use rig::cluster::{address, rank_0};
 use serde_json::{Value, json};
 
+#[expect(clippy::needless_pass_by_value, reason = "a `json!` reads better without a reference")]
 fn pool(spec: Value) -> Value {
     json!({"apiVersion": "real-rl.dev/v1alpha1", "kind": "RewardPool", "metadata": {"name": "pool"}, "spec": spec})
 }
