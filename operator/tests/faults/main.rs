@@ -4,6 +4,7 @@
 mod rig;
 
 mod crash;
+mod lease;
 mod life;
 mod rights;
 mod storms;
