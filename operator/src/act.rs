@@ -72,6 +72,8 @@ impl Target<'_> {
 
     /// Makes the object, or brings it in line where it `exists` and is ours. One that somebody else has made is never
     /// taken over.
+    ///
+    /// It is made by server-side apply as well, not by a create: what a create sets no later apply takes away again.
     pub(crate) async fn put(
         &self,
         client: &Client,
@@ -80,14 +82,13 @@ impl Target<'_> {
         manager: &str,
         owner: &str,
     ) -> Result<(), Failure> {
-        if exists {
-            return self.apply(client, body, manager).await;
+        let found = if exists { None } else { self.find(client).await? };
+        match found {
+            Some(found) if !is_owned_by(found.meta(), owner) => Err(self.foreign(&found)),
+            // Ours, and only the watch has not told yet.
+            Some(_) => self.apply(client, body, manager, true).await,
+            None => self.apply(client, body, manager, exists).await,
         }
-        if self.create(client, body, owner).await? {
-            return Ok(());
-        }
-        // Ours, and only the watch has not told yet.
-        self.apply(client, body, manager).await
     }
 
     /// Makes the object unless there is one already. Says whether it did; one of somebody else is an error.
@@ -109,8 +110,8 @@ impl Target<'_> {
         }
     }
 
-    async fn apply(&self, client: &Client, body: &Value, manager: &str) -> Result<(), Failure> {
-        let applied = if self.resource.kind == "Service" {
+    async fn apply(&self, client: &Client, body: &Value, manager: &str, exists: bool) -> Result<(), Failure> {
+        let applied = if exists && self.resource.kind == "Service" {
             let parameters = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
             self.api(client).patch(self.name, &parameters, &Patch::Strategic(with_exact_ports(body))).await
         } else {

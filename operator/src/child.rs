@@ -1,9 +1,12 @@
 //! Objects that belong to one of ours, as they are to be written.
 
+use std::fmt::Write as _;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt, api::ApiResource};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// A child that is to be made, or brought in line.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +44,20 @@ impl Serialize for Child {
         map.serialize_entry(verb, &format!("{}/{}", self.resource.kind, self.name))?;
         map.end()
     }
+}
+
+/// A short text that changes whenever `content` does. What was left out of an object cannot be seen in it; an annotation with
+/// this shows it.
+///
+/// # Panics
+///
+/// If the content cannot be written as JSON, which no plain data is.
+pub fn fingerprint(content: &impl Serialize) -> String {
+    let text = serde_json::to_vec(content).expect("plain data");
+    Sha256::digest(text).iter().take(16).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// Whether `owner` is the controller of the object with this metadata.

@@ -154,6 +154,16 @@ async fn a_pool_of_fixed_size_is_scaled_by_hand_and_keeps_what_is_its_own() {
     rig.until("pool-sandbox", "the Service is back", |_: &KubeService| true).await;
     rig.merge::<Deployment>("pool-sandbox", json!({"spec": {"replicas": 9}})).await;
     replicas(&rig, "pool-sandbox", 3).await;
+    // What is taken out of the pool goes from its pods too.
+    let selector = |fleet: &Deployment| {
+        let pod = fleet.spec.as_ref().and_then(|spec| spec.template.spec.clone()).unwrap_or_default();
+        pod.node_selector.unwrap_or_default().contains_key("disk")
+    };
+    rig.merge::<RewardPool>("pool", json!({"spec": {"sandbox": {"podPatch": {"nodeSelector": {"disk": "ssd"}}}}}))
+        .await;
+    rig.until("pool-sandbox", "a node selector", |fleet: &Deployment| selector(fleet)).await;
+    rig.merge::<RewardPool>("pool", json!({"spec": {"sandbox": {"podPatch": null}}})).await;
+    rig.until("pool-sandbox", "no node selector", |fleet: &Deployment| !selector(fleet)).await;
     // Theirs: a variable more is no difference, and nothing is written for ever.
     let set = ["set", "env", "deployment/pool-sandbox", "THEIRS=1", "--namespace", &rig.namespace];
     shared().kubectl(&set, None).expect_success();

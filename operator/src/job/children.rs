@@ -1,7 +1,6 @@
 //! Children of a training job besides its attempts.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount, ServicePort, ServiceSpec};
 use k8s_openapi::api::networking::v1::{
@@ -13,10 +12,9 @@ use kube::ResourceExt;
 use real_crds::v1alpha1::RealTrainingJob;
 use real_crds::{Endpoints, render};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::{Children, Names};
-use crate::child::{Child, controller_of};
+use crate::child::{Child, controller_of, fingerprint};
 use crate::in_sync::in_sync;
 use crate::labels::{self, HTTP_PORT, RENDEZVOUS_PORT};
 
@@ -159,7 +157,7 @@ fn config(job: &RealTrainingJob, names: &Names<'_>) -> ConfigMap {
         ("spec.yaml".to_owned(), serde_saphyr::to_string(&resolved).expect("plain data")),
     ]);
     let mut metadata = metadata(job, names.config());
-    metadata.annotations = Some(BTreeMap::from([(CONTENT_HASH.to_owned(), hash(&data))]));
+    metadata.annotations = Some(BTreeMap::from([(CONTENT_HASH.to_owned(), fingerprint(&data))]));
     ConfigMap { metadata, data: Some(data), ..ConfigMap::default() }
 }
 
@@ -177,18 +175,4 @@ fn in_the_pod(uri: &str) -> String {
         Some(rest) => format!("{SOURCES}/{rest}"),
         None => uri.to_owned(),
     }
-}
-
-fn hash(data: &BTreeMap<String, String>) -> String {
-    let mut hasher = Sha256::new();
-    for (key, value) in data {
-        for part in [key, value] {
-            hasher.update(part.len().to_le_bytes());
-            hasher.update(part);
-        }
-    }
-    hasher.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -117,12 +117,15 @@ async fn the_charts_roles_are_all_that_is_needed_and_all_of_it_is() {
     let used: BTreeSet<(String, String, String)> = calls
         .iter()
         .filter(|call| call.reached && !call.resource.is_empty())
-        .map(|call| {
+        .flat_map(|call| {
             let resource = match &call.subresource {
                 Some(part) => format!("{}/{part}", call.resource),
                 None => call.resource.clone(),
             };
-            (call.group.clone(), resource, format!("{:?}", call.verb).to_lowercase())
+            let verb = format!("{:?}", call.verb).to_lowercase();
+            // A server-side apply that makes the object needs the right to create it too.
+            let creates = (verb == "patch" && call.status == Some(201)).then(|| "create".to_owned());
+            creates.into_iter().chain([verb]).map(move |verb| (call.group.clone(), resource.clone(), verb))
         })
         .collect();
     let allowed: BTreeSet<(String, String, String)> = TABLE

@@ -125,7 +125,8 @@ fn metadata(pool: &RewardPool, name: String, fleet: Option<Fleet>) -> ObjectMeta
             name: pool.name_any(),
             uid: pool.uid().unwrap_or_default(),
             controller: Some(true),
-            block_owner_deletion: Some(true),
+            // Where admission guards it, that would need a right on the pool's finalizers.
+            block_owner_deletion: None,
         }]),
         ..ObjectMeta::default()
     }

@@ -12,9 +12,12 @@ use kube::ResourceExt;
 use real_crds::v1alpha1::{Quantity, RewardPool};
 
 use super::{BY_AUTOSCALER, BY_OPERATOR, Fleet, REPLICAS_BY, Settings, labels_of, metadata, selector};
+use crate::child::fingerprint;
 use crate::pod::{self, PodParts};
 use crate::{in_sync, labels};
 
+/// Annotation that shows where something was taken out of the pods, such as a toleration.
+const TEMPLATE_HASH: &str = "real-rl.dev/template-hash";
 /// Seconds for the analysis of one program.
 const DETECTOR_SECONDS: u64 = 10;
 /// What the detector allows for the type check of one program.
@@ -55,7 +58,8 @@ pub(super) fn deployment(pool: &RewardPool, fleet: Fleet, replicas: Option<u32>,
     }
     let mut metadata = metadata(pool, fleet.name_in(&pool.name_any()), Some(fleet));
     let by = if replicas.is_some() { BY_OPERATOR } else { BY_AUTOSCALER };
-    metadata.annotations = Some([(REPLICAS_BY.to_owned(), by.to_owned())].into());
+    metadata.annotations =
+        Some([(REPLICAS_BY.to_owned(), by.to_owned()), (TEMPLATE_HASH.to_owned(), fingerprint(&template))].into());
     Deployment {
         metadata,
         spec: Some(DeploymentSpec {
