@@ -136,8 +136,14 @@ impl Target<'_> {
         parameters.preconditions = uid.map(|uid| Preconditions { uid: Some(uid.to_owned()), resource_version: None });
         match self.api(client).delete(self.name, &parameters).await {
             Ok(_) => Ok(()),
-            // Gone, or another one of that name.
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 409 => match self.find(client).await? {
+                Some(found) if uid.is_none_or(|uid| found.uid().as_deref() == Some(uid)) => {
+                    Err(self.failed(kube::Error::Api(status)))
+                }
+                // Gone, or another one of that name.
+                _ => Ok(()),
+            },
             Err(error) => Err(self.failed(error)),
         }
     }
