@@ -10,6 +10,7 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service as KubeService};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use real_crds::v1alpha1::{RealTrainingJob, RewardPool};
@@ -154,6 +155,12 @@ async fn a_pool_of_fixed_size_is_scaled_by_hand_and_keeps_what_is_its_own() {
     rig.until("pool-sandbox", "the Service is back", |_: &KubeService| true).await;
     rig.merge::<Deployment>("pool-sandbox", json!({"spec": {"replicas": 9}})).await;
     replicas(&rig, "pool-sandbox", 3).await;
+    // A way out that somebody opened for hostile code is shut.
+    rig.merge::<NetworkPolicy>("pool-sandbox", json!({"spec": {"egress": [{}]}})).await;
+    rig.until("pool-sandbox", "no way out", |policy: &NetworkPolicy| {
+        policy.spec.as_ref().is_some_and(|spec| spec.egress.as_ref().is_none_or(Vec::is_empty))
+    })
+    .await;
     // What is taken out of the pool goes from its pods too.
     let selector = |fleet: &Deployment| {
         let pod = fleet.spec.as_ref().and_then(|spec| spec.template.spec.clone()).unwrap_or_default();

@@ -67,7 +67,7 @@ pub(super) fn policy(pool: &RewardPool, fleet: Fleet, settings: &Settings) -> Ne
                     ..NetworkPolicyPort::default()
                 }]),
             }]),
-            egress: None,
+            egress: Some(Vec::new()),
         }),
     }
 }
