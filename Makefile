@@ -11,7 +11,7 @@ export GOMP_SPINCOUNT := 0
 PYTHON := $(CACHE)/python/bin/python3
 PROGRAMS := real real-detector real-sandbox real-trainer
 
-.PHONY: help setup kube build demo test test-core lint fmt generate base-model datasets bench clean
+.PHONY: help setup kube cluster-up cluster-down kubectl build demo test test-core lint fmt generate base-model datasets bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s $$'\t'
@@ -24,6 +24,20 @@ setup: ## fetch what a build needs: compilers, private Python, libtorch
 kube: ## build the real API server, etcd, kubectl and helm that tests use (once, some minutes)
 	@scripts/setup-system
 	@scripts/build-kube >/dev/null
+
+cluster-up: ## start a Kubernetes cluster of one node on this machine (root); prints its KUBECONFIG
+	@scripts/setup-system
+	@scripts/setup-node
+	@scripts/build-kube --node >/dev/null
+	cargo build --locked -p real-test-kube --bin real-cluster
+	@$(CARGO_TARGET_DIR)/debug/real-cluster up
+
+cluster-down: ## end that cluster, and remove everything that is left of it
+	@cargo build --quiet --locked -p real-test-kube --bin real-cluster
+	@$(CARGO_TARGET_DIR)/debug/real-cluster down
+
+kubectl: ## run kubectl on that cluster: make kubectl ARGS="get pods -A"
+	@$(CARGO_TARGET_DIR)/debug/real-cluster kubectl $(ARGS)
 
 build: setup ## release programs in bin/
 	cargo build --release --locked --workspace --bins

@@ -211,7 +211,7 @@ async fn ready(client: &kube::Client) -> Result<()> {
     Ok(())
 }
 
-fn write_files(folder: &Path, authority: &Authority) -> Result<()> {
+pub(crate) fn write_files(folder: &Path, authority: &Authority) -> Result<()> {
     let server = authority.server(&SERVER_NAMES)?;
     let tokens = KeyPair::generate()?;
     for (name, text) in [
@@ -227,7 +227,7 @@ fn write_files(folder: &Path, authority: &Authority) -> Result<()> {
     Ok(())
 }
 
-fn etcd_flags(folder: &Path, client_port: u16, peer_port: u16) -> Vec<String> {
+pub(crate) fn etcd_flags(folder: &Path, client_port: u16, peer_port: u16) -> Vec<String> {
     let client = format!("http://127.0.0.1:{client_port}");
     let peer = format!("http://127.0.0.1:{peer_port}");
     vec![
@@ -243,7 +243,7 @@ fn etcd_flags(folder: &Path, client_port: u16, peer_port: u16) -> Vec<String> {
     ]
 }
 
-fn server_flags(folder: &Path, etcd_port: u16, port: u16) -> Vec<String> {
+pub(crate) fn server_flags(folder: &Path, etcd_port: u16, port: u16) -> Vec<String> {
     let file = |name: &str| folder.join(name).display().to_string();
     vec![
         format!("--etcd-servers=http://127.0.0.1:{etcd_port}"),

@@ -12,19 +12,20 @@
 //! ```
 //!
 //! What is not there: no controller-manager, so nothing acts on Jobs or Deployments, no owner's deletion is passed on, and a
-//! deleted namespace stays; no scheduler and no nodes. A test that needs pods to run needs a whole node.
+//! deleted namespace stays; no scheduler and no nodes. A test that needs pods to run needs a whole [`cluster`].
 
 #![forbid(unsafe_code)]
 
 mod access;
 mod certificates;
+pub mod cluster;
 mod commands;
 mod control_plane;
 mod crds;
 mod kubeconfig;
 mod ports;
 mod process;
-mod programs;
+pub mod programs;
 pub mod proxy;
 mod watchdog;
 
