@@ -47,11 +47,7 @@ fn a_cluster_comes_up_once_and_leaves_nothing() {
     let (up, said) = real_cluster(&folder, &["up"]);
     assert!(up && said.contains("export KUBECONFIG="), "{said}");
     let pid = fs::read_to_string(folder.join("pid")).expect("the first process");
-    assert_eq!(
-        real_cluster(&folder, &["up"]),
-        (true, said.replace(said.lines().next().unwrap_or_default(), "")),
-        "up twice"
-    );
+    assert!(real_cluster(&folder, &["up"]).0, "up twice");
     assert_eq!(fs::read_to_string(folder.join("pid")).expect("the first process"), pid, "it was started again");
 
     let (ready, nodes) = real_cluster(&folder, &["kubectl", "get", "nodes"]);
