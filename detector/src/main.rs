@@ -1,6 +1,6 @@
 //! `real-detector`: findings and type errors of Python programs.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,7 +68,7 @@ struct Serve {
 }
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
     let outcome = match Arguments::parse().command {
         Command::Check(check) if check.jsonl => check_lines(&check).map(|()| ExitCode::SUCCESS),
         Command::Check(check) => check_files(&check),

@@ -39,7 +39,11 @@ for name in ("ctypes", "sqlite3", "ssl", "decimal", "lzma", "bz2", "zlib", "hash
         __import__(name)
     except ImportError:
         pass
-paths = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, *sys.path, *sysconfig.get_paths().values()]
+paths = []
+# Debian's lies in /etc, behind a link.
+customize = sys.modules.get("sitecustomize")
+paths += [os.path.realpath(customize.__file__)] if getattr(customize, "__file__", None) else []
+paths += [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, *sys.path, *sysconfig.get_paths().values()]
 paths += [os.path.dirname(os.path.realpath(sys.executable)), os.path.dirname(sys.executable)]
 try:
     with open("/proc/self/maps") as maps:

@@ -55,7 +55,10 @@ pub async fn choose(
         }
         match works(tier, interpreter, scratch).await {
             Ok(()) => return Ok(tier),
-            Err(why) => tried.push(format!("  tier {tier:?}: {why}")),
+            Err(why) => {
+                tracing::info!("tier {tier:?} does not work here: {why}");
+                tried.push(format!("  tier {tier:?}: {why}"));
+            }
         }
     }
     Err(NoIsolation { tried: tried.join("\n"), advice: ADVICE })

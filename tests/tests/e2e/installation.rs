@@ -1,0 +1,60 @@
+//! The chart: there after `helm install`, gone after `helm uninstall`.
+
+use std::path::Path;
+
+use crate::cluster::Cluster;
+
+const RELEASE: &str = "real-operator";
+/// The operator's namespace.
+pub(crate) const NAMESPACE: &str = "real-system";
+/// Seconds between two looks at a trainer: short runs should be seen.
+const PROGRESS_SECONDS: u32 = 1;
+
+/// Installs the operator, unless this run has.
+pub(crate) fn installed(cluster: &Cluster) {
+    cluster.operator.get_or_init(|| install(cluster));
+    let pods = cluster.kubectl(&["get", "pods", "--namespace", NAMESPACE]).expect_success();
+    println!("$ kubectl get pods -n {NAMESPACE}\n{pods}");
+}
+
+fn install(cluster: &Cluster) {
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/real-operator");
+    let chart = chart.display().to_string();
+    let progress = format!("progressSeconds={PROGRESS_SECONDS}");
+    let registry = std::env::var("REAL_E2E_REGISTRY").unwrap_or_default();
+    let registry = format!("image.registry={registry}");
+    let arguments = [
+        "upgrade",
+        "--install",
+        RELEASE,
+        &chart,
+        "--namespace",
+        NAMESPACE,
+        "--create-namespace",
+        "--wait",
+        "--timeout=120s",
+        "--set",
+        &progress,
+        "--set",
+        &registry,
+        "--set",
+        "crds.keep=false",
+    ];
+    cluster.helm(&arguments).expect_success();
+}
+
+/// Takes the operator away; nothing of it may be left.
+pub(crate) fn uninstalled(cluster: &Cluster) {
+    installed(cluster);
+    cluster.helm(&["uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout=120s"]).expect_success();
+    let kinds = "customresourcedefinitions,clusterroles,clusterrolebindings,validatingwebhookconfigurations";
+    let cluster_wide = cluster.kubectl(&["get", kinds, "--output=name"]).expect_success();
+    let left: Vec<&str> =
+        cluster_wide.lines().filter(|line| line.contains("real-operator") || line.contains("real-rl.dev")).collect();
+    assert!(left.is_empty(), "left in the cluster: {left:?}");
+    let kinds = "all,serviceaccounts,configmaps,secrets,roles,rolebindings,networkpolicies,poddisruptionbudgets";
+    let inside = cluster.kubectl(&["get", kinds, "--namespace", NAMESPACE, "--output=name"]).expect_success();
+    let left: Vec<&str> = inside.lines().filter(|line| line.contains("real-")).collect();
+    assert!(left.is_empty(), "left in {NAMESPACE}: {left:?}");
+    cluster.kubectl(&["delete", "namespace", NAMESPACE, "--wait=false"]).expect_success();
+}
