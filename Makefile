@@ -51,6 +51,7 @@ lint: setup ## formatting, clippy, licences, spelling, Python
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	scripts/check-licences
+	scripts/check-containerfiles
 	$(CACHE)/lint/bin/ruff check .
 	$(CACHE)/lint/bin/typos
 

@@ -1,6 +1,7 @@
 """What of a libtorch prefix a program needs at run time."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import elf
@@ -41,9 +42,15 @@ def files(prefix: Path) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def add(prefix: Path, tree: Tree) -> None:
-    """Adds the libraries to a tree."""
+def add(prefix: Path, tree: Tree, work: Path) -> None:
+    """Adds the libraries to a tree, libtorch's own without the fifth of them that is symbols for debuggers."""
     for place, path in files(prefix).items():
+        if path.name.startswith(("libtorch_", "libc10")):
+            stripped = work / path.name
+            command = ["strip", "--strip-unneeded", "-o", str(stripped), str(path)]
+            if subprocess.run(command).returncode != 0:
+                raise Problem(f"`{' '.join(command)}` failed; what it says is above")
+            path = stripped
         tree.add(place, Entry(mode=0o644, path=path))
 
 

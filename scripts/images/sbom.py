@@ -23,9 +23,9 @@ def component(purl_type: str, name: str, version: str, digest: str | None = None
     return body
 
 
-def licence(expression: str | None) -> dict[str, Any]:
-    """The licence as it was declared."""
-    return {"licenses": [{"license": {"name": expression}}]} if expression else {}
+def licence(text: str | None) -> dict[str, Any]:
+    """The licence as it was declared; `/` is the old spelling of OR."""
+    return {"licenses": [{"expression": text.replace("/", " OR ")}]} if text else {}
 
 
 class Crates:

@@ -75,12 +75,10 @@ def unpack(wheel: Path, tree: Tree) -> None:
 
 
 def licence(wheel: Path) -> str | None:
-    """What a wheel says about its licence, where it is short."""
+    """The licence that a wheel declares as an SPDX expression, where it does."""
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
-        metadata = email.message_from_bytes(archive.read(name))
-    text = metadata.get("License-Expression") or metadata.get("License") or ""
-    return text if text and "\n" not in text and len(text) < 80 else None
+        return email.message_from_bytes(archive.read(name)).get("License-Expression")
 
 
 def _pip(cache: Path, arguments: list[str], what: str) -> None:
