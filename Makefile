@@ -11,7 +11,7 @@ export GOMP_SPINCOUNT := 0
 PYTHON := $(CACHE)/python/bin/python3
 PROGRAMS := real real-detector real-sandbox real-trainer
 
-.PHONY: help setup kube cluster-up cluster-down kubectl build demo test test-core lint fmt generate base-model datasets bench clean
+.PHONY: help setup kube cluster-up cluster-down kubectl build images demo test test-core e2e lint fmt generate base-model datasets bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s $$'\t'
@@ -45,6 +45,9 @@ build: setup ## release programs in bin/
 	@for p in $(PROGRAMS); do install -m 755 $(CARGO_TARGET_DIR)/release/$$p bin/$$p; done
 	@echo "built: $(PROGRAMS:%=bin/%)"
 
+images: setup ## container images in dist/images, made without a container engine (docs/images.md)
+	scripts/build-images
+
 demo: build ## train the quickstart policy on real rewards (about two minutes)
 	bin/real run --fresh examples/quickstart.yaml
 
@@ -62,6 +65,7 @@ lint: setup ## formatting, clippy, licences, spelling, Python
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	scripts/check-licences
+	scripts/check-containerfiles
 	$(CACHE)/lint/bin/ruff check .
 	$(CACHE)/lint/bin/typos
 
@@ -83,5 +87,5 @@ base-model: build ## train the quickstart's base policy and write its weights in
 bench: build ## our figures beside the peers', as ratios
 	scripts/bench
 
-clean: ## remove bin/ and runs/ (the cache stays)
-	rm -rf bin runs
+clean: ## remove bin/, dist/ and runs/ (the cache stays)
+	rm -rf bin dist runs

@@ -22,8 +22,11 @@ fn main() {
         .compile("real_shim");
 
     // torch-sys gives its dependants no run path. `libtorch.so` is needed by name so that a CUDA libtorch on
-    // LD_LIBRARY_PATH, which wins over the run path, brings its CUDA libraries with it.
-    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
+    // LD_LIBRARY_PATH, which wins over the run path, brings its CUDA libraries with it. REAL_LIBTORCH_RUNPATH says where
+    // libtorch will be, for a program that is built here and runs in an image.
+    println!("cargo:rerun-if-env-changed=REAL_LIBTORCH_RUNPATH");
+    let run_path = std::env::var("REAL_LIBTORCH_RUNPATH").unwrap_or_else(|_| lib.display().to_string());
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{run_path}");
     println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
     println!("cargo:rustc-link-arg=-L{}", lib.display());
     println!("cargo:rustc-link-arg=-ltorch");

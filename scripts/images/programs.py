@@ -1,0 +1,68 @@
+"""Our programs, built so that nothing of the machine that builds them is in them."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from errors import Problem
+
+TARGET = "x86_64-unknown-linux-gnu"
+# Where the image has libtorch; LD_LIBRARY_PATH of a CUDA base wins over it.
+RUNPATH = "/opt/libtorch/torch/lib"
+
+
+Prefixes = list[tuple[str, str]]
+
+
+def _prefixes(target_dir: Path) -> Prefixes:
+    """Folders whose names would get into programs by panics and assertions, and what is written in their place.
+
+    The working tree is not among them: cargo calls it by relative paths, and a second one shares what was built.
+    """
+    cargo = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
+    compiler = subprocess.check_output(["rustc", "-vV"], text=True)
+    commit = next(line.split()[1] for line in compiler.splitlines() if line.startswith("commit-hash"))
+    sysroot = subprocess.check_output(["rustc", "--print", "sysroot"], text=True).strip()
+    pairs = [(f"{sysroot}/lib/rustlib/src/rust", f"/rustc/{commit}"), (str(cargo), "/cargo")]
+    # Each folder is named after the registry's host.
+    pairs += [(str(path), "/cargo/registry") for path in sorted((cargo / "registry/src").glob("*"))]
+    pairs.append((str(target_dir), "/target"))
+    # The last that fits wins.
+    return sorted(pairs, key=lambda pair: len(pair[0]))
+
+
+def build(root: Path, names: list[str], libtorch: Path, target_dir: Path) -> dict[str, Path]:
+    """Builds programs with the profile `image`; cargo does nothing where nothing has changed."""
+    # Sources have to be there before their folders' names are known.
+    _run(["cargo", "fetch", "--quiet", "--locked", "--target", TARGET], root, {})
+    prefixes = _prefixes(target_dir)
+    headers = [(str(libtorch.parent), "/opt/libtorch")]
+    environment = {
+        "CARGO_TARGET_DIR": str(target_dir),
+        "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(f"--remap-path-prefix={old}={new}" for old, new in prefixes),
+        "CFLAGS": _c_flags(prefixes),
+        "CXXFLAGS": _c_flags(prefixes + headers),
+        "LIBTORCH": str(libtorch),
+        "REAL_LIBTORCH_RUNPATH": RUNPATH,
+    }
+    private = [old for old, new in [*prefixes, *headers, (str(root), "")] if old != new]
+    programs = {}
+    for name in names:
+        # One after another: together they would share features of crates, and each would depend on which others are built.
+        _run(["cargo", "build", "--profile", "image", "--locked", "--package", name, "--bin", name], root, environment)
+        programs[name] = target_dir / "image" / name
+        content = programs[name].read_bytes()
+        if found := [old for old in private if old.encode() in content]:
+            raise Problem(
+                f"{name} names {found[0]}, a folder of this machine; images would differ from those built elsewhere"
+            )
+    return programs
+
+
+def _c_flags(prefixes: Prefixes) -> str:
+    return " ".join(f"-ffile-prefix-map={old}={new}" for old, new in prefixes)
+
+
+def _run(command: list[str], root: Path, environment: dict[str, str]) -> None:
+    if subprocess.run(command, cwd=root, env={**os.environ, **environment}).returncode != 0:
+        raise Problem(f"`{' '.join(command)}` failed; what it says is above")
