@@ -195,13 +195,17 @@ async fn a_bad_request_is_told_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn asked_to_stop_it_finishes_what_is_in_flight() {
+async fn asked_to_stop_it_refuses_connections_and_finishes_what_is_in_flight() {
     let mut server = Server::start(&["--workers", "1"]);
     let answer = server.analyze(&slow());
     server.until("real_detector_in_flight 1").await;
     server.terminate();
+    while let Ok(answer) = Client::new().get(format!("{}/healthz", server.url)).send().await {
+        assert_eq!(answer.status(), 200, "it is refused a connection or answered");
+    }
     let answer = answer.await.expect("a task");
     assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["connection"], "close");
     let answer: Value = answer.json().await.expect("JSON");
     assert_eq!(answer["results"][0]["types"]["clean"], json!(false), "{answer}");
     assert_eq!(server.exit_code().await, Some(0));

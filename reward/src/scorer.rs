@@ -1,13 +1,13 @@
 //! From an answer to its reward, through the services.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use real_datasets::{QualityCheck, Task};
 use real_detector_api::{Analysis, Checks};
 use real_sandbox_api::Group;
 use tokio::sync::Semaphore;
 
-use crate::client::{DetectorClient, Failure, SandboxClient};
+use crate::client::{DetectorClient, Failure, Network, SandboxClient};
 use crate::config::{ConfigError, QualitySource, ScorerConfig};
 use crate::outcome::{Reason, Scored, Timings, Unscored};
 use crate::profile::{self, Rules, TestRun};
@@ -29,20 +29,15 @@ impl Scorer {
     /// A [`ConfigError`] that names the field.
     pub fn new(config: ScorerConfig) -> Result<Self, ConfigError> {
         config.validate()?;
-        let http = reqwest::Client::builder()
-            // The services are our own neighbours; a proxy meant for the internet must not come between.
-            .no_proxy()
-            .connect_timeout(Duration::from_secs(2))
-            .build()
-            .map_err(|error| ConfigError::Client(error.to_string()))?;
+        let network = Network::new().map_err(|error| ConfigError::Client(error.to_string()))?;
         let detector = match config.quality {
-            QualitySource::Analysis => Some(DetectorClient::new(http.clone(), &config.detectors)),
+            QualitySource::Analysis => Some(DetectorClient::new(&network, &config.detectors)),
             QualitySource::SafetyTests => None,
         };
         Ok(Self {
             rules: Rules::from(&config),
             detector,
-            sandbox: SandboxClient::new(http, &config.sandboxes),
+            sandbox: SandboxClient::new(&network, &config.sandboxes),
             places: Semaphore::new(config.concurrency),
             config,
         })

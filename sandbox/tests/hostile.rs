@@ -1,4 +1,4 @@
-//! Every folder of `hostile/` is an attack: a program, and the verdicts that are allowed. A new attack is a new folder.
+//! The attacks of `hostile/` (`real-sandbox-attacks` runs them) fail under every tier that this machine has.
 //!
 //! After each attack an honest program must still pass, and in the end nothing may be left of any of them.
 
@@ -8,25 +8,10 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use real_sandbox_api::{BatchRequest, Limits, Setup, Status, Test};
-use serde::Deserialize;
-use serde_json::json;
+use real_sandbox_attacks::{Aim, attack};
 use server::Server;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Expectation {
-    #[serde(default)]
-    setup: Setup,
-    #[serde(default)]
-    limits: Limits,
-    tests: Vec<Test>,
-    /// Verdicts that are allowed, for each test.
-    allowed: Vec<Vec<Status>>,
-}
 
 /// What attacks aim at.
 struct Targets {
@@ -52,62 +37,24 @@ impl Targets {
         }
     }
 
-    fn aim(&self, text: &str, server: &Server) -> String {
-        let planted = self.planted.path().display().to_string();
-        let port = self.listener.local_addr().expect("an address").port();
-        text.replace("@SECRET@", &format!("{planted}/secret"))
-            .replace("@PLANTED@", &planted)
-            .replace("@PORT@", &port.to_string())
-            .replace("@ABSTRACT@", &self.abstract_name)
-            .replace("@SERVER@", &server.process.id().to_string())
-            .replace("@SLEEP@", &self.sleep)
+    fn aim(&self, server: &Server) -> Aim {
+        Aim {
+            secret: self.planted.path().join("secret"),
+            planted: self.planted.path().to_owned(),
+            port: self.listener.local_addr().expect("an address").port(),
+            abstract_name: self.abstract_name.clone(),
+            server: server.process.id(),
+            sleep: self.sleep.clone(),
+        }
     }
-}
-
-fn attacks() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile");
-    let mut found: Vec<PathBuf> = fs::read_dir(root).expect("hostile/").flatten().map(|entry| entry.path()).collect();
-    found.sort();
-    assert!(found.len() >= 30, "the corpus is incomplete");
-    found
 }
 
 async fn attack_all(tier: &str) {
     let Some(server) = Server::under(tier) else { return };
     let targets = Targets::new(tier);
-    let mut wrong = Vec::new();
-    for folder in attacks() {
-        let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
-        let program = targets.aim(&fs::read_to_string(folder.join("program.py")).expect("program.py"), &server);
-        let text = targets.aim(&fs::read_to_string(folder.join("expect.yaml")).expect("expect.yaml"), &server);
-        let expect: Expectation = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(expect.tests.len(), expect.allowed.len(), "{name}");
-        let request = BatchRequest {
-            id: Some(name.clone()),
-            program,
-            setup: expect.setup,
-            tests: expect.tests,
-            comparison: real_sandbox_api::Comparison::Exact,
-            limits: expect.limits,
-            stop_at_first_failure: false,
-        };
-        let response = server.batch(&request).await;
-        for (result, allowed) in response.results.iter().zip(&expect.allowed) {
-            if !allowed.contains(&result.status) {
-                wrong.push(format!(
-                    "{name}[{}]: {:?} ({}), allowed {allowed:?}",
-                    result.name, result.status, result.detail
-                ));
-            }
-        }
-        let honest = json!({"kind": "stdin", "stdin": "honest\n", "stdout": "honest"});
-        let tests = json!({"tests": [honest, honest]});
-        for result in server.results("print(input())", tests).await {
-            if result.status != Status::Passed {
-                wrong.push(format!("after {name} an honest program got {:?} ({})", result.status, result.detail));
-            }
-        }
-    }
+    let url = server.address.parse().expect("an address is a URL");
+    let report = attack(&url, &targets.aim(&server)).await.expect("an answer to every attack");
+    let wrong = report.wrong();
     assert!(wrong.is_empty(), "tier {tier}:\n{}", wrong.join("\n"));
     assert!(leftovers(&targets.sleep).is_empty(), "processes survive: {:?}", leftovers(&targets.sleep));
     assert_eq!(fs::read_to_string(targets.planted.path().join("secret")).expect("the file"), "the secret");

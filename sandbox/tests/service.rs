@@ -213,14 +213,25 @@ async fn a_missing_python_is_an_error_that_says_what_to_set() {
 }
 
 #[tokio::test]
-async fn a_stop_signal_lets_running_tests_finish() {
+async fn a_stop_signal_lets_running_tests_finish_and_nobody_else_in() {
     let mut server = start();
+    // Connections without a request, kept or new, are no reason to stay.
+    assert_eq!(server.get("/healthz").await.0, 200);
+    let address = server.address.trim_start_matches("http://").to_owned();
+    let _idle = std::net::TcpStream::connect(&address).expect("a connection");
     let request = json!({"program": "import time\ntime.sleep(1)\nprint('done')", "tests": [{"kind": "stdin", "stdin": "", "stdout": "done"}]});
     let url = format!("{}/v1/batch", server.address);
     let running = tokio::spawn(reqwest::Client::new().post(url).json(&request).send());
     tokio::time::sleep(Duration::from_millis(400)).await;
     Command::new("kill").arg(server.process.id().to_string()).stdout(Stdio::null()).status().expect("kill");
-    let answer = running.await.expect("a task").expect("an answer").text().await.expect("a body");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let refused = reqwest::Client::new().get(format!("{}/healthz", server.address)).send().await;
+    assert!(refused.is_err_and(|error| error.is_connect()), "a new connection is refused");
+    let answer = running.await.expect("a task").expect("an answer");
+    assert_eq!(answer.headers()["connection"], "close");
+    let answer = answer.text().await.expect("a body");
     assert!(answer.contains("\"passed\""), "{answer}");
+    let answered = Instant::now();
     assert_eq!(server.process.wait().expect("an end").code(), Some(0));
+    assert!(answered.elapsed() < Duration::from_secs(5), "an idle connection holds it");
 }

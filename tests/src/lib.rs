@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bundled;
 pub mod programs;
 pub mod service;
 pub mod tasks;

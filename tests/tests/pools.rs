@@ -95,7 +95,7 @@ async fn a_pool_at_zero_is_warmed_for_a_job_that_starts_then() {
     rig.phase("ppo", "Starting", "AttemptStarted").await;
     let config = rig.api::<ConfigMap>().get("ppo-config").await.unwrap().data.expect("data")["trainer.json"].clone();
     for fleet in ["detector", "sandbox"] {
-        let url = format!("http://pool-{fleet}.{}.svc:8080", rig.namespace);
+        let url = format!("http://pool-{fleet}-pods.{}.svc:8080", rig.namespace);
         assert!(config.contains(&url), "{url} is not in {config}");
     }
 

@@ -16,12 +16,14 @@ mod oracle;
 mod phrase;
 mod program;
 mod query;
+mod solutions;
 mod tokenizer;
 mod verify;
 mod words;
 
 pub use candidate::{Candidate, candidate};
 pub use habits::demonstrations;
+pub use solutions::{Unconfirmed, unconfirmed};
 pub use tokenizer::quickstart_model_files;
 pub use verify::{BuildError, BuildOptions, Built, RunError, Runner, build, verify};
 pub use words::Split;

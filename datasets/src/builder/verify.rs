@@ -158,7 +158,11 @@ pub async fn verify<R: Runner>(candidate: Candidate, runner: &R) -> Result<Resul
     Ok(Ok(task))
 }
 
-async fn statuses<R: Runner>(
+/// What became of each test.
+///
+/// # Errors
+/// The sandbox failed, again and again.
+pub(super) async fn statuses<R: Runner>(
     task: &Task,
     program: &str,
     tests: &[Test],

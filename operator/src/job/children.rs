@@ -17,6 +17,7 @@ use super::{Children, Names};
 use crate::child::{Child, controller_of, fingerprint};
 use crate::in_sync::in_sync;
 use crate::labels::{self, HTTP_PORT, RENDEZVOUS_PORT};
+use crate::pool::Fleet;
 
 /// Annotation with the hash of a `ConfigMap`'s content.
 const CONTENT_HASH: &str = "real-rl.dev/content-hash";
@@ -161,12 +162,12 @@ fn config(job: &RealTrainingJob, names: &Names<'_>) -> ConfigMap {
     ConfigMap { metadata, data: Some(data), ..ConfigMap::default() }
 }
 
-/// The pool's Services; a connection reaches one of its replicas.
+/// The pool's headless Services: the trainer spreads over the replicas that are there, also those that come later.
 fn endpoints(job: &RealTrainingJob) -> Endpoints {
     let Some(pool) = &job.spec.reward_pool_ref else { return Endpoints::default() };
     let namespace = job.namespace().unwrap_or_default();
-    let url = |fleet: &str| vec![format!("http://{}-{fleet}.{namespace}.svc:{HTTP_PORT}", pool.name)];
-    Endpoints { detectors: url(labels::DETECTOR), sandboxes: url(labels::SANDBOX) }
+    let url = |fleet: Fleet| vec![format!("http://{}.{namespace}.svc:{HTTP_PORT}", fleet.headless_in(&pool.name))];
+    Endpoints { detectors: url(Fleet::Detector), sandboxes: url(Fleet::Sandbox) }
 }
 
 /// Where a source lies in the pod: claims are mounted, everything else is there already.

@@ -34,6 +34,11 @@ impl Fleet {
         format!("{pool}-{}", self.component())
     }
 
+    /// Name of the headless Service, which resolves to the address of each pod that is ready.
+    pub fn headless_in(self, pool: &str) -> String {
+        format!("{}-pods", self.name_in(pool))
+    }
+
     /// Labels that the fleet's pods and nothing else has.
     pub fn selector(self, pool: &str) -> BTreeMap<String, String> {
         [(labels::POOL, pool), (labels::COMPONENT, self.component())]

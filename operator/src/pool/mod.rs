@@ -33,7 +33,7 @@ pub fn runtime_class(pool: &RewardPool) -> Option<&str> {
     sandbox.runtime_class_name.as_deref().or_else(of_patch)
 }
 
-/// Base URL of a fleet's Service, as jobs of the pool's namespace and others reach it.
+/// Base URL of a fleet's Service, for people and clients that do not spread by themselves.
 pub fn url(pool: &RewardPool, fleet: Fleet) -> String {
     let namespace = pool.namespace().unwrap_or_default();
     format!("http://{}.{namespace}.svc:{}", fleet.name_in(&pool.name_any()), crate::labels::HTTP_PORT)

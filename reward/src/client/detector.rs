@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout_at};
 use url::Url;
 
+use super::network::Network;
 use super::pool::Pool;
 use super::{Failure, backoff};
 use crate::{Reason, Service};
@@ -39,8 +40,8 @@ struct Waiting {
 }
 
 impl DetectorClient {
-    pub(crate) fn new(http: reqwest::Client, urls: &[Url]) -> Self {
-        let pool = Pool::new(Service::Detector, http, urls);
+    pub(crate) fn new(network: &Network, urls: &[Url]) -> Self {
+        let pool = Pool::new(Service::Detector, network, urls);
         Self(Arc::new(Shared { pool, waiting: Mutex::new(VecDeque::new()) }))
     }
 

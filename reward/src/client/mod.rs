@@ -2,10 +2,12 @@
 
 mod backoff;
 mod detector;
+mod network;
 mod pool;
 mod sandbox;
 
 pub(crate) use detector::DetectorClient;
+pub(crate) use network::Network;
 pub(crate) use sandbox::SandboxClient;
 
 use crate::Reason;

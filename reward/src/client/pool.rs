@@ -1,7 +1,13 @@
 //! Several endpoints of one service behind one `post`.
 
+mod addresses;
+mod choice;
+mod endpoint;
+mod origin;
+mod schedule;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,55 +15,37 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::timeout_at;
 use url::Url;
 
+use super::network::Network;
 use super::{Failure, backoff};
 use crate::{Reason, Service};
+use endpoint::Endpoint;
+use origin::Origin;
 
-/// Failures in a row after which an endpoint is left alone for a while.
-const FAILURES_TO_OPEN: u32 = 3;
-/// For how long at first; doubles with each further failure.
-const OPEN_FIRST: Duration = Duration::from_millis(250);
-const OPEN_LONGEST: Duration = Duration::from_secs(5);
 /// How often the same request may meet an internal error: such a request may be what breaks the service.
 const MOST_INTERNAL_ERRORS: u32 = 4;
 /// Longest part of an error body that is passed on.
 const BODY_EXCERPT: usize = 400;
+/// How often a request that waits for an endpoint looks again, though none is announced.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// Endpoints of one service.
+/// Endpoints of one service: what is behind each of the configured base URLs. Each address of a name is an endpoint.
 pub(crate) struct Pool {
     service: Service,
-    http: reqwest::Client,
-    endpoints: Vec<Endpoint>,
+    origins: Vec<Arc<Origin>>,
     turn: AtomicUsize,
+    /// Changes whenever a name was resolved.
+    resolved: watch::Sender<u64>,
 }
 
-struct Endpoint {
-    base: String,
-    outstanding: AtomicUsize,
-    health: Mutex<Health>,
-}
-
-/// A circuit breaker.
-#[derive(Clone, Copy, Debug, Default)]
-struct Health {
-    failures: u32,
-    open_until: Option<Instant>,
-}
-
-impl Health {
-    fn failed(&mut self, now: Instant) {
-        self.failures = self.failures.saturating_add(1);
-        if let Some(more) = self.failures.checked_sub(FAILURES_TO_OPEN) {
-            let pause = OPEN_FIRST.saturating_mul(2_u32.saturating_pow(more.min(16))).min(OPEN_LONGEST);
-            self.open_until = Some(now + pause);
-        }
-    }
-
-    fn wait(self, now: Instant) -> Duration {
-        self.open_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
-    }
+/// What a request met at an endpoint that gave it no answer.
+struct Met {
+    endpoint: Arc<Endpoint>,
+    failed: u32,
+    not_before: Instant,
 }
 
 /// How an attempt that is worth repeating ended.
@@ -74,17 +62,15 @@ enum Attempt<T> {
 }
 
 impl Pool {
-    pub(crate) fn new(service: Service, http: reqwest::Client, urls: &[Url]) -> Self {
-        let endpoint = |url: &Url| Endpoint {
-            base: url.as_str().trim_end_matches('/').to_owned(),
-            outstanding: AtomicUsize::new(0),
-            health: Mutex::new(Health::default()),
-        };
-        Self { service, http, endpoints: urls.iter().map(endpoint).collect(), turn: AtomicUsize::new(0) }
+    pub(crate) fn new(service: Service, network: &Network, urls: &[Url]) -> Self {
+        let resolved = watch::Sender::new(0);
+        let origins = urls.iter().map(|url| Origin::new(url, network, resolved.clone())).collect();
+        Self { service, origins, turn: AtomicUsize::new(0), resolved }
     }
 
     /// Posts until there is an answer, the request is refused, or time is up. The routes have no effects, so a request
-    /// may be repeated and may reach two endpoints.
+    /// may be repeated and may reach two endpoints. What fails at one endpoint goes to another at once, and comes back
+    /// to the same one after a pause.
     pub(crate) async fn post<Q: Serialize, A: DeserializeOwned>(
         &self,
         path: &str,
@@ -98,49 +84,79 @@ impl Pool {
         let body = Bytes::from(body);
         let (mut attempts, mut internal_errors) = (0, 0);
         let mut last = String::from("not tried");
+        let mut met: Vec<Met> = Vec::new();
+        self.await_old_names(deadline).await;
         loop {
-            let (index, wait) = self.choose(Instant::now());
-            if !self.pause(wait, deadline).await {
-                return Err(self.out_of_time(last, attempts));
-            }
+            let mut resolved = self.resolved.subscribe();
+            let now = Instant::now();
+            let (origin, endpoint) = match self.choose(&met, now) {
+                Some((origin, endpoint, Duration::ZERO)) if now < deadline => (origin, endpoint),
+                // Without an address there is hope until the end; a known pause may be too long.
+                Some((.., wait)) if now + wait >= deadline => return Err(self.out_of_time(last, attempts)),
+                None if now >= deadline => return Err(self.out_of_time(last, attempts)),
+                found => {
+                    let wait = found.map_or(LOOK_AGAIN, |(.., wait)| wait.min(LOOK_AGAIN));
+                    // A name that has been resolved is as good a reason to look as the time.
+                    let _ = timeout_at(deadline.min(now + wait).into(), resolved.changed()).await;
+                    continue;
+                }
+            };
             attempts += 1;
-            let retry = match self.attempt(&self.endpoints[index], path, body.clone(), deadline).await {
+            let retry = match self.attempt(&endpoint, path, body.clone(), deadline).await {
                 Attempt::Answer(answer) => return Ok((answer, attempts)),
                 Attempt::Fatal(reason) => return Err(Failure { reason, attempts }),
                 Attempt::Retry(retry) => retry,
             };
-            tracing::debug!(service = %self.service, endpoint = %self.endpoints[index].base, attempts, "retry: {}", retry.what);
+            tracing::debug!(service = %self.service, %endpoint, attempts, "retry: {}", retry.what);
             internal_errors += u32::from(retry.internal);
-            last = retry.what;
-            let wait = retry.after.unwrap_or_else(|| backoff::delay(attempts - 1, rand::random()));
-            if internal_errors >= MOST_INTERNAL_ERRORS || !self.pause(wait, deadline).await {
+            last = match endpoint.first_address() {
+                Some(address) => format!("{} from {}", retry.what, address.ip()),
+                None => retry.what,
+            };
+            if internal_errors >= MOST_INTERNAL_ERRORS {
                 return Err(self.out_of_time(last, attempts));
+            }
+            let now = Instant::now();
+            if retry.after.is_none() {
+                origin.hurry(now);
+            }
+            let here = met.iter().position(|met| Arc::ptr_eq(&met.endpoint, &endpoint)).unwrap_or_else(|| {
+                met.push(Met { endpoint, failed: 0, not_before: now });
+                met.len() - 1
+            });
+            let pause = retry.after.unwrap_or_else(|| backoff::delay(met[here].failed, rand::random()));
+            met[here].failed += 1;
+            met[here].not_before = now + pause;
+        }
+    }
+
+    /// Waits a moment for names that were not resolved for long, or never.
+    async fn await_old_names(&self, deadline: Instant) {
+        loop {
+            let mut resolved = self.resolved.subscribe();
+            let now = Instant::now();
+            let Some(until) = self.origins.iter().filter_map(|origin| origin.worth_waiting(now)).max() else { return };
+            if timeout_at(until.min(deadline).into(), resolved.changed()).await.is_err() {
+                return;
             }
         }
     }
 
     /// The endpoint with the fewest requests under way among those that work; where none does, the one that may be tried
-    /// soonest, and how long to wait for that.
-    fn choose(&self, now: Instant) -> (usize, Duration) {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let count = self.endpoints.len();
-        // Starting at another place each time spreads ties.
-        (0..count)
-            .map(|offset| (turn.wrapping_add(offset)) % count)
-            .map(|index| (index, self.endpoints[index].lock().wait(now)))
-            .min_by_key(|(index, wait)| (*wait, self.endpoints[*index].outstanding.load(Ordering::Relaxed)))
-            .unwrap_or((0, Duration::ZERO))
-    }
-
-    /// Sleeps; false where the deadline would pass.
-    async fn pause(&self, wait: Duration, deadline: Instant) -> bool {
-        if Instant::now() + wait >= deadline {
-            return false;
-        }
-        if !wait.is_zero() {
-            sleep(wait).await;
-        }
-        true
+    /// soonest, and how long to wait for that. None as long as no name has an address.
+    fn choose(&self, met: &[Met], now: Instant) -> Option<(&Origin, Arc<Endpoint>, Duration)> {
+        let of = |origin| Origin::endpoints(origin, now).into_iter().map(move |endpoint| (&**origin, endpoint));
+        let mut endpoints: Vec<(&Origin, Arc<Endpoint>)> = self.origins.iter().flat_map(of).collect();
+        let candidate = |(_, endpoint): &(&Origin, Arc<Endpoint>)| {
+            let met = met.iter().find(|met| Arc::ptr_eq(&met.endpoint, endpoint));
+            let (failed, told) =
+                met.map_or((0, Duration::ZERO), |met| (met.failed, met.not_before.saturating_duration_since(now)));
+            endpoint.candidate(now, failed, told)
+        };
+        let candidates: Vec<_> = endpoints.iter().map(candidate).collect();
+        let place = choice::best(&candidates, self.turn.fetch_add(1, Ordering::Relaxed))?;
+        let (origin, endpoint) = endpoints.swap_remove(place);
+        Some((origin, endpoint, candidates[place].wait))
     }
 
     async fn attempt<A: DeserializeOwned>(
@@ -150,10 +166,9 @@ impl Pool {
         body: Bytes,
         deadline: Instant,
     ) -> Attempt<A> {
-        let _counted = Outstanding::enter(&endpoint.outstanding);
-        let sent = self
-            .http
-            .post(format!("{}{path}", endpoint.base))
+        let _counted = endpoint.enter();
+        let sent = endpoint
+            .post(path)
             .header(CONTENT_TYPE, "application/json")
             .timeout(deadline.saturating_duration_since(Instant::now()))
             .body(body)
@@ -163,11 +178,10 @@ impl Pool {
             Ok(response) => self.read(response).await,
             Err(error) => Attempt::Retry(Retry { what: chain(&error), after: None, internal: false }),
         };
-        let now = Instant::now();
         match &outcome {
             // A busy endpoint is a working one.
-            Attempt::Retry(Retry { after: None, .. }) => endpoint.lock().failed(now),
-            _ => *endpoint.lock() = Health::default(),
+            Attempt::Retry(Retry { after: None, .. }) => endpoint.failed(Instant::now()),
+            _ => endpoint.works(),
         }
         outcome
     }
@@ -206,29 +220,9 @@ impl Pool {
     }
 
     fn out_of_time(&self, last: String, attempts: u32) -> Failure {
+        let troubles = self.origins.iter().filter_map(|origin| origin.trouble());
+        let last = troubles.fold(last, |last, trouble| format!("{last}; {trouble}"));
         Failure { reason: Reason::Deadline { service: self.service, last }, attempts }
-    }
-}
-
-impl Endpoint {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Counts a request as under way until dropped, also where its future is cancelled.
-struct Outstanding<'a>(&'a AtomicUsize);
-
-impl<'a> Outstanding<'a> {
-    fn enter(counter: &'a AtomicUsize) -> Self {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Self(counter)
-    }
-}
-
-impl Drop for Outstanding<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -8,6 +8,7 @@ use real_sandbox_api::{BatchRequest, BatchResponse, Status, Test, TestResult};
 use tokio::time::sleep;
 use url::Url;
 
+use super::network::Network;
 use super::pool::Pool;
 use super::{Failure, backoff};
 use crate::profile::TestRun;
@@ -28,8 +29,8 @@ const HOPELESS: usize = 8;
 pub(crate) struct SandboxClient(Pool);
 
 impl SandboxClient {
-    pub(crate) fn new(http: reqwest::Client, urls: &[Url]) -> Self {
-        Self(Pool::new(Service::Sandbox, http, urls))
+    pub(crate) fn new(network: &Network, urls: &[Url]) -> Self {
+        Self(Pool::new(Service::Sandbox, network, urls))
     }
 
     /// Runs the chosen tests. Results are in the order of `chosen`; what is still a failure of the sandbox after all

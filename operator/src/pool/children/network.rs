@@ -18,9 +18,10 @@ use crate::labels;
 /// Set by Kubernetes on every namespace; its value is the name.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
-/// The Service that clients use, and a headless one whose name resolves to each pod.
+/// A Service with one address, for clients of any kind, and a headless one for trainers, which spread over the pods that
+/// its name resolves to. A Service's address would leave them on the replicas that their kept connections happen to lead
+/// to. Only ready pods are published, so one that ends is no longer found before it stops.
 pub(super) fn services(pool: &RewardPool, fleet: Fleet) -> [Service; 2] {
-    let name = fleet.name_in(&pool.name_any());
     let service = |name: String, cluster_ip: Option<&str>| Service {
         metadata: metadata(pool, name, Some(fleet)),
         spec: Some(ServiceSpec {
@@ -37,7 +38,7 @@ pub(super) fn services(pool: &RewardPool, fleet: Fleet) -> [Service; 2] {
         }),
         ..Service::default()
     };
-    [service(name.clone(), None), service(format!("{name}-pods"), Some("None"))]
+    [service(fleet.name_in(&pool.name_any()), None), service(fleet.headless_in(&pool.name_any()), Some("None"))]
 }
 
 /// Nothing may leave a fleet, not even a question to DNS, and only trainers of the namespace and the operator may

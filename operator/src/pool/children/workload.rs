@@ -22,10 +22,13 @@ const TEMPLATE_HASH: &str = "real-rl.dev/template-hash";
 const DETECTOR_SECONDS: u64 = 10;
 /// What the detector allows for the type check of one program.
 const TYPE_CHECK_SECONDS: u64 = 30;
-/// Added to the longest request when a pod is asked to stop.
-const GRACE_SECONDS: u64 = 10;
-/// Between a pod's removal from its Service and SIGTERM, so that no new request meets a closed port.
-const DRAIN_SECONDS: i64 = 5;
+/// Between a pod's removal from its Services and SIGTERM, for which it works as before: that long it takes until
+/// everybody knows that it leaves. Who still comes later is refused a connection and goes elsewhere.
+const DRAIN_SECONDS: u64 = 5;
+/// No node waits longer for a queue that is allowed to be slow; what is lost then is asked again elsewhere.
+const LONGEST_QUEUE_SECONDS: u64 = 300;
+/// Added to what a pod has to do when it is asked to stop.
+const GRACE_SECONDS: u64 = 5;
 /// Programs that a detector's client may send in one request have to fit into the queue of one replica.
 const LEAST_DETECTOR_QUEUE: u64 = 64;
 /// Least memory that a sandbox takes as a limit.
@@ -118,7 +121,7 @@ fn container(pool: &RewardPool, fleet: Fleet, settings: &Settings) -> Container 
         liveness_probe: Some(healthy(20, 6)),
         lifecycle: Some(Lifecycle {
             pre_stop: Some(LifecycleHandler {
-                sleep: Some(SleepAction { seconds: DRAIN_SECONDS }),
+                sleep: Some(SleepAction { seconds: DRAIN_SECONDS.cast_signed() }),
                 ..LifecycleHandler::default()
             }),
             ..Lifecycle::default()
@@ -159,13 +162,15 @@ fn queue(pool: &RewardPool, fleet: Fleet) -> u64 {
     pool.spec.queue.max_depth.div_ceil(replicas).max(least)
 }
 
-/// Seconds from a pod's last breath of new work to its end: what is in flight finishes.
+/// Seconds from the wish that a pod ends to its end, the wait before SIGTERM included: what was taken on waits for as
+/// long as the queue allows, and then takes its time. A pod that is done earlier ends earlier.
 fn grace_seconds(pool: &RewardPool, fleet: Fleet) -> i64 {
     let longest = match fleet {
         Fleet::Detector => DETECTOR_SECONDS.max(TYPE_CHECK_SECONDS),
         Fleet::Sandbox => pool.spec.sandbox.limits.wall_seconds,
     };
-    i64::try_from(longest.saturating_add(GRACE_SECONDS)).unwrap_or(i64::MAX)
+    let taken_on = longest.saturating_add(pool.spec.queue.max_age_seconds.min(LONGEST_QUEUE_SECONDS));
+    i64::try_from(taken_on.saturating_add(DRAIN_SECONDS + GRACE_SECONDS)).unwrap_or(i64::MAX)
 }
 
 /// Whole mebibytes, rounded down: a limit is not to be exceeded.

@@ -127,6 +127,33 @@ fn nothing_leaves_a_fleet_and_a_runtime_class_is_the_sandboxes_alone() {
 }
 
 #[test]
+fn a_pod_that_ends_is_no_longer_found_serves_on_and_then_finishes() {
+    let world = World::new().with(|pool| {
+        pool.spec.queue.max_age_seconds = 60;
+        pool.spec.sandbox.limits.wall_seconds = 20;
+    });
+    let services = world.look().apply.into_iter().filter_map(|child| match child {
+        Child::Service(service) => service.spec,
+        _ => None,
+    });
+    let headless: Vec<_> = services.filter(|service| service.cluster_ip.as_deref() == Some("None")).collect();
+    assert_eq!(headless.len(), 2);
+    for service in headless {
+        // Without it only pods that are ready have an address, and one that is to end is not.
+        assert_eq!(service.publish_not_ready_addresses, None);
+        // The address is the pod's own, so the port has to be the pod's too.
+        assert_eq!(service.ports.expect("ports")[0].port, labels::HTTP_PORT);
+    }
+    let grace: Vec<_> = templates(&world).into_iter().map(|pod| pod.spec.expect("a pod")).collect();
+    for pod in &grace {
+        let stop = pod.containers[0].lifecycle.as_ref().and_then(|hooks| hooks.pre_stop.as_ref()).expect("a hook");
+        assert_eq!(stop.sleep.as_ref().map(|sleep| sleep.seconds), Some(5));
+    }
+    let grace: Vec<_> = grace.iter().map(|pod| pod.termination_grace_period_seconds).collect();
+    assert_eq!(grace, [Some(60 + 30 + 10), Some(60 + 20 + 10)]);
+}
+
+#[test]
 fn the_most_waiting_requests_are_shared_among_the_most_replicas() {
     let flag = |world: &World, fleet: usize, name: &str| {
         let pod = templates(world).remove(fleet).spec.expect("a pod");

@@ -1,0 +1,243 @@
+//! Several real servers on addresses of the loopback network, behind one name.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Mutex;
+
+use futures::FutureExt as _;
+use futures::future::join_all;
+use tokio::io::AsyncReadExt as _;
+use tokio::runtime::Runtime;
+
+use super::*;
+use crate::client::network::Resolver;
+
+/// What the name resolves to.
+#[derive(Clone)]
+struct Names(Arc<Mutex<Result<Vec<SocketAddr>, &'static str>>>);
+
+impl Names {
+    fn new(addresses: &[SocketAddr]) -> Self {
+        Self(Arc::new(Mutex::new(Ok(addresses.to_vec()))))
+    }
+
+    fn now_is(&self, answer: Result<&[SocketAddr], &'static str>) {
+        *self.0.lock().unwrap() = answer.map(<[_]>::to_vec);
+    }
+
+    fn pool(&self, port: u16) -> Pool {
+        self.pool_at(&format!("http://fleet.test:{port}"))
+    }
+
+    fn pool_at(&self, url: &str) -> Pool {
+        let names = self.clone();
+        let resolver: Resolver = Arc::new(move |host, _| {
+            assert_eq!(host, "fleet.test");
+            let answer = names.0.lock().unwrap().clone();
+            async move { answer.map_err(io::Error::other) }.boxed()
+        });
+        Pool::new(Service::Sandbox, &Network::with_resolver(resolver).unwrap(), &[Url::parse(url).unwrap()])
+    }
+}
+
+/// A replica: counts what it is asked, and answers after a while.
+struct Replica {
+    seen: Arc<AtomicU32>,
+    /// Its own, so that it can be killed with its connections.
+    runtime: Option<Runtime>,
+}
+
+impl Replica {
+    fn at(address: SocketAddr) -> Self {
+        let seen = Arc::new(AtomicU32::new(0));
+        let answer = async move |State(seen): State<Arc<AtomicU32>>, headers: HeaderMap| {
+            seen.fetch_add(1, Ordering::SeqCst);
+            assert!(headers["host"].to_str().unwrap().starts_with("fleet.test:"), "{headers:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            ok()
+        };
+        let router = Router::new().route("/v1/batch", post(answer)).with_state(Arc::clone(&seen));
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = std::net::TcpListener::bind(address).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        runtime.spawn(async move { axum::serve(TcpListener::from_std(listener).unwrap(), router).await });
+        Self { seen, runtime: Some(runtime) }
+    }
+
+    fn seen(&self) -> u32 {
+        self.seen.load(Ordering::SeqCst)
+    }
+
+    fn kill(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port and addresses on which nobody listens yet; each test has its own network, so that none meets another's.
+fn addresses(network: u8) -> (u16, [SocketAddr; 3]) {
+    let free = std::net::TcpListener::bind((Ipv4Addr::new(127, 77, network, 1), 0)).unwrap();
+    let port = free.local_addr().unwrap().port();
+    (port, [1, 2, 3].map(|host| SocketAddr::from((Ipv4Addr::new(127, 77, network, host), port))))
+}
+
+async fn post_many(pool: &Pool, count: usize) {
+    for outcome in join_all((0..count).map(|_| post_within(pool, 20.0))).await {
+        outcome.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn addresses_of_a_name_get_equal_shares() {
+    let (port, [first, second, _]) = addresses(1);
+    let (a, b) = (Replica::at(first), Replica::at(second));
+    let pool = Names::new(&[first, second]).pool(port);
+    for _ in 0..10 {
+        post_many(&pool, 10).await;
+    }
+    assert_eq!((a.seen(), b.seen()), (50, 50));
+}
+
+#[tokio::test]
+async fn a_killed_replica_loses_nothing_and_a_new_one_gets_work() {
+    let (port, [first, second, third]) = addresses(2);
+    let (mut a, b) = (Replica::at(first), Replica::at(second));
+    let names = Names::new(&[first, second]);
+    let pool = names.pool(port);
+    let seen = Arc::clone(&a.seen);
+    let kill = async {
+        // Asked, and not yet answering.
+        while seen.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        a.kill();
+    };
+    tokio::join!(post_many(&pool, 40), kill);
+    let before = a.seen();
+    let c = Replica::at(third);
+    names.now_is(Ok(&[second, third]));
+    let start = Instant::now();
+    while c.seen() == 0 {
+        post_many(&pool, 4).await;
+        assert!(start.elapsed() < Duration::from_secs(10), "the new replica gets nothing");
+    }
+    let (b_before, c_before) = (b.seen(), c.seen());
+    for _ in 0..10 {
+        post_many(&pool, 10).await;
+    }
+    assert_eq!((b.seen() - b_before, c.seen() - c_before), (50, 50));
+    assert_eq!(a.seen(), before);
+}
+
+#[tokio::test]
+async fn an_address_that_left_gets_no_new_requests_and_finishes_its_own() {
+    let (port, [first, second, _]) = addresses(3);
+    let (a, b) = (Replica::at(first), Replica::at(second));
+    let names = Names::new(&[first, second]);
+    let pool = names.pool(port);
+    post_many(&pool, 2).await;
+    let (_, kept, _) = pool.choose(&[], Instant::now()).unwrap();
+    names.now_is(Ok(&[second]));
+    tokio::time::sleep(Duration::from_millis(3500)).await;
+    // What is under way when the answer comes ends as if nothing were.
+    post_many(&pool, 20).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (a_before, b_before) = (a.seen(), b.seen());
+    post_many(&pool, 20).await;
+    assert_eq!((a.seen() - a_before, b.seen() - b_before), (0, 20));
+    let gone = kept.first_address() == Some(first);
+    let known = pool.choose(&[], Instant::now()).unwrap().1;
+    assert_eq!(Arc::ptr_eq(&known, &kept), !gone, "one that stays keeps its breaker and its count");
+}
+
+#[tokio::test]
+async fn a_name_that_resolves_late_or_no_longer_fails_nothing() {
+    let (port, [first, ..]) = addresses(4);
+    let names = Names::new(&[]);
+    let pool = names.pool(port);
+    let a = Replica::at(first);
+    let appear = async {
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        names.now_is(Err("the server is not there"));
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        names.now_is(Ok(&[first]));
+    };
+    let (outcome, ()) = tokio::join!(post_within(&pool, 10.0), appear);
+    assert_eq!(outcome.unwrap().1, 1, "nothing was tried without an address");
+    names.now_is(Err("the server is not there"));
+    tokio::time::sleep(Duration::from_millis(3100)).await;
+    post_many(&pool, 4).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    post_many(&pool, 4).await;
+    assert_eq!(a.seen(), 9);
+}
+
+#[tokio::test]
+async fn in_the_end_the_host_and_what_the_resolver_said_are_named() {
+    let names = Names::new(&[]);
+    let pool = names.pool(1);
+    let start = Instant::now();
+    let failure = post_within(&pool, 1.5).await.unwrap_err();
+    assert!(start.elapsed() >= Duration::from_millis(1400), "it is given up before the deadline");
+    let text = failure.reason.to_string();
+    assert!(text.contains("not tried") && text.contains("fleet.test does not resolve: it has no address"), "{text}");
+    names.now_is(Err("Name or service not known"));
+    let text = post_within(&pool, 3.5).await.unwrap_err().reason.to_string();
+    assert!(text.contains("fleet.test does not resolve: Name or service not known"), "{text}");
+}
+
+#[tokio::test]
+async fn a_busy_replica_sends_its_requests_to_another() {
+    let (port, [first, second, _]) = addresses(5);
+    let busy = Router::new()
+        .route("/v1/batch", post(|| async { (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "5")]).into_response() }));
+    let listener = TcpListener::bind(first).await.unwrap();
+    tokio::spawn(async move { axum::serve(listener, busy).await });
+    let free = Replica::at(second);
+    let pool = Names::new(&[first, second]).pool(port);
+    let start = Instant::now();
+    post_many(&pool, 20).await;
+    assert_eq!(free.seen(), 20);
+    assert!(start.elapsed() < Duration::from_secs(4), "they waited for the busy one");
+}
+
+#[tokio::test]
+async fn tls_is_spoken_with_the_name_and_not_with_the_address() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let pool = Names::new(&[address]).pool_at(&format!("https://fleet.test:{}", address.port()));
+    let hello = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut hello = vec![0; 4096];
+        let length = stream.read(&mut hello).await.unwrap();
+        String::from_utf8_lossy(&hello[..length]).into_owned()
+    };
+    let (hello, outcome) = tokio::join!(hello, post_within(&pool, 0.5));
+    assert!(hello.contains("fleet.test") && outcome.is_err(), "SNI is missing");
+}
+
+#[tokio::test]
+async fn names_of_this_machine_and_ipv6_addresses_work() {
+    let (url, seen) = server(|_| ok()).await;
+    let localhost = Url::parse(&format!("http://localhost:{}", url.port().unwrap())).unwrap();
+    assert_eq!(post_within(&pool(&[localhost]), 10.0).await.unwrap().1, 1);
+    assert_eq!(seen.load(Ordering::SeqCst), 1);
+    let Ok(listener) = TcpListener::bind("[::1]:0").await else {
+        eprintln!("skipped: this machine has no IPv6");
+        return;
+    };
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().route("/v1/batch", post(async || ok()));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let literal = Url::parse(&format!("http://{address}")).unwrap();
+    assert_eq!(post_within(&pool(&[literal]), 10.0).await.unwrap().1, 1);
+    let pool = Names::new(&[address]).pool(address.port());
+    assert_eq!(post_within(&pool, 10.0).await.unwrap().1, 1);
+}
