@@ -30,7 +30,7 @@ cluster-up: ## start a Kubernetes cluster of one node on this machine (root); pr
 	@scripts/setup-node
 	@scripts/build-kube --node >/dev/null
 	cargo build --locked -p real-test-kube --bin real-cluster
-	@$(CARGO_TARGET_DIR)/debug/real-cluster up
+	@$(CARGO_TARGET_DIR)/debug/real-cluster up $$(scripts/pause-image)
 
 cluster-down: ## end that cluster, and remove everything that is left of it
 	@cargo build --quiet --locked -p real-test-kube --bin real-cluster
@@ -59,6 +59,9 @@ test-core: kube ## tests of everything but the trainer: no libtorch needed
 	@scripts/setup-python >/dev/null
 	cargo build --locked --bins
 	cargo test --locked
+
+e2e: setup ## images, a cluster, the chart, and the quickstart on it (root; minutes)
+	scripts/e2e
 
 lint: setup ## formatting, clippy, licences, spelling, Python
 	@scripts/setup-lint >/dev/null

@@ -1,11 +1,18 @@
 //! Inside a sandbox pod: how strong its walls are, and whether they let honest programs through.
 
+use std::time::Instant;
+
+use real_sandbox_attacks::{Aim, attack};
+use real_tests::bundled::{QUICKSTART, unconfirmed_solutions};
 use serde_json::Value;
 
 use crate::cluster::Cluster;
 use crate::forward::Forward;
 use crate::installation::installed;
 use crate::jobs::{self, POOL};
+
+/// Requests at once; the pod has two workers.
+const CONCURRENCY: usize = 8;
 
 pub(crate) fn isolated(cluster: &Cluster) {
     installed(cluster);
@@ -27,4 +34,19 @@ pub(crate) fn isolated(cluster: &Cluster) {
         verified["message"].as_str().is_some_and(|message| message.ends_with(&format!("tier {tier}"))),
         "{verified}"
     );
+
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let report = runtime.block_on(attack(&forward.url, &Aim::pod())).expect("every request is answered");
+    println!("{report}");
+    assert!(report.wrong().is_empty(), "{}", report.wrong().join("\n"));
+
+    let started = Instant::now();
+    let solutions = unconfirmed_solutions(&forward.url, &QUICKSTART, CONCURRENCY);
+    let failed = runtime.block_on(solutions).expect("every request is answered");
+    println!("the quickstart's solutions: {} do not pass, {:.0} s", failed.len(), started.elapsed().as_secs_f64());
+    assert!(failed.is_empty(), "{failed:#?}");
+
+    let pods = namespace.list("pods", "app.kubernetes.io/component=sandbox");
+    let restarts = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].as_u64();
+    assert!(pods.iter().all(|pod| restarts(pod) == Some(0)), "an attack ended the pod's program");
 }
