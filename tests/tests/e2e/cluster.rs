@@ -159,19 +159,6 @@ impl Namespace<'_> {
         }
     }
 
-    /// Waits until something holds.
-    ///
-    /// # Panics
-    /// Where it does not in time, with what is found instead.
-    #[track_caller]
-    pub(crate) fn wait(&self, seconds: u64, what: &str, holds: impl Fn() -> Result<(), String>) {
-        let end = Instant::now() + Duration::from_secs(seconds);
-        while let Err(found) = holds() {
-            assert!(Instant::now() < end, "not {what} after {seconds} s: {found}");
-            std::thread::sleep(PAUSE);
-        }
-    }
-
     /// Kills a container without warning: on this machine's node its process, elsewhere its pod.
     pub(crate) fn kill(&self, pod: &Value) {
         let name = name(pod);
@@ -183,6 +170,19 @@ impl Namespace<'_> {
         } else {
             self.kubectl(&["delete", "pod", &name, "--grace-period=0", "--force"]).expect_success();
         }
+    }
+}
+
+/// Waits until something holds.
+///
+/// # Panics
+/// Where it does not in time, with what is found instead.
+#[track_caller]
+pub(crate) fn wait(seconds: u64, what: &str, holds: impl Fn() -> Result<(), String>) {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while let Err(found) = holds() {
+        assert!(Instant::now() < end, "not {what} after {seconds} s: {found}");
+        std::thread::sleep(PAUSE);
     }
 }
 

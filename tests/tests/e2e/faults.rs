@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, Namespace, is_ready, name};
+use crate::cluster::{Cluster, Namespace, is_ready, name, wait};
 use crate::installation::{self, installed};
 use crate::jobs::{self, LONGEST, POOL, STEPS};
 use crate::lifecycle::nothing_of;
@@ -69,7 +69,7 @@ pub(crate) fn change_nothing(cluster: &Cluster) {
         print(&rows);
         assert!(different.is_empty(), "{fault}: {} samples differ, such as {:?}", different.len(), different.first());
         namespace.kubectl(&["delete", "rtj", &job]).expect_success();
-        namespace.wait(90, "without orphans", || nothing_of(&namespace, &job));
+        wait(90, "without orphans", || nothing_of(&namespace, &job));
     }
     print(&rows);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cluster::{Cluster, Namespace, condition, name};
+use crate::cluster::{Cluster, Namespace, condition, name, wait};
 use crate::installation::installed;
 use crate::jobs::{self, LONGEST, POOL, STEPS};
 use crate::volume;
@@ -52,9 +52,9 @@ pub(crate) fn deleted(cluster: &Cluster) {
     namespace.until("rtj", "gone", LONGEST, "at step 1", |job| jobs::step(job) >= 1);
     assert!(nothing_of(&namespace, "gone").is_err(), "the label names nothing");
     namespace.show(&["delete", "rtj", "gone"]);
-    namespace.wait(90, "gone", || nothing_of(&namespace, "gone"));
+    wait(90, "gone", || nothing_of(&namespace, "gone"));
     namespace.show(&["delete", "rwp", "quickstart"]);
-    namespace.wait(90, "gone", || {
+    wait(90, "gone", || {
         let left = namespace.list(
             "deployments,pods,services,networkpolicies,poddisruptionbudgets,serviceaccounts",
             "real-rl.dev/pool=quickstart",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, Namespace, is_ready};
+use crate::cluster::{Cluster, Namespace, is_ready, wait};
 use crate::forward::Forward;
 use crate::installation::installed;
 use crate::jobs::{self, POOL};
@@ -50,14 +50,14 @@ pub(crate) fn follow_the_load(cluster: &Cluster) {
                 })
             })
             .collect();
-        namespace.wait(60, "grown", || count(&namespace, 3));
+        wait(60, "grown", || count(&namespace, 3));
         namespace.show(&["get", "rwp"]);
         for answer in work {
             let answer = answer.join().expect("no panic").expect("an answer");
             assert_eq!(answer["results"][0]["status"], "passed", "{answer}");
         }
     });
-    namespace.wait(120, "small again", || count(&namespace, 1));
+    wait(120, "small again", || count(&namespace, 1));
     namespace.show(&["get", "rwp"]);
     namespace.show(&["get", "events", "--field-selector=involvedObject.kind=RewardPool"]);
 }
@@ -73,10 +73,10 @@ pub(crate) fn scaled_by_hand(cluster: &Cluster) {
     }
     jobs::pool(&namespace, &pool.to_string());
     namespace.show(&["scale", "rwp/quickstart", "--replicas=2"]);
-    namespace.wait(60, "scaled to two", || count(&namespace, 2));
+    wait(60, "scaled to two", || count(&namespace, 2));
     // Put right: what is killed comes back, what is scaled behind the pool's back goes back.
     namespace.kubectl(&["scale", "deployment/quickstart-sandbox", "--replicas=3"]).expect_success();
-    namespace.wait(60, "two again", || count(&namespace, 2));
+    wait(60, "two again", || count(&namespace, 2));
     namespace.show(&["scale", "rwp/quickstart", "--replicas=1"]);
-    namespace.wait(60, "scaled to one", || count(&namespace, 1));
+    wait(60, "scaled to one", || count(&namespace, 1));
 }
