@@ -15,8 +15,6 @@ class Elf:
 
     needed: list[str] = field(default_factory=list)
     run_path: list[str] = field(default_factory=list)
-    # RPATH, unlike RUNPATH, also holds for the libraries that are loaded for this one.
-    inherited: bool = False
     # Library -> versions that are asked of it.
     versions_needed: dict[str, list[str]] = field(default_factory=dict)
     versions_defined: list[str] = field(default_factory=list)
@@ -57,7 +55,6 @@ def read(file: BinaryIO) -> Elf | None:
     for tag in (DT_RUNPATH, DT_RPATH):
         if tag in table:
             elf.run_path = [part for part in text(table[tag][0]).split(":") if part]
-            elf.inherited = tag == DT_RPATH
             break
     if DT_VERNEED in table:
         here = place(table[DT_VERNEED][0])

@@ -17,6 +17,32 @@ pub struct Output {
 }
 
 impl Output {
+    /// Runs a command to its end, with `stdin` as its standard input.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub fn of(mut command: Command, stdin: Option<&str>) -> Self {
+        let mut child = command
+            .stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", command.get_program().display()));
+        let pipe = child.stdin.take();
+        let output = std::thread::scope(|scope| {
+            // Written beside the reading, since both sides of a pipe may be full.
+            scope.spawn(move || {
+                if let (Some(mut pipe), Some(text)) = (pipe, stdin) {
+                    // A command that fails early reads nothing; what it says tells why.
+                    let _ = pipe.write_all(text.as_bytes());
+                }
+            });
+            child.wait_with_output().expect("a child can be waited for")
+        });
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { stdout: text(&output.stdout), stderr: text(&output.stderr), success: output.status.success() }
+    }
+
     /// Standard output of a command that must not fail.
     ///
     /// # Panics
@@ -42,7 +68,8 @@ impl ControlPlane {
     fn run(&self, name: &str, arguments: &[&str], stdin: Option<&str>) -> Output {
         let program =
             programs::folder().expect("the programs were found when the control plane was started").join(name);
-        let mut child = Command::new(&program)
+        let mut command = Command::new(&program);
+        command
             .args(arguments)
             // Caches and repositories belong to this control plane, not to the user.
             .env("HOME", self.folder())
@@ -50,24 +77,7 @@ impl ControlPlane {
             .env_remove("KUBECACHEDIR")
             .env_remove("XDG_CACHE_HOME")
             .env_remove("XDG_CONFIG_HOME")
-            .env_remove("XDG_DATA_HOME")
-            .stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", program.display()));
-        let pipe = child.stdin.take();
-        let output = std::thread::scope(|scope| {
-            // Written beside the reading, since both sides of a pipe may be full.
-            scope.spawn(move || {
-                if let (Some(mut pipe), Some(text)) = (pipe, stdin) {
-                    // A command that fails early reads nothing; what it says tells why.
-                    let _ = pipe.write_all(text.as_bytes());
-                }
-            });
-            child.wait_with_output().expect("a child can be waited for")
-        });
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Output { stdout: text(&output.stdout), stderr: text(&output.stderr), success: output.status.success() }
+            .env_remove("XDG_DATA_HOME");
+        Output::of(command, stdin)
     }
 }

@@ -42,9 +42,7 @@ impl Process {
 
     /// The last lines of its log.
     pub(crate) fn tail(&self) -> String {
-        let text = fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(30)..].join("\n")
+        tail(&self.log, 30)
     }
 }
 
@@ -56,4 +54,11 @@ impl Drop for Process {
         // Its number may soon be another process's.
         let _ = fs::remove_file(&self.pid);
     }
+}
+
+/// The last lines of a file; nothing where there is none.
+pub(crate) fn tail(file: &Path, count: usize) -> String {
+    let text = fs::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
 }

@@ -1,7 +1,7 @@
 //! The cluster under test, as kubectl sees it.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -43,20 +43,7 @@ impl Cluster {
     }
 
     fn run(&self, program: &str, arguments: &[&str], stdin: Option<&str>) -> Output {
-        let mut child = self
-            .command(program, arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        if let Some(mut pipe) = child.stdin.take() {
-            // A command that fails early reads nothing; what it says tells why.
-            let _ = std::io::Write::write_all(&mut pipe, stdin.unwrap_or_default().as_bytes());
-        }
-        let output = child.wait_with_output().expect("it ends");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Output { stdout: text(&output.stdout), stderr: text(&output.stderr), success: output.status.success() }
+        Output::of(self.command(program, arguments), stdin)
     }
 
     pub(crate) fn helm(&self, arguments: &[&str]) -> Output {
@@ -76,18 +63,27 @@ impl Cluster {
             let label = format!("pod-security.kubernetes.io/{mode}=restricted");
             self.kubectl(&["label", "namespace", &name, &label]).expect_success();
         }
-        Namespace { cluster: self, name }
+        Namespace { cluster: self, name, temporary: true }
+    }
+
+    /// A namespace that is there and stays.
+    pub(crate) fn lasting(&self, name: &str) -> Namespace<'_> {
+        Namespace { cluster: self, name: name.to_owned(), temporary: false }
     }
 }
 
-/// A namespace of one scenario. It is deleted at the end of one that went well; what failed can be looked at.
+/// A namespace. That of one scenario is deleted at the end of one that went well; what failed can be looked at.
 pub(crate) struct Namespace<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) name: String,
+    temporary: bool,
 }
 
 impl Drop for Namespace<'_> {
     fn drop(&mut self) {
+        if !self.temporary {
+            return;
+        }
         if std::thread::panicking() {
             let all = self.kubectl(&["get", "rtj,rwp,jobs,pods,events", "--output=wide"]);
             println!("--- namespace {}\n{}{}", self.name, all.stdout, all.stderr);
@@ -133,6 +129,16 @@ impl Namespace<'_> {
         let output = self.kubectl(&["get", kinds, "--selector", label, "--output=json"]);
         let list: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
         list["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// One of the ready pods with a label.
+    ///
+    /// # Panics
+    /// Where there is none.
+    #[track_caller]
+    pub(crate) fn ready_pod(&self, label: &str) -> Value {
+        let ready = self.list("pods", label).into_iter().find(is_ready);
+        ready.unwrap_or_else(|| panic!("no pod with {label} is ready"))
     }
 
     /// The object once it is as wanted.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, Namespace, is_ready, name, wait};
+use crate::cluster::{Cluster, Namespace, name, wait};
 use crate::installation::{self, installed};
 use crate::jobs::{self, LONGEST, POOL, STEPS};
 use crate::lifecycle::nothing_of;
@@ -21,10 +21,7 @@ const FAULTS: [Fault; 6] = [
     ("detector killed", |namespace, _| kill(namespace, "app.kubernetes.io/component=detector")),
     ("sandbox killed", |namespace, _| kill(namespace, "app.kubernetes.io/component=sandbox")),
     ("operator killed", |namespace, _| {
-        let system = Namespace { cluster: namespace.cluster, name: installation::NAMESPACE.to_owned() };
-        let killed = kill(&system, "app.kubernetes.io/name=real-operator");
-        std::mem::forget(system);
-        killed
+        kill(&namespace.cluster.lasting(installation::NAMESPACE), "app.kubernetes.io/name=real-operator")
     }),
     ("API server killed", |namespace, _| {
         let Some(own) = &namespace.cluster.own else { return false };
@@ -121,19 +118,16 @@ fn gangs(namespace: &Namespace<'_>, job: &str, over: &AtomicBool) -> usize {
 
 /// Kills one of the pods with a label.
 fn kill(namespace: &Namespace<'_>, label: &str) -> bool {
-    let pods = namespace.list("pods", label);
-    let pod = pods.iter().find(|pod| is_ready(pod)).unwrap_or_else(|| panic!("no pod with {label} is ready"));
-    namespace.kill(pod);
+    namespace.kill(&namespace.ready_pod(label));
     true
 }
 
 /// Evicts one of the pods with a label, as `kubectl drain` does with each pod of a node.
 fn evict(namespace: &Namespace<'_>, label: &str) -> bool {
-    let pods = namespace.list("pods", label);
-    let pod = pods.iter().find(|pod| is_ready(pod)).unwrap_or_else(|| panic!("no pod with {label} is ready"));
-    let path = format!("/api/v1/namespaces/{}/pods/{}/eviction", namespace.name, name(pod));
+    let pod = name(&namespace.ready_pod(label));
+    let path = format!("/api/v1/namespaces/{}/pods/{pod}/eviction", namespace.name);
     let eviction = json!({
-        "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name(pod), "namespace": namespace.name},
+        "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace.name},
     });
     namespace.post(&path, &eviction).expect_success();
     true

@@ -12,17 +12,22 @@ const PROGRESS_SECONDS: u32 = 1;
 
 /// Installs the operator, unless this run has.
 pub(crate) fn installed(cluster: &Cluster) {
-    cluster.operator.get_or_init(|| install(cluster));
-    let pods = cluster.kubectl(&["get", "pods", "--namespace", NAMESPACE]).expect_success();
-    println!("$ kubectl get pods -n {NAMESPACE}\n{pods}");
+    cluster.operator.get_or_init(|| {
+        install(cluster);
+        cluster.lasting(NAMESPACE).show(&["get", "pods"]);
+    });
+}
+
+/// The registry that has the images, where the node does not have them already.
+pub(crate) fn registry() -> Option<String> {
+    std::env::var("REAL_E2E_REGISTRY").ok().filter(|registry| !registry.is_empty())
 }
 
 fn install(cluster: &Cluster) {
     let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/real-operator");
     let chart = chart.display().to_string();
     let progress = format!("progressSeconds={PROGRESS_SECONDS}");
-    let registry = std::env::var("REAL_E2E_REGISTRY").unwrap_or_default();
-    let registry = format!("image.registry={registry}");
+    let registry = format!("image.registry={}", registry().unwrap_or_default());
     let arguments = [
         "upgrade",
         "--install",

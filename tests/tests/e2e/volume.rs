@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::cluster::Namespace;
+use crate::installation::registry;
 
 /// Prints every sample of every step, each with its step.
 const READER: &str = r"
@@ -25,10 +26,9 @@ pub(crate) fn samples(namespace: &Namespace<'_>, claim: &str) -> Samples {
         "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "runAsNonRoot": true,
         "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"},
     });
-    let registry = std::env::var("REAL_E2E_REGISTRY").ok().filter(|registry| !registry.is_empty());
     let image = format!(
         "{}real-sandbox:{}",
-        registry.map(|registry| registry + "/").unwrap_or_default(),
+        registry().map(|registry| registry + "/").unwrap_or_default(),
         env!("CARGO_PKG_VERSION")
     );
     let manifest = json!({

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::process::tail;
+
 /// Lines of each log that are shown where a cluster does not start.
 const TAIL: usize = 15;
 
@@ -89,11 +91,8 @@ impl Folder {
         files.sort();
         let mut text = format!("the logs, in {}, end with", self.logs().display());
         for file in files.iter().filter(|file| file.is_file()) {
-            let all = fs::read(file).unwrap_or_default();
-            let all = String::from_utf8_lossy(&all).into_owned();
-            let lines: Vec<&str> = all.lines().collect();
             let name = file.file_name().unwrap_or_default().display();
-            text = format!("{text}\n== {name}\n{}", lines[lines.len().saturating_sub(TAIL)..].join("\n"));
+            text = format!("{text}\n== {name}\n{}", tail(file, TAIL));
         }
         text
     }

@@ -26,6 +26,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 pub use folder::Folder;
 pub use init::init;
@@ -90,7 +93,10 @@ impl Cluster {
     pub fn down(folder: &Folder) -> Result<()> {
         if let Some(cluster) = Self::running(folder)? {
             // The kernel takes all others of its namespace with it.
-            signal("KILL", cluster.init)?;
+            match kill(Pid::from_raw(cluster.init.cast_signed()), Signal::SIGKILL) {
+                Err(error) if error != Errno::ESRCH => bail!("process {} cannot be killed: {error}", cluster.init),
+                _ => {}
+            }
             let end = Instant::now() + END;
             while is_alive(cluster.init) {
                 ensure!(Instant::now() < end, "process {} of the cluster does not end", cluster.init);
@@ -200,12 +206,6 @@ fn is_locked(path: &Path) -> Result<bool> {
 fn is_alive(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
-}
-
-fn signal(name: &str, pid: u32) -> Result<()> {
-    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status()?;
-    ensure!(status.success() || !is_alive(pid), "process {pid} cannot be killed");
-    Ok(())
 }
 
 fn remove(folder: &Folder) -> Result<()> {

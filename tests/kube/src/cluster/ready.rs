@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::folder::Folder;
-use crate::programs;
+use crate::{Output, programs};
 
 /// Volumes that claims without a class can bind; nothing makes more.
 const VOLUMES: usize = 16;
@@ -26,34 +26,19 @@ pub(super) fn wait(folder: &Folder, deadline: Instant) -> Result<()> {
 
 /// Repeats a command of kubectl until it succeeds.
 fn until(folder: &Folder, deadline: Instant, arguments: &[&str], stdin: Option<&str>) -> Result<()> {
+    let program = programs::folder()?.join("kubectl");
     loop {
-        let said = match kubectl(folder, arguments, stdin)? {
-            Ok(()) => return Ok(()),
-            Err(said) => said,
-        };
+        let mut kubectl = Command::new(&program);
+        kubectl.args(arguments).env("KUBECONFIG", folder.kubeconfig()).env("HOME", folder.path());
+        let output = Output::of(kubectl, stdin);
+        if output.success {
+            return Ok(());
+        }
         if Instant::now() > deadline {
-            bail!("the cluster is not ready: kubectl {} says {said}", arguments.join(" "));
+            bail!("the cluster is not ready: kubectl {} says {}", arguments.join(" "), output.stderr.trim());
         }
         std::thread::sleep(Duration::from_millis(200));
     }
-}
-
-fn kubectl(folder: &Folder, arguments: &[&str], stdin: Option<&str>) -> Result<Result<(), String>> {
-    let mut child = Command::new(programs::folder()?.join("kubectl"))
-        .args(arguments)
-        .env("KUBECONFIG", folder.kubeconfig())
-        .env("HOME", folder.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    if let Some(mut pipe) = child.stdin.take() {
-        // A command that fails early reads nothing; what it says tells why.
-        let _ = std::io::Write::write_all(&mut pipe, stdin.unwrap_or_default().as_bytes());
-    }
-    let output = child.wait_with_output()?;
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Ok(if output.status.success() { Ok(()) } else { Err(said) })
 }
 
 /// Folders of the machine as volumes, in a class that claims get where they name none.
@@ -78,6 +63,5 @@ fn storage(folder: &Folder) -> Result<Value> {
             },
         }));
     }
-    ensure!(!items.is_empty(), "no volumes");
     Ok(json!({"apiVersion": "v1", "kind": "List", "items": items}))
 }
