@@ -54,7 +54,8 @@ fn storage(folder: &Folder) -> Result<Value> {
         let path = folder.volumes().join(&name);
         fs::create_dir_all(&path)?;
         chown(&path, Some(USER), Some(USER)).with_context(|| format!("{} cannot be given away", path.display()))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o770))?;
+        // As a volume that honours `fsGroup`: folders that the kubelet makes in it for a `subPath` belong to the group as well.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o2770))?;
         items.push(json!({
             "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
             "spec": {
