@@ -197,14 +197,15 @@ fn refusal(code: u16, message: &str) -> &'static str {
     }
 }
 
-/// Writes a status by server-side apply. With `resource_version` it fails where the object was changed since.
+/// Writes a status by server-side apply, and returns the version it made. With `resource_version` it fails where the object
+/// was changed since.
 pub(crate) async fn put_status<K, S>(
     api: &Api<K>,
     object: &K,
     status: &S,
     manager: &str,
     resource_version: Option<String>,
-) -> Result<(), Failure>
+) -> Result<Option<String>, Failure>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     S: Serialize,
@@ -220,7 +221,9 @@ where
         body["metadata"]["resourceVersion"] = version.into();
     }
     let written = api.patch_status(&name, &PatchParams::apply(manager).force(), &Patch::Apply(&body)).await;
-    written.map(drop).map_err(|source| Failure::Api { what: format!("the status of {} {name}", K::kind(&())), source })
+    written
+        .map(|written| written.resource_version())
+        .map_err(|source| Failure::Api { what: format!("the status of {} {name}", K::kind(&())), source })
 }
 
 #[cfg(test)]

@@ -233,18 +233,20 @@ impl Jobs {
         Ok(())
     }
 
-    /// Status, progress, events; and the end of the object itself.
+    /// Progress, status, events; and the end of the object itself.
     async fn tell(&self, job: &RealTrainingJob, plan: &Plan) -> Result<(), Failure> {
         let namespace = job.namespace().unwrap_or_default();
         let api: Api<RealTrainingJob> = Api::namespaced(self.context.client.clone(), &namespace);
+        // What was decided holds for the object that was seen and for no other.
+        let mut version = plan.status.as_ref().and(job.resource_version());
+        // First how far it is, then that it is over: who waits for the end then reads the last step.
+        if let Some(progress) = &plan.progress {
+            version = put_status(&api, job, progress, PROGRESS_MANAGER, version).await?;
+        }
         if let Some(status) = &plan.status {
-            // What was decided holds for the object that was seen and for no other.
-            put_status(&api, job, status, MANAGER, job.resource_version()).await?;
+            put_status(&api, job, status, MANAGER, version).await?;
             let phase = status.phase.map(|phase| format!("{phase:?}"));
             info!(phase, reason = status.reason, attempt = status.attempt, "status");
-        }
-        if let Some(progress) = &plan.progress {
-            put_status(&api, job, progress, PROGRESS_MANAGER, None).await?;
         }
         self.context.publish(&plan.events, &job.object_ref(&())).await;
         if plan.delete_object {

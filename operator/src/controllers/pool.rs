@@ -213,7 +213,8 @@ impl Pools {
         let owner: Owner = (pool.namespace().unwrap_or_default(), pool.name_any());
         let memory = self.memories.get(&uid.to_owned()).unwrap_or_default();
         let demand = match memory.demand {
-            Some((at, demand)) if at.elapsed() < FRESH => demand,
+            // A sandbox that is starting is asked until it answers.
+            Some((at, demand)) if at.elapsed() < FRESH && demand.tiers().is_some() => demand,
             _ => {
                 let demand = self.asker.demand(&self.pods.owned(&owner)).await;
                 self.remember(uid, |memory| {

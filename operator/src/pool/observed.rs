@@ -76,6 +76,11 @@ impl Demand {
             Fleet::Sandbox => self.sandbox.as_ref(),
         }
     }
+
+    /// Isolation tiers of the sandboxes that answered, if any did.
+    pub fn tiers(&self) -> Option<&BTreeSet<String>> {
+        self.sandbox.as_ref().map(|load| &load.tiers).filter(|tiers| !tiers.is_empty())
+    }
 }
 
 /// What a fleet has to do: sums over the pods that answered.

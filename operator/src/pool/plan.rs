@@ -24,8 +24,9 @@ const SCALING_PAUSE: Duration = Duration::from_secs(15);
 const REPORTING_PAUSE: Duration = Duration::from_secs(30);
 /// Between two looks for what no watch would tell: a runtime class, KEDA.
 const ABSENCE_PAUSE: Duration = Duration::from_mins(1);
-/// While a child of the wanted name is still being deleted.
-const LEAVING_PAUSE: Duration = Duration::from_secs(2);
+/// Where something is about to change that no watch would tell: a child of the wanted name is still being deleted, a new sandbox
+/// has not been heard yet.
+const SOON: Duration = Duration::from_secs(2);
 
 /// What is to be done, in this order: delete, apply, write the status, publish the events, remember.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -255,7 +256,7 @@ fn requeue(pool: &RewardPool, observed: &Observed, findings: &Findings, waiting:
     let runs = findings.fleets.iter().any(|found| found.desired > 0) || observed.consumers.active > 0;
     let absent = findings.class_missing.is_some() || (mode == ScalingMode::Keda && !observed.keda_available);
     [
-        waiting.then_some(LEAVING_PAUSE),
+        (waiting || findings.unheard()).then_some(SOON),
         runs.then_some(if mode == ScalingMode::Operator { SCALING_PAUSE } else { REPORTING_PAUSE }),
         absent.then_some(ABSENCE_PAUSE),
     ]

@@ -28,6 +28,8 @@ pub const STALLED: &str = "Stalled";
 
 /// Reason: pods are on their way.
 const STARTING: &str = "Starting";
+/// Reason: a sandbox runs that has not been heard yet.
+const NOT_REPORTED: &str = "NotReported";
 /// Reason: nothing runs, and nothing has to.
 const IDLE: &str = "Idle";
 
@@ -154,12 +156,17 @@ impl Findings<'_> {
         found.failure().unwrap_or_else(|| Verdict::no(STARTING, format!("{ready} ready, {needed} needed")))
     }
 
+    /// Whether sandboxes run of which nothing is known.
+    pub(super) fn unheard(&self) -> bool {
+        let previous = self.pool.status.as_ref().map_or(&[][..], |status| &status.conditions);
+        self.isolation(previous).reason == NOT_REPORTED
+    }
+
     fn isolation(&self, previous: &[Condition]) -> Verdict {
         if let Some(class) = self.class_missing {
             return class_not_found(class);
         }
-        let load = self.observed.demand.sandbox.as_ref().filter(|load| load.replies > 0 && !load.tiers.is_empty());
-        let Some(load) = load else {
+        let Some(tiers) = self.observed.demand.tiers() else {
             let sandboxes = &self.fleets[1];
             if sandboxes.counts().ready_replicas == 0 {
                 return Verdict::no("NoSandbox", "no sandbox runs that could say how it isolates");
@@ -167,10 +174,10 @@ impl Findings<'_> {
             // Silence is no news.
             return match conditions::find(previous, ISOLATION_VERIFIED) {
                 Some(before) if before.status == "True" => Verdict::yes(&before.reason, before.message.clone()),
-                _ => Verdict::no("NotReported", "no sandbox has said yet how it isolates"),
+                _ => Verdict::no(NOT_REPORTED, "no sandbox has said yet how it isolates"),
             };
         };
-        let tiers: Vec<&str> = load.tiers.iter().map(String::as_str).collect();
+        let tiers: Vec<&str> = tiers.iter().map(String::as_str).collect();
         if tiers.iter().all(|tier| ISOLATED.contains(tier)) {
             return Verdict::yes("Isolated", format!("sandboxes report tier {}", tiers.join(", ")));
         }
@@ -283,7 +290,9 @@ impl Findings<'_> {
             };
             return Verdict::no(&verdict.reason, format!("{}: {}{waiting}", fleet.component(), verdict.message));
         }
-        if self.in_use() && self.pool.spec.sandbox.isolation.required && !isolation.holds {
+        // Also where nobody uses the pool yet: the first job should not find that it was not ready after all.
+        let sandboxes = self.in_use() || self.fleets[1].counts().ready_replicas > 0;
+        if sandboxes && self.pool.spec.sandbox.isolation.required && !isolation.holds {
             return Verdict::no(&isolation.reason, isolation.message.clone());
         }
         if !self.in_use() && self.fleets.iter().any(|found| found.desired == 0) {

@@ -12,7 +12,15 @@ def deep():
 
 
 def huge():
-    return "x" * (200 << 20)
+    return "x" * (400 << 20)
+
+
+def wide():
+    return [None] * (100 << 20)
+
+
+def number():
+    return 1 << (400 << 20)
 
 
 class Bomb:

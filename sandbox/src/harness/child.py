@@ -19,8 +19,8 @@ import traceback
 import types
 from builtins import (
     BaseException, EOFError, Exception, MemoryError, OSError, SyntaxError, SystemExit, ValueError, bool, bytearray,
-    bytes, compile, complex, dict, eval, exec, float, frozenset, id, int, isinstance, issubclass, len, list, max, open,
-    print, range, repr, reversed, set, sorted, str, tuple, type,
+    bytes, compile, complex, dict, eval, exec, float, frozenset, id, int, isinstance, issubclass, len, list, max,
+    memoryview, open, print, range, repr, reversed, set, sorted, str, tuple, type,
 )
 
 CLONE_NEWNS = 0x00020000
@@ -423,6 +423,7 @@ def encode(value):
 
     Types are asked of the object's real type, never of its `__class__`; numbers, strings and containers are read by the
     builtin types' own methods, so a subclass cannot lie about what it holds. Anything else is its type's name and repr.
+    Sizes are looked at before anything is copied: a copy of what is too large would run out of memory instead.
     """
     if set_digits:
         set_digits(0)
@@ -442,33 +443,43 @@ def encode(value):
             piece = b"o"
             children = (item.name, item.text)
         elif issubclass(kind, int):
+            fits(int.bit_length(item) >> 3, MAX_BYTES)
             text = b"%d" % int.__int__(item)
             piece = b"i%d:%s" % (len(text), text)
         elif issubclass(kind, float) and not (numpy and issubclass(kind, numpy_scalar)):
             text = float.__repr__(item).encode()
             piece = b"d%d:%s" % (len(text), text)
         elif issubclass(kind, str) and not (numpy and issubclass(kind, numpy_scalar)):
+            fits(str.__len__(item), MAX_BYTES)
             text = str.encode(item, "utf-8", "surrogatepass")
             piece = b"s%d:%s" % (len(text), text)
         elif issubclass(kind, list):
+            fits(list.__len__(item), MAX_NODES)
             children = [*list.__iter__(item)]
             piece = b"l%d:" % len(children)
         elif issubclass(kind, tuple):
+            fits(tuple.__len__(item), MAX_NODES)
             children = [*tuple.__iter__(item)]
             piece = b"u%d:" % len(children)
         elif issubclass(kind, dict):
+            fits(dict.__len__(item), MAX_NODES)
             children = [part for pair in dict.items(item) for part in pair]
             piece = b"m%d:" % (len(children) // 2)
         elif issubclass(kind, (set, frozenset)):
-            children = [*(set.__iter__(item) if issubclass(kind, set) else frozenset.__iter__(item))]
+            plain = set if issubclass(kind, set) else frozenset
+            fits(plain.__len__(item), MAX_NODES)
+            children = [*plain.__iter__(item)]
             piece = b"e%d:" % len(children)
         elif issubclass(kind, (bytes, bytearray)) and not (numpy and issubclass(kind, numpy_scalar)):
-            text = bytes(memoryview(item))
+            content = memoryview(item)
+            fits(content.nbytes, MAX_BYTES)
+            text = bytes(content)
             piece = b"b%d:%s" % (len(text), text)
         elif kind is complex:
             piece = b"c"
             children = (item.real, item.imag)
         elif numpy and issubclass(kind, ndarray):
+            fits(ndarray.size.__get__(item), MAX_NODES)
             stack.append(ndarray.tolist(item))
             continue
         elif numpy and issubclass(kind, numpy_scalar):
@@ -483,6 +494,12 @@ def encode(value):
         if children:
             stack.extend(reversed(children))
     return pieces
+
+
+def fits(size, most):
+    """Refuses what is more than `most`."""
+    if size > most:
+        raise TooLarge
 
 
 class _Named:

@@ -246,6 +246,13 @@ fn isolation() {
                 w.demand = None;
             }),
         ),
+        (
+            "a pool that nobody uses yet is not ready before its sandbox has said it",
+            World::new().with(|pool| pool.spec.sandbox.scaling.min_replicas = 1).acted().but(|w| {
+                w.server.run_pods();
+                w.demand = None;
+            }),
+        ),
         ("what sandboxes said holds while they are silent", World::running(1).but(|w| w.demand = None)),
         ("a sandbox without isolation makes the pool unready", World::running(1).but(|w| w.tier = "Unisolated")),
         (
