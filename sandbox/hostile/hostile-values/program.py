@@ -12,15 +12,15 @@ def deep():
 
 
 def huge():
-    return "x" * (400 << 20)
+    return "x" * (300 << 20)
 
 
 def wide():
-    return [None] * (100 << 20)
+    return [None] * (40 << 20)
 
 
 def number():
-    return 1 << (400 << 20)
+    return 1 << (8 * 300 << 20)
 
 
 class Bomb:
