@@ -9,7 +9,6 @@ export LIBTORCH := $(CACHE)/libtorch-2.11.0/torch
 export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 PYTHON := $(CACHE)/python/bin/python3
-PROGRAMS := real real-detector real-sandbox real-trainer
 
 .PHONY: help setup kube cluster-up cluster-down kubectl build images demo test test-core e2e lint fmt generate base-model datasets bench clean
 
@@ -29,21 +28,18 @@ cluster-up: ## start a Kubernetes cluster of one node on this machine (root); pr
 	@scripts/setup-system
 	@scripts/setup-node
 	@scripts/build-kube --node >/dev/null
-	cargo build --locked -p real-test-kube --bin real-cluster
+	cargo build --locked --workspace --bin real-cluster
 	@$(CARGO_TARGET_DIR)/debug/real-cluster up $$(scripts/pause-image)
 
 cluster-down: ## end that cluster, and remove everything that is left of it
-	@cargo build --quiet --locked -p real-test-kube --bin real-cluster
+	@cargo build --quiet --locked --workspace --bin real-cluster
 	@$(CARGO_TARGET_DIR)/debug/real-cluster down
 
 kubectl: ## run kubectl on that cluster: make kubectl ARGS="get pods -A"
 	@$(CARGO_TARGET_DIR)/debug/real-cluster kubectl $(ARGS)
 
-build: setup ## release programs in bin/
-	cargo build --release --locked --workspace --bins
-	@mkdir -p bin
-	@for p in $(PROGRAMS); do install -m 755 $(CARGO_TARGET_DIR)/release/$$p bin/$$p; done
-	@echo "built: $(PROGRAMS:%=bin/%)"
+build: setup ## optimised programs in bin/
+	scripts/build-programs
 
 images: setup ## container images in dist/images, made without a container engine (docs/images.md)
 	scripts/build-images

@@ -8,9 +8,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
-use std::time::Duration;
 
-use real_sandbox_attacks::{Aim, attack};
+use real_sandbox_attacks::{Aim, attack, survivors};
 use server::Server;
 
 /// What attacks aim at.
@@ -56,7 +55,7 @@ async fn attack_all(tier: &str) {
     let report = attack(&url, &targets.aim(&server)).await.expect("an answer to every attack");
     let wrong = report.wrong();
     assert!(wrong.is_empty(), "tier {tier}:\n{}", wrong.join("\n"));
-    assert!(leftovers(&targets.sleep).is_empty(), "processes survive: {:?}", leftovers(&targets.sleep));
+    assert_eq!(survivors(&targets.aim(&server)), [""; 0], "processes survive");
     assert_eq!(fs::read_to_string(targets.planted.path().join("secret")).expect("the file"), "the secret");
     assert_eq!(fs::read_dir(targets.planted.path()).expect("the folder").count(), 1, "something was written outside");
     targets.listener.set_nonblocking(true).expect("a socket");
@@ -64,14 +63,6 @@ async fn attack_all(tier: &str) {
     let (code, health) = server.get("/healthz").await;
     assert_eq!(code, 200);
     assert!(health.contains("\"readyWorkers\":2"), "{health}");
-}
-
-/// Processes whose command line holds the marker, apart from what is already dead.
-fn leftovers(marker: &str) -> Vec<String> {
-    std::thread::sleep(Duration::from_millis(100));
-    let commands = fs::read_dir("/proc").expect("/proc").flatten();
-    let commands = commands.filter_map(|entry| fs::read_to_string(entry.path().join("cmdline")).ok());
-    commands.filter(|command| command.contains(&format!("\0{marker}"))).collect()
 }
 
 #[tokio::test]

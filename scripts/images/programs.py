@@ -1,4 +1,4 @@
-"""Our programs, built so that nothing of the machine that builds them is in them."""
+"""Our programs, built so that nothing of the machine that builds them is in them: those in images and those in bin/."""
 
 import json
 import os
@@ -10,7 +10,11 @@ from errors import Problem
 TARGET = "x86_64-unknown-linux-gnu"
 # Where the image has libtorch; LD_LIBRARY_PATH of a CUDA base wins over it.
 RUNPATH = "/opt/libtorch/torch/lib"
-
+# Beside a program in bin/ a link leads to it.
+LINK = "libtorch"
+PROFILE = "dist"
+# Those that are not named after their package.
+PACKAGES = {"real": "real-cli"}
 
 Prefixes = list[tuple[str, str]]
 
@@ -33,7 +37,7 @@ def _prefixes(target_dir: Path) -> Prefixes:
 
 
 def build(root: Path, names: list[str], libtorch: Path, target_dir: Path) -> dict[str, Path]:
-    """Builds programs with the profile `image`; cargo does nothing where nothing has changed."""
+    """Builds programs with the profile `dist`; cargo does nothing where nothing has changed."""
     # Sources have to be there before their folders' names are known.
     _run(["cargo", "fetch", "--quiet", "--locked", "--target", TARGET], root, {})
     prefixes = _prefixes(target_dir)
@@ -44,33 +48,34 @@ def build(root: Path, names: list[str], libtorch: Path, target_dir: Path) -> dic
         "CFLAGS": _c_flags(prefixes),
         "CXXFLAGS": _c_flags(prefixes + headers),
         "LIBTORCH": str(libtorch),
-        "REAL_LIBTORCH_RUNPATH": RUNPATH,
+        "REAL_LIBTORCH_RUNPATH": f"$ORIGIN/{LINK}:{RUNPATH}",
     }
     private = [old for old, new in [*prefixes, *headers, (str(root), "")] if old != new]
     _forget_other_trees(root, target_dir)
     programs = {}
     for name in names:
         # One after another: together they would share features of crates, and each would depend on which others are built.
-        _run(["cargo", "build", "--profile", "image", "--locked", "--package", name, "--bin", name], root, environment)
-        programs[name] = target_dir / "image" / name
+        which = ["--package", PACKAGES.get(name, name), "--bin", name]
+        _run(["cargo", "build", "--profile", PROFILE, "--locked", *which], root, environment)
+        programs[name] = target_dir / PROFILE / name
         content = programs[name].read_bytes()
         if found := [old for old in private if old.encode() in content]:
             raise Problem(
-                f"{name} names {found[0]}, a folder of this machine; images would differ from those built elsewhere"
+                f"{name} names {found[0]}, a folder of this machine; it would differ from one built elsewhere"
             )
     return programs
 
 
 def _forget_other_trees(root: Path, target_dir: Path) -> None:
     """Cargo takes what another working tree built for this one's where its files are younger than our sources."""
-    stamp = target_dir / "image" / "working-tree"
+    stamp = target_dir / PROFILE / "working-tree"
     if stamp.exists() and stamp.read_text() == str(root):
         return
     metadata = ["cargo", "metadata", "--locked", "--no-deps", "--format-version=1"]
     members = json.loads(subprocess.check_output(metadata, cwd=root))["packages"]
     packages = [part for member in members for part in ("--package", member["name"])]
     _run(
-        ["cargo", "clean", "--quiet", "--profile", "image", "--locked", *packages],
+        ["cargo", "clean", "--quiet", "--profile", PROFILE, "--locked", *packages],
         root,
         {"CARGO_TARGET_DIR": str(target_dir)},
     )

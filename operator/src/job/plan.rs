@@ -114,6 +114,10 @@ pub fn plan(job: &RealTrainingJob, observed: &Observed, now: Timestamp, settings
     if is_finished(&previous) {
         return planner.after_the_end();
     }
+    if planner.last_words_are_on_their_way() {
+        planner.look_again_at(now);
+        return planner.plan;
+    }
     let concluded = planner.decide();
     planner.finish(concluded)
 }
@@ -152,6 +156,15 @@ impl<'a> Planner<'a> {
 
     fn current(&self) -> Option<&'a Job> {
         self.observed.attempt(self.attempt)
+    }
+
+    /// Whether the Job is seen to be complete and its first pod, which has the last step to tell, is not yet: their watches are
+    /// not in step.
+    fn last_words_are_on_their_way(&self) -> bool {
+        let pods = self.observed.pods_of(self.attempt);
+        let complete =
+            self.current().is_some_and(|current| matches!(ending(current, &pods), Some(Ending::Complete { .. })));
+        complete && pods.iter().any(|pod| index(pod) == Some(0) && !is_over(pod))
     }
 
     /// The state, from what ends everything to what is still to come.

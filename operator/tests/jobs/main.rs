@@ -60,11 +60,10 @@ async fn a_job_runs_reports_and_completes_in_twelve_writes() {
     let last = Progress { step: 10, ..progress };
     rig.end_pod(&pods[0], 0, &LastWords::compose(Outcome::Done, "", &last)).await;
     rig.complete_job("life-1").await;
-    let job = rig.phase("life", "Succeeded", "AllStepsDone").await;
+    let status = rig.phase("life", "Succeeded", "AllStepsDone").await.status.unwrap();
+    assert_eq!(status.progress.unwrap().step, 10, "the last words outrank the last poll, and come before the end");
+    assert_eq!(status.attempt, Some(1));
     rig.quiet().await;
-    let status = rig.api::<RealTrainingJob>().get("life").await.unwrap().status.unwrap();
-    assert_eq!(status.progress.unwrap().step, 10, "the last words outrank the last poll");
-    assert_eq!(job.status.unwrap().attempt, Some(1));
 
     let events = rig.api::<Event>().list(&ListParams::default()).await.unwrap();
     let reasons: Vec<_> = events.items.iter().filter_map(|event| event.reason.clone()).collect();

@@ -1,7 +1,8 @@
 //! The attacks of `sandbox/hostile/`, run against a sandbox that is somewhere: a process of a test, or a pod.
 //!
 //! [`attack`] sends every program of the corpus, and after each an honest one that must pass. What the attacks aim at is
-//! said by an [`Aim`]. Whether anything is left of them (processes, files, connections) is for the caller to see.
+//! said by an [`Aim`]. Whether anything is left of them is for the caller to see: processes by [`survivors`], files and
+//! connections by what was aimed at.
 
 #![forbid(unsafe_code)]
 
@@ -9,11 +10,13 @@ mod aim;
 mod client;
 mod corpus;
 mod report;
+mod survivors;
 
 pub use aim::Aim;
 pub use client::{Client, RequestError};
 pub use corpus::{Attack, CorpusError, corpus};
 pub use report::{Outcome, Report};
+pub use survivors::survivors;
 
 use real_sandbox_api::{BatchRequest, Check, Comparison, Group, Limits, Setup, Test};
 use url::Url;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use real_sandbox_attacks::{Aim, attack};
+use real_sandbox_attacks::{Aim, attack, survivors};
 use real_tests::bundled::{QUICKSTART, unconfirmed_solutions};
 use serde_json::Value;
 
@@ -36,9 +36,13 @@ pub(crate) fn isolated(cluster: &Cluster) {
     );
 
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let report = runtime.block_on(attack(&forward.url, &Aim::pod())).expect("every request is answered");
+    let aim = Aim::pod();
+    let report = runtime.block_on(attack(&forward.url, &aim)).expect("every request is answered");
     println!("{report}");
     assert!(report.wrong().is_empty(), "{}", report.wrong().join("\n"));
+    if cluster.own.is_some() {
+        assert_eq!(survivors(&aim), [""; 0], "processes survive");
+    }
 
     let started = Instant::now();
     let solutions = unconfirmed_solutions(&forward.url, &QUICKSTART, CONCURRENCY);

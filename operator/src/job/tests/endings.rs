@@ -26,6 +26,7 @@ pub(super) fn cases() -> Vec<Case> {
     }
     vec![
         ("all steps done ends the job", runs().pods([done_with(&at_step(100)), done()]).job_complete()),
+        ("a pod that is not seen to end yet has the last step to tell", runs().job_complete()),
         ("all steps done is known from the Job alone", runs().without_pods().job_complete()),
         (
             "a rank that was preempted ends the attempt, which is no failure",

@@ -35,7 +35,7 @@ pub(super) fn cases() -> Vec<Case> {
         ("a finished job cannot be suspended", complete().suspended()),
         (
             "last words that are seen after the Job's end are told",
-            runs().pods([running(), running()]).job_complete().settled().pods([done_with(&words), done()]),
+            runs().without_pods().job_complete().settled().pods([done_with(&words), done()]),
         ),
         (
             "last words are not replaced by what was said before",
