@@ -118,7 +118,7 @@ async fn an_operator_can_ping_it_and_read_its_metrics() {
     assert_eq!(server.get("/healthz").await, "ok");
     server.analyze(&json!({"programs": [{"id": "a", "code": INJECTION}]})).await.expect("a task");
     let status: Value = serde_json::from_str(&server.get("/v1/status").await).expect("JSON");
-    let idle = json!({"queueDepth": 0, "queueLimit": 4096, "inFlight": 0, "oldestSeconds": 0.0, "workers": 1, "refusedTotal": 0});
+    let idle = json!({"queueDepth": 0, "queueLimit": 4096, "inFlight": 0, "oldestSeconds": 0.0, "workers": 1, "answeredTotal": 1, "refusedTotal": 0});
     assert_eq!(status, idle);
     let metrics = server.get("/metrics").await;
     for line in ["real_detector_program_seconds_count 1", "real_detector_in_flight 0", "real_detector_queue_depth 0"] {

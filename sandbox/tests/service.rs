@@ -83,9 +83,10 @@ async fn health_status_and_metrics_say_the_tier() {
     server.post("/v1/batch", &json!({"program": "print(1)", "tests": tests})).await;
     let (_, status) = server.get("/v1/status").await;
     let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
-    for field in ["tier", "queueDepth", "inFlight", "oldestSeconds", "workers", "refusedTotal"] {
+    for field in ["tier", "queueDepth", "inFlight", "oldestSeconds", "workers", "answeredTotal", "refusedTotal"] {
         assert!(!status[field].is_null(), "{field}: {status}");
     }
+    assert_eq!(status["answeredTotal"], 2);
     let (_, metrics) = server.get("/metrics").await;
     for line in [
         "real_sandbox_tests_total{status=\"passed\"} 1",

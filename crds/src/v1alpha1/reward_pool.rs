@@ -362,7 +362,7 @@ pub struct QueueStatus {
     pub depth: u64,
     /// Age of the oldest in seconds.
     pub oldest_seconds: u64,
-    /// Requests answered a second.
+    /// Tests and programs answered a second, by all pods together between the operator's last two looks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub throughput_per_second: Option<String>,

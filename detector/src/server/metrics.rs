@@ -15,6 +15,8 @@ pub(super) struct Metrics {
     pub(super) in_flight: Gauge,
     /// Seconds of analysis a program.
     pub(super) seconds: Histogram,
+    /// Programs analysed, for `/v1/status`; among the metrics it is the count of the histogram.
+    pub(super) answered: Counter,
     /// Requests answered with 429.
     pub(super) refused: Counter,
 }
@@ -22,13 +24,14 @@ pub(super) struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("real_detector");
-        let (queued, in_flight, refused) = (Gauge::default(), Gauge::default(), Counter::default());
+        let (queued, in_flight) = (Gauge::default(), Gauge::default());
+        let (answered, refused) = (Counter::default(), Counter::default());
         let seconds = Histogram::new(exponential_buckets(0.0005, 2.0, 16));
         registry.register("queue_depth", "Programs that wait for a worker", queued.clone());
         registry.register("in_flight", "Programs being analysed", in_flight.clone());
         registry.register("program_seconds", "Seconds of analysis of a program", seconds.clone());
         registry.register("refused_requests", "Requests answered with 429", refused.clone());
-        Self { registry, queued, in_flight, seconds, refused }
+        Self { registry, queued, in_flight, seconds, answered, refused }
     }
 }
 

@@ -39,6 +39,7 @@ struct ServiceStatus {
     in_flight: i64,
     oldest_seconds: f64,
     workers: usize,
+    answered_total: u64,
     refused_total: u64,
 }
 
@@ -49,6 +50,7 @@ fn status(service: &Service) -> ServiceStatus {
         in_flight: service.metrics.in_flight.get(),
         oldest_seconds: service.oldest().as_secs_f64(),
         workers: service.workers,
+        answered_total: service.metrics.answered.get(),
         refused_total: service.metrics.refused.get(),
     }
 }
@@ -121,6 +123,7 @@ async fn judge(service: &Arc<Service>, program: Program, checks: &Arc<Checks>) -
     let analysis = work.await.unwrap_or_else(|problem| failed(id, &problem.to_string()));
     service.metrics.in_flight.dec();
     service.metrics.seconds.observe(analysis.millis / 1e3);
+    service.metrics.answered.inc();
     drop(permit);
     analysis
 }

@@ -98,6 +98,8 @@ const FIRST_BACKOFF: u64 = 10;
 const LONGEST_BACKOFF: u64 = 360;
 /// Wait after an attempt that ended for no fault of its own.
 const SHORT_WAIT: u64 = 5;
+/// Seconds that the watch of pods may be behind that of Jobs.
+const LONGEST_LAG: u64 = 30;
 /// Until a Job has made its pods, nobody has to worry.
 const NO_PODS_AFTER: u64 = 30;
 const POOL_NOT_FOUND: &str = "RewardPoolNotFound";
@@ -162,9 +164,10 @@ impl<'a> Planner<'a> {
     /// not in step.
     fn last_words_are_on_their_way(&self) -> bool {
         let pods = self.observed.pods_of(self.attempt);
-        let complete =
-            self.current().is_some_and(|current| matches!(ending(current, &pods), Some(Ending::Complete { .. })));
-        complete && pods.iter().any(|pod| index(pod) == Some(0) && !is_over(pod))
+        let Some(Ending::Complete { at }) = self.current().and_then(|current| ending(current, &pods)) else {
+            return false;
+        };
+        self.now < after(at, LONGEST_LAG) && pods.iter().any(|pod| index(pod) == Some(0) && !is_over(pod))
     }
 
     /// The state, from what ends everything to what is still to come.

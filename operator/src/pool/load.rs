@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use serde::Deserialize;
 use tracing::debug;
 
+use super::tally::Counts;
 use super::{Demand, Fleet, FleetLoad};
 use crate::labels::{COMPONENT, HTTP_PORT};
 
@@ -24,6 +26,9 @@ struct Status {
     queue_depth: u64,
     in_flight: u64,
     oldest_seconds: f64,
+    /// Not said by pods of an image that is older than the operator.
+    #[serde(default)]
+    answered_total: u64,
     refused_total: u64,
     tier: Option<String>,
 }
@@ -46,19 +51,24 @@ impl Asker {
             let fleet = Fleet::ALL
                 .into_iter()
                 .find(|fleet| pod.labels().get(COMPONENT).is_some_and(|it| it == fleet.component()))?;
-            (pod.metadata.deletion_timestamp.is_none() && is_ready(pod)).then_some((fleet, address))
+            (pod.metadata.deletion_timestamp.is_none() && is_ready(pod)).then_some((fleet, pod.uid()?, address))
         });
+        let at = Timestamp::now();
         let answers = stream::iter(asked.collect::<Vec<_>>())
-            .map(async |(fleet, address)| (fleet, self.ask(&address).await))
+            .map(async |(fleet, pod, address)| (fleet, pod, self.ask(&address).await))
             .buffer_unordered(AT_ONCE)
             .collect::<Vec<_>>()
             .await;
         let of = |fleet: Fleet| {
             let answers: Vec<_> =
-                answers.iter().filter(|(whose, _)| *whose == fleet).map(|(_, answer)| answer).collect();
+                answers.iter().filter(|(whose, ..)| *whose == fleet).map(|(.., answer)| answer).collect();
             (!answers.is_empty()).then(|| sum(&answers))
         };
-        Demand { detector: of(Fleet::Detector), sandbox: of(Fleet::Sandbox) }
+        let counts = answers.iter().filter_map(|(_, pod, answer)| {
+            let status = answer.as_ref()?;
+            Some((pod.clone(), Counts { answered: status.answered_total, refused: status.refused_total }))
+        });
+        Demand { detector: of(Fleet::Detector), sandbox: of(Fleet::Sandbox), at: Some(at), counts: counts.collect() }
     }
 
     async fn ask(&self, address: &str) -> Option<Status> {
@@ -82,7 +92,6 @@ fn sum(answers: &[&Option<Status>]) -> FleetLoad {
         load.queued += status.queue_depth;
         load.in_flight += status.in_flight;
         load.oldest_seconds = load.oldest_seconds.max(status.oldest_seconds.max(0.0) as u64);
-        load.rejected_total += status.refused_total;
         tiers.extend(status.tier.clone());
     }
     load.tiers = tiers;

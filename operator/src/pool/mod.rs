@@ -13,6 +13,7 @@ mod plan;
 pub mod scaling;
 mod settings;
 pub mod status;
+pub mod tally;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,8 @@
 //! What was seen of a pool's surroundings.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use k8s_openapi::api::{
     apps::v1::Deployment,
     autoscaling::v2::HorizontalPodAutoscaler,
@@ -14,6 +15,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::child::{Kind, Seen, owned_by};
+use super::tally::Counts;
 use super::{Fleet, ScalingMemory};
 
 /// What was seen.
@@ -66,6 +68,10 @@ pub struct Demand {
     pub detector: Option<FleetLoad>,
     /// The sandboxes.
     pub sandbox: Option<FleetLoad>,
+    /// When they were asked.
+    pub at: Option<Timestamp>,
+    /// What each pod that answered has counted, by uid.
+    pub counts: BTreeMap<String, Counts>,
 }
 
 impl Demand {
@@ -92,8 +98,6 @@ pub struct FleetLoad {
     pub in_flight: u64,
     /// Age of the oldest that waits, in seconds; the greatest of all pods.
     pub oldest_seconds: u64,
-    /// Requests told to come back later since each pod's start.
-    pub rejected_total: u64,
     /// Pods that answered.
     pub replies: u32,
     /// Pods that were asked.

@@ -65,7 +65,10 @@ pub fn plan(pool: &RewardPool, observed: &Observed, now: Timestamp, settings: &S
     let uid = pool.uid().unwrap_or_default();
     let in_use = observed.consumers.active > 0;
     let mut memory = observed.memory.clone();
-    memory.count_rejected(pool, observed);
+    if let Some(at) = observed.demand.at {
+        let stored = pool.status.as_ref().and_then(|status| status.queue.as_ref()).map(|queue| queue.rejected_total);
+        memory.tally.add(&observed.demand.counts, at, stored.unwrap_or(0));
+    }
 
     let deployments = Fleet::ALL.map(|fleet| observed.deployment(&fleet.name_in(&pool.name_any()), &uid));
     let class_missing = class_is_missing(pool, observed);
@@ -100,7 +103,7 @@ pub fn plan(pool: &RewardPool, observed: &Observed, now: Timestamp, settings: &S
             desired: sizes[index].0,
             why: sizes[index].1,
         }),
-        rejected_total: memory.rejected_total,
+        tally: &memory.tally,
     };
     let status = status::status(&findings);
     Plan {
@@ -138,25 +141,10 @@ fn size(
             (decision.replicas, Some(decision.why))
         }
         other => {
-            *known = scaling::FleetMemory { rejected: known.rejected, ..scaling::FleetMemory::default() };
+            *known = scaling::FleetMemory::default();
             let replicas = if other == ScalingMode::Manual { fleet.manual(spec) } else { set.unwrap_or(1) };
             (replicas, None)
         }
-    }
-}
-
-impl ScalingMemory {
-    /// Adds what the pods refused since the last look. Their counters start at 0 with each pod, so a lower sum says
-    /// nothing; what a pod refused between the last look and its end is lost.
-    fn count_rejected(&mut self, pool: &RewardPool, observed: &Observed) {
-        let stored = pool.status.as_ref().and_then(|status| status.queue.as_ref()).map(|queue| queue.rejected_total);
-        let mut total = self.rejected_total.or(stored).unwrap_or(0);
-        for fleet in Fleet::ALL {
-            let Some(load) = observed.demand.of(fleet).filter(|load| load.replies > 0) else { continue };
-            let before = self.of_mut(fleet).rejected.replace(load.rejected_total);
-            total = total.saturating_add(before.map_or(0, |before| load.rejected_total.saturating_sub(before)));
-        }
-        self.rejected_total = Some(total);
     }
 }
 

@@ -24,6 +24,7 @@ use jiff::Timestamp;
 use real_crds::v1alpha1::{PoolScaling, Replicas};
 use serde::Serialize;
 
+use super::tally::Tally;
 use super::{Fleet, FleetLoad};
 
 /// Seconds within which a fleet at most doubles or grows by four.
@@ -43,9 +44,8 @@ pub struct ScalingMemory {
     pub detector: FleetMemory,
     /// Of the sandboxes.
     pub sandbox: FleetMemory,
-    /// Requests told to come back later, ever; counters of pods that are gone included.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rejected_total: Option<u64>,
+    /// Of what pods have counted.
+    pub tally: Tally,
 }
 
 impl ScalingMemory {
@@ -91,9 +91,6 @@ pub struct FleetMemory {
     /// What was last decided, for a Deployment that has to be made again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u32>,
-    /// `rejected_total` of the last answers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rejected: Option<u64>,
 }
 
 /// A fleet as it is.
@@ -251,7 +248,7 @@ impl FleetMemory {
     /// Notes a look; after a gap, or where the clock went back, everything before is forgotten.
     fn look(&mut self, now: Timestamp) {
         if self.seen.is_none_or(|seen| !(0..=LONGEST_GAP).contains(&seconds(seen, now))) {
-            *self = Self { since: Some(now), replicas: self.replicas, rejected: self.rejected, ..Self::default() };
+            *self = Self { since: Some(now), replicas: self.replicas, ..Self::default() };
         }
         self.seen = Some(now);
     }

@@ -7,6 +7,7 @@ use kube::ResourceExt;
 use real_crds::v1alpha1::{FleetStatus, QueueStatus, RewardPool, RewardPoolStatus, ScalingMode};
 
 use super::scaling::Why;
+use super::tally::Tally;
 use super::{Fleet, Kind, Observed};
 use crate::conditions::{self, Conditions};
 use crate::event::PlannedEvent;
@@ -48,7 +49,7 @@ pub(super) struct Findings<'a> {
     /// Whether more than replicas is about to be written.
     pub(super) changing: bool,
     pub(super) fleets: [FleetFinding<'a>; 2],
-    pub(super) rejected_total: Option<u64>,
+    pub(super) tally: &'a Tally,
 }
 
 /// What is known of a fleet.
@@ -305,7 +306,7 @@ impl Findings<'_> {
         let previous = self.pool.status.as_ref().and_then(|status| status.queue.clone());
         let answered = || Fleet::ALL.into_iter().filter_map(|fleet| self.observed.demand.of(fleet));
         let loads: Vec<_> = answered().filter(|load| load.replies > 0).collect();
-        let rejected_total = self.rejected_total.unwrap_or(0);
+        let rejected_total = self.tally.refused();
         if loads.is_empty() {
             let runs = self.fleets.iter().any(|found| found.counts().replicas > 0);
             return if runs {
@@ -317,7 +318,7 @@ impl Findings<'_> {
         Some(QueueStatus {
             depth: loads.iter().fold(0, |sum, load| sum.saturating_add(load.queued)),
             oldest_seconds: loads.iter().map(|load| load.oldest_seconds).max().unwrap_or(0),
-            throughput_per_second: None,
+            throughput_per_second: self.tally.per_second().map(str::to_owned),
             rejected_total,
         })
     }

@@ -66,7 +66,8 @@ async fn live_a_job(rig: &Rig) {
     })
     .await;
     rig.until("second-2", "attempt 2", |_: &Job| true).await;
-    rig.make_pods("second-2").await;
+    let pods = rig.make_pods("second-2").await;
+    rig.end_pod(&pods[0], 0, "").await;
     rig.complete_job("second-2").await;
     rig.gone::<RealTrainingJob>("second").await;
 }

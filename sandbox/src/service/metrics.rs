@@ -18,6 +18,8 @@ type Labels = Vec<(&'static str, &'static str)>;
 pub(super) struct Metrics {
     registry: Registry,
     tests: Family<Labels, Counter>,
+    /// Sum of `tests`, for `/v1/status`.
+    answered: Counter,
     refused: Counter,
     cpu_seconds: Histogram,
     queue_seconds: Histogram,
@@ -32,6 +34,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("real_sandbox");
         let metrics = Self {
             tests: Family::default(),
+            answered: Counter::default(),
             refused: Counter::default(),
             cpu_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             queue_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
@@ -68,7 +71,13 @@ impl Metrics {
 
     pub(super) fn test(&self, status: &'static str, cpu_seconds: f64) {
         self.tests.get_or_create(&vec![("status", status)]).inc();
+        self.answered.inc();
         self.cpu_seconds.observe(cpu_seconds);
+    }
+
+    /// Tests answered, whatever the verdict.
+    pub(super) fn answered_total(&self) -> u64 {
+        self.answered.get()
     }
 
     pub(super) fn refused(&self) {

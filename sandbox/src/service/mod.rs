@@ -56,6 +56,7 @@ struct ServiceStatus {
     oldest_seconds: f64,
     workers: usize,
     ready_workers: usize,
+    answered_total: u64,
     refused_total: u64,
 }
 
@@ -87,6 +88,7 @@ impl Service {
             oldest_seconds: load.oldest.as_secs_f64(),
             workers: config.workers,
             ready_workers: load.ready_workers,
+            answered_total: self.metrics.answered_total(),
             refused_total: self.metrics.refused_total(),
         }
     }

@@ -1,6 +1,6 @@
 //! The cluster under test, as kubectl sees it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,11 +34,12 @@ impl Cluster {
         Some(Self { kubeconfig: folder.kubeconfig(), own: Some(own), operator: OnceLock::new() })
     }
 
-    /// A program of a user, ready to start.
+    /// A program of a user who stands at the root of the repository, ready to start.
     pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let path = programs::folder().expect("kubectl and helm").join(program);
         let mut command = Command::new(path);
-        command.args(arguments).env("KUBECONFIG", &self.kubeconfig);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        command.args(arguments).env("KUBECONFIG", &self.kubeconfig).current_dir(root);
         command
     }
 
@@ -46,8 +47,9 @@ impl Cluster {
         Output::of(self.command(program, arguments), stdin)
     }
 
-    pub(crate) fn helm(&self, arguments: &[&str]) -> Output {
-        self.run("helm", arguments, None)
+    /// A command of helm, shown with what it said.
+    pub(crate) fn helm(&self, arguments: &[&str]) {
+        print("helm", arguments, &self.run("helm", arguments, None).expect_success());
     }
 
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> Output {
@@ -103,7 +105,7 @@ impl Namespace<'_> {
     /// A command, shown with what it said, as a user sees it.
     pub(crate) fn show(&self, arguments: &[&str]) -> String {
         let said = self.kubectl(arguments).expect_success();
-        println!("$ kubectl {}\n{said}", arguments.join(" "));
+        print("kubectl", arguments, &said);
         said
     }
 
@@ -177,6 +179,14 @@ impl Namespace<'_> {
             self.kubectl(&["delete", "pod", &name, "--grace-period=0", "--force"]).expect_success();
         }
     }
+}
+
+/// Prints a command as it is typed, and what it said.
+fn print(program: &str, arguments: &[&str], said: &str) {
+    let typed = arguments.iter().map(|argument| {
+        if argument.contains([' ', '{', '"', '\'']) { format!("'{argument}'") } else { (*argument).to_owned() }
+    });
+    println!("$ {program} {}\n{said}", typed.collect::<Vec<_>>().join(" "));
 }
 
 /// Waits until something holds.

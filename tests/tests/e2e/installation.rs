@@ -1,7 +1,5 @@
 //! The chart: there after `helm install`, gone after `helm uninstall`.
 
-use std::path::Path;
-
 use crate::cluster::Cluster;
 
 const RELEASE: &str = "real-operator";
@@ -24,15 +22,13 @@ pub(crate) fn registry() -> Option<String> {
 }
 
 fn install(cluster: &Cluster) {
-    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/real-operator");
-    let chart = chart.display().to_string();
     let progress = format!("progressSeconds={PROGRESS_SECONDS}");
-    let registry = format!("image.registry={}", registry().unwrap_or_default());
-    let arguments = [
+    let registry = registry().map(|registry| format!("image.registry={registry}"));
+    let mut arguments = vec![
         "upgrade",
         "--install",
         RELEASE,
-        &chart,
+        "charts/real-operator",
         "--namespace",
         NAMESPACE,
         "--create-namespace",
@@ -41,17 +37,18 @@ fn install(cluster: &Cluster) {
         "--set",
         &progress,
         "--set",
-        &registry,
-        "--set",
         "crds.keep=false",
     ];
-    cluster.helm(&arguments).expect_success();
+    if let Some(registry) = &registry {
+        arguments.extend(["--set", registry]);
+    }
+    cluster.helm(&arguments);
 }
 
 /// Takes the operator away; nothing of it may be left.
 pub(crate) fn uninstalled(cluster: &Cluster) {
     installed(cluster);
-    cluster.helm(&["uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout=120s"]).expect_success();
+    cluster.helm(&["uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout=120s"]);
     let kinds = "customresourcedefinitions,clusterroles,clusterrolebindings,validatingwebhookconfigurations";
     let cluster_wide = cluster.kubectl(&["get", kinds, "--output=name"]).expect_success();
     let left: Vec<&str> =

@@ -6,7 +6,7 @@ use crate::cluster::{Namespace, condition};
 
 /// The pool that `examples/quickstart.yaml` names, of a size for a small node.
 pub(crate) const POOL: &str = include_str!("../../../examples/rewardpool-small.yaml");
-pub(crate) const QUICKSTART: &str = include_str!("../../../examples/quickstart.yaml");
+const QUICKSTART: &str = include_str!("../../../examples/quickstart.yaml");
 /// Steps of a short job.
 pub(crate) const STEPS: u64 = 6;
 /// Seconds within which a short job has to be over, whatever happens to it.

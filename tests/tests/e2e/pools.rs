@@ -52,6 +52,11 @@ pub(crate) fn follow_the_load(cluster: &Cluster) {
             .collect();
         wait(60, "grown", || count(&namespace, 3));
         namespace.show(&["get", "rwp"]);
+        namespace.until("rwp", "quickstart", 60, "seen to answer", |pool| {
+            let rate =
+                pool["status"]["queue"]["throughputPerSecond"].as_str().and_then(|rate| rate.parse::<f64>().ok());
+            rate.is_some_and(|rate| rate > 0.0)
+        });
         for answer in work {
             let answer = answer.join().expect("no panic").expect("an answer");
             assert_eq!(answer["results"][0]["status"], "passed", "{answer}");

@@ -2,16 +2,22 @@
 
 use crate::cluster::{Cluster, condition};
 use crate::installation::installed;
-use crate::jobs::{self, POOL, QUICKSTART};
+use crate::jobs;
 
 /// Seconds for the whole of it; two minutes on two quiet cores.
 const LONGEST: u64 = 900;
 
+/// Lists of the status, a line an entry.
+const CHECKPOINTS: &str =
+    r#"--output=jsonpath={range .status.checkpoints[*]}{.step}{"\t"}{.time}{"\t"}{.sizeBytes}{"\t"}{.uri}{"\n"}{end}"#;
+const EVALUATIONS: &str = r#"--output=jsonpath={range .status.evaluations[*]}{.suite}{"\t"}{.step}{"\t"}{.decoding}{"\t"}{.n}{"\t"}{.function}{"\t"}{.quality}{"\t"}{.joint}{"\n"}{end}"#;
+
 pub(crate) fn trains(cluster: &Cluster) {
     installed(cluster);
     let namespace = cluster.namespace("quickstart");
-    jobs::pool(&namespace, POOL);
-    namespace.apply(QUICKSTART);
+    namespace.show(&["apply", "--filename=examples/rewardpool-small.yaml"]);
+    namespace.show(&["wait", "--for=condition=Ready", "rwp/quickstart", "--timeout=120s"]);
+    namespace.show(&["apply", "--filename=examples/quickstart.yaml"]);
     namespace.show(&["get", "rtj,rwp"]);
     let running = namespace.until("rtj", "quickstart", 120, "running", |job| job["status"]["phase"] == "Running");
     assert_eq!(running["status"]["attempt"], 1);
@@ -24,6 +30,8 @@ pub(crate) fn trains(cluster: &Cluster) {
     namespace.show(&["get", "rtj"]);
     namespace.show(&["get", "rwp"]);
     namespace.show(&["get", "events", "--field-selector=involvedObject.kind=RealTrainingJob"]);
+    namespace.show(&["get", "rtj", "quickstart", CHECKPOINTS]);
+    namespace.show(&["get", "rtj", "quickstart", EVALUATIONS]);
     let log = namespace.show(&["logs", "job/quickstart-1", "--tail=12"]);
     assert!(log.contains("step 16/16") && !log.contains('\u{1b}'), "the log is not as a user reads it: {log}");
 

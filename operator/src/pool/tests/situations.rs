@@ -6,6 +6,7 @@ use real_crds::v1alpha1::{Resources, ScalingMode};
 use serde_json::{Map, Value, json};
 
 use super::world::{World, summary};
+use crate::pool::tally::Counts;
 use crate::pool::{Consumers, FleetLoad, Kind};
 
 const DETECTOR: &str = "quickstart-detector";
@@ -119,12 +120,13 @@ fn scaling_by_the_operator() {
         (
             "requests that were told to come back later are counted beyond the life of a pod",
             World::running(1).but(|w| {
-                let load = |rejected_total| FleetLoad { rejected_total, replies: 2, asked: 2, ..FleetLoad::default() };
-                for rejected in [5, 12, 3] {
-                    w.observed.demand.sandbox = Some(FleetLoad { tiers: ["B".to_owned()].into(), ..load(rejected) });
+                for (pod, refused) in [("a", 5), ("a", 12), ("b", 3), ("b", 4)] {
+                    w.now += SignedDuration::from_secs(15);
+                    let counts = Counts { answered: 30 * refused, refused };
+                    w.observed.demand.at = Some(w.now);
+                    w.observed.demand.counts = [(pod.to_owned(), counts)].into();
                     w.act();
                 }
-                w.observed.demand.sandbox = Some(FleetLoad { tiers: ["B".to_owned()].into(), ..load(4) });
             }),
         ),
         (

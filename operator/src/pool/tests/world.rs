@@ -100,15 +100,8 @@ impl World {
                 let in_flight = demand[index].min(4);
                 let tiers = [self.tier.to_owned()].into_iter().filter(|_| fleet == Fleet::Sandbox).collect();
                 let queued = demand[index] - in_flight;
-                *given = Some(FleetLoad {
-                    queued,
-                    in_flight,
-                    oldest_seconds: queued.min(3),
-                    replies: asked,
-                    asked,
-                    tiers,
-                    ..FleetLoad::default()
-                });
+                *given =
+                    Some(FleetLoad { queued, in_flight, oldest_seconds: queued.min(3), replies: asked, asked, tiers });
             }
         }
         plan(&self.pool, &observed, self.now, &self.settings)
@@ -187,7 +180,9 @@ pub(super) fn summary(plan: &Plan, stored: Option<&RewardPoolStatus>) -> Value {
             lines.insert(name.into(), json!(text));
         }
         if let Some(queue) = &status.queue {
-            let text = format!("{} for {} s, {} rejected", queue.depth, queue.oldest_seconds, queue.rejected_total);
+            let rate = queue.throughput_per_second.as_ref().map(|rate| format!(", {rate} answered a second"));
+            let (rate, rejected) = (rate.unwrap_or_default(), queue.rejected_total);
+            let text = format!("{} for {} s{rate}, {rejected} rejected", queue.depth, queue.oldest_seconds);
             lines.insert("queue".into(), json!(text));
         }
         lines.insert("consumers".into(), json!(status.consumers));
