@@ -17,6 +17,20 @@ PROFILE = "dist"
 PACKAGES = {"real": "real-cli"}
 
 Prefixes = list[tuple[str, str]]
+SCRIPTS = Path(__file__).resolve().parent.parent
+
+
+def printed(script: str) -> Path:
+    """The folder that a script prints."""
+    return Path(subprocess.check_output([str(SCRIPTS / script)], text=True).strip())
+
+
+def libtorch() -> Path:
+    """The libtorch to build with, fetched where none is given."""
+    folder = Path(os.environ.get("LIBTORCH") or printed("fetch-libtorch"))
+    if not folder.is_dir():
+        raise Problem(f"LIBTORCH={folder} is no folder: run scripts/fetch-libtorch, or unset it")
+    return folder
 
 
 def _prefixes(target_dir: Path) -> Prefixes:
@@ -36,8 +50,9 @@ def _prefixes(target_dir: Path) -> Prefixes:
     return sorted(pairs, key=lambda pair: len(pair[0]))
 
 
-def build(root: Path, names: list[str], libtorch: Path, target_dir: Path) -> dict[str, Path]:
+def build(root: Path, names: list[str], libtorch: Path) -> dict[str, Path]:
     """Builds programs with the profile `dist`; cargo does nothing where nothing has changed."""
+    target_dir = Path(os.environ.get("CARGO_TARGET_DIR") or printed("cache-dir") / "target").absolute()
     # Sources have to be there before their folders' names are known.
     _run(["cargo", "fetch", "--quiet", "--locked", "--target", TARGET], root, {})
     prefixes = _prefixes(target_dir)

@@ -110,7 +110,7 @@ pub fn plan(pool: &RewardPool, observed: &Observed, now: Timestamp, settings: &S
         delete: superfluous(&wanted, &seen, &uid),
         apply: writes.apply,
         events: status::events(pool.status.as_ref(), &status),
-        requeue: requeue(pool, observed, &findings, writes.waiting),
+        requeue: requeue(pool, observed, &findings, writes.waiting || status::unheard(&status)),
         status: (pool.status.as_ref() != Some(&status)).then_some(status),
         memory,
     }
@@ -239,12 +239,12 @@ fn superfluous(wanted: &[Child], seen: &[Seen], uid: &str) -> Vec<ChildRef> {
     delete
 }
 
-fn requeue(pool: &RewardPool, observed: &Observed, findings: &Findings, waiting: bool) -> Option<Duration> {
+fn requeue(pool: &RewardPool, observed: &Observed, findings: &Findings, soon: bool) -> Option<Duration> {
     let mode = pool.spec.scaling.mode;
     let runs = findings.fleets.iter().any(|found| found.desired > 0) || observed.consumers.active > 0;
     let absent = findings.class_missing.is_some() || (mode == ScalingMode::Keda && !observed.keda_available);
     [
-        (waiting || findings.unheard()).then_some(SOON),
+        soon.then_some(SOON),
         runs.then_some(if mode == ScalingMode::Operator { SCALING_PAUSE } else { REPORTING_PAUSE }),
         absent.then_some(ABSENCE_PAUSE),
     ]

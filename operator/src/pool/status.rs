@@ -116,6 +116,11 @@ pub(super) fn status(findings: &Findings) -> RewardPoolStatus {
     }
 }
 
+/// Whether sandboxes run of which nothing is known.
+pub(super) fn unheard(status: &RewardPoolStatus) -> bool {
+    conditions::find(&status.conditions, ISOLATION_VERIFIED).is_some_and(|verified| verified.reason == NOT_REPORTED)
+}
+
 impl Findings<'_> {
     fn in_use(&self) -> bool {
         self.observed.consumers.active > 0
@@ -155,12 +160,6 @@ impl Findings<'_> {
             return Verdict::yes("Available", format!("{ready} ready, {} wanted", found.desired));
         }
         found.failure().unwrap_or_else(|| Verdict::no(STARTING, format!("{ready} ready, {needed} needed")))
-    }
-
-    /// Whether sandboxes run of which nothing is known.
-    pub(super) fn unheard(&self) -> bool {
-        let previous = self.pool.status.as_ref().map_or(&[][..], |status| &status.conditions);
-        self.isolation(previous).reason == NOT_REPORTED
     }
 
     fn isolation(&self, previous: &[Condition]) -> Verdict {

@@ -41,7 +41,7 @@ pub(crate) fn isolated(cluster: &Cluster) {
     println!("{report}");
     assert!(report.wrong().is_empty(), "{}", report.wrong().join("\n"));
     if cluster.own.is_some() {
-        assert_eq!(survivors(&aim), [""; 0], "processes survive");
+        assert_eq!(survivors(&aim).expect("/proc"), [""; 0], "processes survive");
     }
 
     let started = Instant::now();
