@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod analysis;
+pub mod budget;
 pub mod cfg;
 pub mod dataflow;
 pub mod mypy;
@@ -15,4 +16,5 @@ pub mod syntax;
 pub mod taint;
 pub mod text;
 
-pub use analysis::{Options, analyze};
+pub use analysis::{Options, analyze, analyze_counting};
+pub use budget::Effort;

@@ -1,8 +1,9 @@
 //! All data files, cross-checked and indexed by the paths that programs use.
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
+// Looked up for every call and attribute of a program; the keys are ours.
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 use thiserror::Error;
 
 use super::embedded::{LANGUAGES, LIBRARY, RULES};
@@ -74,7 +75,7 @@ struct Paths<T> {
 
 impl<T> Default for Paths<T> {
     fn default() -> Self {
-        Self { exact: HashMap::new(), methods: HashMap::new() }
+        Self { exact: HashMap::default(), methods: HashMap::default() }
     }
 }
 
@@ -106,6 +107,8 @@ pub struct Registry {
     /// Languages.
     pub languages: Languages,
     types: HashMap<String, String>,
+    /// What `types` gives.
+    objects: HashSet<String>,
     sources: Paths<String>,
     effects: Paths<Effect>,
     guards: Paths<Guard>,
@@ -141,6 +144,7 @@ impl Registry {
         let mut registry = Self { languages: Languages::new(all), ..Self::default() };
         for (file, text) in library {
             let library: LibraryFile = serde_saphyr::from_str(text).map_err(|problem| fault(file, problem))?;
+            registry.objects.extend(library.types.values().cloned());
             registry.types.extend(library.types);
             library.never_return.iter().for_each(|path| registry.never_return.add(path, &()));
             for model in &library.trees {
@@ -216,7 +220,7 @@ impl Registry {
 
     /// Whether the library knows a path as that of an object.
     pub fn is_type(&self, path: &str) -> bool {
-        self.types.values().any(|known| known == path)
+        self.objects.contains(path)
     }
 
     /// Why a value is an attacker's, where it is.

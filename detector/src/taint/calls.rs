@@ -1,5 +1,6 @@
 //! Calls: of the program's own functions through their summaries, of others through the library models.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::transfer::{Pass, fact, with_item};
@@ -7,6 +8,9 @@ use super::value::{Items, Object, Value};
 use crate::dataflow::Lattice;
 use crate::ssa::{Argument, Op, Passing, ValueId};
 use crate::text::Origins;
+
+/// Arguments of a call beyond which it is not looked at which function gets which others.
+const MAX_APART: usize = 16;
 
 /// The arguments of a call that stand on their own.
 pub(super) struct Arguments<'a> {
@@ -113,10 +117,7 @@ impl Pass<'_, '_> {
 
     fn outside(&mut self, call: ValueId, path: &Rc<str>, receiver: Option<&Value>, arguments: &Arguments<'_>) -> Value {
         let registry = self.solved.registry;
-        // Functions that are handed over are called by whom they are handed to.
-        for (_, value) in arguments.iter() {
-            self.hand_over(value, arguments, call);
-        }
+        self.hand_over(arguments, call);
         let path_called = if path.len() > 160 { "?()".to_owned() } else { format!("{path}()") };
         if registry.source(&path_called).is_some() {
             return self.path(call, &path_called);
@@ -136,16 +137,18 @@ impl Pass<'_, '_> {
         result
     }
 
-    /// `map(f, xs)`, `sorted(xs, key=f)`, `Thread(target=f, args=xs)`: `f` may get whatever else is passed.
-    fn hand_over(&mut self, value: &Value, arguments: &Arguments<'_>, call: ValueId) {
-        for object in &value.objects {
+    /// `map(f, xs)`, `sorted(xs, key=f)`, `Thread(target=f, args=xs)`: functions that are handed over are called by whom
+    /// they are handed to, and may get whatever else is passed.
+    fn hand_over(&mut self, arguments: &Arguments<'_>, call: ValueId) {
+        let mut handed: BTreeSet<&Object> = BTreeSet::new();
+        for (_, value) in arguments.iter() {
+            handed.extend(value.objects.iter().filter(|one| matches!(one, Object::Function(_) | Object::Method(_))));
+        }
+        // With very many arguments each function may as well get its own.
+        let all = (arguments.iter().nth(MAX_APART).is_some()).then(|| Self::given(arguments, None));
+        for object in handed {
             let (Object::Function(function) | Object::Method(function)) = object else { continue };
-            let mut given = Value::default();
-            for (_, other) in arguments.iter() {
-                if !other.objects.contains(object) {
-                    given.join(&other.element());
-                }
-            }
+            let given = all.clone().unwrap_or_else(|| Self::given(arguments, Some(object)));
             let skip = usize::from(matches!(object, Object::Method(_)));
             if given.is_none() {
                 continue;
@@ -156,6 +159,17 @@ impl Pass<'_, '_> {
             }
             self.solved.enter(*function, self.id, call);
         }
+    }
+
+    /// The elements of all arguments that are not the function itself.
+    fn given(arguments: &Arguments<'_>, function: Option<&Object>) -> Value {
+        let mut given = Value::default();
+        for (_, value) in arguments.iter() {
+            if function.is_none_or(|function| !value.objects.contains(function)) {
+                given.join(&value.element());
+            }
+        }
+        given
     }
 
     /// A class without `__init__`: a data class keeps what it is given.

@@ -145,7 +145,7 @@ impl Pass<'_, '_> {
         for object in arguments.positional(0).map(|function| function.objects.clone()).unwrap_or_default() {
             match object {
                 Object::Function(function) | Object::Method(function) => {
-                    result.join(&self.solved.returns[function.0 as usize].clone().unwrap_or_default());
+                    result.join(&self.solved.returned(function, self.id).unwrap_or_default());
                 }
                 Object::Path(path) => match self.solved.registry.effect(&path).copied() {
                     Some(effect) if effect.returns == Returns::Number => {

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
+
 use super::calls::Arguments;
+use super::origins::OriginTable;
 use super::solver::Solved;
-use super::trace::trace;
+use super::trace::Tracer;
 use super::transfer::fact;
 use super::value::{Key, Value};
+use crate::budget::Expired;
 use crate::rules::{Part, Sink};
 use crate::ssa::{Argument, BinaryOp, Function, FunctionId, Op, Passing, ValueId, origin};
 use crate::syntax::Positions;
@@ -14,17 +18,29 @@ use crate::text::Origins;
 use real_detector_api::Finding;
 
 /// All findings, by position then rule. `wanted` says of a CWE number whether it is asked for.
-pub fn find(solved: &Solved<'_>, positions: &Positions<'_>, wanted: &dyn Fn(u32) -> bool) -> Vec<Finding> {
+///
+/// # Errors
+/// [`Expired`] where the budget's time is over first.
+pub fn find(
+    solved: &Solved<'_>,
+    positions: &Positions<'_>,
+    wanted: &dyn Fn(u32) -> bool,
+) -> Result<Vec<Finding>, Expired> {
+    let mut tracer: Option<Tracer<'_, '_>> = None;
+    // What a sink makes of a value is the same wherever the same value goes.
+    let mut dangers: FxHashMap<(ValueId, *const Sink), Origins> = FxHashMap::default();
     let mut found: BTreeMap<(u32, u32, String), Finding> = BTreeMap::new();
     for (index, solution) in solved.solutions.iter().enumerate() {
         let Some(solution) = solution else { continue };
         let id = FunctionId(index as u32);
         let function = solved.program.function(id);
+        dangers.clear();
         for (i, instruction) in function.values.iter().enumerate() {
             let Op::Call { callee, arguments } = &instruction.op else { continue };
             if !solution.reached[instruction.block.0 as usize] {
                 continue;
             }
+            solved.budget.check()?;
             for path in fact(&solution.facts, *callee).paths() {
                 for sink in solved.registry.sinks(path) {
                     let rule = &solved.registry.rules[sink.rule];
@@ -33,28 +49,31 @@ pub fn find(solved: &Solved<'_>, positions: &Positions<'_>, wanted: &dyn Fn(u32)
                     }
                     for argument in arguments.iter().enumerate().filter(|one| is_meant(sink, one.0, one.1)) {
                         let value = argument.1.value;
-                        let origins = danger(sink, fact(&solution.facts, value), solved);
+                        let origins = *dangers
+                            .entry((value, std::ptr::from_ref(sink)))
+                            .or_insert_with(|| danger(sink, fact(&solution.facts, value), solved));
                         let chosen = sink.part == Part::FirstItem && names_program(function, value);
-                        if origins.is_none() || chosen && solved.are_parameters(origins) {
+                        if origins.is_none() || chosen && OriginTable::are_parameters(origins) {
                             continue;
                         }
                         let call = ValueId(i as u32);
                         let at = positions.at(instruction.span.start as usize);
                         let key = (at.line, at.column, rule.id.clone());
+                        let tracer = tracer.get_or_insert_with(|| Tracer::new(solved, positions));
                         found.entry(key).or_insert_with(|| Finding {
                             cwe: rule.cwe,
                             rule: rule.id.clone(),
                             line: at.line,
                             column: at.column,
                             message: rule.message.clone(),
-                            trace: trace(solved, positions, (id, value), (id, call), origins),
+                            trace: tracer.trace((id, value), (id, call), origins),
                         });
                     }
                 }
             }
         }
     }
-    found.into_values().collect()
+    Ok(found.into_values().collect())
 }
 
 fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
@@ -112,6 +131,9 @@ fn names_program(function: &Function, list: ValueId) -> bool {
 
 /// Who can change what the sink does through an argument.
 fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>) -> Origins {
+    if value.origins().is_none() && value.items.is_none() {
+        return Origins::NONE;
+    }
     let text = match (sink.part, &value.items) {
         (Part::Text, _) => value.to_text(),
         (Part::FirstItem | Part::AfterDashC, None) => {

@@ -7,12 +7,14 @@ mod findings;
 mod guards;
 mod mutations;
 mod narrow;
+mod origins;
 mod solver;
+mod store;
 mod trace;
 mod transfer;
 mod trees;
 mod value;
 
 pub use findings::find;
-pub use solver::{Expired, Solved, solve_program};
+pub use solver::{Solved, solve_program};
 pub use value::{Items, Key, Object, Value};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::solver::Solved;
-use super::value::{Items, Key, Object, Value, languages, part};
+use super::value::{Items, Key, MAX_ENTRIES, Object, Value, languages, part};
 use crate::dataflow::{Analysis, Lattice, Ways};
 use crate::ssa::{BinaryOp, Function, FunctionId, Literal, Op, ParameterKind, Piece, ValueId};
 use crate::text::{CharSet, Hole, LanguageSet, Origins, Text};
@@ -28,7 +28,7 @@ impl Analysis for Pass<'_, '_> {
         Some(match op {
             Op::Literal(literal) => literal_value(literal),
             Op::Parameter(index) => self.parameter(value, *index),
-            Op::Phi(_) => Value::default(),
+            Op::Phi(_) | Op::Join(_) => Value::default(),
             Op::Refine { value, condition, truth } => self.refine(*value, *condition, *truth, facts),
             Op::Survived { value, call } => self.survived(*value, *call, facts),
             Op::EachElement { value, element, last } => self.each_element(*value, *element, *last, facts),
@@ -118,17 +118,13 @@ impl Analysis for Pass<'_, '_> {
             _ => Ways::All,
         }
     }
-
-    fn expired(&self) -> bool {
-        self.solved.is_expired()
-    }
 }
 
 impl Pass<'_, '_> {
     fn parameter(&mut self, value: ValueId, index: usize) -> Value {
         let function = self.function;
         let parameter = &function.parameters[index];
-        let mut result = self.solved.parameters[self.id.0 as usize][index].clone();
+        let mut result = self.solved.parameter(self.id, index);
         let registry = self.solved.registry;
         if let Some(annotation) = &parameter.annotation {
             let path = format!("{annotation}()");
@@ -136,7 +132,7 @@ impl Pass<'_, '_> {
             if registry.is_type(path) {
                 result.objects.insert(Object::Path(Rc::from(path)));
                 if let Some(note) = registry.source(path) {
-                    let origins = self.solved.origin(self.id, value, note);
+                    let origins = self.solved.source(self.id, value, note);
                     result.join(&Value::any(origins));
                 }
                 return result;
@@ -149,8 +145,8 @@ impl Pass<'_, '_> {
                 result.join(&Value::object(Object::Instance(class)));
                 return result;
             }
-            let note = format!("parameter `{}` of `{}`, which callers choose", parameter.name, function.name);
-            let any = Value::any(self.solved.origin(self.id, value, &note));
+            let note = || format!("parameter `{}` of `{}`, which callers choose", parameter.name, function.name);
+            let any = Value::any(self.solved.origins.parameter((self.id, value), index, note));
             result.join(&match parameter.kind {
                 ParameterKind::Star => Value::list(any),
                 ParameterKind::DoubleStar => Value::container(Items { any, ..Items::default() }),
@@ -175,7 +171,7 @@ impl Pass<'_, '_> {
         let path = registry.canonical(path);
         let mut result = Value::object(Object::Path(Rc::from(path)));
         if let Some(note) = registry.source(path) {
-            let origins = self.solved.origin(self.id, value, note);
+            let origins = self.solved.source(self.id, value, note);
             result.join(&Value::any(origins));
         }
         result
@@ -219,10 +215,9 @@ impl Pass<'_, '_> {
             let function = program.function(method);
             let decorated = |path: &str| function.decorators.iter().any(|decorator| &**decorator == path);
             if bound && (decorated("property") || decorated("functools.cached_property")) {
-                self.solved.sites.entry(method).or_default();
                 let call = ValueId(0);
                 self.solved.enter(method, self.id, call);
-                return self.solved.returns[method.0 as usize].clone().unwrap_or_default();
+                return self.solved.returned(method, self.id).unwrap_or_default();
             }
             let takes_receiver = function.method_of.is_some() && (bound || decorated("classmethod"));
             return Value::object(if takes_receiver { Object::Method(method) } else { Object::Function(method) });
@@ -277,7 +272,7 @@ impl Pass<'_, '_> {
                 Object::Instance(class) => match self.solved.program.method(*class, "__enter__") {
                     Some(enter) => {
                         self.solved.enter(enter, self.id, ValueId(0));
-                        result.join(&self.solved.returns[enter.0 as usize].clone().unwrap_or_default());
+                        result.join(&self.solved.returned(enter, self.id).unwrap_or_default());
                     }
                     None => {
                         result.objects.insert(object.clone());
@@ -414,6 +409,10 @@ fn display(items: &[(ValueId, bool)], facts: &[Value]) -> Value {
                 all.known.insert(Key::Index(*i), value.clone());
                 *i += 1;
             }
+            if all.known.len() > MAX_ENTRIES {
+                all.known.clear();
+                position = None;
+            }
         }
     }
     Value::container(all)
@@ -429,7 +428,9 @@ fn mapping(items: &[(Option<ValueId>, ValueId)], facts: &[Value]) -> Value {
                 let key = fact(facts, *key);
                 keys.join(key);
                 all.any.join(item);
-                if let Some([one]) = key.as_keys().as_deref() {
+                if let Some([one]) = key.as_keys().as_deref()
+                    && items.len() <= MAX_ENTRIES
+                {
                     all.known.insert(one.clone(), item.clone());
                 }
             }
