@@ -190,7 +190,7 @@ impl Builder {
 
     fn read_in(&mut self, variable: &Variable, block: BlockId) -> ValueId {
         // Walks up single predecessors and over regions without recursion: long programs make long chains of blocks.
-        let mut chain = vec![];
+        let mut start = None;
         let mut at = block;
         let value = loop {
             if let Some(&value) = self.definitions[at.0 as usize].get(variable) {
@@ -205,7 +205,7 @@ impl Builder {
             if let Some(exit) = self.exits.get(&at) {
                 match exit.region.written.get(variable) {
                     None => {
-                        chain.push(at);
+                        start.get_or_insert(at);
                         at = exit.region.entry;
                         continue;
                     }
@@ -224,7 +224,7 @@ impl Builder {
                     break unknown;
                 }
                 [single] => {
-                    chain.push(at);
+                    start.get_or_insert(at);
                     at = *single;
                 }
                 _ => {
@@ -235,8 +235,9 @@ impl Builder {
                 }
             }
         };
-        for block in chain {
-            self.remember(variable, block, value);
+        // Only where the walk began: in every block on the way it would be as many as variables times blocks.
+        if let Some(start) = start {
+            self.remember(variable, start, value);
         }
         value
     }
