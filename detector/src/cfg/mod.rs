@@ -18,7 +18,8 @@ use ruff_python_ast::{ModModule, Stmt};
 use ruff_text_size::{Ranged, TextRange};
 
 use crate::ssa::{
-    BlockId, Builder, Class, ClassId, Function, FunctionId, Op, Parameter, Program, Span, Terminator, ValueId, Variable,
+    BlockId, Builder, Class, ClassId, Function, FunctionId, Op, Parameter, Program, Route, Span, Terminator, ValueId,
+    Variable,
 };
 use scope::Scope;
 
@@ -50,6 +51,8 @@ struct Header {
     method_of: Option<ClassId>,
     parameters: Vec<Parameter>,
     decorators: Vec<Rc<str>>,
+    opaque_decorators: bool,
+    routes: Vec<Route>,
     span: Span,
 }
 
@@ -169,6 +172,8 @@ impl<'a> Lowerer<'a> {
             generator: context.scope.yields,
             parameters: header.parameters,
             decorators: header.decorators,
+            opaque_decorators: header.opaque_decorators,
+            routes: header.routes,
             blocks: context.builder.blocks,
             values: context.builder.values,
             yields: context.yields,

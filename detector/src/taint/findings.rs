@@ -3,19 +3,74 @@
 use std::collections::BTreeMap;
 
 use super::calls::Arguments;
+use super::control::Scope;
 use super::solver::Solved;
-use super::trace::trace;
+use super::trace::{only, trace};
 use super::transfer::fact;
 use super::value::{Key, Value};
-use crate::rules::{Part, Sink};
+use super::{constant, leave, obligation, regex};
+use crate::rules::{Part, Sink, Whose};
 use crate::ssa::{Argument, BinaryOp, Function, FunctionId, Op, Passing, ValueId, origin};
 use crate::syntax::Positions;
 use crate::text::Origins;
 use real_detector_api::Finding;
 
+/// Findings by line, column and rule.
+pub(super) type Found = BTreeMap<(u32, u32, String), Finding>;
+
+/// What a check needs to report.
+pub(super) struct Report<'a, 'p> {
+    pub(super) solved: &'a Solved<'p>,
+    pub(super) positions: &'a Positions<'a>,
+    pub(super) wanted: &'a dyn Fn(u32) -> bool,
+    pub(super) found: Found,
+}
+
+impl Report<'_, '_> {
+    /// Whether findings of a rule are asked for.
+    pub(super) fn wants(&self, rule: usize) -> bool {
+        self.solved.registry.rules[rule].is_wanted(self.wanted)
+    }
+
+    /// A finding at a value, with what led there; the first one at a place stays.
+    pub(super) fn add(
+        &mut self,
+        (rule, message): (usize, Option<&str>),
+        (id, sink): (FunctionId, ValueId),
+        from: Option<(ValueId, Origins)>,
+    ) {
+        let rule = &self.solved.registry.rules[rule];
+        let span = self.solved.program.function(id).span(sink);
+        let at = self.positions.at(span.start as usize);
+        let trace = match from {
+            Some((value, origins)) => trace(self.solved, self.positions, (id, value), (id, sink), origins),
+            None => only(self.solved, self.positions, (id, sink)),
+        };
+        self.found.entry((at.line, at.column, rule.id.clone())).or_insert_with(|| Finding {
+            cwe: rule.cwe,
+            rule: rule.id.clone(),
+            line: at.line,
+            column: at.column,
+            message: message.unwrap_or(&rule.message).to_owned(),
+            trace,
+        });
+    }
+}
+
 /// All findings, by position then rule. `wanted` says of a CWE number whether it is asked for.
 pub fn find(solved: &Solved<'_>, positions: &Positions<'_>, wanted: &dyn Fn(u32) -> bool) -> Vec<Finding> {
-    let mut found: BTreeMap<(u32, u32, String), Finding> = BTreeMap::new();
+    let found = flows(solved, positions, wanted);
+    let mut report = Report { solved, positions, wanted, found };
+    leave::check(&mut report);
+    constant::check(&mut report);
+    regex::check(&mut report);
+    obligation::check(&mut report);
+    report.found.into_values().collect()
+}
+
+/// Values of an attacker that reach the argument of a call.
+fn flows(solved: &Solved<'_>, positions: &Positions<'_>, wanted: &dyn Fn(u32) -> bool) -> Found {
+    let mut found = Found::new();
     for (index, solution) in solved.solutions.iter().enumerate() {
         let Some(solution) = solution else { continue };
         let id = FunctionId(index as u32);
@@ -28,17 +83,30 @@ pub fn find(solved: &Solved<'_>, positions: &Positions<'_>, wanted: &dyn Fn(u32)
             for path in fact(&solution.facts, *callee).paths() {
                 for sink in solved.registry.sinks(path) {
                     let rule = &solved.registry.rules[sink.rule];
-                    if !wanted(rule.cwe) || !holds(sink, arguments, &solution.facts) {
+                    if !rule.is_wanted(wanted) || !holds(sink, arguments, &solution.facts) {
                         continue;
                     }
                     for argument in arguments.iter().enumerate().filter(|one| is_meant(sink, one.0, one.1)) {
-                        let value = argument.1.value;
+                        let mut value = argument.1.value;
+                        if sink.part == Part::LookedUp
+                            && let Some(scope) = Scope::new(solved, id)
+                        {
+                            value = scope.name_of(value, instruction.block);
+                        }
                         let origins = danger(sink, fact(&solution.facts, value), solved);
                         let chosen = sink.part == Part::FirstItem && names_program(function, value);
                         if origins.is_none() || chosen && solved.are_parameters(origins) {
                             continue;
                         }
                         let call = ValueId(i as u32);
+                        if !is_meant_from(sink, (id, value), origins, solved) {
+                            continue;
+                        }
+                        if let (Some(guarding), Some(scope)) = (sink.cleared_by, Scope::new(solved, id))
+                            && scope.is_cleared(guarding, value, instruction.block)
+                        {
+                            continue;
+                        }
                         let at = positions.at(instruction.span.start as usize);
                         let key = (at.line, at.column, rule.id.clone());
                         found.entry(key).or_insert_with(|| Finding {
@@ -54,10 +122,52 @@ pub fn find(solved: &Solved<'_>, positions: &Positions<'_>, wanted: &dyn Fn(u32)
             }
         }
     }
-    found.into_values().collect()
+    found
+}
+
+/// Whether the values at a sink are of those that it is about.
+fn is_meant_from(sink: &Sink, (id, value): (FunctionId, ValueId), origins: Origins, solved: &Solved<'_>) -> bool {
+    match sink.from {
+        Whose::Anybody => true,
+        Whose::Users => !solved.are_parameters(origins),
+        Whose::NotConstructors => !solved.are_configuration(origins),
+        Whose::PartOrUser => {
+            let own = whole_parameter(solved.program.function(id), value);
+            let is_own = |(i, one): (usize, &super::solver::Origin)| {
+                Some(one.value) == own && one.function == id || origins.intersection(Origins::one(i)).is_none()
+            };
+            !solved.are_parameters(origins) || !solved.origins.iter().enumerate().all(is_own)
+        }
+    }
+}
+
+/// The parameter that a value is, or is a part of as it stands.
+fn whole_parameter(function: &Function, value: ValueId) -> Option<ValueId> {
+    let mut at = origin(&function.values, value);
+    for _ in 0..16 {
+        at = match function.op(at) {
+            Op::Parameter(_) => return Some(at),
+            Op::Attribute(object, _) | Op::Subscript(object, _) | Op::Element(object) | Op::Item(object, _) => *object,
+            _ => return None,
+        };
+        at = origin(&function.values, at);
+    }
+    None
 }
 
 fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
+    if let Some(alongside) = &sink.alongside {
+        let given = Arguments::new(arguments, facts);
+        let has = |template: &crate::text::Template| {
+            template.0.iter().any(|part| match part {
+                crate::text::Part::Literal(text) => alongside.has.iter().any(|own| text.contains(own.as_str())),
+                crate::text::Part::Hole(_) => false,
+            })
+        };
+        if !given.positional(alongside.at).is_some_and(|value| value.text.templates().iter().any(has)) {
+            return false;
+        }
+    }
     if let Some(unless) = &sink.unless {
         let arguments = Arguments::new(arguments, facts);
         let named = || unless.names.iter().find_map(|name| arguments.keyword(name));
@@ -113,7 +223,7 @@ fn names_program(function: &Function, list: ValueId) -> bool {
 /// Who can change what the sink does through an argument.
 fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>) -> Origins {
     let text = match (sink.part, &value.items) {
-        (Part::Text, _) => value.to_text(),
+        (Part::Text | Part::LookedUp, _) => value.to_text(),
         (Part::FirstItem | Part::AfterDashC, None) => {
             // A text as a list is split by nobody: it is the program's name.
             if sink.part == Part::FirstItem { value.to_text() } else { return Origins::NONE }

@@ -208,6 +208,14 @@ impl Solved<'_> {
         !shared && own.all(|(_, origin)| origin.parameter)
     }
 
+    /// Whether these are all parameters of constructors: what whoever makes an object configures it with.
+    pub(super) fn are_configuration(&self, origins: Origins) -> bool {
+        let constructs = |origin: &Origin| &*self.program.function(origin.function).name == "__init__";
+        let mut own =
+            self.origins.iter().enumerate().filter(|(i, _)| !origins.intersection(Origins::one(*i)).is_none());
+        self.are_parameters(origins) && own.all(|(_, origin)| constructs(origin))
+    }
+
     /// Joins into a parameter.
     pub(super) fn pass_argument(&mut self, callee: FunctionId, parameter: usize, value: &Value) {
         let tired = self.is_tired(callee);
