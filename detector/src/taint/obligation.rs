@@ -136,8 +136,10 @@ fn entries(scope: &Scope<'_, '_>, model: &ObligationModel) -> Option<Breach> {
     }
     let returned: Vec<_> = scope.solution.returns.iter().map(|value| scope.slice(*value)).collect();
     let place = shared_places(scope).into_iter().find(|place| {
-        let named = place.parameters.iter().any(|parameter| !idle.contains(parameter));
-        named && (place.writes || returned.iter().any(|slice| slice.contains(&place.value)))
+        // What is written down with the entry is no one who asks.
+        let asks = idle.iter().any(|parameter| !place.written.contains(parameter));
+        let named = place.keyed && place.parameters.iter().any(|parameter| !idle.contains(parameter));
+        asks && named && (place.writes || returned.iter().any(|slice| slice.contains(&place.value)))
     })?;
     Some((place.value, place.key.map(|key| (key, scope.fact(key).origins()))))
 }

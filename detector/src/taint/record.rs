@@ -261,6 +261,10 @@ pub(super) fn substring_tests(scope: &Scope<'_, '_>, model: &ObligationModel) ->
             continue;
         }
         for (condition, truth) in scope.tests(block_id) {
+            let (condition, truth) = match scope.function.op(scope.root(condition)) {
+                Op::Not(inner) => (*inner, !truth),
+                _ => (condition, truth),
+            };
             let Op::Call { callee, arguments } = scope.function.op(scope.root(condition)) else { continue };
             let any = scope.fact(*callee).paths().any(|path| &**path == "any");
             let Some(Op::Comprehension { iterable, result, .. }) =

@@ -53,7 +53,7 @@ fn takes_long(
     given: &Arguments<'_>,
     scope: &Scope<'_, '_>,
 ) -> Option<(Origins, Ambiguity)> {
-    if model.pattern.is_some() && !has_plain_flags(given, 2) {
+    if model.pattern.is_some() && !has_plain_flags(given, if model.subject == 2 { 4 } else { 2 }) {
         return None;
     }
     let receiver = scope.method(callee).map(|(object, _)| scope.fact(object));

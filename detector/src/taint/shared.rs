@@ -38,6 +38,10 @@ pub(super) struct SharedPlace {
     pub(super) writes: bool,
     /// Parameters that name it, or that say what it becomes where it is changed.
     pub(super) parameters: Vec<usize>,
+    /// Parameters that are written into it.
+    pub(super) written: Vec<usize>,
+    /// Whether a caller names the entry.
+    pub(super) keyed: bool,
     /// The innermost key that a caller names.
     pub(super) key: Option<ValueId>,
 }
@@ -138,13 +142,15 @@ pub(super) fn shared_places(scope: &Scope<'_, '_>) -> Vec<SharedPlace> {
         let named = |value: &ValueId| scope.parameters_in(&scope.slice(*value));
         let own = usize::from(scope.function.method_of.is_some());
         let mut parameters: Vec<usize> = store.keys.iter().flat_map(named).collect();
+        let keyed = parameters.iter().any(|index| *index >= own);
+        let written: Vec<usize> = data.iter().flat_map(named).collect();
         if writes {
-            parameters.extend(data.iter().flat_map(named));
+            parameters.extend(&written);
         }
         parameters.retain(|index| *index >= own);
         let key = store.keys.iter().chain(&data).copied().find(|key| named(key).iter().any(|index| *index >= own));
         if !parameters.is_empty() {
-            found.push(SharedPlace { value, writes, parameters, key });
+            found.push(SharedPlace { value, writes, parameters, written, keyed, key });
         }
     }
     found
@@ -181,6 +187,7 @@ pub(super) fn growth(scope: &Scope<'_, '_>) -> Vec<Breach> {
             continue;
         };
         if store.of_object
+            || is_imported(scope, store.root)
             || !scope.tests(instruction.block).is_empty()
             || is_bounded(scope, store.root)
             || is_read_modify_write(scope, sent, store.root)
@@ -190,6 +197,14 @@ pub(super) fn growth(scope: &Scope<'_, '_>) -> Vec<Breach> {
         found.push((value, Some((sent, scope.fact(sent).origins()))));
     }
     found
+}
+
+/// Whether a name is imported: what its methods do, the program does not show.
+fn is_imported(scope: &Scope<'_, '_>, root: ValueId) -> bool {
+    let known = scope.fact(root);
+    matches!(scope.function.op(root), Op::Load(_))
+        && known.items.is_none()
+        && known.paths().all(|path| !path.ends_with("()"))
 }
 
 /// Whether what is stored is made of what was there.
