@@ -6,6 +6,7 @@
 
 pub mod analysis;
 pub mod budget;
+pub mod catalogue;
 pub mod cfg;
 pub mod dataflow;
 pub mod mypy;

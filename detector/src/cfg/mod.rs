@@ -19,7 +19,8 @@ use ruff_text_size::{Ranged, TextRange};
 
 use crate::budget::{Budget, Expired};
 use crate::ssa::{
-    BlockId, Builder, Class, ClassId, Function, FunctionId, Op, Parameter, Program, Span, Terminator, ValueId, Variable,
+    BlockId, Builder, Class, ClassId, Function, FunctionId, Op, Parameter, Program, Route, Span, Terminator, ValueId,
+    Variable,
 };
 use scope::Scope;
 
@@ -61,6 +62,8 @@ struct Header {
     method_of: Option<ClassId>,
     parameters: Vec<Parameter>,
     decorators: Vec<Rc<str>>,
+    opaque_decorators: bool,
+    routes: Vec<Route>,
     span: Span,
 }
 
@@ -194,6 +197,8 @@ impl<'a> Lowerer<'a> {
             generator: context.scope.yields,
             parameters: header.parameters,
             decorators: header.decorators,
+            opaque_decorators: header.opaque_decorators,
+            routes: header.routes,
             blocks: context.builder.blocks,
             values: context.builder.values,
             yields: context.yields,

@@ -7,7 +7,7 @@ use ruff_python_ast::{Stmt, StmtAugAssign, StmtIf, StmtImport, StmtImportFrom, S
 use super::expressions::binary;
 use super::jumps::Jump;
 use super::{Lowerer, span_of};
-use crate::ssa::{Literal, Op, Terminator};
+use crate::ssa::{Argument, Literal, Op, Passing, Terminator};
 
 impl<'a> Lowerer<'a> {
     /// Lowers one statement.
@@ -76,13 +76,24 @@ impl<'a> Lowerer<'a> {
             }
             Stmt::Break(_) => self.jump(Jump::Break, None),
             Stmt::Continue(_) => self.jump(Jump::Continue, None),
-            Stmt::Delete(_)
-            | Stmt::TypeAlias(_)
-            | Stmt::Global(_)
-            | Stmt::Nonlocal(_)
-            | Stmt::Pass(_)
-            | Stmt::IpyEscapeCommand(_) => {}
+            Stmt::Delete(one) => {
+                for target in &one.targets {
+                    if let ruff_python_ast::Expr::Subscript(subscript) = target {
+                        self.delete_item(subscript, span);
+                    }
+                }
+            }
+            Stmt::TypeAlias(_) | Stmt::Global(_) | Stmt::Nonlocal(_) | Stmt::Pass(_) | Stmt::IpyEscapeCommand(_) => {}
         }
+    }
+
+    /// `del container[key]` is the method that Python calls for it.
+    fn delete_item(&mut self, subscript: &'a ruff_python_ast::ExprSubscript, span: crate::ssa::Span) {
+        let container = self.expression(&subscript.value);
+        let key = self.expression(&subscript.slice);
+        let callee = self.push(Op::Attribute(container, Rc::from("__delitem__")), span);
+        let arguments = vec![Argument { passing: Passing::Positional, value: key }];
+        self.push(Op::Call { callee, arguments }, span);
     }
 
     fn augmented(&mut self, assign: &'a StmtAugAssign) {

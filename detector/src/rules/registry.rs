@@ -8,10 +8,11 @@ use thiserror::Error;
 
 use super::embedded::{LANGUAGES, LIBRARY, RULES};
 use super::schema::{
-    ArgumentAt, CallModel, Condition, GuardModel, LibraryFile, Matching, Of, Part, Returns, Rule, SourceModel, Unless,
+    Alongside, ArgumentAt, CallModel, Condition, ConstantModel, GuardModel, Guarding, LibraryFile, ObligationModel, Of,
+    Part, RegexModel, Returns, Rule, SourceModel, Unless, Whose,
 };
 use super::trees::Trees;
-use crate::text::{CharSet, Language, LanguageError, Languages, Pattern};
+use crate::text::{CharSet, Language, LanguageError, Languages, Matching, Pattern};
 
 /// A mistake in the data files.
 #[derive(Debug, Error)]
@@ -64,6 +65,23 @@ pub struct Sink {
     pub condition: Condition,
     /// Values of another argument that make it harmless.
     pub unless: Option<Unless>,
+    /// What another argument must look like.
+    pub alongside: Option<Alongside>,
+    /// Whose values are meant.
+    pub from: Whose,
+    /// A test that clears it.
+    pub cleared_by: Option<Guarding>,
+}
+
+/// Text that must not leave the program, ready for use.
+#[derive(Clone, Debug)]
+pub struct Leave {
+    /// Index of the rule.
+    pub rule: usize,
+    /// Language of the text.
+    pub language: usize,
+    /// Methods of the routes whose functions are meant.
+    pub routes: Vec<String>,
 }
 
 /// A map by path, with `*.name` for methods of anything.
@@ -113,6 +131,13 @@ pub struct Registry {
     effects: Paths<Effect>,
     guards: Paths<Guard>,
     sinks: Paths<Sink>,
+    constants: Paths<(usize, ConstantModel)>,
+    regexes: Paths<(usize, RegexModel)>,
+    everything: Vec<String>,
+    /// Text that must not leave the program.
+    pub leaves: Vec<Leave>,
+    /// What must be tested, by index of the rule.
+    pub obligations: Vec<(usize, ObligationModel)>,
     never_return: Paths<()>,
     /// Syntax trees.
     pub trees: Trees,
@@ -147,6 +172,7 @@ impl Registry {
             registry.objects.extend(library.types.values().cloned());
             registry.types.extend(library.types);
             library.never_return.iter().for_each(|path| registry.never_return.add(path, &()));
+            registry.everything.extend(library.everything);
             for model in &library.trees {
                 registry.trees.add(model, &registry.languages).map_err(|problem| fault(file, problem))?;
             }
@@ -164,8 +190,30 @@ impl Registry {
                     language,
                     condition: sink.r#where.clone(),
                     unless: sink.unless.clone(),
+                    alongside: sink.alongside.clone(),
+                    from: sink.from,
+                    cleared_by: sink.cleared_by,
                 };
                 sink.calls.iter().for_each(|path| registry.sinks.add(path, &ready));
+            }
+            let index = registry.rules.len();
+            for leave in &rule.leaves {
+                let language = registry.language(file, &leave.language)?;
+                let ready = Leave { rule: index, language, routes: leave.routes.clone() };
+                registry.leaves.push(ready);
+            }
+            for constant in &rule.constants {
+                constant.calls.iter().for_each(|path| registry.constants.add(path, &(index, constant.clone())));
+            }
+            for regex in &rule.regexes {
+                regex.calls.iter().for_each(|path| registry.regexes.add(path, &(index, regex.clone())));
+            }
+            registry.obligations.extend(rule.obligations.iter().map(|one| (index, one.clone())));
+            if registry.rules.iter().any(|other| other.id == rule.id) {
+                return Err(fault(file, format!("another rule has the id `{}` too", rule.id)));
+            }
+            if !file.ends_with(&format!("/{}.yaml", rule.id)) {
+                return Err(fault(file, format!("the file must be named after its id `{}`", rule.id)));
             }
             registry.rules.push(rule);
         }
@@ -241,6 +289,30 @@ impl Registry {
     /// Where the arguments of a call must not come from an attacker.
     pub fn sinks(&self, path: &str) -> &[Sink] {
         self.sinks.get(path)
+    }
+
+    /// Calls that are wrong by a constant, with the index of the rule.
+    pub fn constants(&self, path: &str) -> &[(usize, ConstantModel)] {
+        self.constants.get(path)
+    }
+
+    /// How a call applies a regular expression, with the index of the rule.
+    pub fn regexes(&self, path: &str) -> &[(usize, RegexModel)] {
+        self.regexes.get(path)
+    }
+
+    /// Whether to be in this container says nothing.
+    pub fn is_everything(&self, path: &str) -> bool {
+        self.everything.iter().any(|own| own == path)
+    }
+
+    /// CWE numbers that rules exist for, each once, in order.
+    pub fn cwes(&self) -> Vec<u32> {
+        let mut all: Vec<u32> =
+            self.rules.iter().flat_map(|rule| std::iter::once(rule.cwe).chain(rule.also.iter().copied())).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// Whether a call never comes back.

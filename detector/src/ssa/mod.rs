@@ -401,6 +401,26 @@ pub enum ParameterKind {
     DoubleStar,
 }
 
+/// A decorator that makes a function answer requests: `@app.get("/users/<int:id>")`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// `route`, `get`, `post`, …
+    pub method: Rc<str>,
+    /// The pattern of its paths.
+    pub pattern: Rc<str>,
+}
+
+impl Route {
+    /// Whether the framework only ever fills a parameter with a number: by the pattern (Flask, Bottle), or by the
+    /// annotation where the pattern is of a framework that enforces those (FastAPI, Litestar).
+    pub fn fills_with_number(&self, parameter: &Parameter) -> bool {
+        let converted = |converter: &str| self.pattern.contains(&format!("<{converter}:{}>", parameter.name));
+        let annotated =
+            || matches!(parameter.annotation.as_deref(), Some("int" | "float" | "bool" | "decimal.Decimal"));
+        converted("int") || converted("float") || &*self.method != "route" && !self.pattern.contains('<') && annotated()
+    }
+}
+
 /// A function, lambda or module body.
 #[derive(Debug)]
 pub struct Function {
@@ -416,6 +436,10 @@ pub struct Function {
     pub parameters: Vec<Parameter>,
     /// Dotted paths of its decorators, after imports.
     pub decorators: Vec<Rc<str>>,
+    /// Whether it has decorators whose paths imports do not say.
+    pub opaque_decorators: bool,
+    /// Requests that it answers.
+    pub routes: Vec<Route>,
     /// Blocks; 0 is the entry.
     pub blocks: Vec<Block>,
     /// Instructions.

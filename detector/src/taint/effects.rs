@@ -51,6 +51,15 @@ impl Pass<'_, '_> {
                 substitute(pattern, replacement, subject)
             }
             Returns::Join => join(&value, arguments),
+            Returns::JoinPath => {
+                let mut text = Text::default();
+                for (i, (_, one)) in arguments.iter().enumerate() {
+                    let part = one.to_text();
+                    let separated = if i == 0 { part } else { Text::literal("/").concat(&part, languages()) };
+                    text = if i == 0 { separated } else { text.concat(&separated, languages()) };
+                }
+                Value::text(text)
+            }
             Returns::Format => Value::text(brace_format(&value, arguments)),
             Returns::Translate => translate(&value, arguments),
             Returns::Keeps => holes(&|hole| Hole { chars: hole.chars.intersection(effect.chars), ..part(hole) }),

@@ -201,6 +201,9 @@ impl Scene<'_, '_> {
         }
         if inside {
             let mut container = self.fact(right).clone();
+            if container.paths().any(|path| self.solved.registry.is_everything(path)) {
+                return known;
+            }
             if self.is_policy(right, left) {
                 container = Value::any(Origins::NONE);
             }

@@ -2,17 +2,25 @@
 
 mod binding;
 mod calls;
+mod constant;
+mod control;
 mod effects;
 mod findings;
 mod guards;
+mod leave;
 mod mutations;
 mod narrow;
+mod obligation;
 mod origins;
+mod record;
+mod regex;
+mod shared;
 mod solver;
 mod store;
 mod trace;
 mod transfer;
 mod trees;
+mod urls;
 mod value;
 
 pub use findings::find;

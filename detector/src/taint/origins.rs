@@ -10,8 +10,10 @@ use std::rc::Rc;
 use crate::ssa::{FunctionId, ValueId};
 use crate::text::Origins;
 
-/// Bits for parameters, by position; those beyond share the last.
-const PARAMETERS: usize = 64;
+/// Bits for parameters of functions, by position; those beyond share the last.
+const PARAMETERS: usize = 40;
+/// Bits for parameters of constructors, likewise: what whoever makes an object configures it with.
+const SETTINGS: usize = 24;
 /// Bits for the sources of the library, by note; those beyond share the last. Two bits are left over.
 const SOURCES: usize = 62;
 
@@ -31,14 +33,19 @@ pub(super) struct OriginTable {
 }
 
 impl OriginTable {
-    /// The bit of a parameter that whoever uses the program's functions chooses, by its position.
+    /// The bit of a parameter that whoever uses the program's functions chooses, by its position and whether it is a
+    /// constructor's.
     pub(super) fn parameter(
         &mut self,
         at: (FunctionId, ValueId),
-        position: usize,
+        (position, of_constructor): (usize, bool),
         note: impl Fn() -> String,
     ) -> Origins {
-        let bit = Origins::one(position.min(PARAMETERS - 1));
+        let bit = Origins::one(if of_constructor {
+            PARAMETERS + position.min(SETTINGS - 1)
+        } else {
+            position.min(PARAMETERS - 1)
+        });
         self.places.entry(at).or_insert_with(|| Origin { note: Rc::from(note()), bit }).bit
     }
 
@@ -49,7 +56,7 @@ impl OriginTable {
         }
         let next = self.sources.len().min(SOURCES - 1);
         let note: Rc<str> = Rc::from(note);
-        let bit = Origins::one(PARAMETERS + *self.sources.entry(note.clone()).or_insert(next));
+        let bit = Origins::one(PARAMETERS + SETTINGS + *self.sources.entry(note.clone()).or_insert(next));
         self.places.insert(at, Origin { note, bit });
         bit
     }
@@ -61,7 +68,12 @@ impl OriginTable {
 
     /// Whether these are all parameters that whoever uses the program's functions chooses.
     pub(super) fn are_parameters(origins: Origins) -> bool {
-        origins.0 >> PARAMETERS == 0
+        origins.0 >> (PARAMETERS + SETTINGS) == 0
+    }
+
+    /// Whether these are all parameters of constructors.
+    pub(super) fn are_settings(origins: Origins) -> bool {
+        Self::are_parameters(origins) && origins.0 & ((1 << PARAMETERS) - 1) == 0
     }
 }
 
@@ -77,8 +89,8 @@ mod tests {
     fn however_many_functions_there_are_parameters_stay_apart_from_sources_and_from_each_other() {
         let mut table = OriginTable::default();
         for function in 0..1_000 {
-            let first = table.parameter(place(function, 0), 0, || "first".to_owned());
-            let second = table.parameter(place(function, 1), 1, || "second".to_owned());
+            let first = table.parameter(place(function, 0), (0, false), || "first".to_owned());
+            let second = table.parameter(place(function, 1), (1, false), || "second".to_owned());
             let source = table.source(place(function, 2), &format!("source {function}"));
             assert!(first.intersection(second).is_none() && second.intersection(source).is_none());
             assert!(OriginTable::are_parameters(first.union(second)));

@@ -173,6 +173,13 @@ impl<'a, 'p> Tracer<'a, 'p> {
     }
 }
 
+/// The one step of what is wrong by itself.
+pub(super) fn only(solved: &Solved<'_>, positions: &Positions<'_>, sink: Node) -> Vec<TraceStep> {
+    let mut steps = vec![];
+    push(&mut steps, solved, positions, sink, format!("here: {}", excerpt(solved, positions, sink)));
+    steps
+}
+
 fn push(steps: &mut Vec<TraceStep>, solved: &Solved<'_>, positions: &Positions<'_>, place: Node, note: String) {
     let span = solved.program.function(place.0).span(place.1);
     let at = positions.at(span.start as usize);

@@ -146,7 +146,8 @@ impl Pass<'_, '_> {
                 return result;
             }
             let note = || format!("parameter `{}` of `{}`, which callers choose", parameter.name, function.name);
-            let any = Value::any(self.solved.origins.parameter((self.id, value), index, note));
+            let position = (index, &*function.name == "__init__");
+            let any = Value::any(self.solved.origins.parameter((self.id, value), position, note));
             result.join(&match parameter.kind {
                 ParameterKind::Star => Value::list(any),
                 ParameterKind::DoubleStar => Value::container(Items { any, ..Items::default() }),

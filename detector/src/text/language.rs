@@ -3,6 +3,7 @@
 //! A language is data (`rules/languages/*.yaml`). A template is *closed* in a language where no hole can end the quote it
 //! stands in, or be more than one piece where it stands bare, and all quotes end.
 
+use regex::Regex;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -62,6 +63,15 @@ struct LanguageFile {
     /// Whether a program that starts with a placeholder lets the attacker choose the command.
     #[serde(default)]
     command_first: bool,
+    /// Whether what a longer text begins with is chosen by whoever puts it together (the folder of a path).
+    #[serde(default)]
+    first_free: bool,
+    /// Regular expression that finds something in the constant parts of a text that is of the language.
+    #[serde(default)]
+    shape: Option<String>,
+    /// Regular expression of a beginning after which nothing that follows matters (the host of a URL, the folder of a path).
+    #[serde(default)]
+    settled: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -77,6 +87,9 @@ struct QuoteFile {
     /// Whether a backslash takes the next character's meaning.
     #[serde(default)]
     backslash: bool,
+    /// Character class of what must not stand in a placeholder that comes first.
+    #[serde(default)]
+    first_forbids: Option<String>,
 }
 
 /// A language in which text is executed.
@@ -86,8 +99,13 @@ pub struct Language {
     pub id: String,
     quotes: Vec<Quote>,
     comments: Vec<(String, String)>,
+    /// Characters that a quote or comment may open with.
+    openers: CharSet,
     bare: CharSet,
     command_first: bool,
+    first_free: bool,
+    shape: Option<Regex>,
+    settled: Option<Regex>,
 }
 
 #[derive(Debug)]
@@ -95,6 +113,7 @@ struct Quote {
     open: String,
     close: String,
     forbids: CharSet,
+    first_forbids: CharSet,
     doubling: bool,
     backslash: bool,
 }
@@ -105,6 +124,9 @@ pub enum LanguageError {
     /// Not the YAML that is expected.
     #[error("not a language: {0}")]
     Yaml(String),
+    /// A regular expression that is none.
+    #[error("language {0}: {1}")]
+    Regex(String, regex::Error),
     /// A character class that is none.
     #[error("language {language}: `{class}` is not a character class such as `[a-z]`")]
     Class {
@@ -137,13 +159,31 @@ impl Language {
                     open: quote.open.clone(),
                     close: quote.close.clone(),
                     forbids: class(&quote.forbids)?,
+                    first_forbids: quote.first_forbids.as_deref().map_or(Ok(CharSet::NONE), class)?,
                     doubling: quote.doubling,
                     backslash: quote.backslash,
                 })
             })
             .collect::<Result<_, LanguageError>>()?;
         let comments = file.comments.iter().map(|[open, close]| (open.clone(), close.clone())).collect();
-        Ok(Self { id: file.id, quotes, comments, bare, command_first: file.command_first })
+        let regex = |text: Option<&str>| {
+            let regex = text.map(Regex::new).transpose();
+            regex.map_err(|problem| LanguageError::Regex(file.id.clone(), problem))
+        };
+        let (shape, settled) = (regex(file.shape.as_deref())?, regex(file.settled.as_deref())?);
+        let opens = file.quotes.iter().map(|quote| &quote.open).chain(file.comments.iter().map(|[open, _]| open));
+        let openers = opens.filter_map(|open| open.chars().next()).fold(CharSet::NONE, CharSet::with).any_case();
+        Ok(Self {
+            id: file.id,
+            quotes,
+            comments,
+            openers,
+            bare,
+            command_first: file.command_first,
+            first_free: file.first_free,
+            shape,
+            settled,
+        })
     }
 }
 
@@ -190,21 +230,62 @@ impl Languages {
         self.walk(template, language, true).0
     }
 
+    /// Whether no attacker's part of a text can be more than one piece where the whole stands bare in a language.
+    pub fn contains(&self, template: &Template, language: usize) -> bool {
+        self.walk(template, language, false).0.is_none()
+    }
+
+    /// Whether the constant parts of a text show that it is of a language.
+    pub fn is_of(&self, template: &Template, language: usize) -> bool {
+        let Some(shape) = &self.all[language].shape else { return false };
+        let mut text = String::new();
+        for part in &template.0 {
+            match part {
+                Part::Literal(literal) => text.push_str(literal),
+                // Stands for what is not known, and is in no shape.
+                Part::Hole(_) => text.push('\0'),
+            }
+        }
+        shape.is_match(&text)
+    }
+
     fn walk(&self, template: &Template, index: usize, program: bool) -> (Option<Hole>, State) {
         let language = &self.all[index];
         let mut state = State::Bare;
         let mut started = !program;
-        for part in &template.0 {
+        let mut so_far = String::new();
+        // Whether something stands between the opening of the quote and here.
+        let mut fresh = false;
+        for (i, part) in template.0.iter().enumerate() {
             match part {
                 Part::Literal(text) => {
                     started |= !text.trim().is_empty();
-                    state = language.read(text, state);
+                    let (next, opened_at_end) = language.read(text, state);
+                    (state, fresh) = (next, opened_at_end);
+                    if language.settled.is_some() {
+                        so_far.push_str(text);
+                    }
                 }
                 Part::Hole(hole) => {
+                    if language.settled.as_ref().is_some_and(|settled| settled.is_match(&so_far)) {
+                        continue;
+                    }
+                    if language.first_free && i == 0 && template.0.len() > 1 {
+                        continue;
+                    }
+                    if language.settled.is_some() && i == 0 && hole.origins.is_none() {
+                        // The program's own beginning settles it, whatever it is.
+                        return (None, state);
+                    }
                     let chosen = language.command_first && !started;
                     started = true;
-                    if !hole.origins.is_none() && (chosen && !hole.number || !language.holds(hole, index, state)) {
+                    let first = std::mem::take(&mut fresh);
+                    if !hole.origins.is_none() && (chosen && !hole.number || !language.holds(hole, index, state, first))
+                    {
                         return (Some(*hole), state);
+                    }
+                    if language.settled.is_some() {
+                        so_far.push('\0');
                     }
                 }
             }
@@ -214,13 +295,14 @@ impl Languages {
 }
 
 impl Language {
-    fn holds(&self, hole: &Hole, index: usize, state: State) -> bool {
+    fn holds(&self, hole: &Hole, index: usize, state: State, first: bool) -> bool {
         match state {
             State::Bare => hole.closed.has(index) || hole.number || hole.chars.within(self.bare),
             State::Quote(quote) => {
                 let quote = &self.quotes[quote];
                 let harmless = if quote.doubling { hole.doubled } else { CharSet::NONE };
-                hole.number || hole.chars.difference(harmless).intersection(quote.forbids).is_empty()
+                let forbids = if first { quote.forbids.union(quote.first_forbids) } else { quote.forbids };
+                hole.number || hole.chars.difference(harmless).intersection(forbids).is_empty()
             }
             State::Comment(comment) => {
                 let end = CharSet::of(self.comments[comment].1.get(..1).unwrap_or(""));
@@ -229,11 +311,15 @@ impl Language {
         }
     }
 
-    fn read(&self, text: &str, mut state: State) -> State {
+    /// Where a text leads; whether it ends with the opening of a quote.
+    fn read(&self, text: &str, mut state: State) -> (State, bool) {
         let mut rest = text;
+        let mut opened = false;
         while let Some(char) = rest.chars().next() {
             let mut step = char.len_utf8();
+            opened = false;
             match state {
+                State::Bare if !CharSet::NONE.with(char).within(self.openers) => {}
                 State::Bare => {
                     if let Some(i) = self.comments.iter().position(|(open, _)| rest.starts_with(open.as_str())) {
                         step = self.comments[i].0.len();
@@ -241,13 +327,14 @@ impl Language {
                     } else if let Some(i) = longest(&self.quotes, rest) {
                         step = self.quotes[i].open.len();
                         state = State::Quote(i);
+                        opened = true;
                     }
                 }
                 State::Quote(i) => {
                     let quote = &self.quotes[i];
                     if quote.backslash && char == '\\' {
                         step += rest[step..].chars().next().map_or(0, char::len_utf8);
-                    } else if rest.starts_with(quote.close.as_str()) {
+                    } else if starts_with(rest, &quote.close) {
                         let after = &rest[quote.close.len()..];
                         step = quote.close.len();
                         if quote.doubling && after.starts_with(quote.close.as_str()) {
@@ -267,11 +354,16 @@ impl Language {
             }
             rest = &rest[step..];
         }
-        state
+        (state, opened)
     }
 }
 
 fn longest(quotes: &[Quote], rest: &str) -> Option<usize> {
-    let fits = quotes.iter().enumerate().filter(|(_, quote)| rest.starts_with(quote.open.as_str()));
+    let fits = quotes.iter().enumerate().filter(|(_, quote)| starts_with(rest, &quote.open));
     fits.max_by_key(|(_, quote)| quote.open.len()).map(|(i, _)| i)
+}
+
+/// Keywords that open or close something have no case.
+fn starts_with(text: &str, start: &str) -> bool {
+    text.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start))
 }

@@ -25,6 +25,11 @@ impl Origins {
         Self(1 << index.min(127))
     }
 
+    /// Whether these are among others.
+    pub fn is_within(self, others: Self) -> bool {
+        self.0 & !others.0 == 0
+    }
+
     /// Origins of either.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
