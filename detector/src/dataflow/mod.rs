@@ -91,7 +91,10 @@ pub fn solve<A: Analysis>(analysis: &mut A, function: &Function, graph: &Graph, 
         frontier.reached[0] = true;
         frontier.work.insert(0);
     }
-    'blocks: while let Some(at) = frontier.work.pop_first() {
+    // In sweeps: what goes back in a loop waits until all that goes on was visited, so that many ways back cost one visit.
+    let mut swept = 0;
+    'blocks: while let Some(at) = frontier.next(swept) {
+        swept = at + 1;
         let id = order[at];
         let block = &function.blocks[id.0 as usize];
         for &handler in &block.handlers {
@@ -181,6 +184,13 @@ struct Frontier<'a> {
 }
 
 impl Frontier<'_> {
+    /// The next block in order from a place on, from the first one on where there is none.
+    fn next(&mut self, from: usize) -> Option<usize> {
+        let next = self.work.range(from..).next().or_else(|| self.work.first()).copied()?;
+        self.work.remove(&next);
+        Some(next)
+    }
+
     /// Opens an edge. A block that another edge reaches is visited again, for its φ-nodes.
     fn reach(&mut self, from: BlockId, to: BlockId) {
         if self.edges.insert((from, to)) {

@@ -220,7 +220,7 @@ fn expression(choices: &mut Choices<'_>, depth: usize) -> String {
         5 | 6 => format!("{}({})", choices.of(FUNCTIONS), arguments(choices, depth)),
         7 => format!("{}({})", choices.of(CLASSES), arguments(choices, depth)),
         8 => format!("{}.{}", choices.of(&["self", "x", "A(y)", "p"]), choices.of(FIELDS)),
-        9 => format!("{}.{}({})", expression(choices, depth + 1), choices.of(METHODS), arguments(choices, depth)),
+        9 => format!("({}).{}({})", expression(choices, depth + 1), choices.of(METHODS), arguments(choices, depth)),
         10 => format!("[{}, {}]", expression(choices, depth + 1), expression(choices, depth + 1)),
         11 => format!("{{'a': {}, **{}}}", expression(choices, depth + 1), choices.of(NAMES)),
         12 => format!("f'{{{}}} {{x!r}} {{y:>{{z}}}}'", choices.of(NAMES)),
