@@ -8,12 +8,15 @@ pub mod analysis;
 pub mod catalogue;
 pub mod cfg;
 pub mod dataflow;
+pub mod entry;
 pub mod mypy;
 pub mod rules;
 pub mod server;
 pub mod ssa;
+mod suppress;
 pub mod syntax;
 pub mod taint;
 pub mod text;
 
 pub use analysis::{Options, analyze};
+pub use suppress::suppressed_lines;

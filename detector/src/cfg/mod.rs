@@ -18,7 +18,8 @@ use ruff_python_ast::{ModModule, Stmt};
 use ruff_text_size::{Ranged, TextRange};
 
 use crate::ssa::{
-    BlockId, Builder, Class, ClassId, Function, FunctionId, Op, Parameter, Program, Span, Terminator, ValueId, Variable,
+    BlockId, Builder, Class, ClassId, Function, FunctionId, Op, Parameter, Program, Route, Span, Terminator, ValueId,
+    Variable,
 };
 use scope::Scope;
 
@@ -39,7 +40,12 @@ pub fn lower(module: &ModModule, never_returns: &dyn Fn(&str) -> bool) -> Progra
     lowerer.start();
     lowerer.body(&module.body);
     lowerer.finish(Header { name: Rc::from("<module>"), span: span(module.range()), ..Header::default() });
-    Program { functions: lowerer.functions.into_iter().flatten().collect(), classes: lowerer.classes }
+    Program {
+        functions: lowerer.functions.into_iter().flatten().collect(),
+        classes: lowerer.classes,
+        entries: vec![],
+        fragment: false,
+    }
 }
 
 /// Everything about a function but its code.
@@ -50,6 +56,8 @@ struct Header {
     method_of: Option<ClassId>,
     parameters: Vec<Parameter>,
     decorators: Vec<Rc<str>>,
+    opaque_decorators: bool,
+    routes: Vec<Route>,
     span: Span,
 }
 
@@ -169,6 +177,9 @@ impl<'a> Lowerer<'a> {
             generator: context.scope.yields,
             parameters: header.parameters,
             decorators: header.decorators,
+            opaque_decorators: header.opaque_decorators,
+            routes: header.routes,
+            outer: None,
             blocks: context.builder.blocks,
             values: context.builder.values,
             yields: context.yields,

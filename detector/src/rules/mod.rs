@@ -5,6 +5,6 @@ mod registry;
 mod schema;
 mod trees;
 
-pub use registry::{Effect, Guard, Registry, RegistryError, Sink, registry};
+pub use registry::{Effect, Guard, Open, Registry, RegistryError, Sink, registry};
 pub use schema::{ArgumentAt, Condition, Matching, Of, Part, Returns, Rule};
 pub use trees::{NodeKind, Trees};

@@ -3,18 +3,24 @@
 use std::collections::BTreeMap;
 
 use super::calls::Arguments;
+use super::open;
 use super::solver::Solved;
 use super::trace::trace;
 use super::transfer::fact;
 use super::value::{Key, Value};
-use crate::rules::{Part, Sink};
+use crate::rules::{Condition, Part, Sink};
 use crate::ssa::{Argument, BinaryOp, Function, FunctionId, Op, Passing, ValueId, origin};
 use crate::syntax::Positions;
-use crate::text::Origins;
-use real_detector_api::Finding;
+use crate::text::{Origins, Part as TextPart, Template};
+use real_detector_api::{Finding, OriginKind};
 
-/// All findings, by position then rule. `wanted` says of a CWE number whether it is asked for.
-pub fn find(solved: &Solved<'_>, positions: &Positions<'_>, wanted: &dyn Fn(u32) -> bool) -> Vec<Finding> {
+/// All findings, by position then rule. `wanted` says of a CWE number whether it is asked for, `counts` of an origin.
+pub fn find(
+    solved: &Solved<'_>,
+    positions: &Positions<'_>,
+    wanted: &dyn Fn(u32) -> bool,
+    counts: &dyn Fn(OriginKind) -> bool,
+) -> Vec<Finding> {
     let mut found: BTreeMap<(u32, u32, String), Finding> = BTreeMap::new();
     for (index, solution) in solved.solutions.iter().enumerate() {
         let Some(solution) = solution else { continue };
@@ -25,32 +31,42 @@ pub fn find(solved: &Solved<'_>, positions: &Positions<'_>, wanted: &dyn Fn(u32)
             if !solution.reached[instruction.block.0 as usize] {
                 continue;
             }
+            let mut reached: Vec<(usize, ValueId, Origins)> = vec![];
             for path in fact(&solution.facts, *callee).paths() {
                 for sink in solved.registry.sinks(path) {
-                    let rule = &solved.registry.rules[sink.rule];
-                    if !wanted(rule.cwe) || !holds(sink, arguments, &solution.facts) {
+                    if !holds(sink, arguments, &solution.facts) {
                         continue;
                     }
                     for argument in arguments.iter().enumerate().filter(|one| is_meant(sink, one.0, one.1)) {
                         let value = argument.1.value;
-                        let origins = danger(sink, fact(&solution.facts, value), solved);
+                        let only_executes = executes(sink, arguments, function, value);
+                        let origins = danger(sink, fact(&solution.facts, value), solved, only_executes);
                         let chosen = sink.part == Part::FirstItem && names_program(function, value);
-                        if origins.is_none() || chosen && solved.are_parameters(origins) {
-                            continue;
+                        if !chosen || !solved.are_parameters(origins) {
+                            reached.push((sink.rule, value, origins));
                         }
-                        let call = ValueId(i as u32);
-                        let at = positions.at(instruction.span.start as usize);
-                        let key = (at.line, at.column, rule.id.clone());
-                        found.entry(key).or_insert_with(|| Finding {
-                            cwe: rule.cwe,
-                            rule: rule.id.clone(),
-                            line: at.line,
-                            column: at.column,
-                            message: rule.message.clone(),
-                            trace: trace(solved, positions, (id, value), (id, call), origins),
-                        });
                     }
                 }
+            }
+            reached.extend(open::handed_on(solved, solution, *callee, arguments));
+            reached.extend(open::leaving(solved, solution, function, *callee, arguments));
+            for (rule, value, origins) in reached {
+                let (rule, kinds) = (&solved.registry.rules[rule], solved.kinds(origins));
+                if !wanted(rule.cwe) || !kinds.iter().any(|kind| counts(*kind)) {
+                    continue;
+                }
+                let call = ValueId(i as u32);
+                let at = positions.at(instruction.span.start as usize);
+                let key = (at.line, at.column, rule.id.clone());
+                found.entry(key).or_insert_with(|| Finding {
+                    cwe: rule.cwe,
+                    rule: rule.id.clone(),
+                    line: at.line,
+                    column: at.column,
+                    message: rule.message.clone(),
+                    trace: trace(solved, positions, (id, value), (id, call), origins),
+                    origins: kinds.into_iter().collect(),
+                });
             }
         }
     }
@@ -68,7 +84,12 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
             return false;
         }
     }
-    sink.condition.iter().all(|(name, wanted)| {
+    are_met(&sink.condition, arguments, facts)
+}
+
+/// Whether keyword arguments may have these truth values.
+pub(super) fn are_met(condition: &Condition, arguments: &[Argument], facts: &[Value]) -> bool {
+    condition.iter().all(|(name, wanted)| {
         let given = arguments.iter().find(|one| matches!(&one.passing, Passing::Keyword(own) if **own == **name));
         match given {
             // An absent keyword is false.
@@ -110,8 +131,19 @@ fn names_program(function: &Function, list: ValueId) -> bool {
     }
 }
 
-/// Who can change what the sink does through an argument.
-fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>) -> Origins {
+/// Whether a statement is a parameter as it stands, with the values that are bound to it beside it.
+fn executes(sink: &Sink, arguments: &[Argument], function: &Function, value: ValueId) -> bool {
+    let Some(bound) = &sink.executor else { return false };
+    let at = |(index, argument): (usize, &Argument)| match &argument.passing {
+        Passing::Positional | Passing::Star => bound.at.is_some_and(|at| at <= index),
+        Passing::Keyword(name) => bound.names.iter().any(|own| **own == **name),
+        Passing::DoubleStar => false,
+    };
+    arguments.iter().enumerate().any(at) && matches!(function.op(origin(&function.values, value)), Op::Parameter(_))
+}
+
+/// Who can change what the sink does through an argument. What only executes is given whole statements by its callers.
+pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, only_executes: bool) -> Origins {
     let text = match (sink.part, &value.items) {
         (Part::Text, _) => value.to_text(),
         (Part::FirstItem | Part::AfterDashC, None) => {
@@ -133,6 +165,15 @@ fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>) -> Origins {
     let languages = &solved.registry.languages;
     text.templates()
         .iter()
-        .filter_map(|template| languages.injection(template, language))
+        .filter(|template| !only_executes || !is_callers_own(template, solved))
+        .filter_map(|template| languages.injection(&languages.with_known_structure(template, language), language))
         .fold(Origins::NONE, |all, hole| all.union(hole.origins))
+}
+
+/// Whether a text is one that a caller gave, whole.
+fn is_callers_own(template: &Template, solved: &Solved<'_>) -> bool {
+    match template.0.as_slice() {
+        [TextPart::Hole(hole)] => solved.are_parameters(hole.origins),
+        _ => false,
+    }
 }

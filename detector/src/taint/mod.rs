@@ -6,7 +6,9 @@ mod effects;
 mod findings;
 mod guards;
 mod mutations;
+mod namespace;
 mod narrow;
+mod open;
 mod solver;
 mod trace;
 mod transfer;
@@ -14,5 +16,6 @@ mod trees;
 mod value;
 
 pub use findings::find;
+pub use open::constant_code;
 pub use solver::{Expired, Solved, solve_program};
 pub use value::{Items, Key, Object, Value};

@@ -1,7 +1,7 @@
 //! The whole program: functions are solved one by one, with what their callers pass and what they read, until nothing
 //! grows. Summaries are context-insensitive: one value for a parameter, one for what is returned.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -12,6 +12,7 @@ use crate::dataflow::{Lattice, Solution, solve};
 use crate::rules::Registry;
 use crate::ssa::{Cell, ClassId, Dominators, FunctionId, Op, ParameterKind, Program, ValueId};
 use crate::text::Origins;
+use real_detector_api::OriginKind;
 
 /// How often a function is solved again before what it is given is widened. There is no bound beyond that: a fixpoint
 /// that is cut short would miss flows, so what does not come to one in time gets no verdict ([`Expired`]).
@@ -30,8 +31,8 @@ pub(super) struct Origin {
     pub(super) function: FunctionId,
     pub(super) value: ValueId,
     pub(super) note: Rc<str>,
-    /// Whether it is a parameter that whoever uses the program's functions chooses.
-    pub(super) parameter: bool,
+    /// Who chooses it.
+    pub(super) kind: OriginKind,
 }
 
 /// A field: class (none where it is unknown) and name; `*` stands for all that a constructor was given.
@@ -50,9 +51,13 @@ pub struct Solved<'p> {
     pub(super) cells: HashMap<Cell, Value>,
     pub(super) fields: HashMap<Field, Value>,
     pub(super) origins: Vec<Origin>,
+    /// Values that come from what the program does not show, with why.
+    pub(super) unknown: HashMap<(FunctionId, ValueId), Rc<str>>,
+    /// Names of attributes that the program sets somewhere.
+    pub(super) assigned: HashSet<Rc<str>>,
     /// Functions that some call enters.
     pub(super) called: Vec<bool>,
-    /// Functions that nothing calls: an attacker does.
+    /// Functions that an attacker calls with what he likes.
     pub(super) exposed: Vec<bool>,
     /// Call sites by callee, for traces.
     pub(super) sites: HashMap<FunctionId, BTreeSet<(FunctionId, ValueId)>>,
@@ -63,6 +68,8 @@ pub struct Solved<'p> {
     cell_readers: HashMap<Cell, HashSet<FunctionId>>,
     field_readers: HashMap<Rc<str>, HashSet<FunctionId>>,
     work: BTreeSet<FunctionId>,
+    /// Entries that were not solved so far. They go first: what they pass on is then passed on together.
+    fresh: VecDeque<FunctionId>,
     rounds: Vec<u32>,
     total_rounds: usize,
     /// Whether some function was solved too often.
@@ -93,6 +100,8 @@ pub fn solve_program<'p>(
         cells: HashMap::new(),
         fields: HashMap::new(),
         origins: vec![],
+        unknown: HashMap::new(),
+        assigned: assigned(program),
         called: vec![false; count],
         exposed: vec![false; count],
         sites: HashMap::new(),
@@ -102,25 +111,36 @@ pub fn solve_program<'p>(
         cell_readers: HashMap::new(),
         field_readers: HashMap::new(),
         work: BTreeSet::from([FunctionId(0)]),
+        fresh: VecDeque::new(),
         rounds: vec![0; count],
         total_rounds: 0,
         patience_lost: false,
         deadline,
     };
+    program.entries.iter().for_each(|id| solved.expose(*id));
     solved.run()?;
-    // What nothing has called is called from outside; that may call what was not called so far.
-    for id in (1..count).map(|i| FunctionId(i as u32)) {
-        if !solved.called[id.0 as usize] {
-            solved.expose(id);
-            solved.run()?;
-        }
-    }
+    // What no call has reached, and no caller is known of, is called from outside after all.
+    let idle: Vec<FunctionId> = (1..count)
+        .filter(|index| !solved.called[*index] && !solved.exposed[*index] && program.functions[*index].outer.is_none())
+        .map(|index| FunctionId(index as u32))
+        .collect();
+    idle.into_iter().for_each(|id| solved.expose(id));
+    solved.run()?;
     Ok(solved)
+}
+
+fn assigned(program: &Program) -> HashSet<Rc<str>> {
+    let all = program.functions.iter().flat_map(|function| &function.values);
+    all.filter_map(|instruction| match &instruction.op {
+        Op::SetAttribute(_, name, _) => Some(name.clone()),
+        _ => None,
+    })
+    .collect()
 }
 
 impl Solved<'_> {
     fn run(&mut self) -> Result<(), Expired> {
-        while let Some(id) = self.work.pop_first() {
+        while let Some(id) = self.next() {
             if self.is_expired() {
                 return Err(Expired);
             }
@@ -137,6 +157,16 @@ impl Solved<'_> {
             self.summarise(id, solution);
         }
         Ok(())
+    }
+
+    /// The module comes first: it binds what functions read.
+    fn next(&mut self) -> Option<FunctionId> {
+        if self.work.remove(&FunctionId(0)) {
+            return Some(FunctionId(0));
+        }
+        let id = self.fresh.pop_front().or_else(|| self.work.pop_first())?;
+        self.work.remove(&id);
+        Some(id)
     }
 
     fn summarise(&mut self, id: FunctionId, solution: Solution<Value>) {
@@ -175,7 +205,7 @@ impl Solved<'_> {
     /// Lets an attacker call a function.
     fn expose(&mut self, id: FunctionId) {
         self.exposed[id.0 as usize] = true;
-        self.work.insert(id);
+        self.fresh.push_back(id);
     }
 
     /// Whether what a function is given, and gives, is widened from now on.
@@ -190,22 +220,32 @@ impl Solved<'_> {
     }
 
     /// The bit of an origin.
-    pub(super) fn origin(&mut self, function: FunctionId, value: ValueId, note: &str) -> Origins {
+    pub(super) fn origin(&mut self, function: FunctionId, value: ValueId, note: &str, kind: OriginKind) -> Origins {
+        if kind == OriginKind::Unknown {
+            self.unknown.entry((function, value)).or_insert_with(|| Rc::from(note));
+            return Origins::UNKNOWN;
+        }
         let found = self.origins.iter().position(|one| one.function == function && one.value == value);
         let index = found.unwrap_or_else(|| {
-            let parameter = matches!(self.program.function(function).op(value), Op::Parameter(_));
-            self.origins.push(Origin { function, value, note: Rc::from(note), parameter });
+            self.origins.push(Origin { function, value, note: Rc::from(note), kind });
             self.origins.len() - 1
         });
         Origins::one(index)
     }
 
-    /// Whether these are all parameters that whoever uses the program's functions chooses.
+    /// Who chooses these values.
+    pub(super) fn kinds(&self, origins: Origins) -> BTreeSet<OriginKind> {
+        let own = self.origins.iter().enumerate().filter(|(i, _)| !origins.intersection(Origins::one(*i)).is_none());
+        let mut kinds: BTreeSet<OriginKind> = own.map(|(_, origin)| origin.kind).collect();
+        if !origins.intersection(Origins::UNKNOWN).is_none() {
+            kinds.insert(OriginKind::Unknown);
+        }
+        kinds
+    }
+
+    /// Whether whoever uses the program's functions chooses all of these.
     pub(super) fn are_parameters(&self, origins: Origins) -> bool {
-        let shared = self.origins.len() > 127 && !origins.intersection(Origins::one(127)).is_none();
-        let mut own =
-            self.origins.iter().enumerate().filter(|(i, _)| !origins.intersection(Origins::one(*i)).is_none());
-        !shared && own.all(|(_, origin)| origin.parameter)
+        self.kinds(origins).into_iter().all(|kind| kind == OriginKind::Caller)
     }
 
     /// Joins into a parameter.

@@ -38,6 +38,12 @@ pub(super) fn trace(
             source = Some((node, origin.1.note.clone()));
             break;
         }
+        if let Some(note) = solved.unknown.get(&node)
+            && !origins.intersection(Origins::UNKNOWN).is_none()
+        {
+            source = Some((node, note.clone()));
+            break;
+        }
         if came_from.len() > MAX_VISITED {
             break;
         }

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::{CharSet, Hole, Part, Pattern, Template};
+use super::{CharSet, Hole, Origins, Part, Pattern, Template};
 
 /// A set of languages, by index in [`Languages`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +62,13 @@ struct LanguageFile {
     /// Whether a program that starts with a placeholder lets the attacker choose the command.
     #[serde(default)]
     command_first: bool,
+    /// Words, in order, that say that a text is of this language; the first opens it. `=` is a word, `+word` stands
+    /// right after the one before, `!word` does not, `a|b` is either.
+    #[serde(default)]
+    recognised: Vec<Vec<String>>,
+    /// Words after which a value stands; after any other word stands a name or a part of the structure.
+    #[serde(default)]
+    value_words: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,6 +95,8 @@ pub struct Language {
     comments: Vec<(String, String)>,
     bare: CharSet,
     command_first: bool,
+    recognised: Vec<Vec<String>>,
+    value_words: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -143,7 +152,15 @@ impl Language {
             })
             .collect::<Result<_, LanguageError>>()?;
         let comments = file.comments.iter().map(|[open, close]| (open.clone(), close.clone())).collect();
-        Ok(Self { id: file.id, quotes, comments, bare, command_first: file.command_first })
+        Ok(Self {
+            id: file.id,
+            quotes,
+            comments,
+            bare,
+            command_first: file.command_first,
+            recognised: file.recognised,
+            value_words: file.value_words,
+        })
     }
 }
 
@@ -190,6 +207,42 @@ impl Languages {
         self.walk(template, language, true).0
     }
 
+    /// Whether the literal text of a template says that it is of a language.
+    pub fn recognises(&self, template: &Template, index: usize) -> bool {
+        let language = &self.all[index];
+        if language.recognised.is_empty() || !matches!(template.0.first(), Some(Part::Literal(_))) {
+            return false;
+        }
+        let words = words(template);
+        language.recognised.iter().any(|wanted| is_said(&words, wanted))
+    }
+
+    /// A template in which nobody unknown has a say in names and structure. Code that the program does not show may well
+    /// give the name of a table or a clause; values it should have had bound.
+    pub fn with_known_structure(&self, template: &Template, index: usize) -> Template {
+        let language = &self.all[index];
+        if language.value_words.is_empty() {
+            return template.clone();
+        }
+        let alone = template.0.len() == 1;
+        let (mut before, mut was_value) = (String::new(), false);
+        let mut changed = template.clone();
+        for part in &mut changed.0 {
+            match part {
+                Part::Literal(text) => before.push_str(text),
+                Part::Hole(hole) => {
+                    let value = !alone && language.expects_value(&before, was_value);
+                    if hole.origins == Origins::UNKNOWN && !value {
+                        hole.origins = Origins::NONE;
+                    }
+                    was_value = value;
+                    before.clear();
+                }
+            }
+        }
+        changed
+    }
+
     fn walk(&self, template: &Template, index: usize, program: bool) -> (Option<Hole>, State) {
         let language = &self.all[index];
         let mut state = State::Bare;
@@ -226,6 +279,21 @@ impl Language {
                 let end = CharSet::of(self.comments[comment].1.get(..1).unwrap_or(""));
                 hole.number || hole.chars.intersection(end).is_empty()
             }
+        }
+    }
+
+    /// Whether a value stands after a text, rather than a name or a part of the structure.
+    fn expects_value(&self, before: &str, was_value: bool) -> bool {
+        let text = before.trim_end_matches(['"', '`', '[', '%', ' ', '\n', '\t', '\r']);
+        match text.chars().last() {
+            None | Some(',') => was_value,
+            Some('.') => false,
+            Some('(') => {
+                let outer = text.trim_end_matches(['(', ' ', '\n', '\t', '\r']);
+                self.value_words.contains(&trailing_word(outer)) || outer.ends_with(',')
+            }
+            Some(last) if last.is_alphanumeric() || last == '_' => self.value_words.contains(&trailing_word(text)),
+            Some(_) => true,
         }
     }
 
@@ -269,6 +337,73 @@ impl Language {
         }
         state
     }
+}
+
+fn trailing_word(text: &str) -> String {
+    let start = text.rfind(|char: char| !char.is_alphanumeric() && char != '_').map_or(0, |at| at + 1);
+    text.get(start..).unwrap_or_default().to_lowercase()
+}
+
+/// Words that are looked at, at most.
+const MAX_WORDS: usize = 400;
+
+/// The words of a template in lower case, `=` and `,` among them; a hole is the empty word.
+fn words(template: &Template) -> Vec<String> {
+    let mut words = vec![];
+    for part in &template.0 {
+        let Part::Literal(text) = part else {
+            words.push(String::new());
+            continue;
+        };
+        let mut word = String::new();
+        for char in text.chars() {
+            if char.is_alphanumeric() || char == '_' || char == '-' {
+                word.extend(char.to_lowercase());
+                continue;
+            }
+            if !word.is_empty() {
+                words.push(std::mem::take(&mut word));
+            }
+            if !char.is_whitespace() && !(words.is_empty() && char == '(') {
+                words.push(char.to_string());
+            }
+        }
+        if !word.is_empty() {
+            words.push(word);
+        }
+        if words.len() > MAX_WORDS {
+            break;
+        }
+    }
+    words
+}
+
+/// Whether words come in an order; `+word` stands right after the one before, `!word` does not, `a|b` is either.
+fn is_said(words: &[String], wanted: &[String]) -> bool {
+    let is = |word: &str, wanted: &str| wanted.split('|').any(|one| one == word);
+    let Some((first, rest)) = wanted.split_first() else { return false };
+    if !words.first().is_some_and(|word| is(word, first)) {
+        return false;
+    }
+    let mut at = 1;
+    for wanted in rest {
+        if let Some(not) = wanted.strip_prefix('!') {
+            if words.get(at).is_some_and(|word| is(word, not)) {
+                return false;
+            }
+        } else if let Some(next) = wanted.strip_prefix('+') {
+            if !words.get(at).is_some_and(|word| is(word, next)) {
+                return false;
+            }
+            at += 1;
+        } else {
+            match words[at..].iter().position(|word| is(word, wanted)) {
+                Some(found) => at += found + 1,
+                None => return false,
+            }
+        }
+    }
+    true
 }
 
 fn longest(quotes: &[Quote], rest: &str) -> Option<usize> {
