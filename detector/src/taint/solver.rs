@@ -129,6 +129,21 @@ pub fn solve_program<'p>(
     Ok(solved)
 }
 
+/// Joins; says whether that leaves more than before. What only comes and goes with widening is no growth.
+fn grow(own: &mut Value, value: &Value, tired: bool) -> bool {
+    if !tired {
+        return own.join(value);
+    }
+    let mut joined = own.clone();
+    if !joined.join(value) {
+        return false;
+    }
+    let joined = joined.widen();
+    let grew = joined != *own;
+    *own = joined;
+    grew
+}
+
 fn assigned(program: &Program) -> HashSet<Rc<str>> {
     let all = program.functions.iter().flat_map(|function| &function.values);
     all.filter_map(|instruction| match &instruction.op {
@@ -183,13 +198,7 @@ impl Solved<'_> {
         self.solutions[id.0 as usize] = Some(solution);
         let tired = self.is_tired(id);
         let grew = match (&mut self.returns[id.0 as usize], returned) {
-            (Some(old), Some(new)) => {
-                let grew = old.join(&new);
-                if grew && tired {
-                    *old = old.widen();
-                }
-                grew
-            }
+            (Some(old), Some(new)) => grow(old, &new, tired),
             (old @ None, Some(new)) => {
                 *old = Some(new);
                 true
@@ -252,10 +261,7 @@ impl Solved<'_> {
     pub(super) fn pass_argument(&mut self, callee: FunctionId, parameter: usize, value: &Value) {
         let tired = self.is_tired(callee);
         let own = &mut self.parameters[callee.0 as usize][parameter];
-        if own.join(value) {
-            if tired {
-                *own = own.widen();
-            }
+        if grow(own, value, tired) {
             self.work.insert(callee);
         }
     }
@@ -264,10 +270,7 @@ impl Solved<'_> {
     pub(super) fn change_argument(&mut self, function: FunctionId, parameter: usize, changed: &Value) {
         let tired = self.is_tired(function);
         let own = self.changes.entry((function, parameter)).or_default();
-        if own.join(changed) {
-            if tired {
-                *own = own.widen();
-            }
+        if grow(own, changed, tired) {
             self.work.extend(self.sites.get(&function).into_iter().flatten().map(|site| site.0));
         }
     }
@@ -299,10 +302,7 @@ impl Solved<'_> {
 
     pub(super) fn store_cell(&mut self, cell: &Cell, value: &Value) {
         let own = self.cells.entry(cell.clone()).or_default();
-        if own.join(value) {
-            if self.patience_lost {
-                *own = own.widen();
-            }
+        if grow(own, value, self.patience_lost) {
             self.work.extend(self.cell_readers.get(cell).into_iter().flatten());
         }
     }
@@ -329,10 +329,7 @@ impl Solved<'_> {
     pub(super) fn store_field(&mut self, class: Option<ClassId>, name: &Rc<str>, value: &Value) {
         let tired = self.patience_lost;
         let own = self.fields.entry((class, name.clone())).or_default();
-        if own.join(value) {
-            if tired {
-                *own = own.widen();
-            }
+        if grow(own, value, tired) {
             self.work.extend(self.field_readers.get(name).into_iter().flatten());
         }
     }
