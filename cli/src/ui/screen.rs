@@ -4,10 +4,10 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use real_crds::progress::{Evaluation, Progress};
+use real_crds::progress::{Evaluation, Progress, Warning};
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::news::{evaluation_line, message, step_line};
+use super::news::{evaluation_line, message, step_line, warning_line};
 use crate::record::Step;
 
 /// How much is shown while a run goes on.
@@ -81,6 +81,11 @@ impl View {
     /// An evaluation is done.
     pub fn evaluation(&self, evaluation: &Evaluation) {
         self.say(&evaluation_line(evaluation));
+    }
+
+    /// The trainer warns of something.
+    pub fn warning(&self, warning: &Warning) {
+        self.say(&warning_line(warning));
     }
 
     /// What the trainer is doing now.
