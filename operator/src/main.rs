@@ -11,6 +11,7 @@ use real_operator::images::Images;
 use real_operator::lease::{Identity, Timing};
 use real_operator::run::{Operator, Options};
 use real_operator::telemetry;
+use real_terminal::{causes, errln};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -108,17 +109,17 @@ fn main() -> ExitCode {
     let telemetry = match telemetry {
         Ok(telemetry) => telemetry,
         Err(error) => {
-            eprintln!("error: {error}");
+            errln!("error: {error}");
             return ExitCode::from(2);
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = runtime.context("cannot start the runtime").and_then(|runtime| runtime.block_on(run(arguments)));
     if let Err(error) = &result {
-        tracing::error!("{error:#}");
+        tracing::error!("{}", causes(error.as_ref()));
     }
     telemetry.shutdown();
-    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    real_terminal::finish(if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn run(arguments: RunArguments) -> anyhow::Result<()> {

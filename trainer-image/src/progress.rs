@@ -10,6 +10,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use real_crds::progress::{Phase, Progress, Warning};
+use real_terminal::outln;
 use tokio::net::TcpListener;
 
 use crate::metrics::{JsonLines, Metrics};
@@ -102,7 +103,7 @@ pub async fn serve(address: SocketAddr, progress: SharedProgress) -> anyhow::Res
         .route("/healthz", get(async || "ok"))
         .route("/metrics", get(prometheus))
         .with_state(progress);
-    println!("listening on http://{bound}");
+    outln!("listening on http://{bound}");
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, routes).await {
             tracing::error!("the progress server ended: {error}");

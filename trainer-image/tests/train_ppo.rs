@@ -1,5 +1,7 @@
 //! `real-trainer train` with PPO, on rewards from the real detector and the real sandbox.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
+
 mod job;
 
 use std::fs;

@@ -5,7 +5,6 @@ mod responses;
 mod summary;
 
 use std::collections::HashMap;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -13,9 +12,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use futures::{StreamExt, stream};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use real_datasets::{DatasetKind, Task};
 use real_reward::{Profile, Scored, Scorer, ScorerConfig, Unscored};
+use real_terminal::{bars, errln, outln};
 use url::Url;
 
 use crate::services::{Kind, Services};
@@ -169,22 +169,24 @@ async fn score_all(
     let outcomes = stream::iter(answers)
         .map(|answer| async {
             let result = scorer.score(&tasks[&answer.id], &answer.response).await;
-            progress.inc(1);
+            if let Some(bar) = &progress {
+                bar.inc(1);
+            }
             Outcome { answer, result }
         })
         .buffered(concurrency)
         .collect()
         .await;
-    progress.finish_and_clear();
+    if let Some(bar) = progress {
+        bar.finish_and_clear();
+    }
     outcomes
 }
 
-fn progress(length: u64) -> ProgressBar {
-    let target =
-        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let style = ProgressStyle::with_template("scoring {bar:40} {pos}/{len} {per_sec} eta {eta}");
-    ProgressBar::with_draw_target(Some(length), target)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+fn progress(length: u64) -> Option<ProgressBar> {
+    let style = ProgressStyle::with_template("scoring {wide_bar} {pos}/{len} {per_sec} eta {eta}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    bars::add(ProgressBar::new(length).with_style(style))
 }
 
 fn report(
@@ -196,7 +198,7 @@ fn report(
 ) -> anyhow::Result<ExitCode> {
     for outcome in outcomes {
         if let Err(unscored) = &outcome.result {
-            eprintln!("dropped: answer to {}: {unscored}", outcome.answer.id);
+            errln!("dropped: answer to {}: {unscored}", outcome.answer.id);
         }
     }
     if let Some(output) = output {
@@ -204,9 +206,9 @@ fn report(
     }
     let summary = Summary::of(outcomes, tasks, elapsed);
     if args.json {
-        println!("{}", serde_json::to_string(&summary)?);
+        outln!("{}", serde_json::to_string(&summary)?);
     } else {
-        println!("{}", summary.table());
+        outln!("{}", summary.table());
     }
     if summary.scored == 0 {
         bail!("no answer could be scored; the first reason is above");

@@ -13,6 +13,7 @@ use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Resource, ResourceExt};
+use real_terminal::outln;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -200,6 +201,6 @@ where
     K: Resource<DynamicType = ()>,
     P: Serialize,
 {
-    println!("{}", json!({"kind": kind, "namespace": object.namespace(), "name": object.name_any(), "plan": plan}));
+    outln!("{}", json!({"kind": kind, "namespace": object.namespace(), "name": object.name_any(), "plan": plan}));
     requeue.map_or_else(Action::await_change, Action::requeue)
 }

@@ -5,8 +5,6 @@
 
 mod json;
 
-use std::io::IsTerminal as _;
-
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
@@ -98,7 +96,7 @@ impl Telemetry {
 
 /// Sets up logging and tracing for the whole process.
 pub fn init(options: &Options) -> Result<Telemetry, TelemetryError> {
-    let (subscriber, telemetry) = build(options, std::io::stderr)?;
+    let (subscriber, telemetry) = build(options, real_terminal::Errors::default)?;
     subscriber.try_init()?;
     Ok(telemetry)
 }
@@ -124,7 +122,9 @@ where
         Format::Json => {
             logs.fmt_fields(json::Fields).event_format(JsonFormat::new(dispatcher.clone())).with_filter(filter).boxed()
         }
-        Format::Text => logs.with_ansi(std::io::stderr().is_terminal()).with_filter(filter).boxed(),
+        Format::Text => {
+            logs.with_ansi(real_terminal::colours(real_terminal::Stream::Errors)).with_filter(filter).boxed()
+        }
     };
     let provider = provider(options)?;
     // The exporter's own connections make spans below this level, so it does not trace itself.

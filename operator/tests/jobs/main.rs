@@ -1,5 +1,7 @@
 //! Training jobs through their lives, on a real API server.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
+
 #[path = "../rig/mod.rs"]
 mod rig;
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use real_crds::progress::Outcome;
+use real_terminal::causes;
 
 use super::algorithm::Surroundings;
 use super::environment;
@@ -70,7 +71,7 @@ pub fn train(arguments: &TrainArgs) -> ExitCode {
             let code = if matches!(failure, Failure::Config(_)) { BAD_CONFIG } else { 1 };
             reason = failure.reason();
             let (Failure::Config(error) | Failure::Run(error)) = failure;
-            (code, Outcome::Failed, format!("{error:#}"))
+            (code, Outcome::Failed, causes(error.as_ref()))
         }
     };
     if outcome == Outcome::Failed {
