@@ -4,6 +4,7 @@
 mod rig;
 
 mod crash;
+mod kueue;
 mod lease;
 mod life;
 mod rights;
