@@ -27,15 +27,17 @@ pub struct Algorithm {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    Rule::new("!has(self.miniBatchSize) || self.miniBatchSize <= self.batchSize * self.samplesPerPrompt")
+    Rule::new("!has(self.miniBatchSize) || self.batchSize > 1000000 || self.samplesPerPrompt > 1024 \
+            || self.miniBatchSize <= self.batchSize * self.samplesPerPrompt")
         .message(Message::Expression("'miniBatchSize (%d) must not be more than batchSize · samplesPerPrompt (%d)'\
             .format([self.miniBatchSize, self.batchSize * self.samplesPerPrompt])".into()))
         .field_path(".miniBatchSize"),
-    Rule::new("!has(self.miniBatchSize) || self.miniBatchSize % self.microBatchSize == 0")
+    Rule::new("!has(self.miniBatchSize) || self.microBatchSize < 1 || self.miniBatchSize % self.microBatchSize == 0")
         .message(Message::Expression("'microBatchSize (%d) must divide miniBatchSize (%d)'\
             .format([self.microBatchSize, self.miniBatchSize])".into()))
         .field_path(".microBatchSize"),
-    Rule::new("has(self.miniBatchSize) || (self.batchSize * self.samplesPerPrompt) % self.microBatchSize == 0")
+    Rule::new("has(self.miniBatchSize) || self.microBatchSize < 1 || self.batchSize > 1000000 || self.samplesPerPrompt > 1024 \
+            || (self.batchSize * self.samplesPerPrompt) % self.microBatchSize == 0")
         .message(Message::Expression("'microBatchSize (%d) must divide batchSize · samplesPerPrompt (%d)'\
             .format([self.microBatchSize, self.batchSize * self.samplesPerPrompt])".into()))
         .field_path(".microBatchSize"),
@@ -142,7 +144,7 @@ pub struct Ppo {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    Rule::new("self.batchSize % self.microBatchSize == 0")
+    Rule::new("self.microBatchSize < 1 || self.batchSize % self.microBatchSize == 0")
         .message(Message::Expression("'microBatchSize (%d) must divide batchSize (%d)'\
             .format([self.microBatchSize, self.batchSize])".into()))
         .field_path(".microBatchSize"),

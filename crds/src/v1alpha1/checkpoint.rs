@@ -4,7 +4,7 @@ use kube::core::{Message, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::SecretRef;
+use super::{SecretRef, rules};
 use crate::config::Goal;
 
 /// When checkpoints are written, where they go and which one a start continues from.
@@ -15,9 +15,6 @@ use crate::config::Goal;
         .message(Message::Expression("'resumeFrom (\"' + self.resumeFrom + '\") must be latest, none or the name of a \
             checkpoint, such as step-400'".into()))
         .field_path(".resumeFrom"),
-    Rule::new("has(self.storage) == has(oldSelf.storage) && (!has(self.storage) || self.storage == oldSelf.storage)")
-        .message("storage cannot be changed after creation")
-        .field_path(".storage"),
 ]))]
 pub struct Checkpoint {
     /// Steps between checkpoints; 0 for only the last.
@@ -94,13 +91,12 @@ pub struct CheckpointStorage {
 pub struct ClaimStorage {
     /// Name of the claim.
     #[schemars(length(min = 1, max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = [rules::object_name()]))]
     pub claim_name: String,
     /// Folder inside the volume; the job's name where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$")
-    )]
+    #[schemars(length(min = 1, max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = rules::folder()))]
     pub sub_path: Option<String>,
 }
 

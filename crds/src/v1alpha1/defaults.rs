@@ -70,3 +70,8 @@ pub(super) fn constant() -> crate::config::Schedule {
 pub(super) fn pretrained() -> crate::config::Initialize {
     crate::config::Initialize::Pretrained
 }
+
+/// Seconds without a step after which a run hangs. The longest steps known, of large models with evaluations, take minutes.
+pub(super) fn progress_deadline_seconds() -> u64 {
+    7200
+}

@@ -110,6 +110,17 @@ pub struct NodeCounts {
     pub desired: u32,
     /// Ready.
     pub ready: u32,
+    /// `ready/desired`, for people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 24))]
+    pub summary: String,
+}
+
+impl NodeCounts {
+    /// So many of so many are ready.
+    pub fn new(ready: u32, desired: u32) -> Self {
+        Self { desired, ready, summary: format!("{ready}/{desired}") }
+    }
 }
 
 /// How far training is.

@@ -196,7 +196,10 @@ impl Failure<'_> {
         if terminated.reason.as_deref() == Some("OOMKilled") {
             return (
                 Cause::OutOfMemory,
-                format!("{who} was killed: out of memory (its limit is in spec.trainer.resourcesPerNode)"),
+                format!(
+                    "{who} was killed: out of memory (its limit is in spec.trainer.resourcesPerNode, which can be changed while \
+                     spec.suspend is true)"
+                ),
             );
         }
         let message = match terminated.exit_code {

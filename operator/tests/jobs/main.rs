@@ -36,7 +36,7 @@ async fn a_job_runs_reports_and_completes_in_twelve_writes() {
     rig.phase("life", "Starting", "AttemptStarted").await;
     for (kind, there) in [
         ("Service", rig.api::<Service>().get_opt("life").await.unwrap().is_some()),
-        ("ConfigMap", rig.api::<ConfigMap>().get_opt("life-config").await.unwrap().is_some()),
+        ("ConfigMap", rig.api::<ConfigMap>().get_opt("life-config-1").await.unwrap().is_some()),
         ("ServiceAccount", rig.api::<ServiceAccount>().get_opt("life-trainer").await.unwrap().is_some()),
         ("NetworkPolicy", rig.api::<NetworkPolicy>().get_opt("life-trainer").await.unwrap().is_some()),
         ("Job", rig.api::<Job>().get_opt("life-1").await.unwrap().is_some()),
