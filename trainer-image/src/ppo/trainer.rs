@@ -205,7 +205,7 @@ impl Algorithm for PpoTrainer {
                 update_actor(&self.actor, &mut self.actor_optimizer, rate, &batch, &steps, &settings)
             })?);
         }
-        report::describe(&answers, self.limits.max_response_tokens, &mut metrics);
+        report::describe(&answers, self.limits.max_response_tokens, self.scoring.alpha(), &mut metrics);
         report::pace(&answers, &watch, &mut metrics);
         metrics.set("data/epoch", self.order.epoch());
         Ok(Some(StepReport {
