@@ -196,6 +196,8 @@ fn show(uri: &str) -> anyhow::Result<()> {
     outln!("{uri}: {} tasks", tasks.len());
     outln!("tests: {} ({stdin} with standard input)", count(&|task| task.tests.len()));
     outln!("attacks: {}, solutions: {}", count(&|task| task.attacks.len()), count(&|task| task.solutions.len()));
+    let nothing = tasks.iter().map(real_reward::profile::share_of_nothing).sum::<f64>() / tasks.len() as f64;
+    outln!("doing nothing passes: {:.1} % of a task's functional tests, on the mean", 100.0 * nothing);
     let mut splits: BTreeMap<&str, usize> = BTreeMap::new();
     for task in &tasks {
         *splits.entry(&task.split).or_default() += 1;

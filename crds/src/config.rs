@@ -177,6 +177,10 @@ pub struct Reward {
     pub normalization: Normalization,
     /// What decides quality.
     pub quality: Quality,
+    /// Which part of an answer is the program.
+    pub extraction: Extraction,
+    /// Whether tests that expect no output earn anything by themselves.
+    pub empty_outputs: EmptyOutputs,
     /// CWE numbers that count; all that rules exist for where empty.
     pub cwes: Vec<u32>,
     /// Most tests run per answer, 0 for all; which ones is drawn anew for each prompt, the same for all its answers.
@@ -195,6 +199,28 @@ pub struct Reward {
 pub enum Profile {
     /// As the paper's text: quality ∈ {0, 1}, function = share of tests passed.
     Paper,
+    /// As the paper's released code, which grades findings, type errors, errors and time limits, without its bugs.
+    Reference,
+}
+
+/// Which part of an answer is the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Extraction {
+    /// The last match of the paper's expression for a fenced block of `python`.
+    Paper,
+    /// Markdown as models write it: the block of Python that defines the entry point, else the longest.
+    Tolerant,
+}
+
+/// Whether tests that expect no output earn anything by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum EmptyOutputs {
+    /// They count like every other, as in the paper.
+    Count,
+    /// They count as failed unless a test that expects some output passes.
+    Ignore,
 }
 
 /// Normalisation of rewards.

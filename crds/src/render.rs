@@ -114,6 +114,8 @@ fn reward(reward: &v1alpha1::Reward, endpoints: &Endpoints) -> config::Reward {
         penalty: reward.penalty,
         normalization: reward.normalization,
         quality: reward.quality,
+        extraction: reward.extraction,
+        empty_outputs: reward.empty_outputs,
         cwes: reward.cwes.clone(),
         max_tests: reward.max_tests,
         detectors: endpoints.detectors.clone(),

@@ -289,7 +289,7 @@ impl Algorithm for PpoTrainer {
             self.rewards = rewards;
         }
         let mut metrics = self.update(step, rated, surroundings, &mut watch)?;
-        report::describe(&answers, self.limits.max_response_tokens, &mut metrics);
+        report::describe(&answers, self.limits.max_response_tokens, self.scoring.alpha(), &mut metrics);
         report::pace(&answers, &watch, &mut metrics);
         metrics.set("data/epoch", self.order.epoch());
         Ok(Some(StepReport {

@@ -130,11 +130,20 @@ fn scoring(reward: &config::Reward, max_tests: u64, runtime: &Handle) -> anyhow:
         alpha: reward.alpha,
         profile: match reward.profile {
             config::Profile::Paper => real_reward::Profile::Paper,
+            config::Profile::Reference => real_reward::Profile::Reference,
         },
         penalty: reward.penalty,
         quality: match reward.quality {
             config::Quality::Analysis => QualitySource::Analysis,
             config::Quality::SafetyTests => QualitySource::SafetyTests,
+        },
+        extraction: match reward.extraction {
+            config::Extraction::Paper => real_reward::Extraction::Paper,
+            config::Extraction::Tolerant => real_reward::Extraction::Tolerant,
+        },
+        empty_outputs: match reward.empty_outputs {
+            config::EmptyOutputs::Count => real_reward::EmptyOutputs::Count,
+            config::EmptyOutputs::Ignore => real_reward::EmptyOutputs::Ignore,
         },
         cwes: (!reward.cwes.is_empty()).then(|| reward.cwes.clone()),
         max_tests: (max_tests > 0).then_some(max_tests as usize),

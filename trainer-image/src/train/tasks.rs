@@ -107,6 +107,12 @@ impl TaskSet {
             );
             loader.surroundings.progress.warn("DataLeftOut", message);
         }
+        let nothing = prompts.iter().map(|prompt| real_reward::profile::share_of_nothing(&prompt.task)).sum::<f64>();
+        tracing::info!(
+            "data set {}: a program that does nothing passes {:.1} % of its tests",
+            dataset.name,
+            100.0 * nothing / prompts.len() as f64
+        );
         Ok(Self { name: dataset.name.clone(), weight: dataset.weight, prompts, too_long })
     }
 }

@@ -42,6 +42,7 @@ impl Job {
             }},
             "reward": {
                 "alpha": 0.5, "profile": "paper", "penalty": -1.0, "normalization": "running", "quality": "analysis",
+                "extraction": "paper", "emptyOutputs": "count",
                 "cwes": [], "maxTests": 2, "detectors": [], "sandboxes": [], "timeoutSeconds": 30,
             },
             "rollout": {"maxPromptTokens": 64, "maxResponseTokens": 96, "temperature": 1.0, "topP": 1.0, "topK": 0},
