@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use real_crds::progress::{Evaluation, Progress};
+use real_crds::progress::{Evaluation, Progress, Warning};
 use real_terminal::{Stream, bars, colours, errln, width};
 
-use super::news::{evaluation_line, message, step_line};
+use super::news::{evaluation_line, message, step_line, warning_line};
 use crate::record::Step;
 
 /// Columns that are left to the bar itself.
@@ -67,6 +67,11 @@ impl View {
     /// An evaluation is done.
     pub fn evaluation(&self, evaluation: &Evaluation) {
         self.say(&evaluation_line(evaluation));
+    }
+
+    /// The trainer warns of something: said to who wants no news too.
+    pub fn warning(&self, warning: &Warning) {
+        errln!("{}", warning_line(warning));
     }
 
     /// What the trainer is doing now.

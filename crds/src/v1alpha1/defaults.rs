@@ -55,6 +55,10 @@ pub(super) fn betas() -> [f64; 2] {
     [0.9, 0.999]
 }
 
+pub(super) fn max_skipped_updates() -> u64 {
+    3
+}
+
 pub(super) fn sft_learning_rate() -> f64 {
     1e-5
 }

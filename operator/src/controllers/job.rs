@@ -262,7 +262,7 @@ impl Jobs {
         let metrics = &self.context.metrics;
         match plan.counted {
             Some(Cause::Preempted) => metrics.job_restarts(metrics::Cause::Preemption),
-            Some(Cause::Checkpointed | Cause::InvalidConfig) | None => {}
+            Some(Cause::Checkpointed | Cause::InvalidConfig | Cause::Diverged) | None => {}
             Some(_) => metrics.job_restarts(metrics::Cause::Failure),
         }
         let before = job.status.as_ref();

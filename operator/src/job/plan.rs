@@ -20,7 +20,9 @@ use super::ending::{Cause, Ending, ending, failing};
 use super::gang::{Gang, UNSCHEDULABLE, gang, is_over, is_running};
 use super::observed::{Observed, index, number};
 use super::progress::{self, Said};
-use super::status::{ACCEPTED, Concluded, Draft, POOL_READY, RUNNING, SCHEDULED, is_finished, lifecycle};
+use super::status::{
+    ACCEPTED, Concluded, Draft, POOL_READY, RUNNING, SCHEDULED, WARNED, for_event, is_finished, lifecycle,
+};
 use crate::child::Child;
 use crate::conditions::{find, is_true, whole_seconds};
 use crate::event::PlannedEvent;
@@ -260,7 +262,7 @@ impl<'a> Planner<'a> {
         let mut restarts = self.previous.restarts.clone().unwrap_or_default();
         let mut wait = SHORT_WAIT;
         let limit = match cause {
-            Cause::InvalidConfig => Some(("InvalidConfig", String::new())),
+            Cause::InvalidConfig | Cause::Diverged => Some((cause.reason(), String::new())),
             Cause::Checkpointed => None,
             Cause::Preempted => {
                 restarts.preemptions = restarts.preemptions.saturating_add(1);
@@ -586,6 +588,7 @@ impl<'a> Planner<'a> {
         let earlier =
             || progress::last_words(observed, attempt.saturating_sub(1), now).filter(|_| self.current().is_none());
         let said = said.or_else(earlier);
+        let warnings = self.say_warnings(said.as_ref());
         self.tell(said);
         if let Some(refusal) = observed.refused.as_ref().filter(|_| self.current().is_some()) {
             message = format!("{message}; refused: {}", refusal.message);
@@ -593,9 +596,27 @@ impl<'a> Planner<'a> {
         let Concluded { status, event } = self.draft.conclude(phase, &reason, &message);
         if status != lifecycle(self.previous) {
             self.plan.status = Some(status);
+            self.plan.events.extend(warnings);
             self.plan.events.extend(event);
         }
         self.plan
+    }
+
+    /// The newest warning of the trainer as a condition, and an event for each that is new.
+    fn say_warnings(&mut self, said: Option<&Said>) -> Vec<PlannedEvent> {
+        let known = find(&self.previous.conditions, WARNED);
+        let news = said.map(|said| progress::new_warnings(said, known)).unwrap_or_default();
+        let shown = news.last().cloned().or_else(|| known.map(|known| (known.reason.clone(), known.message.clone())));
+        if let Some((reason, message)) = shown {
+            self.draft.condition(WARNED, true, &reason, message);
+        }
+        let event = |(reason, note): (String, String)| PlannedEvent {
+            warning: true,
+            reason,
+            note: for_event(&note),
+            action: "Training".to_owned(),
+        };
+        news.into_iter().map(event).collect()
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) const RUNNING: &str = "Running";
 pub(super) const SUSPENDED: &str = "Suspended";
 pub(super) const COMPLETE: &str = "Complete";
 pub(super) const FAILED: &str = "Failed";
+pub(super) const WARNED: &str = "TrainerWarned";
 pub(super) const RECONCILING: &str = "Reconciling";
 pub(super) const STALLED: &str = "Stalled";
 
@@ -100,11 +101,16 @@ impl<'a> Draft<'a> {
         let event = changed.then(|| PlannedEvent {
             warning,
             reason: reason.to_owned(),
-            note: message[..message.floor_char_boundary(LONGEST_NOTE)].to_owned(),
+            note: for_event(message),
             action: format!("{phase:?}"),
         });
         Concluded { status: self.status, event }
     }
+}
+
+/// As much of a text as an event's note may have.
+pub(super) fn for_event(text: &str) -> String {
+    text[..text.floor_char_boundary(LONGEST_NOTE)].to_owned()
 }
 
 /// A finished draft.

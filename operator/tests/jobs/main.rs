@@ -60,7 +60,7 @@ async fn a_job_runs_reports_and_completes_in_twelve_writes() {
     assert_eq!(job.status.unwrap().progress.unwrap().percentage, 40);
 
     let last = Progress { step: 10, ..progress };
-    rig.end_pod(&pods[0], 0, &LastWords::compose(Outcome::Done, "", &last)).await;
+    rig.end_pod(&pods[0], 0, &LastWords::compose(Outcome::Done, None, "", &last)).await;
     rig.complete_job("life-1").await;
     let status = rig.phase("life", "Succeeded", "AllStepsDone").await.status.unwrap();
     assert_eq!(status.progress.unwrap().step, 10, "the last words outrank the last poll, and come before the end");

@@ -58,7 +58,7 @@ async fn kubectl_shows_how_a_job_fares() {
     rig.quiet().await;
     assert!(!wait.is_finished());
     let last = Progress { step: 10, reward: Some(0.5), ..progress };
-    rig.end_pod(&pods[0], 0, &LastWords::compose(Outcome::Done, "", &last)).await;
+    rig.end_pod(&pods[0], 0, &LastWords::compose(Outcome::Done, None, "", &last)).await;
     rig.complete_job("quickstart-1").await;
     let answer = tokio::task::block_in_place(|| wait.join()).expect("kubectl ends with 0");
     println!("$ kubectl wait --for=condition=Complete rtj/quickstart\n{answer}");

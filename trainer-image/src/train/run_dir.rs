@@ -52,6 +52,24 @@ impl RunDir {
         Ok((lines, records))
     }
 
+    /// Opens `warnings.jsonl`, which holds those of all attempts.
+    pub fn warnings(&self) -> io::Result<JsonLines> {
+        JsonLines::open(&self.0.join("warnings.jsonl"), |_| true)
+    }
+
+    /// What `metrics.jsonl` says of one metric, by step; null and other values that are no numbers are left out.
+    pub fn metric(&self, name: &str) -> io::Result<Vec<(u64, f64)>> {
+        let text = match fs::read_to_string(self.0.join("metrics.jsonl")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            text => text?,
+        };
+        let value = |line: &str| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            Some((line.get("step")?.as_u64()?, line.get(name)?.as_f64()?))
+        };
+        Ok(text.lines().filter_map(value).collect())
+    }
+
     /// Writes `samples/step-N.jsonl`, whole or not at all.
     pub fn write_samples<T: Serialize>(&self, name: &str, samples: &[T]) -> anyhow::Result<()> {
         let path = self.0.join("samples").join(format!("{name}.jsonl"));
