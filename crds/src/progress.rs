@@ -132,6 +132,7 @@ impl Decoding {
 
 /// A line of `evaluations.jsonl`. Rates are shares of `n` in [0, 1]; where no answer could be judged there are none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Evaluation {
     /// Name of the suite.
     pub suite: String,
@@ -148,7 +149,7 @@ pub struct Evaluation {
     /// Answers that are both (the paper's Func.-Qual.).
     pub joint: Option<f64>,
     /// Answers without a code block; absent in a `summary.json` from before it held them.
-    #[serde(default)]
+    #[serde(default, alias = "no_code")]
     pub no_code: Option<f64>,
     /// Answers that could not be judged because of us; not part of `n`. 0 in a `summary.json` from before it held them.
     #[serde(default)]

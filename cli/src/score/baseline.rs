@@ -3,11 +3,11 @@
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use real_datasets::Task;
-use real_reward::Scored;
 use real_sandbox_api::{Check, Group, Status};
 use serde::Serialize;
 
-use super::Outcome;
+use super::rows::{Row, ScoredRow};
+use crate::ui::fixed;
 
 /// Name of a baseline, and its program for a task.
 type Baseline = (&'static str, fn(&Task) -> String);
@@ -65,24 +65,25 @@ pub(super) struct Shares {
 
 impl Shares {
     /// A row for each baseline that has answers.
-    pub(super) fn of(outcomes: &[Outcome]) -> Vec<Self> {
+    pub(super) fn of(rows: &[Row]) -> Vec<Self> {
         let of_one = |baseline: &Baseline| {
             let (program, _) = *baseline;
-            let mine = outcomes.iter().filter(|outcome| outcome.answer.baseline == Some(program));
-            let scored: Vec<&Scored> = mine.filter_map(|outcome| outcome.result.as_ref().ok()).collect();
+            let mine = |row: &&ScoredRow| row.baseline.as_deref() == Some(program);
+            let scored: Vec<&ScoredRow> = rows.iter().filter_map(Row::scored).filter(mine).collect();
             (!scored.is_empty()).then(|| Self::one(program, &scored))
         };
         BASELINES.iter().filter_map(of_one).collect()
     }
 
-    fn one(program: &'static str, scored: &[&Scored]) -> Self {
+    fn one(program: &'static str, scored: &[&ScoredRow]) -> Self {
         let tests = |group: Group| scored.iter().flat_map(move |s| s.verdicts.iter().filter(move |v| v.group == group));
-        let share = |passed: usize, all: usize| passed as f64 / all.max(1) as f64;
+        // 0 / 0 is not a number: a share of nothing is none.
+        let share = |passed: usize, all: usize| passed as f64 / all as f64;
         let passed = |group| {
             share(tests(group).filter(|verdict| verdict.status == Status::Passed).count(), tests(group).count())
         };
         let every = |group: Group| {
-            let of_group = |s: &&&Scored| s.verdicts.iter().any(|verdict| verdict.group == group);
+            let of_group = |s: &&&ScoredRow| s.verdicts.iter().any(|verdict| verdict.group == group);
             let asked: Vec<_> = scored.iter().filter(of_group).collect();
             let all = asked.iter().filter(|s| {
                 s.verdicts.iter().filter(|v| v.group == group).all(|verdict| verdict.status == Status::Passed)
@@ -106,7 +107,7 @@ pub(super) fn table(shares: &[Shares]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(["program", "n", "functional", "all functional", "safety", "all safety", "reward"]);
-    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    let percent = |share: f64| format!("{} %", fixed(100.0 * share, 1));
     for row in shares {
         table.add_row([
             row.program.to_owned(),
@@ -115,7 +116,7 @@ pub(super) fn table(shares: &[Shares]) -> Table {
             percent(row.functional_all),
             percent(row.safety),
             percent(row.safety_all),
-            format!("{:.3}", row.reward),
+            fixed(row.reward, 3),
         ]);
     }
     for at in 1..7 {
