@@ -103,7 +103,7 @@ impl Worker {
         let line = self.read(deadline)?;
         let answer: Answer = serde_json::from_str(&line).map_err(|_| Failure::Worker("the worker died".to_owned()))?;
         match answer.failure.as_deref() {
-            Some("deadline") => return Err(Failure::Deadline),
+            Some("deadline" | "cpu") => return Err(Failure::Deadline),
             Some(other) => return Err(Failure::Program(format!("{other}, status {}", answer.status))),
             None => {}
         }
