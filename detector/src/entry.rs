@@ -18,7 +18,7 @@ use crate::ssa::{Argument, Cell, Function, FunctionId, Literal, Op, Passing, Pro
 const MAX_HELD: usize = 16;
 /// Rounds in which functions are followed through shared variables.
 const MAX_ROUNDS: usize = 4;
-/// Copies, as a multiple of the functions of the unit; beyond that the outside shares the function with the unit.
+/// Instructions in copies, as a multiple of those of the unit; beyond that the outside shares the function with the unit.
 const MAX_COPIES: usize = 3;
 /// How deep a constant argument is looked at, and the path of what is called.
 const MAX_CONSTANT: usize = 4;
@@ -48,10 +48,13 @@ pub fn expose(program: &mut Program, registry: &Registry) {
             children[parent.0 as usize].push(FunctionId(index as u32));
         }
     }
+    let mut left = MAX_COPIES * program.functions.iter().map(|function| 1 + function.values.len()).sum::<usize>();
     for index in (0..count).filter(|index| open[*index]) {
         let id = FunctionId(index as u32);
-        if uses[index].is_used() && program.functions.len() < count * (1 + MAX_COPIES) {
+        if uses[index].is_used() && left > 0 {
             let copies = copy(program, id, &children, &class_of);
+            let size = copies.keys().map(|one| 1 + program.function(*one).values.len()).sum();
+            left = left.saturating_sub(size);
             let copied = copies.iter().filter(|(original, _)| **original == id || open[original.0 as usize]);
             program.entries.extend(copied.map(|(_, copy)| *copy));
         } else {
@@ -145,6 +148,9 @@ impl<'a> Uses<'a> {
         for (name, method) in program.classes.iter().flat_map(|class| &class.methods) {
             methods.entry(name.clone()).or_default().insert(*method);
         }
+        // Names that very many methods have say nothing about which one is meant: anybody may call them.
+        let crowded: Vec<Held> = methods.values().filter(|held| held.len() > MAX_HELD).cloned().collect();
+        methods.retain(|_, held| held.len() <= MAX_HELD);
         let mut paths: HashMap<&Cell, Option<&str>> = HashMap::new();
         for function in &program.functions {
             for instruction in &function.values {
@@ -161,6 +167,7 @@ impl<'a> Uses<'a> {
         for round in 0..MAX_ROUNDS {
             uses.all = vec![Use::default(); program.functions.len()];
             let mut grew = false;
+            crowded.iter().for_each(|held| uses.escape(held));
             for function in &program.functions {
                 grew |= uses.function(function);
             }

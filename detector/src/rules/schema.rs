@@ -53,6 +53,9 @@ pub struct Rule {
     /// Text of a language that is handed to a call which nothing is known about.
     #[serde(default)]
     pub anywhere: Option<Anywhere>,
+    /// Whether values count of which the program does not show who chooses them.
+    #[serde(default)]
+    pub unknown: bool,
     /// What makes it harmless, beyond what the library models list.
     #[serde(default)]
     pub sanitizers: Vec<CallModel>,

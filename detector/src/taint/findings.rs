@@ -52,6 +52,9 @@ impl<'a, 'p> Report<'a, 'p> {
             return;
         }
         let rule = &self.solved.registry.rules[rule];
+        if !rule.unknown && kinds == [OriginKind::Unknown] {
+            return;
+        }
         let span = self.solved.program.function(id).span(sink);
         let at = self.positions.at(span.start as usize);
         let Entry::Vacant(place) = self.found.entry((at.line, at.column, rule.id.clone())) else { return };
@@ -155,9 +158,10 @@ pub(super) fn is_meant_from(
     origins: Origins,
     solved: &Solved<'_>,
 ) -> bool {
+    let origins = origins.known();
     match sink.from {
         Whose::Anybody => true,
-        Whose::Users => !OriginTable::are_parameters(origins),
+        Whose::Users => OriginTable::kinds(origins).contains(&OriginKind::Attacker),
         Whose::NotConstructors => !OriginTable::are_settings(origins),
         Whose::PartOrUser => {
             let own = whole_parameter(solved.program.function(id), value);

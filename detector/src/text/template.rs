@@ -29,6 +29,12 @@ impl Origins {
         Self(1 << if index >= 126 { 127 } else { index })
     }
 
+    /// Those of which the program shows who chooses them.
+    #[must_use]
+    pub fn known(self) -> Self {
+        Self(self.0 & !Self::UNKNOWN.0)
+    }
+
     /// Whether these are among others.
     pub fn is_within(self, others: Self) -> bool {
         self.0 & !others.0 == 0
