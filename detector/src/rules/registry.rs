@@ -352,6 +352,8 @@ impl Registry {
             || self.effect(path).is_some()
             || !self.sinks(path).is_empty()
             || self.guard(path).is_some()
+            || !self.constants(path).is_empty()
+            || !self.regexes(path).is_empty()
     }
 
     /// Whether a call does no more with a text than show or keep it.
