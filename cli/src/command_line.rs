@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use real_terminal::{LogArgs, causes, errln, exit, outln};
+use real_terminal::{LogArgs, causes, errln, outln};
 
-use crate::{datasets_cmd, plot, process, programs, reward_serve, run, score, serve};
+use crate::{datasets_cmd, doctor, init, plot, process, programs, refused, reward_serve, run, samples, score, serve};
 
 const AFTER_HELP: &str = "\
 Start with:
@@ -26,8 +26,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a job to begin with
+    Init(init::InitArgs),
+    /// Say whether this machine has what a run needs
+    Doctor(doctor::DoctorArgs),
     /// Run a training job on this machine
     Run(run::RunArgs),
+    /// Show what the model wrote in a run, with findings, verdicts and rewards
+    Samples(samples::SamplesArgs),
     /// Draw the curves of a run again
     Plot(plot::PlotArgs),
     /// Find weaknesses in Python programs: `real-detector check`
@@ -81,7 +87,10 @@ fn work(logs: LogArgs, command: Command) -> ExitCode {
 
 async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Init(args) => init::run(&args),
+        Command::Doctor(args) => doctor::run(args).await,
         Command::Run(args) => run::run(args).await,
+        Command::Samples(args) => samples::run(&args),
         Command::Plot(args) => plot::run(&args),
         Command::Serve(args) => serve::run(args).await,
         Command::Score(args) => score::run(args).await,
@@ -107,7 +116,7 @@ fn hand_over(program: &str, first: &[&str], rest: Vec<OsString>) -> anyhow::Erro
 
 fn report(error: &anyhow::Error) -> ExitCode {
     errln!("error: {}", causes(error.as_ref()));
-    exit::FAILED.into()
+    refused::exit_code(error).into()
 }
 
 #[cfg(test)]

@@ -1,18 +1,25 @@
 //! `real datasets`: builds tasks and demonstrations, writes the quickstart model's folder, shows what a data set holds.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use real_datasets::builder::{self, BuildOptions, RunError, Split};
-use real_datasets::{Task, load, write_jsonl};
+use indicatif::{ProgressBar, ProgressStyle};
+use real_datasets::builder::{self, BuildOptions, Built, RunError, Split};
+use real_datasets::{Task, write_jsonl};
 use real_sandbox_api::{BatchRequest, BatchResponse, Check};
-use real_terminal::outln;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use real_terminal::{bars, errln, outln};
+
+use crate::refused::OrRefused as _;
+use crate::services::{Kind, Services, failed};
+use crate::shutdown::Shutdown;
+use crate::ui::fixed;
+
+/// Candidates between two lines of news.
+const NEWS_EVERY: usize = 100;
 
 /// Arguments of `real datasets`
 #[derive(Debug, Args)]
@@ -102,16 +109,23 @@ pub async fn run(args: DatasetsArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn build(args: BuildArgs) -> anyhow::Result<()> {
-    let name = args.out.to_string_lossy();
-    if !name.ends_with(".jsonl") && !name.ends_with(".jsonl.gz") {
-        bail!("--out {name}: the file's name must end in .jsonl or .jsonl.gz");
-    }
-    let started = match args.sandbox {
-        Some(_) => None,
-        None => Some(StartedSandbox::start().await?),
+    writable(&args.out).or_refused()?;
+    let logs = std::env::temp_dir().join(format!("real-datasets-{}", std::process::id()));
+    let mut shutdown = Shutdown::listen()?;
+    let services = if args.sandbox.is_some() {
+        None
+    } else {
+        std::fs::create_dir_all(&logs)
+            .with_context(|| format!("cannot make a folder for logs at {}", logs.display()))?;
+        Some(Services::start(&[Kind::Sandbox], &logs).await?)
     };
-    let base = args.sandbox.or_else(|| started.as_ref().map(|sandbox| sandbox.url.clone())).context("no sandbox")?;
-    let route = base.join("v1/batch").with_context(|| format!("--sandbox {base}"))?;
+    let started = services.iter().flat_map(|services| services.urls(Kind::Sandbox)).next();
+    let base = match (&args.sandbox, started) {
+        (Some(url), _) => url.to_string(),
+        (None, url) => url.context("no sandbox")?,
+    };
+    let route: url::Url =
+        format!("{}/v1/batch", base.trim_end_matches('/')).parse().with_context(|| format!("--sandbox {base}"))?;
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(2)).build()?;
     let runner = |request: BatchRequest| ask(client.clone(), route.clone(), request);
     let split = match args.split {
@@ -120,16 +134,53 @@ async fn build(args: BuildArgs) -> anyhow::Result<()> {
     };
     let concurrency = 2 * std::thread::available_parallelism().map_or(1, usize::from);
     let began = Instant::now();
-    let built =
-        builder::build(BuildOptions { count: args.count, seed: args.seed, split, concurrency }, &runner).await?;
+    let style = ProgressStyle::with_template("building {wide_bar} {pos}/{len} tasks  {msg}")?;
+    let bar = bars::add(ProgressBar::new(args.count as u64).with_style(style));
+    let news = |built: &Built| match &bar {
+        Some(bar) => {
+            bar.set_position(built.tasks.len() as u64);
+            bar.set_message(format!("{} rejected", built.rejected.len()));
+        }
+        // A line now and then where there is no terminal.
+        None if (built.tasks.len() + built.rejected.len()).is_multiple_of(NEWS_EVERY) => {
+            errln!("{} of {} tasks, {} rejected", built.tasks.len(), args.count, built.rejected.len());
+        }
+        None => {}
+    };
+    let options = BuildOptions { count: args.count, seed: args.seed, split, concurrency };
+    let built = tokio::select! {
+        built = builder::build(options, &runner, news) => built?,
+        error = failed(services.as_ref()) => return Err(error.into()),
+        () = shutdown.requested() => bail!("stopped on request; nothing was written"),
+    };
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
     write_jsonl(&args.out, &built.tasks)?;
     for (id, reason) in &built.rejected {
         outln!("rejected {id}: {reason}");
     }
     let (kept, rejected, seconds) = (built.tasks.len(), built.rejected.len(), began.elapsed().as_secs_f64());
     outln!("{}: {kept} tasks that the sandbox confirms, {rejected} rejected, {seconds:.1} s", args.out.display());
-    if let Some(sandbox) = started {
-        sandbox.stop().await;
+    if let Some(services) = services {
+        services.stop().await;
+        // Logs of a service that did its work are of no further use.
+        let _ = std::fs::remove_dir_all(&logs);
+    }
+    Ok(())
+}
+
+/// Sees whether a file can be written, before minutes of work for it. Leaves nothing, and what is there as it is.
+fn writable(out: &Path) -> anyhow::Result<()> {
+    let name = out.to_string_lossy();
+    if !name.ends_with(".jsonl") && !name.ends_with(".jsonl.gz") {
+        bail!("--out {name}: the file's name must end in .jsonl or .jsonl.gz");
+    }
+    let is_new = !out.exists();
+    let opened = std::fs::File::options().create(true).append(true).open(out);
+    drop(opened.with_context(|| format!("--out {name}: cannot be written"))?);
+    if is_new {
+        std::fs::remove_file(out).with_context(|| format!("--out {name}: cannot be written"))?;
     }
     Ok(())
 }
@@ -144,41 +195,6 @@ async fn ask(client: reqwest::Client, route: url::Url, request: BatchRequest) ->
     Ok(response.json().await?)
 }
 
-/// A sandbox that lives as long as the build.
-struct StartedSandbox {
-    process: Child,
-    url: url::Url,
-}
-
-impl StartedSandbox {
-    async fn start() -> anyhow::Result<Self> {
-        let program = crate::programs::find("real-sandbox")?;
-        let mut process = Command::new(&program)
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .env("RUST_LOG", "warn")
-            .stdin(std::process::Stdio::null())
-            .stdout(std::process::Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        let stdout = process.stdout.take().context("the sandbox's output is not captured")?;
-        let first = BufReader::new(stdout).lines().next_line().await.context("cannot read the sandbox's output")?;
-        let Some(address) = first.as_deref().and_then(|line| line.strip_prefix("listening on ")) else {
-            bail!("the sandbox did not start; what it wrote is above");
-        };
-        let url = format!("{}/", address.trim()).parse().with_context(|| format!("the sandbox's address {address}"))?;
-        Ok(Self { process, url })
-    }
-
-    async fn stop(mut self) {
-        if let Some(id) = self.process.id() {
-            // It may have ended by itself; then there is nothing to stop.
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(id as i32), nix::sys::signal::Signal::SIGTERM);
-        }
-        let _ = tokio::time::timeout(Duration::from_secs(10), self.process.wait()).await;
-    }
-}
-
 fn tokenizer(args: &TokenizerArgs) -> anyhow::Result<()> {
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     for (name, content) in builder::quickstart_model_files() {
@@ -190,19 +206,65 @@ fn tokenizer(args: &TokenizerArgs) -> anyhow::Result<()> {
 }
 
 fn show(uri: &str) -> anyhow::Result<()> {
-    let tasks = load(uri)?;
-    let count = |holds: &dyn Fn(&Task) -> usize| tasks.iter().map(holds).sum::<usize>();
-    let stdin = count(&|task| task.tests.iter().filter(|test| matches!(test.check, Check::Stdin { .. })).count());
-    outln!("{uri}: {} tasks", tasks.len());
-    outln!("tests: {} ({stdin} with standard input)", count(&|task| task.tests.len()));
-    outln!("attacks: {}, solutions: {}", count(&|task| task.attacks.len()), count(&|task| task.solutions.len()));
-    let mut splits: BTreeMap<&str, usize> = BTreeMap::new();
-    for task in &tasks {
-        *splits.entry(&task.split).or_default() += 1;
+    let mut seen = Seen::default();
+    // A task at a time: a data set may be larger than memory.
+    real_datasets::each(uri, |task| seen.add(task)).or_refused()?;
+    let Seen { tasks, tests, stdin, attacks, solutions, nothing, splits, first } = seen;
+    outln!("{uri}: {tasks} tasks");
+    outln!("tests: {tests} ({stdin} with standard input)");
+    outln!("attacks: {attacks}, solutions: {solutions}");
+    if tasks > 0 {
+        let share = fixed(100.0 * nothing / tasks as f64, 1);
+        outln!("doing nothing passes: {share} % of a task's functional tests, on the mean");
     }
     outln!("splits: {}", splits.iter().map(|(split, n)| format!("{split} {n}")).collect::<Vec<_>>().join(", "));
-    if let Some(first) = tasks.first() {
-        outln!("{}", serde_json::to_string_pretty(first)?);
+    if let Some(first) = first {
+        outln!("{}", serde_json::to_string_pretty(&first)?);
     }
     Ok(())
+}
+
+/// What was counted of a data set.
+#[derive(Default)]
+struct Seen {
+    tasks: usize,
+    tests: usize,
+    stdin: usize,
+    attacks: usize,
+    solutions: usize,
+    /// Sum over the tasks of the share of functional tests that a program passes which does nothing.
+    nothing: f64,
+    splits: BTreeMap<String, usize>,
+    first: Option<Task>,
+}
+
+impl Seen {
+    fn add(&mut self, task: Task) {
+        self.tasks += 1;
+        self.tests += task.tests.len();
+        self.stdin += task.tests.iter().filter(|test| matches!(test.check, Check::Stdin { .. })).count();
+        self.attacks += task.attacks.len();
+        self.solutions += task.solutions.len();
+        self.nothing += real_reward::profile::share_of_nothing(&task);
+        *self.splits.entry(task.split.clone()).or_default() += 1;
+        self.first.get_or_insert(task);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_known_before_the_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = format!("{:#}", writable(Path::new("/nowhere/x.jsonl")).unwrap_err());
+        assert!(message.contains("--out /nowhere/x.jsonl"), "{message}");
+        let there = folder.path().join("there.jsonl");
+        std::fs::write(&there, "old").unwrap();
+        writable(&there).unwrap();
+        writable(&folder.path().join("new.jsonl.gz")).unwrap();
+        assert_eq!(std::fs::read_to_string(&there).unwrap(), "old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

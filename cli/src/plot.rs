@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use real_terminal::outln;
 
 use crate::record::Record;
+use crate::refused::OrRefused as _;
 use crate::run::report;
 use crate::summary::Summary;
 
@@ -21,12 +22,14 @@ pub struct PlotArgs {
 pub fn run(args: &PlotArgs) -> anyhow::Result<ExitCode> {
     let dir = &args.run_dir;
     let record = Record::read(dir)?;
-    anyhow::ensure!(
-        !record.steps.is_empty() || !record.evaluations.is_empty(),
-        "there is nothing to plot in {}: no metrics.jsonl or evaluations.jsonl with a line in it; give a run directory, for \
-         example runs/quickstart",
-        dir.display()
-    );
+    if record.steps.is_empty() && record.evaluations.is_empty() {
+        let dir = dir.display();
+        return Err(anyhow::anyhow!(
+            "there is nothing to plot in {dir}: no metrics.jsonl or evaluations.jsonl with a line in it; give a run \
+             directory, for example runs/quickstart"
+        ))
+        .or_refused();
+    }
     let folder =
         || dir.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned());
     let job = Summary::read(dir).map_or_else(folder, |summary| summary.job);

@@ -11,6 +11,7 @@ use real_terminal::outln;
 use tokio::net::TcpListener;
 use url::Url;
 
+use crate::refused::OrRefused as _;
 use crate::shutdown::Shutdown;
 
 /// Arguments of `real reward`.
@@ -63,7 +64,7 @@ pub async fn run(args: RewardArgs) -> anyhow::Result<ExitCode> {
     let RewardCommand::Serve(args) = args.command;
     let mut tasks = Vec::new();
     for uri in &args.dataset {
-        tasks.extend(real_datasets::load(uri)?);
+        tasks.extend(real_datasets::load(uri).or_refused()?);
     }
     let count = tasks.len();
     let scorer = Scorer::new(ScorerConfig {
@@ -74,7 +75,8 @@ pub async fn run(args: RewardArgs) -> anyhow::Result<ExitCode> {
         timeout: Duration::from_secs(args.timeout),
         concurrency: args.concurrency,
         ..ScorerConfig::default()
-    })?;
+    })
+    .or_refused()?;
     let mut shutdown = Shutdown::listen()?;
     let listener = TcpListener::bind(args.listen)
         .await

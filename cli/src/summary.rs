@@ -20,8 +20,9 @@ pub enum Phase {
     Failed,
 }
 
-/// `summary.json`.
+/// `summary.json`. The aliases are names of earlier versions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// Name of the job.
     pub job: String,
@@ -33,8 +34,10 @@ pub struct Summary {
     /// Training steps done.
     pub steps: u64,
     /// Training steps asked for.
+    #[serde(alias = "total_steps")]
     pub total_steps: u64,
     /// Seconds from start to end, summed over all starts of the run.
+    #[serde(alias = "wall_seconds")]
     pub wall_seconds: f64,
     /// Times the trainer was started again after a crash, summed over all starts of the run.
     pub restarts: u64,
@@ -71,10 +74,10 @@ mod tests {
             decoding: Decoding::Greedy,
             step: 0,
             n: 4,
-            function: 0.5,
-            quality: 1.0,
-            joint: 0.5,
-            no_code: 0.25,
+            function: Some(0.5),
+            quality: Some(1.0),
+            joint: Some(0.5),
+            no_code: Some(0.25),
             dropped: 1,
         };
         let summary = Summary {
@@ -95,8 +98,8 @@ mod tests {
           "job": "j",
           "phase": "Complete",
           "steps": 2,
-          "total_steps": 2,
-          "wall_seconds": 1.5,
+          "totalSteps": 2,
+          "wallSeconds": 1.5,
           "restarts": 0,
           "evaluations": [
             {
@@ -107,7 +110,7 @@ mod tests {
               "function": 0.5,
               "quality": 1.0,
               "joint": 0.5,
-              "no_code": 0.25,
+              "noCode": 0.25,
               "dropped": 1
             }
           ]

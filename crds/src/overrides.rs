@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::validate::{FieldPath, Location, Segment, SpecError, suggest};
+use crate::validate::{FieldPath, Location, Segment, SpecError, suggest, yaml};
 
 /// One `PATH=VALUE`.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,9 @@ impl Override {
         let path = FieldPath::parse(path.trim()).map_err(|problem| refuse(problem.to_string()))?;
         if value.trim().is_empty() {
             return Err(refuse(format!("there is no value: write {path}=null to take the field away")));
+        }
+        if let Some(problem) = yaml::problem(value) {
+            return Err(error(argument, path.to_string(), problem, None));
         }
         let value = serde_saphyr::from_str(value)
             .map_err(|problem| refuse(format!("the value is not YAML: {}", problem.without_snippet())))?;
@@ -218,6 +221,8 @@ mod tests {
             ("spec.sed=3", "spec.sed: unknown field (did you mean seed?)"),
             ("spec.seed.x=3", "spec.seed.x: spec.seed has no fields: it is a whole number"),
             ("spec.seed[0]=3", "spec.seed[0]: spec.seed has no items: it is a whole number"),
+            ("spec.seed=.nan", "spec.seed: .nan is not allowed: numbers must be finite"),
+            ("spec.limits={a: 1, a: 2}", "spec.limits: the field a is written twice: the first time in line 1"),
             ("spec.train[4].name=a", "spec.train[4]: spec.train has 0 items: [4] is neither one of them nor the next"),
             (
                 "spec.=3",

@@ -24,6 +24,6 @@ mod write;
 pub use demonstration::{Demonstration, check_demonstrations, load_demonstrations};
 pub use error::LoadError;
 pub use kind::DatasetKind;
-pub use load::{load, load_as};
+pub use load::{each, load, load_as};
 pub use task::{Message, QualityCheck, Solution, SolutionKind, Task};
 pub use write::{WriteError, write_jsonl};

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use crate::source::Source;
 use crate::{DatasetKind, LoadError, Task, bundled, jsonl, parquet_rows};
 
@@ -12,14 +14,26 @@ use crate::{DatasetKind, LoadError, Task, bundled, jsonl, parquet_rows};
 /// # Errors
 /// Says what could not be read, and where: the line of a JSONL file, row and column of a Parquet file.
 pub fn load(uri: &str) -> Result<Vec<Task>, LoadError> {
-    let tasks = match Source::parse(uri)? {
-        Source::Bundled(name, parameters) => bundled::tasks(uri, &name, &parameters)?,
+    let mut tasks = Vec::new();
+    each(uri, |task| tasks.push(task))?;
+    Ok(tasks)
+}
+
+/// As [`load`], a task at a time: what is not kept costs no memory, so that a data set may be larger than it.
+///
+/// # Errors
+/// As [`load`]; the tasks before the one that is wrong have been given by then.
+pub fn each(uri: &str, mut give: impl FnMut(Task)) -> Result<(), LoadError> {
+    let mut checks = Checks::of(uri);
+    let mut take = |task| checks.take(task).map(&mut give);
+    match Source::parse(uri)? {
+        Source::Bundled(name, parameters) => bundled::tasks(uri, &name, &parameters)?.into_iter().try_for_each(take)?,
         Source::File(path) => match file_type(&path)? {
-            FileType::Jsonl => jsonl::read_file(&path)?,
-            FileType::Parquet => parquet_rows::load(&path, None)?,
+            FileType::Jsonl => jsonl::each(&path, &mut take)?,
+            FileType::Parquet => parquet_rows::each(&path, None, &mut take)?,
         },
-    };
-    checked(uri, tasks)
+    }
+    checks.end()
 }
 
 /// Loads a Parquet file that must be of the given kind.
@@ -27,7 +41,11 @@ pub fn load(uri: &str) -> Result<Vec<Task>, LoadError> {
 /// # Errors
 /// [`LoadError::MissingColumn`] where the file is of another schema; otherwise as [`load`].
 pub fn load_as(kind: DatasetKind, path: &Path) -> Result<Vec<Task>, LoadError> {
-    checked(&path.display().to_string(), parquet_rows::load(path, Some(kind))?)
+    let place = path.display().to_string();
+    let (mut checks, mut tasks) = (Checks::of(&place), Vec::new());
+    parquet_rows::each(path, Some(kind), &mut |task| checks.take(task).map(|task| tasks.push(task)))?;
+    checks.end()?;
+    Ok(tasks)
 }
 
 /// How a file is read.
@@ -52,13 +70,30 @@ pub(crate) fn file_type(path: &Path) -> Result<FileType, LoadError> {
 }
 
 /// Checks what the types cannot: something is there, and ids are unique.
-fn checked(place: &str, tasks: Vec<Task>) -> Result<Vec<Task>, LoadError> {
-    if tasks.is_empty() {
-        return Err(LoadError::Empty { place: place.to_owned(), what: "tasks" });
+struct Checks<'a> {
+    place: &'a str,
+    /// Hashes of the ids, which may be long: two of a million differ but for one case in 10^26.
+    seen: HashSet<u128>,
+}
+
+impl<'a> Checks<'a> {
+    fn of(place: &'a str) -> Self {
+        Self { place, seen: HashSet::new() }
     }
-    let mut seen = HashSet::new();
-    match tasks.iter().find(|task| !seen.insert(task.id.as_str())) {
-        Some(task) => Err(LoadError::DuplicateId { place: place.to_owned(), id: task.id.clone() }),
-        None => Ok(tasks),
+
+    fn take(&mut self, task: Task) -> Result<Task, LoadError> {
+        let digest = Sha256::digest(task.id.as_bytes());
+        let hash = digest.iter().take(16).fold(0_u128, |hash, byte| (hash << 8) | u128::from(*byte));
+        if self.seen.insert(hash) {
+            return Ok(task);
+        }
+        Err(LoadError::DuplicateId { place: self.place.to_owned(), id: task.id })
+    }
+
+    fn end(&self) -> Result<(), LoadError> {
+        if self.seen.is_empty() {
+            return Err(LoadError::Empty { place: self.place.to_owned(), what: "tasks" });
+        }
+        Ok(())
     }
 }

@@ -10,14 +10,17 @@ use parquet::record::{Field, Row};
 use crate::kind::DatasetKind;
 use crate::{LoadError, Message, Task};
 
-/// Reads every row of a file as a task of `wanted`, or of the kind its columns show.
-pub(crate) fn load(path: &Path, wanted: Option<DatasetKind>) -> Result<Vec<Task>, LoadError> {
+/// Gives every row of a file as a task of `wanted`, or of the kind its columns show.
+pub(crate) fn each(
+    path: &Path,
+    wanted: Option<DatasetKind>,
+    give: &mut dyn FnMut(Task) -> Result<(), LoadError>,
+) -> Result<(), LoadError> {
     let file = File::open(path).map_err(|reason| LoadError::Io { path: path.to_owned(), reason })?;
     let broken = |reason| LoadError::Parquet { path: path.to_owned(), reason };
     let reader = SerializedFileReader::new(file).map_err(broken)?;
     let columns = Columns::of(&reader);
     let kind = choose(path, &columns, wanted)?;
-    let mut tasks = Vec::new();
     for (number, row) in reader.get_row_iter(None).map_err(broken)?.enumerate() {
         let record = Record { row: row.map_err(broken)? };
         let task = kind.task(&record).map_err(|RowError { column, message }| LoadError::Row {
@@ -26,9 +29,9 @@ pub(crate) fn load(path: &Path, wanted: Option<DatasetKind>) -> Result<Vec<Task>
             column,
             message,
         })?;
-        tasks.push(task);
+        give(task)?;
     }
-    Ok(tasks)
+    Ok(())
 }
 
 fn choose(path: &Path, columns: &Columns, wanted: Option<DatasetKind>) -> Result<DatasetKind, LoadError> {

@@ -80,10 +80,11 @@ impl Budget {
         if self.is_expired() { Err(Expired) } else { Ok(()) }
     }
 
-    /// Says how large the program is, once it is lowered: its instructions and their operands.
-    pub fn set_size(&self, size: usize) {
-        self.size.set(size as u64);
-        self.step_limit.set(STEPS.1 + STEPS.0 * size as u64);
+    /// Says how large the program, or code that stands in a constant of it, is once it is lowered: its instructions and their
+    /// operands.
+    pub fn add_size(&self, size: usize) {
+        self.size.set(self.size.get() + size as u64);
+        self.step_limit.set(STEPS.1 + STEPS.0 * self.size.get());
     }
 
     /// What was spent so far.
@@ -129,7 +130,7 @@ mod tests {
     #[test]
     fn steps_beyond_those_of_the_instructions_make_it_coarse() {
         let budget = Budget::new(Duration::MAX);
-        budget.set_size(10);
+        budget.add_size(10);
         (0..STEPS.1 + STEPS.0 * 10).for_each(|_| budget.step());
         assert!(!budget.is_coarse());
         budget.step();

@@ -170,3 +170,18 @@ fn a_program_that_takes_too_long_has_no_verdict() {
     let error = TypeChecker::new(1, Duration::from_millis(1)).check("x = 1\n").expect_err("no time");
     assert_eq!(error.kind, AnalysisErrorKind::Deadline);
 }
+
+#[test]
+fn a_program_sees_nothing_of_the_worker_and_cannot_hold_it() {
+    let checker = TypeChecker::new(1, Duration::from_secs(10));
+    for name in ["cache", "work", "program_cache"] {
+        let verdict = checker.check(&format!("import {name}\n")).expect("a verdict");
+        assert_eq!(verdict.errors[0].code, "import-not-found", "{name}");
+    }
+    // One multiplication of numbers that no machine can hold: only the end of its CPU time ends it.
+    let code = "from typing import Final\n\nx: Final = 9**9**9**9\n";
+    for _ in 0..2 {
+        assert_eq!(checker.check(code).expect_err("no verdict").kind, AnalysisErrorKind::Deadline);
+    }
+    assert!(checker.check("x: int = 1\n").expect("a verdict").clean);
+}

@@ -49,8 +49,8 @@ struct RunArguments {
     /// Serve /metrics, /healthz and /readyz here
     #[arg(long, env = "REAL_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDR")]
     listen: SocketAddr,
-    /// Objects of a kind that are reconciled at once
-    #[arg(long, env = "REAL_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Most objects that are reconciled at once; fewer while the API server has too much to do
+    #[arg(long, env = "REAL_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
     /// Image of trainers
     #[arg(long, env = "REAL_TRAINER_IMAGE", default_value_t = Images::default().trainer, value_name = "IMAGE")]

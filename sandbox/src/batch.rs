@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use real_sandbox_api::{BatchRequest, BatchResponse, Check, Limits, Status, Test, TestResult, Value};
 
+use crate::classes::ClassOrder;
 use crate::job::Work;
 use crate::pool::{Done, Order, Pool};
 use crate::task_cache::TaskCache;
-use crate::verdict::{Ended, Wanted, ended, expected_sources, judge};
+use crate::verdict::{Ended, Wanted, ended, expected_sources, judge, names_exceptions};
 
 /// Largest record of a returned value.
 pub const RECORD_BYTES: u64 = 64 << 20;
@@ -101,6 +102,8 @@ pub async fn run(pool: &Pool, cache: &TaskCache, request: BatchRequest) -> Batch
 struct Prepared {
     files: Option<Arc<Vec<u8>>>,
     expected: HashMap<String, Result<Value, String>>,
+    /// Empty where no test expects an exception.
+    classes: Result<Arc<ClassOrder>, String>,
 }
 
 impl Prepared {
@@ -112,12 +115,21 @@ impl Prepared {
         let sources: Vec<String> =
             request.tests.iter().flat_map(|test| expected_sources(&test.check)).map(String::from).collect();
         let expected = cache.values(pool, request.setup.prelude.as_deref(), sources).await;
-        Ok(Self { files, expected })
+        let classes = if request.tests.iter().any(|test| names_exceptions(&test.check)) {
+            cache.classes(pool, request.setup.prelude.as_deref()).await
+        } else {
+            Ok(Arc::default())
+        };
+        Ok(Self { files, expected, classes })
     }
 
     async fn test(&self, pool: &Pool, request: &BatchRequest, at: usize, test: &Test) -> (TestResult, Option<Instant>) {
         let value_of = |source: &str| self.expected.get(source).and_then(|value| value.clone().ok());
-        let Some(wanted) = Wanted::of(&test.check, &value_of) else {
+        let classes = match &self.classes {
+            Ok(classes) => classes,
+            Err(why) => return (ours(at, test, format!("exception classes: {why}")), None),
+        };
+        let Some(wanted) = Wanted::of(&test.check, &value_of, classes) else {
             let why = expected_sources(&test.check)
                 .into_iter()
                 .find_map(|source| self.expected.get(source).and_then(|value| value.clone().err()));

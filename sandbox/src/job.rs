@@ -55,6 +55,8 @@ pub enum Work {
         /// Largest bundle to send.
         capture_bytes: u64,
     },
+    /// Say what exception classes there are; no program is near.
+    Classes,
     /// Evaluate the task's own expressions; no program is near.
     Eval {
         /// Expressions.

@@ -11,6 +11,7 @@
 pub mod batch;
 mod bundle;
 pub mod ceiling;
+pub mod classes;
 mod clock;
 pub mod compare;
 mod family;

@@ -17,7 +17,7 @@ pub use errors::Errors;
 #[doc(hidden)]
 pub use errors::write_line as write_error_line;
 pub use logs::{LogArgs, LogFormat};
-pub use message::causes;
+pub use message::{causes, harmless};
 #[doc(hidden)]
 pub use output::write as write_output;
 pub use output::{finish, is_open};

@@ -1,4 +1,4 @@
-//! Errors as people read them.
+//! Errors and foreign text as people read them.
 
 use std::error::Error;
 
@@ -15,6 +15,18 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
         next = cause.source();
     }
     text
+}
+
+/// Text that somebody else wrote, made safe to show: it can neither move the cursor nor recolour the terminal, and reads in the
+/// order it is stored in. Control characters and those that change the direction of writing become escapes.
+pub fn harmless(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        let invisible = c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        if invisible { safe.extend(c.escape_default()) } else { safe.push(c) }
+    }
+    safe
 }
 
 #[cfg(test)]

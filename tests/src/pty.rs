@@ -4,20 +4,22 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::pty::{Winsize, openpty};
+use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 
 /// Far more than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A program whose standard streams, and controlling terminal, are a pseudo-terminal that we hold the other end of.
 pub struct Terminal {
-    ours: File,
+    ours: PtyMaster,
     program: Program,
     text: Vec<u8>,
 }
@@ -31,12 +33,19 @@ impl Terminal {
     /// # Panics
     /// Where there is no pseudo-terminal, or no `setsid` of util-linux.
     pub fn start(program: &Path, args: &[impl AsRef<OsStr>], folder: &Path, columns: u16, kind: &str) -> Self {
-        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        let pair = openpty(Some(&size), None).expect("a pseudo-terminal");
-        let theirs = || File::from(pair.slave.try_clone().expect("a file descriptor"));
+        // Closed on exec from the first moment: a child of another test that inherited it would keep the terminal open.
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let ours = posix_openpt(flags).expect("a pseudo-terminal");
+        grantpt(&ours).and_then(|()| unlockpt(&ours)).expect("a pseudo-terminal of ours");
+        let name = ptsname_r(&ours).expect("a pseudo-terminal has a name");
+        let theirs = || {
+            let mut open = File::options();
+            open.read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(&name).expect("it can be opened")
+        };
         // As a login does it: a session of its own, so that the terminal's end is told to it.
+        let script = format!("stty rows 24 cols {columns} && exec \"$0\" \"$@\"");
         let child = Command::new("setsid")
-            .args(["--ctty", "--wait"])
+            .args(["--ctty", "--wait", "sh", "-c", &script])
             .arg(program)
             .args(args)
             .current_dir(folder)
@@ -48,7 +57,7 @@ impl Terminal {
             .stderr(theirs())
             .spawn()
             .expect("setsid starts");
-        Self { ours: pair.master.into(), program: Program(child), text: Vec::new() }
+        Self { ours, program: Program(child), text: Vec::new() }
     }
 
     /// Reads until the text on the terminal satisfies a condition, and gives all of it so far, escape sequences included.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use real_datasets::Task;
 use real_tests::service::{Service, Services};
@@ -51,9 +51,14 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[track_caller]
-fn assert_fails(output: &Output, expected: &[&str]) {
+fn assert_refused(output: &Output, expected: &[&str]) {
+    assert_ends(output, 2, expected);
+}
+
+#[track_caller]
+fn assert_ends(output: &Output, code: i32, expected: &[&str]) {
     let error = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert_eq!(output.status.code(), Some(code), "{error}");
     for part in expected {
         assert!(error.contains(part), "'{part}' is not in: {error}");
     }
@@ -75,9 +80,44 @@ fn answers_are_scored_with_services_of_its_own_and_written_a_line_each() {
     assert_eq!(field("reward"), [json!(1.0), json!(0.5), json!(-1.0), json!(-1.0)]);
     assert_eq!(field("quality"), [json!(1), json!(0), json!(0), json!(0)]);
     assert_eq!(field("function"), [json!(1.0), json!(1.0), json!(0.0), json!(0.0)]);
-    assert_eq!(field("no_code"), [json!(false), json!(false), json!(false), json!(true)]);
+    assert_eq!(field("noCode"), [json!(false), json!(false), json!(false), json!(true)]);
     assert_eq!(lines[1]["findings"][0]["cwe"], 89);
     assert_eq!(lines[0]["verdicts"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn what_was_scored_before_ctrl_c_is_kept_and_gone_on_with() {
+    let many: Vec<Value> = (0..40).map(|_| json!({"id": "shop", "response": answer(SAFE)})).collect();
+    let case = Case::new(&many);
+    let (answers, out, partial) = (case.path("answers.jsonl"), case.path("out.jsonl"), case.path("out.jsonl.partial"));
+    let score = |more: &[&str]| {
+        let mut command = case.score(&["--concurrency", "1", "--responses"]);
+        command.arg(&answers).arg("--output").arg(&out).args(more);
+        command
+    };
+    let mut child = score(&[]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let rows = || fs::read_to_string(&partial).map_or(0, |text| text.lines().count().saturating_sub(1));
+    while rows() < 2 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was asked to");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let stopped = child.wait_with_output().unwrap();
+    let said = text(&stopped.stderr);
+    assert_eq!(stopped.status.code(), Some(75), "{said}");
+    assert!(said.contains("of 40 answers are scored") && said.contains("--resume"), "{said}");
+    let kept = rows();
+    assert!((2..40).contains(&kept) && !out.exists(), "{kept}");
+
+    assert_refused(&score(&[]).output().unwrap(), &["out.jsonl.partial", "--resume"]);
+    let other = ["--resume", "--alpha", "0.8"];
+    assert_refused(&score(&other).output().unwrap(), &["other settings", "0.8"]);
+    let whole = score(&["--resume", "--json"]).output().unwrap();
+    assert!(whole.status.success(), "{}", text(&whole.stderr));
+    let summary: Value = serde_json::from_slice(&whole.stdout).unwrap();
+    assert_eq!((&summary["n"], &summary["joint"]), (&json!(40), &json!(1.0)));
+    assert_eq!(fs::read_to_string(&out).unwrap().lines().count(), 40);
+    assert!(!partial.exists());
 }
 
 #[test]
@@ -99,7 +139,7 @@ fn answers_that_do_not_fit_are_named_and_nothing_is_written() {
     let case = Case::new(&[json!({"id": "shop", "response": ""}), json!({"id": 7, "response": ""})]);
     let (answers, out) = (case.path("answers.jsonl"), case.path("out.jsonl"));
     let output = case.score(&["--responses"]).arg(&answers).arg("--output").arg(&out).output().unwrap();
-    assert_fails(&output, &["answers.jsonl, line 2", "'7'", "shop"]);
+    assert_refused(&output, &["answers.jsonl, line 2", "'7'", "shop"]);
     assert!(!out.exists());
 }
 
@@ -107,13 +147,13 @@ fn answers_that_do_not_fit_are_named_and_nothing_is_written() {
 fn wrong_numbers_and_missing_files_are_named() {
     let case = Case::new(&responses());
     let references = ["--responses", "references"];
-    assert_fails(&case.score(&references).args(["--alpha", "1.5"]).output().unwrap(), &["alpha is 1.5", "[0, 1]"]);
-    assert_fails(&case.score(&["--responses", "/nowhere.jsonl"]).output().unwrap(), &["/nowhere.jsonl"]);
+    assert_refused(&case.score(&references).args(["--alpha", "1.5"]).output().unwrap(), &["alpha is 1.5", "[0, 1]"]);
+    assert_refused(&case.score(&["--responses", "/nowhere.jsonl"]).output().unwrap(), &["/nowhere.jsonl"]);
     let output = case.score(&references).args(["--output", "/nowhere/out.jsonl"]).output().unwrap();
-    assert_fails(&output, &["/nowhere/out.jsonl", "--output"]);
+    assert_refused(&output, &["/nowhere/out.jsonl", "--output"]);
     let missing =
         programs::command("real").args(["score", "--data", "/nowhere.parquet"]).args(references).output().unwrap();
-    assert_fails(&missing, &["/nowhere.parquet"]);
+    assert_refused(&missing, &["/nowhere.parquet"]);
 }
 
 #[test]
@@ -128,9 +168,9 @@ fn a_file_that_is_not_parquet_or_of_another_schema_is_named() {
             .output()
             .unwrap()
     };
-    assert_fails(&score("safesql", &not_parquet), &["x.parquet", "Parquet"]);
+    assert_refused(&score("safesql", &not_parquet), &["x.parquet", "Parquet"]);
     if let Some(file) = paper_file("safesql-train.parquet") {
-        assert_fails(&score("seccodeplt", &file), &["safesql-train.parquet", "SecCodePLT+", "CWE_ID"]);
+        assert_refused(&score("seccodeplt", &file), &["safesql-train.parquet", "SecCodePLT+", "CWE_ID"]);
     }
 }
 
@@ -140,7 +180,7 @@ fn a_port_in_use_is_an_error_that_says_so() {
     let address = taken.local_addr().unwrap().to_string();
     for program in ["real-detector", "real-sandbox"] {
         let output = programs::command(program).args(["serve", "--listen", &address]).output().unwrap();
-        assert_fails(&output, &[&address]);
+        assert_ends(&output, 1, &[&address]);
         assert!(output.stdout.is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 mod check;
 mod continuity;
-mod disk;
+pub(crate) mod disk;
 mod follow;
 mod monitor;
 mod outcome;

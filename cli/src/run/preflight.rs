@@ -129,7 +129,7 @@ fn datasets(config: &TrainerConfig) -> Vec<Problem> {
             .map(move |(i, set)| (format!("spec.datasets.{list}[{i}].storageUri"), load(&set.uri)));
         tried.filter_map(|(field, loaded)| Some(Problem::spec(field, loaded.err()?.to_string()))).collect::<Vec<_>>()
     };
-    let tasks: fn(&str) -> _ = |uri| real_datasets::load(uri).map(drop);
+    let tasks: fn(&str) -> _ = |uri| real_datasets::each(uri, drop);
     let mut problems = match config.algorithm {
         Algorithm::Ppo(_) => look("train", &config.train, tasks),
         Algorithm::Sft(_) => look("train", &config.train, real_datasets::check_demonstrations),

@@ -1,7 +1,8 @@
 //! `real score`: answers to a data set's tasks, scored by the real detector and the real sandbox.
 
-mod output;
+mod baseline;
 mod responses;
+mod rows;
 mod summary;
 
 use std::collections::HashMap;
@@ -9,18 +10,22 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
 use futures::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use real_datasets::{DatasetKind, Task};
-use real_reward::{Profile, Scored, Scorer, ScorerConfig, Unscored};
-use real_terminal::{bars, errln, outln};
+use real_reward::profile::Rules;
+use real_reward::{EmptyOutputs, Extraction, Profile, Scored, Scorer, ScorerConfig, Unscored};
+use real_terminal::{Stream, bars, errln, exit, outln, width};
 use url::Url;
 
-use crate::services::{Kind, Services};
+use crate::refused::OrRefused as _;
+use crate::services::{Kind, Services, failed};
 use crate::shutdown::Shutdown;
+use crate::ui::fit;
 use responses::{Answer, Source};
+use rows::{Row, Settings, Unfinished};
 use summary::Summary;
 
 /// Arguments of `real score`.
@@ -32,18 +37,31 @@ pub struct ScoreArgs {
     /// The data set: one of the paper's parquet files, a canonical .jsonl, or `bundled://NAME`
     #[arg(long, value_name = "FILE")]
     data: String,
-    /// Answers: a file of {"id", "response"} lines, or the data set's own `references` or `vulnerable` programs
-    #[arg(long, value_name = "references|vulnerable|FILE")]
+    /// Answers: a file of {"id", "response"} lines, the data set's own `references` or `vulnerable` programs, or
+    /// `baselines`: programs that do no work, to see what each earns
+    #[arg(long, value_name = "references|vulnerable|baselines|FILE")]
     responses: Source,
     /// Shape of the reward
     #[arg(long, value_enum, default_value = "paper")]
     profile: ProfileName,
+    /// Which part of an answer is the program
+    #[arg(long, value_enum, default_value = "paper")]
+    extraction: ExtractionName,
+    /// Whether tests that expect no output earn anything by themselves
+    #[arg(long, value_enum, default_value = "count")]
+    empty_outputs: EmptyOutputsName,
+    /// Most functional tests run per answer; all where absent
+    #[arg(long, value_name = "N")]
+    max_tests: Option<usize>,
     /// Weight of quality; function's is 1 - alpha
     #[arg(long, default_value_t = 0.5)]
     alpha: f64,
-    /// Write a JSON line an answer
+    /// Write a JSON line an answer; as long as some are not scored yet, FILE.partial has those that are
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Go on with the FILE.partial that an earlier start left
+    #[arg(long, requires = "output")]
+    resume: bool,
     /// Score the first N answers only
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -69,6 +87,26 @@ pub struct ScoreArgs {
 enum ProfileName {
     /// The paper's text: quality 0 or 1, function the share of tests passed, -1 where nothing runs
     Paper,
+    /// The scores of the paper's released code, which grade, without its bugs
+    Reference,
+}
+
+/// Names of ways to find the program.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ExtractionName {
+    /// The last match of the paper's expression for a fenced block of `python`
+    Paper,
+    /// Markdown as models write it: the block of Python that defines the entry point, else the longest
+    Tolerant,
+}
+
+/// What tests that expect no output are worth.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum EmptyOutputsName {
+    /// As much as every other
+    Count,
+    /// Nothing, unless a test that expects some output passes
+    Ignore,
 }
 
 /// An answer and what became of it.
@@ -82,27 +120,40 @@ struct Outcome {
 /// # Errors
 /// Data, answers or services that cannot be used, or no answer that could be scored.
 pub async fn run(args: ScoreArgs) -> anyhow::Result<ExitCode> {
-    let tasks = load(&args)?;
-    let mut answers = responses::read(&args.responses, &tasks)?;
+    let tasks = load(&args).or_refused()?;
+    let mut answers = responses::read(&args.responses, &tasks).or_refused()?;
     answers.truncate(args.limit.unwrap_or(usize::MAX));
     if answers.is_empty() {
-        bail!("nothing to score: {} holds no answer", args.responses);
+        return Err(anyhow!("nothing to score: {} holds no answer", args.responses)).or_refused();
     }
-    let output = args.output.as_deref().map(output::Pending::create).transpose()?;
     // Before any service is started, so that a wrong number costs nothing.
     let mut config = config(&args);
     let placeholder = [Url::parse("http://127.0.0.1")?];
-    ScorerConfig { detectors: placeholder.to_vec(), sandboxes: placeholder.to_vec(), ..config.clone() }.validate()?;
+    let checked = ScorerConfig { detectors: placeholder.to_vec(), sandboxes: placeholder.to_vec(), ..config.clone() };
+    checked.validate().or_refused()?;
+    let rules = Rules::from(&config);
+    let (mut file, mut rows) = match &args.output {
+        Some(target) => {
+            let settings = args.settings();
+            let opened = Unfinished::open(target, &settings, &answers, args.resume).or_refused()?;
+            (Some(opened.0), opened.1)
+        }
+        None => (None, Vec::new()),
+    };
 
     let mut shutdown = Shutdown::listen()?;
     let logs = std::env::temp_dir().join(format!("real-score-{}", std::process::id()));
     let services = start_missing(&args, &mut config, &logs).await?;
     let scorer = Scorer::new(config)?;
-    let start = Instant::now();
-    let outcomes = tokio::select! {
-        outcomes = score_all(&scorer, &tasks, answers, args.concurrency) => outcomes,
+    let (start, before, wanted) = (Instant::now(), rows.len(), answers.len());
+    let left = answers.split_off(before);
+    let stopped = tokio::select! {
+        kept = score_all(&scorer, &tasks, left, args.concurrency, &mut file, &mut rows) => {
+            kept?;
+            false
+        }
         error = failed(services.as_ref()) => return Err(error.into()),
-        () = shutdown.requested() => bail!("interrupted; nothing was written"),
+        () = shutdown.requested() => true,
     };
     let elapsed = start.elapsed();
     if let Some(services) = services {
@@ -110,7 +161,38 @@ pub async fn run(args: ScoreArgs) -> anyhow::Result<ExitCode> {
         // Logs of services that did their work are of no further use.
         let _ = std::fs::remove_dir_all(&logs);
     }
-    report(&args, &tasks, &outcomes, elapsed, output)
+    let summary = Summary::of(&rows, &tasks, rules, rows.len() - before, elapsed);
+    report(&args, &rows, &summary)?;
+    if stopped {
+        let kept = match &file {
+            Some(file) => format!("they are in {}, and --resume goes on", file.path().display()),
+            None => "with --output they would be kept, and --resume go on".to_owned(),
+        };
+        errln!("stopped on request: {} of {wanted} answers are scored; {kept}", rows.len());
+        return Ok(exit::STOPPED.into());
+    }
+    if let Some(file) = file {
+        file.finish(&rows)?;
+    }
+    if summary.scored == 0 {
+        bail!("no answer could be scored; the first reason is above");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl ScoreArgs {
+    fn settings(&self) -> Settings {
+        let name = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
+        Settings {
+            data: self.data.clone(),
+            responses: self.responses.to_string(),
+            alpha: self.alpha,
+            profile: name(&self.profile),
+            extraction: name(&self.extraction),
+            empty_outputs: name(&self.empty_outputs),
+            max_tests: self.max_tests,
+        }
+    }
 }
 
 fn load(args: &ScoreArgs) -> anyhow::Result<HashMap<String, Task>> {
@@ -122,10 +204,21 @@ fn load(args: &ScoreArgs) -> anyhow::Result<HashMap<String, Task>> {
 }
 
 fn config(args: &ScoreArgs) -> ScorerConfig {
-    let ProfileName::Paper = args.profile;
     ScorerConfig {
         alpha: args.alpha,
-        profile: Profile::Paper,
+        profile: match args.profile {
+            ProfileName::Paper => Profile::Paper,
+            ProfileName::Reference => Profile::Reference,
+        },
+        extraction: match args.extraction {
+            ExtractionName::Paper => Extraction::Paper,
+            ExtractionName::Tolerant => Extraction::Tolerant,
+        },
+        empty_outputs: match args.empty_outputs {
+            EmptyOutputsName::Count => EmptyOutputs::Count,
+            EmptyOutputsName::Ignore => EmptyOutputs::Ignore,
+        },
+        max_tests: args.max_tests,
         report_safety_tests: true,
         detectors: args.detector.clone(),
         sandboxes: args.sandbox.clone(),
@@ -151,36 +244,37 @@ async fn start_missing(args: &ScoreArgs, config: &mut ScorerConfig, logs: &Path)
     Ok(Some(services))
 }
 
-async fn failed(services: Option<&Services>) -> crate::services::ServiceError {
-    match services {
-        Some(services) => services.failed().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Scores all answers; outcomes are in their order.
+/// Scores answers; rows are in their order, each kept as soon as those before it are known.
 async fn score_all(
     scorer: &Scorer,
     tasks: &HashMap<String, Task>,
     answers: Vec<Answer>,
     concurrency: usize,
-) -> Vec<Outcome> {
+    file: &mut Option<Unfinished>,
+    rows: &mut Vec<Row>,
+) -> anyhow::Result<()> {
     let progress = progress(answers.len() as u64);
     let outcomes = stream::iter(answers)
         .map(|answer| async {
             let result = scorer.score(&tasks[&answer.id], &answer.response).await;
-            if let Some(bar) = &progress {
-                bar.inc(1);
-            }
             Outcome { answer, result }
         })
-        .buffered(concurrency)
-        .collect()
-        .await;
+        .buffered(concurrency);
+    let mut outcomes = std::pin::pin!(outcomes);
+    while let Some(outcome) = outcomes.next().await {
+        let row = Row::of(outcome);
+        if let Some(file) = file {
+            file.push(&row)?;
+        }
+        rows.push(row);
+        if let Some(bar) = &progress {
+            bar.inc(1);
+        }
+    }
     if let Some(bar) = progress {
         bar.finish_and_clear();
     }
-    outcomes
+    Ok(())
 }
 
 fn progress(length: u64) -> Option<ProgressBar> {
@@ -189,29 +283,25 @@ fn progress(length: u64) -> Option<ProgressBar> {
     bars::add(ProgressBar::new(length).with_style(style))
 }
 
-fn report(
-    args: &ScoreArgs,
-    tasks: &HashMap<String, Task>,
-    outcomes: &[Outcome],
-    elapsed: Duration,
-    output: Option<output::Pending>,
-) -> anyhow::Result<ExitCode> {
-    for outcome in outcomes {
-        if let Err(unscored) = &outcome.result {
-            errln!("dropped: answer to {}: {unscored}", outcome.answer.id);
+fn report(args: &ScoreArgs, rows: &[Row], summary: &Summary) -> anyhow::Result<()> {
+    for row in rows {
+        if let Row::Dropped(row) = row {
+            errln!("dropped: answer to {}: {}", row.id, row.dropped);
         }
     }
-    if let Some(output) = output {
-        output.write(outcomes)?;
+    if args.responses == Source::Baselines {
+        let shares = baseline::Shares::of(rows);
+        if args.json {
+            outln!("{}", serde_json::to_string(&shares)?);
+        } else {
+            outln!("{}", fit(baseline::table(&shares), width(Stream::Output)));
+        }
+        return Ok(());
     }
-    let summary = Summary::of(outcomes, tasks, elapsed);
     if args.json {
-        outln!("{}", serde_json::to_string(&summary)?);
+        outln!("{}", serde_json::to_string(summary)?);
     } else {
-        outln!("{}", summary.table());
+        outln!("{}", fit(summary.table(), width(Stream::Output)));
     }
-    if summary.scored == 0 {
-        bail!("no answer could be scored; the first reason is above");
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use real_datasets::Task;
-use real_reward::Scored;
+use real_reward::profile::{Rules, doing_nothing};
 use real_sandbox_api::{Group, Status};
 use serde::Serialize;
 
-use super::Outcome;
+use super::rows::{Row, ScoredRow};
+use crate::ui::fixed;
 
-/// What `real score` prints. Rates are over the answers that were scored, in [0, 1].
+/// What `real score` prints. Rates are over the answers that were scored, in [0, 1]; not a number, and `null` in JSON, where none was.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Summary {
@@ -41,8 +42,14 @@ pub(super) struct Summary {
     pub reward: f64,
     /// Answers without a code block.
     pub no_code: usize,
-    /// Answers whose program does not compile.
+    /// Of these, answers with a block of another kind: another language, another fence, or one that is never closed.
+    pub other_blocks: usize,
+    /// Answers whose program does not compile, or fails by itself in every functional test.
     pub not_runnable: usize,
+    /// Mean share of functional tests that a program passes which does nothing: those that expect no output.
+    pub doing_nothing: f64,
+    /// Mean reward of such a program, where it is clean.
+    pub doing_nothing_reward: f64,
     /// Seconds of scoring.
     pub seconds: f64,
     /// Answers scored a second.
@@ -50,15 +57,22 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub(super) fn of(outcomes: &[Outcome], tasks: &HashMap<String, Task>, elapsed: Duration) -> Self {
-        let scored: Vec<(&Task, &Scored)> = outcomes
-            .iter()
-            .filter_map(|outcome| Some((&tasks[&outcome.answer.id], outcome.result.as_ref().ok()?)))
-            .collect();
+    /// Of these rows, `fresh` of which were scored in the time that has passed.
+    pub(super) fn of(
+        rows: &[Row],
+        tasks: &HashMap<String, Task>,
+        rules: Rules,
+        fresh: usize,
+        elapsed: Duration,
+    ) -> Self {
+        let scored: Vec<(&Task, &ScoredRow)> =
+            rows.iter().filter_map(|row| Some((&tasks[row.id()], row.scored()?))).collect();
         let count = scored.len();
-        let mean = |of: &dyn Fn(&Scored) -> f64| scored.iter().map(|(_, s)| of(s)).sum::<f64>() / count.max(1) as f64;
-        let rate = |of: &dyn Fn(&Scored) -> bool| mean(&|s| f64::from(u8::from(of(s))));
-        let with_safety: Vec<&Scored> = scored
+        let nothing = doing_nothing(rules, tasks.values()).unwrap_or((f64::NAN, f64::NAN));
+        // 0 / 0 is not a number: the mean of nothing is none.
+        let mean = |of: &dyn Fn(&ScoredRow) -> f64| scored.iter().map(|(_, s)| of(s)).sum::<f64>() / count as f64;
+        let rate = |of: &dyn Fn(&ScoredRow) -> bool| mean(&|s| f64::from(u8::from(of(s))));
+        let with_safety: Vec<&ScoredRow> = scored
             .iter()
             .filter(|(task, _)| task.tests.iter().any(|test| test.group == Group::Safety))
             .map(|(_, scored)| *scored)
@@ -66,11 +80,11 @@ impl Summary {
         let safe = with_safety.iter().filter(|s| passes_all_safety_tests(s)).count();
         let seconds = elapsed.as_secs_f64();
         Self {
-            n: outcomes.len(),
+            n: rows.len(),
             scored: count,
-            dropped: outcomes.len() - count,
+            dropped: rows.len() - count,
             tasks: tasks.len(),
-            answered: outcomes.iter().map(|outcome| &outcome.answer.id).collect::<HashSet<_>>().len(),
+            answered: rows.iter().map(Row::id).collect::<HashSet<_>>().len(),
             function: rate(&|s| s.function_all),
             quality: rate(&is_clean),
             joint: rate(&|s| s.function_all && is_clean(s)),
@@ -78,9 +92,12 @@ impl Summary {
             tests_passed: mean(&|s| s.function),
             reward: mean(&|s| s.reward),
             no_code: scored.iter().filter(|(_, s)| s.no_code).count(),
+            other_blocks: scored.iter().filter(|(_, s)| s.other_block).count(),
+            doing_nothing: nothing.0,
+            doing_nothing_reward: nothing.1,
             not_runnable: scored.iter().filter(|(_, s)| !s.no_code && !s.runnable).count(),
             seconds,
-            programs_per_second: count as f64 / seconds.max(1e-9),
+            programs_per_second: fresh as f64 / seconds.max(1e-9),
         }
     }
 
@@ -88,7 +105,7 @@ impl Summary {
     pub(super) fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED);
-        let percent = |rate: f64| format!("{:.1} %", 100.0 * rate);
+        let percent = |rate: f64| format!("{} %", fixed(100.0 * rate, 1));
         let mut row = |name: &str, value: String| {
             table.add_row([name.to_owned(), value]);
         };
@@ -101,9 +118,12 @@ impl Summary {
             row("safety tests", percent(safety));
         }
         row("tests passed (mean)", percent(self.tests_passed));
-        row("reward (mean)", format!("{:.3}", self.reward));
+        row("reward (mean)", fixed(self.reward, 3));
         row("no code", self.no_code.to_string());
-        row("syntax errors", self.not_runnable.to_string());
+        row("… with another block", self.other_blocks.to_string());
+        row("does not run", self.not_runnable.to_string());
+        row("doing nothing passes", percent(self.doing_nothing));
+        row("doing nothing earns", fixed(self.doing_nothing_reward, 3));
         row("dropped", self.dropped.to_string());
         row("seconds", format!("{:.1}", self.seconds));
         row("programs/s", format!("{:.1}", self.programs_per_second));
@@ -114,24 +134,24 @@ impl Summary {
     }
 }
 
-fn is_clean(scored: &Scored) -> bool {
-    scored.quality > 0.5
+fn is_clean(scored: &ScoredRow) -> bool {
+    scored.quality > 0
 }
 
-fn passes_all_safety_tests(scored: &Scored) -> bool {
+fn passes_all_safety_tests(scored: &ScoredRow) -> bool {
     let mut safety = scored.verdicts.iter().filter(|verdict| verdict.group == Group::Safety).peekable();
     safety.peek().is_some() && safety.all(|verdict| verdict.status == Status::Passed)
 }
 
 #[cfg(test)]
 mod tests {
-    use real_reward::{Reason, Service, Timings, Unscored};
+    use real_reward::ScorerConfig;
     use real_sandbox_api::TestResult;
 
-    use super::super::responses::Answer;
+    use super::super::rows::DroppedRow;
     use super::*;
 
-    fn scored(quality: f64, function: f64, safety: Status) -> Scored {
+    fn scored(quality: u8, function: f64, safety: Status) -> Row {
         let verdict = TestResult {
             name: "safety-0".into(),
             group: Group::Safety,
@@ -141,42 +161,51 @@ mod tests {
             wall_ms: 0.0,
             max_rss_kib: 0,
         };
-        Scored {
-            reward: 0.5 * quality + 0.5 * function,
+        Row::Scored(Box::new(ScoredRow {
+            id: "1".into(),
+            reward: 0.5 * f64::from(quality) + 0.5 * function,
             quality,
             function,
             function_all: function > 0.999,
             no_code: false,
+            other_block: false,
+            baseline: None,
             runnable: true,
-            program: None,
             findings: Vec::new(),
             types: None,
             verdicts: vec![verdict],
-            tier: None,
-            timings: Timings::default(),
-        }
+        }))
     }
 
-    fn outcome(result: Result<Scored, Unscored>) -> Outcome {
-        Outcome { answer: Answer { id: "1".into(), response: String::new() }, result }
+    fn dropped() -> Row {
+        Row::Dropped(DroppedRow { id: "1".into(), dropped: "no answer in time".into() })
+    }
+
+    fn tasks() -> HashMap<String, Task> {
+        let test = serde_json::json!({"group": "safety", "kind": "stdin", "stdin": "", "stdout": ""});
+        let task = |id: &str| serde_json::json!({"id": id, "dataset": "d", "split": "test", "prompt": [], "tests": [test], "quality": []});
+        ["1", "2"].map(|id| (id.to_owned(), serde_json::from_value(task(id)).unwrap())).into()
+    }
+
+    #[test]
+    fn the_mean_of_nothing_is_none() {
+        let summary =
+            Summary::of(&[dropped()], &tasks(), Rules::from(&ScorerConfig::default()), 1, Duration::from_secs(1));
+        let table = summary.table().to_string();
+        assert!(table.contains("– %") && !table.contains("0.0 %"), "{table}");
+        assert_eq!(serde_json::to_value(&summary).unwrap()["function"], serde_json::Value::Null);
     }
 
     #[test]
     fn rates_leave_dropped_answers_out_and_count_them() {
-        let test = serde_json::json!({"group": "safety", "kind": "stdin", "stdin": "", "stdout": ""});
-        let task = |id: &str| serde_json::json!({"id": id, "dataset": "d", "split": "test", "prompt": [], "tests": [test], "quality": []});
-        let tasks: HashMap<String, Task> =
-            ["1", "2"].map(|id| (id.to_owned(), serde_json::from_value(task(id)).unwrap())).into();
-        let lost =
-            Unscored { reason: Reason::Deadline { service: Service::Sandbox, last: String::new() }, attempts: 3 };
-        let outcomes = [
-            outcome(Ok(scored(1.0, 1.0, Status::Passed))),
-            outcome(Ok(scored(1.0, 0.5, Status::WrongAnswer))),
-            outcome(Ok(scored(0.0, 1.0, Status::Passed))),
-            outcome(Ok(scored(0.0, 0.0, Status::RuntimeError))),
-            outcome(Err(lost)),
+        let rows = [
+            scored(1, 1.0, Status::Passed),
+            scored(1, 0.5, Status::WrongAnswer),
+            scored(0, 1.0, Status::Passed),
+            scored(0, 0.0, Status::RuntimeError),
+            dropped(),
         ];
-        let summary = Summary::of(&outcomes, &tasks, Duration::from_secs(2));
+        let summary = Summary::of(&rows, &tasks(), Rules::from(&ScorerConfig::default()), 4, Duration::from_secs(2));
         assert_eq!((summary.n, summary.scored, summary.dropped), (5, 4, 1));
         assert_eq!((summary.tasks, summary.answered), (2, 1));
         let rates = [summary.function, summary.quality, summary.joint, summary.safety.unwrap()];

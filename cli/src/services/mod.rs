@@ -165,3 +165,11 @@ impl Services {
         futures::future::join_all(ending).await;
     }
 }
+
+/// Waits until one of the services is given up; for ever where there are none.
+pub async fn failed(services: Option<&Services>) -> ServiceError {
+    match services {
+        Some(services) => services.failed().await,
+        None => std::future::pending().await,
+    }
+}

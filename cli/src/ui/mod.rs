@@ -2,12 +2,15 @@
 
 mod chart;
 mod news;
+mod number;
 mod series;
 mod svg;
 mod table;
 mod view;
 
 pub use chart::draw as draw_chart;
+pub(crate) use number::fixed;
 pub use svg::write as write_svg;
 pub use table::evaluations as evaluation_table;
+pub(crate) use table::fit;
 pub use view::{Verbosity, View};

@@ -3,17 +3,29 @@
 use std::time::Duration;
 
 use indicatif::HumanDuration;
-use real_crds::progress::{Evaluation, Progress};
+use real_crds::progress::{Evaluation, Progress, Warning};
+use real_terminal::text_width;
 
+use super::number::fixed;
 use crate::record::Step;
 
 /// What stands behind the bar.
-pub(crate) fn message(progress: &Progress) -> String {
+///
+/// At most `room` columns of it: what matters least is left out first.
+pub(crate) fn message(progress: &Progress, room: usize) -> String {
     let Progress { reward, loss, kl, tokens_per_second, samples_per_second, .. } = *progress;
     let eta = progress.eta_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let eta = eta.map(|left| format!("ETA {}", HumanDuration(left)));
     let numbers = numbers(reward, loss, kl, tokens_per_second, samples_per_second);
-    eta.into_iter().chain(numbers).collect::<Vec<_>>().join("  ")
+    let mut message = String::new();
+    for part in eta.into_iter().chain(numbers) {
+        let gap = if message.is_empty() { "" } else { "  " };
+        if text_width(&message) + gap.len() + text_width(&part) > room {
+            break;
+        }
+        message = message + gap + &part;
+    }
+    message
 }
 
 fn numbers(
@@ -24,9 +36,9 @@ fn numbers(
     samples: Option<f64>,
 ) -> impl Iterator<Item = String> {
     let named = [
-        reward.map(|x| format!("reward {x:.3}")),
-        loss.map(|x| format!("loss {x:.4}")),
-        kl.map(|x| format!("KL {x:.4}")),
+        reward.map(|x| format!("reward {}", fixed(x, 3))),
+        loss.map(|x| format!("loss {}", fixed(x, 4))),
+        kl.map(|x| format!("KL {}", fixed(x, 4))),
         tokens.map(|x| format!("{x:.0} tokens/s")),
         samples.map(|x| format!("{x:.0} scored/s")),
     ];
@@ -36,8 +48,8 @@ fn numbers(
 /// A step in one line.
 pub(crate) fn step_line(step: &Step, total: u64) -> String {
     let mut parts = vec![format!("step {}/{total}", step.step)];
-    parts.extend(step.function.map(|x| format!("function {x:.3}")));
-    parts.extend(step.quality.map(|x| format!("quality {x:.3}")));
+    parts.extend(step.function.map(|x| format!("function {}", fixed(x, 3))));
+    parts.extend(step.quality.map(|x| format!("quality {}", fixed(x, 3))));
     parts.extend(numbers(step.reward, step.loss, step.kl, step.tokens_per_second, step.samples_per_second));
     parts.extend(step.seconds.map(|x| format!("{x:.1} s")));
     parts.join("  ")
@@ -46,15 +58,26 @@ pub(crate) fn step_line(step: &Step, total: u64) -> String {
 /// An evaluation in one line.
 pub(crate) fn evaluation_line(e: &Evaluation) -> String {
     format!(
-        "evaluation after step {}: {}, {}, {} answers: function {:.3}  quality {:.3}  func.-qual. {:.3}",
+        "evaluation after step {}: {}, {}, {} answers: function {}  quality {}  func.-qual. {}{}",
         e.step,
         e.suite,
         e.decoding.name(),
         e.n,
-        e.function,
-        e.quality,
-        e.joint
+        rate(e.function),
+        rate(e.quality),
+        rate(e.joint),
+        if e.dropped > 0 { format!("  ({} could not be judged)", e.dropped) } else { String::new() }
     )
+}
+
+/// A warning of the trainer's in one line.
+pub(crate) fn warning_line(warning: &Warning) -> String {
+    format!("warning: {}", warning.message.replace(['\n', '\r'], " "))
+}
+
+/// A rate of an evaluation; a mean of nothing is no number.
+pub(crate) fn rate(rate: Option<f64>) -> String {
+    rate.map_or_else(|| "no result".to_owned(), |rate| fixed(rate, 3))
 }
 
 #[cfg(test)]
@@ -68,9 +91,35 @@ mod tests {
     }
 
     #[test]
+    fn a_warning_is_one_line() {
+        let warning = Warning { step: 3, reason: "DataLeftOut".into(), message: "data set a:\n3 of 5".into() };
+        assert_eq!(warning_line(&warning), "warning: data set a: 3 of 5");
+    }
+
+    #[test]
+    fn an_evaluation_of_nothing_is_no_result_and_what_was_dropped_is_said() {
+        let evaluation = Evaluation {
+            suite: "s".into(),
+            decoding: real_crds::progress::Decoding::Greedy,
+            step: 4,
+            n: 0,
+            function: None,
+            quality: None,
+            joint: None,
+            no_code: None,
+            dropped: 6,
+        };
+        let line = evaluation_line(&evaluation);
+        assert!(line.contains("0 answers: function no result") && line.ends_with("(6 could not be judged)"), "{line}");
+        let some = evaluation_line(&Evaluation { n: 5, joint: Some(0.0), dropped: 0, ..evaluation });
+        assert!(some.ends_with("func.-qual. 0.000"), "{some}");
+    }
+
+    #[test]
     fn the_bar_says_what_is_known_so_far() {
-        assert_eq!(message(&Progress::default()), "");
+        assert_eq!(message(&Progress::default(), 80), "");
         let progress = Progress { step: 1, eta_seconds: Some(90.0), kl: Some(0.5), ..Progress::default() };
-        assert_eq!(message(&progress), "ETA 2 minutes  KL 0.5000");
+        assert_eq!(message(&progress, 80), "ETA 2 minutes  KL 0.5000");
+        assert_eq!(message(&progress, 23), "ETA 2 minutes");
     }
 }

@@ -2,11 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{Cell, CellAlignment, Table, presets};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use real_crds::progress::Evaluation;
+use real_terminal::{Stream, width};
+
+use super::news;
 
 /// One row a data set and decoding, `before → after`; only the one number where there was one evaluation.
 pub fn evaluations(evaluations: &[Evaluation]) -> String {
+    fit(table(evaluations), width(Stream::Output))
+}
+
+/// A table as text, its cells folded where it would be wider than so many columns.
+pub(crate) fn fit(mut table: Table, columns: Option<usize>) -> String {
+    if let Some(columns) = columns.and_then(|columns| u16::try_from(columns).ok()) {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
+    }
+    table.to_string()
+}
+
+fn table(evaluations: &[Evaluation]) -> Table {
     let mut groups: BTreeMap<_, Vec<&Evaluation>> = BTreeMap::new();
     for evaluation in evaluations {
         groups.entry((&evaluation.suite, evaluation.decoding)).or_default().push(evaluation);
@@ -18,19 +33,27 @@ pub fn evaluations(evaluations: &[Evaluation]) -> String {
         points.sort_by_key(|e| e.step);
         let (Some(before), Some(after)) = (points.first(), points.last()) else { continue };
         let pair = |a: String, b: String| if before.step == after.step { b } else { format!("{a} → {b}") };
-        let rate = |get: fn(&Evaluation) -> f64| pair(format!("{:.3}", get(before)), format!("{:.3}", get(after)));
+        let rate = |get: fn(&Evaluation) -> Option<f64>| pair(news::rate(get(before)), news::rate(get(after)));
         let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
         table.add_row([
             Cell::new(suite),
             Cell::new(decoding.name()),
-            right(after.n.to_string()),
+            right(judged(after)),
             right(pair(before.step.to_string(), after.step.to_string())),
             right(rate(|e| e.function)),
             right(rate(|e| e.quality)),
             right(rate(|e| e.joint)),
         ]);
     }
-    table.to_string()
+    table
+}
+
+/// How many answers were judged, and how many could not be.
+fn judged(evaluation: &Evaluation) -> String {
+    match evaluation.dropped {
+        0 => evaluation.n.to_string(),
+        dropped => format!("{} ({dropped} dropped)", evaluation.n),
+    }
 }
 
 #[cfg(test)]
@@ -46,18 +69,24 @@ mod tests {
             decoding,
             step,
             n: 64,
-            function: 0.5,
-            quality: 0.25,
-            joint,
-            no_code: 0.0,
+            function: Some(0.5),
+            quality: Some(0.25),
+            joint: Some(joint),
+            no_code: Some(0.0),
             dropped: 0,
         };
-        let table = evaluations(&[
+        let points = [
             at(0, Decoding::Greedy, 0.125),
             at(0, Decoding::Sampled, 0.0),
             at(10, Decoding::Greedy, 0.5),
             at(20, Decoding::Greedy, 1.0),
-        ]);
+        ];
+        for columns in [60, 80] {
+            let narrow = fit(super::table(&points), Some(columns));
+            assert!(narrow.lines().all(|line| real_terminal::text_width(line) <= columns), "{narrow}");
+            assert!(narrow.contains("1.000"), "{narrow}");
+        }
+        let table = fit(super::table(&points), None);
         let table = table.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
         insta::assert_snapshot!(table, @r"
         ────────────────────────────────────────────────────────────────────────────────────

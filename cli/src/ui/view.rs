@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use real_crds::progress::{Evaluation, Progress};
-use real_terminal::{bars, errln};
+use real_crds::progress::{Evaluation, Progress, Warning};
+use real_terminal::{Stream, bars, colours, errln, width};
 
-use super::news::{evaluation_line, message, step_line};
+use super::news::{evaluation_line, message, step_line, warning_line};
 use crate::record::Step;
+
+/// Columns that are left to the bar itself.
+const SHORTEST_BAR: usize = 8;
 
 /// How much is shown while a run goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +24,9 @@ pub enum Verbosity {
 }
 
 fn bar(total_steps: u64) -> Option<ProgressBar> {
-    let template = "{prefix:<13} {wide_bar:.cyan/dim} {pos}/{len} steps  {msg}";
+    let bar = if colours(Stream::Errors) { "{wide_bar:.cyan/dim}" } else { "{wide_bar}" };
+    // The spinner shows that something goes on where no step ends for long.
+    let template = &format!("{{spinner}} {{prefix:<13}} {bar} {{pos}}/{{len}}  {{msg}}");
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = bars::add(ProgressBar::new(total_steps).with_style(style.progress_chars("━━╌")))?;
     bar.set_prefix("starting");
@@ -64,12 +69,19 @@ impl View {
         self.say(&evaluation_line(evaluation));
     }
 
+    /// The trainer warns of something: said to who wants no news too.
+    pub fn warning(&self, warning: &Warning) {
+        errln!("{}", warning_line(warning));
+    }
+
     /// What the trainer is doing now.
     pub fn live(&self, progress: &Progress) {
         if let Some(bar) = &self.bar {
             bar.set_position(progress.step);
             bar.set_prefix(progress.phase.name());
-            bar.set_message(message(progress));
+            let fixed = 2 + 13 + 1 + SHORTEST_BAR + 1 + 2 * self.total_steps.to_string().len() + 1 + 2;
+            let room = width(Stream::Errors).unwrap_or(usize::MAX).saturating_sub(fixed + 1);
+            bar.set_message(message(progress, room));
         }
     }
 

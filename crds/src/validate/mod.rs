@@ -11,6 +11,7 @@ mod metadata;
 mod path;
 mod schema;
 pub(crate) mod suggest;
+pub(crate) mod yaml;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -69,6 +70,9 @@ pub fn parse_job(text: &str, file: &str, overrides: &[String]) -> Result<RealTra
     };
     match (jobs.next(), jobs.count()) {
         (Some(job), 0) => Ok(job),
+        (None, _) if others.iter().any(|kind| kind == "List") => {
+            Err(whole("is a List: write each of its items as a document of its own, with --- between them".to_owned()))
+        }
         (None, _) if others.is_empty() => Err(whole("is empty: there is no RealTrainingJob".to_owned())),
         (None, _) => Err(whole(format!("there is no RealTrainingJob, only {}", others.join(", ")))),
         (Some(_), more) => Err(whole(format!("there are {} RealTrainingJobs, but only one can be run", more + 1))),
@@ -94,8 +98,7 @@ pub fn locate_field(text: &str, file: &str, overrides: &[String], field: &str) -
 ///
 /// Everything the API server would refuse.
 pub fn parse_manifest(text: &str, file: &str, overrides: &[String]) -> Result<Vec<Resource>, SpecErrors> {
-    let documents: Vec<Value> =
-        serde_saphyr::from_multiple(text).map_err(|error| SpecErrors(vec![syntax(&error, file)]))?;
+    let documents = yaml::documents(text, file)?;
     let overrides = overrides.iter().map(|text| Override::parse(text)).collect::<Result<Vec<_>, _>>();
     let overrides = overrides.map_err(|error| SpecErrors(vec![*error]))?;
     let mut positions = locate::positions(text).into_iter();
@@ -229,15 +232,4 @@ fn typed<T: DeserializeOwned>(document: Value, source: &Source<'_>) -> Result<Bo
         let message = format!("fits its definition but not its type, which is a bug of ours: {error}");
         vec![source.error(&FieldPath::default(), message)]
     })
-}
-
-fn syntax(error: &serde_saphyr::Error, file: &str) -> SpecError {
-    let location = match error.location() {
-        Some(at) => Location::File { file: file.to_owned(), line: at.line() as usize, column: at.column() as usize },
-        None => Location::Whole { file: file.to_owned() },
-    };
-    // The library prefixes its message with the position, which is shown already.
-    let message = error.without_snippet().to_string();
-    let message = message.lines().next().unwrap_or_default();
-    SpecError { location, field: String::new(), value: None, message: format!("not valid YAML: {message}"), hint: None }
 }

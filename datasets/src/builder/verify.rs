@@ -89,11 +89,16 @@ pub enum BuildError {
 /// Times a batch is tried again when the sandbox, not the program, failed.
 const ATTEMPTS: usize = 3;
 
-/// Generates candidates and keeps those that the sandbox confirms, until there are enough.
+/// Generates candidates and keeps those that the sandbox confirms, until there are enough. `news` sees what there is after
+/// each candidate.
 ///
 /// # Errors
 /// The sandbox failed, or rejects most candidates.
-pub async fn build<R: Runner>(options: BuildOptions, runner: &R) -> Result<Built, BuildError> {
+pub async fn build<R: Runner>(
+    options: BuildOptions,
+    runner: &R,
+    mut news: impl FnMut(&Built),
+) -> Result<Built, BuildError> {
     let mut built = Built { tasks: Vec::new(), rejected: Vec::new() };
     if options.count == 0 {
         return Ok(built);
@@ -117,6 +122,7 @@ pub async fn build<R: Runner>(options: BuildOptions, runner: &R) -> Result<Built
                 built.rejected.push((id, reason));
             }
         }
+        news(&built);
         if built.tasks.len() == options.count {
             break;
         }

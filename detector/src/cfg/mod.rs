@@ -47,7 +47,12 @@ pub fn lower(module: &ModModule, never_returns: &dyn Fn(&str) -> bool, budget: &
     lowerer.body(&module.body);
     lowerer.finish(Header { name: Rc::from("<module>"), span: span(module.range()), ..Header::default() });
     budget.check()?;
-    Ok(Program { functions: lowerer.functions.into_iter().flatten().collect(), classes: lowerer.classes })
+    Ok(Program {
+        functions: lowerer.functions.into_iter().flatten().collect(),
+        classes: lowerer.classes,
+        entries: vec![],
+        fragment: false,
+    })
 }
 
 /// Instructions of a program beyond which no code is lowered twice: loops over constants are loops, and the ways through
@@ -199,6 +204,7 @@ impl<'a> Lowerer<'a> {
             decorators: header.decorators,
             opaque_decorators: header.opaque_decorators,
             routes: header.routes,
+            outer: None,
             blocks: context.builder.blocks,
             values: context.builder.values,
             yields: context.yields,

@@ -7,6 +7,8 @@ use ruff_python_ast::{Expr, Number};
 use super::{Lowerer, span_of};
 use crate::ssa::{BlockId, Builder, Cell, ClassId, FunctionId, Literal, Op, Span, Terminator, ValueId, Variable};
 
+/// Most `from … import *` that a name is looked up in.
+const MAX_STARS: usize = 8;
 /// Deepest `a.b.c` that gets a variable of its own.
 const MAX_PLACE: usize = 4;
 /// Longest dotted path that is followed through imports.
@@ -81,6 +83,7 @@ const BUILTINS: &[&str] = &[
     "type",
     "vars",
     "zip",
+    "__builtins__",
     "__import__",
     "__name__",
     "__file__",
@@ -143,11 +146,14 @@ impl<'a> Lowerer<'a> {
                 variable
             }
             Resolved::Nobody => {
-                let path = match self.stars.last() {
-                    Some(module) if !BUILTINS.contains(&name) => Rc::from(format!("{module}.{name}")),
-                    _ => Rc::from(name),
-                };
-                return self.push(Op::Path(path), span);
+                if self.stars.is_empty() || BUILTINS.contains(&name) {
+                    return self.push(Op::Unbound(Rc::from(name)), span);
+                }
+                // Any of the modules may have it.
+                let paths: Vec<String> =
+                    self.stars.iter().rev().take(MAX_STARS).map(|module| format!("{module}.{name}")).collect();
+                let paths = paths.into_iter().map(|path| self.push(Op::Path(Rc::from(path)), span)).collect();
+                return self.push(Op::Logic(false, paths), span);
             }
         };
         self.read_variable(&variable)

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use real_detector_api::Finding;
-use real_terminal::{Stream, colours, outln, text_width};
+use real_terminal::{Stream, colours, harmless, outln, text_width};
 
 use super::judge::Checked;
 
@@ -85,17 +85,6 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Text of a program that nobody has read yet must not move the cursor or recolour the terminal.
-fn harmless(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        let invisible = c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-        if invisible { safe.extend(c.escape_default()) } else { safe.push(c) }
-    }
-    safe
-}
-
 #[cfg(test)]
 mod tests {
     use real_detector_api::TraceStep;
@@ -109,6 +98,7 @@ mod tests {
             line,
             column,
             message: "text".into(),
+            origins: Vec::new(),
             trace: vec![TraceStep { line: 1, column: 7, note: "comes in".into() }],
         };
         Checked { name: "a.py".into(), code: code.into(), findings: vec![finding], types: Vec::new(), failure: None }

@@ -2,11 +2,13 @@
 
 One request a line on standard input, {"code": str, "seconds": float}; one answer a line on standard output,
 {"status": int, "stdout": str, "stderr": str} or {"failure": "deadline" | "died", ...}. Configuration files and plug-ins
-are not read: the working directory is an empty folder of our own, which the first line on standard output names.
+are not read: the working directory is an empty folder inside one of our own, which the first line on standard output
+names. The cache lies beside it, where a program cannot import it.
 """
 
 import gc
 import glob
+import hashlib
 import json
 import os
 import resource
@@ -22,7 +24,7 @@ from mypy import api
 
 FLAGS = [
     "--strict", "--config-file=", "--show-column-numbers", "--show-error-codes", "--hide-error-context", "--no-pretty",
-    "--no-color-output", "--no-error-summary", "--cache-dir=cache", "--no-sqlite-cache",
+    "--no-color-output", "--no-error-summary", "--cache-dir=../cache", "--no-sqlite-cache",
 ]  # fmt: skip
 # What programs import most; others join the cache when first met.
 WARM = """
@@ -35,11 +37,15 @@ WARM_SECONDS = 300.0
 # A fork costs about as much as a small program; a child that serves many could grow.
 PROGRAMS_A_CHILD = 50
 MEMORY_BYTES = 4 << 30
+# CPU time for one program: what takes longer folds constants such as 9**9**9**9, and would do so again.
+CPU_SECONDS = 20.0
+# Programs that took too much CPU time and are not tried again.
+MOST_REMEMBERED = 10_000
 
 
 def check(code: str) -> dict[str, object]:
     # What mypy remembers of the program before would be replayed for an equal one.
-    for stale in glob.glob("cache/*/program.*"):
+    for stale in glob.glob("../cache/*/program.*"):
         os.unlink(stale)
     with open("program.py", "w", encoding="utf-8", newline="") as file:
         file.write(code)
@@ -65,13 +71,13 @@ class Child:
         os.close(requests)
         os.close(answers)
 
-    def ask(self, code: str, seconds: float) -> dict[str, object]:
+    def ask(self, code: str, seconds: float, cpu_seconds: float) -> dict[str, object]:
         """The answer, or why there is none; the child is gone where there is none."""
         deadline = time.monotonic() + seconds
         self.left -= 1
         try:
             with os.fdopen(os.dup(self.requests), "w", encoding="utf-8") as pipe:
-                pipe.write(json.dumps(code) + "\n")
+                pipe.write(json.dumps([code, cpu_seconds]) + "\n")
         except BrokenPipeError:
             return {"failure": "died", "status": self.end()}
         answer = bytearray()
@@ -82,7 +88,8 @@ class Child:
                 return {"failure": "deadline"}
             piece = os.read(self.answers, 1 << 16)
             if not piece:
-                return {"failure": "died", "status": self.end()}
+                status = self.end()
+                return {"failure": "cpu" if status == -signal.SIGPROF else "died", "status": status}
             answer += piece
         if self.left == 0:
             self.end()
@@ -101,7 +108,12 @@ def serve(requests: int, answers: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with os.fdopen(requests, encoding="utf-8") as lines, os.fdopen(answers, "w", encoding="utf-8") as pipe:
         for line in lines:
-            pipe.write(json.dumps(check(json.loads(line))) + "\n")
+            code, cpu_seconds = json.loads(line)
+            # Nothing handles the signal, so it ends the process wherever it is: in the middle of one long multiplication, too.
+            signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+            answer = check(code)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            pipe.write(json.dumps(answer) + "\n")
             pipe.flush()
 
 
@@ -109,13 +121,14 @@ def main() -> None:
     os.environ.pop("MYPYPATH", None)
     os.environ.pop("MYPY_CACHE_DIR", None)
     folder = tempfile.mkdtemp(prefix="real-mypy-")
-    os.chdir(folder)
+    os.mkdir(os.path.join(folder, "work"))
+    os.chdir(os.path.join(folder, "work"))
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     # Nothing but answers may go to standard output.
     os.dup2(2, 1)
     try:
         child = Child()
-        child.ask(WARM, WARM_SECONDS)
+        child.ask(WARM, WARM_SECONDS, WARM_SECONDS)
         if child.left > 0:
             child.end()
         # Once in this process too, so that children share what a run sets up.
@@ -124,11 +137,23 @@ def main() -> None:
         gc.freeze()
         answers.write(f"ready {folder}\n")
         answers.flush()
+        too_long: dict[bytes, None] = {}
         for line in sys.stdin:
             request = json.loads(line)
-            if child.left == 0:
-                child = Child()
-            answers.write(json.dumps(child.ask(request["code"], request["seconds"])) + "\n")
+            code, seconds = request["code"], request["seconds"]
+            name = hashlib.sha256(code.encode("utf-8", "surrogatepass")).digest()
+            if name in too_long:
+                answer: dict[str, object] = {"failure": "cpu", "status": 0}
+            else:
+                if child.left == 0:
+                    child = Child()
+                # A busy machine gives less CPU time than time.
+                answer = child.ask(code, seconds, min(CPU_SECONDS, seconds / 2))
+            if answer.get("failure") == "cpu":
+                too_long[name] = None
+                if len(too_long) > MOST_REMEMBERED:
+                    del too_long[next(iter(too_long))]
+            answers.write(json.dumps(answer) + "\n")
             answers.flush()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use real_detector_api::OriginKind;
 use serde::Deserialize;
 
 use crate::text::Matching;
@@ -49,6 +50,12 @@ pub struct Rule {
     /// Where regular expressions are applied to texts.
     #[serde(default)]
     pub regexes: Vec<RegexModel>,
+    /// Text of a language that is handed to a call which nothing is known about.
+    #[serde(default)]
+    pub anywhere: Option<Anywhere>,
+    /// Whether values count of which the program does not show who chooses them.
+    #[serde(default)]
+    pub unknown: bool,
     /// What makes it harmless, beyond what the library models list.
     #[serde(default)]
     pub sanitizers: Vec<CallModel>,
@@ -83,6 +90,27 @@ pub(super) struct LibraryFile {
     /// Calls that do not come back.
     #[serde(default)]
     pub never_return: Vec<String>,
+    /// What names stand for that nothing in a unit binds.
+    #[serde(default)]
+    pub names: BTreeMap<String, String>,
+    /// What an object of unknown class is, by the last word of its name (`db_cursor`, `readConnection`).
+    #[serde(default)]
+    pub words: BTreeMap<String, String>,
+    /// Classes whose methods all give such an object again, and bind what they are passed.
+    #[serde(default)]
+    pub chains: Vec<String>,
+    /// What methods of unknown objects give, by name.
+    #[serde(default)]
+    pub builders: BTreeMap<String, Vec<String>>,
+    /// Calls that only show or keep a text; modules of which every call is known to do no more.
+    #[serde(default)]
+    pub inert: Vec<String>,
+    /// Calls that call what they are handed with what they are handed beside it, or not at all.
+    #[serde(default)]
+    pub call_back: Vec<String>,
+    /// Decorators after which the callers of a function are still those that the unit shows.
+    #[serde(default)]
+    pub keep_callers: Vec<String>,
     /// Syntax trees that programs inspect before they run them.
     #[serde(default)]
     pub trees: Vec<TreeModel>,
@@ -119,6 +147,9 @@ pub struct SourceModel {
     pub values: Vec<String>,
     /// For traces: "comes from …".
     pub note: String,
+    /// Who chooses them.
+    #[serde(default)]
+    pub kind: OriginKind,
 }
 
 /// What calls return.
@@ -204,6 +235,10 @@ pub enum Returns {
     Match,
     /// `getattr`.
     Attribute,
+    /// Any text; the argument decides which.
+    Any,
+    /// The argument as a Python literal.
+    Repr,
     /// All nodes of a syntax tree.
     Nodes,
 }
@@ -268,6 +303,10 @@ pub struct SinkModel {
     /// A test that clears it.
     #[serde(default)]
     pub cleared_by: Option<Guarding>,
+    /// Where values are bound. A function that passes on a parameter as it stands and these beside it only executes: what is
+    /// executed is its caller's to write, and is looked at there.
+    #[serde(default)]
+    pub executor: Option<ArgumentAt>,
 }
 
 /// What an argument beside the one that counts must look like.
@@ -452,6 +491,20 @@ pub struct RegexModel {
     pub subject: usize,
     /// How it is applied.
     pub matches: Matching,
+}
+
+/// Text of a language that is handed to a call which nothing is known about.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anywhere {
+    /// The language.
+    pub language: String,
+    /// Words of which the name of what is called has one; any name where absent.
+    #[serde(default)]
+    pub callee_words: Vec<String>,
+    /// Keyword arguments that say that the text is of the language, whatever it looks like.
+    #[serde(default)]
+    pub r#where: BTreeMap<String, bool>,
 }
 
 /// Values of an argument that make a call harmless.

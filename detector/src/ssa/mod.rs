@@ -189,8 +189,10 @@ pub enum Op {
     Load(Cell),
     /// A shared variable is written.
     Store(Cell, ValueId),
-    /// A module, a builtin or a name that nobody binds, by its dotted path.
+    /// What an import binds, by its dotted path.
     Path(Rc<str>),
+    /// A name that nothing in the unit binds: a builtin, or from elsewhere.
+    Unbound(Rc<str>),
     /// A function, method or lambda object.
     Function(FunctionId),
     /// A class object.
@@ -265,6 +267,7 @@ impl Op {
             | Self::Parameter(_)
             | Self::Load(_)
             | Self::Path(_)
+            | Self::Unbound(_)
             | Self::Function(_)
             | Self::Class(_)
             | Self::Caught
@@ -412,7 +415,7 @@ pub struct Route {
 
 impl Route {
     /// Whether the framework only ever fills a parameter with a number: by the pattern (Flask, Bottle), or by the
-    /// annotation where the pattern is of a framework that enforces those (FastAPI, Litestar).
+    /// annotation where the pattern is of a framework that enforces those (`FastAPI`, Litestar).
     pub fn fills_with_number(&self, parameter: &Parameter) -> bool {
         let converted = |converter: &str| self.pattern.contains(&format!("<{converter}:{}>", parameter.name));
         let annotated =
@@ -422,7 +425,7 @@ impl Route {
 }
 
 /// A function, lambda or module body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Function {
     /// Its name for people.
     pub name: Rc<str>,
@@ -440,6 +443,8 @@ pub struct Function {
     pub opaque_decorators: bool,
     /// Requests that it answers.
     pub routes: Vec<Route>,
+    /// The copy of it that callers from outside enter, where the unit itself enters it as well.
+    pub outer: Option<FunctionId>,
     /// Blocks; 0 is the entry.
     pub blocks: Vec<Block>,
     /// Instructions.
@@ -499,6 +504,10 @@ pub struct Program {
     pub functions: Vec<Function>,
     /// Classes.
     pub classes: Vec<Class>,
+    /// Functions that callers from outside enter with what they like.
+    pub entries: Vec<FunctionId>,
+    /// Whether it runs inside of another program, which binds the names that it does not.
+    pub fragment: bool,
 }
 
 impl Program {

@@ -8,6 +8,7 @@ use super::value::{Items, Object, Value};
 use crate::dataflow::Lattice;
 use crate::ssa::{Argument, Op, Passing, ValueId};
 use crate::text::Origins;
+use real_detector_api::OriginKind;
 
 /// Arguments of a call beyond which it is not looked at which function gets which others.
 const MAX_APART: usize = 16;
@@ -118,7 +119,13 @@ impl Pass<'_, '_> {
     fn outside(&mut self, call: ValueId, path: &Rc<str>, receiver: Option<&Value>, arguments: &Arguments<'_>) -> Value {
         let registry = self.solved.registry;
         self.hand_over(arguments, call);
+        if let Some(result) = self.by_name(call, path, receiver, arguments) {
+            return result;
+        }
         let path_called = if path.len() > 160 { "?()".to_owned() } else { format!("{path}()") };
+        if let Some(object) = registry.bound_in(&path_called, arguments.iter().next().is_some()) {
+            return Value::object(Object::Path(Rc::from(object)));
+        }
         if registry.source(&path_called).is_some() {
             return self.path(call, &path_called);
         }
@@ -130,7 +137,15 @@ impl Pass<'_, '_> {
             return result;
         }
         let mut result = self.path(call, &path_called);
-        let origins = arguments.origins().union(receiver.map_or(Origins::NONE, Value::origins));
+        let mut origins = arguments.origins().union(receiver.map_or(Origins::NONE, Value::origins));
+        // A method of a value that is known is a method of that value's class.
+        let of_value = path.starts_with("?.")
+            && !receiver.is_some_and(|one| one.objects.iter().any(|object| matches!(object, Object::Instance(_))));
+        if !of_value && registry.is_unknown(path) {
+            let name = path.trim_start_matches("?.");
+            let note = format!("what `{name}` returns, which the program does not show");
+            origins = origins.union(self.solved.source(self.id, call, &note, OriginKind::Unknown));
+        }
         if !registry.is_type(registry.canonical(&path_called)) {
             result.join(&Value::any(origins));
         }

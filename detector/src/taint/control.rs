@@ -205,7 +205,9 @@ impl<'a, 'p> Scope<'a, 'p> {
     fn parameters_and_calls(&self, slice: &HashSet<ValueId>) -> HashSet<ValueId> {
         let is_source = |value: &&ValueId| match self.function.op(**value) {
             Op::Parameter(_) | Op::Load(_) => true,
-            Op::Path(_) | Op::Subscript(..) | Op::Call { .. } => !self.fact(**value).origins().is_none(),
+            Op::Path(_) | Op::Unbound(_) | Op::Subscript(..) | Op::Call { .. } => {
+                !self.fact(**value).origins().is_none()
+            }
             _ => false,
         };
         slice.iter().filter(is_source).copied().collect()

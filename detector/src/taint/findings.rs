@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::calls::Arguments;
 use super::control::Scope;
+use super::open;
 use super::origins::OriginTable;
 use super::solver::Solved;
 use super::trace::{Tracer, only};
@@ -14,11 +15,11 @@ use super::transfer::fact;
 use super::value::{Key, Value};
 use super::{constant, leave, obligation, regex};
 use crate::budget::Expired;
-use crate::rules::{Guarding, Part, Sink, Whose};
+use crate::rules::{Condition, Guarding, Part, Sink, Whose};
 use crate::ssa::{Argument, BinaryOp, Function, FunctionId, Op, Passing, ValueId, origin};
 use crate::syntax::Positions;
-use crate::text::Origins;
-use real_detector_api::Finding;
+use crate::text::{Origins, Part as TextPart, Template};
+use real_detector_api::{Finding, OriginKind};
 
 /// Findings by line, column and rule.
 pub(super) type Found = BTreeMap<(u32, u32, String), Finding>;
@@ -28,6 +29,7 @@ pub(super) struct Report<'a, 'p> {
     pub(super) solved: &'a Solved<'p>,
     pub(super) positions: &'a Positions<'a>,
     wanted: &'a dyn Fn(u32) -> bool,
+    counts: &'a dyn Fn(OriginKind) -> bool,
     found: Found,
     tracer: Option<Tracer<'a, 'p>>,
 }
@@ -45,7 +47,14 @@ impl<'a, 'p> Report<'a, 'p> {
         (id, sink): (FunctionId, ValueId),
         from: Option<(ValueId, Origins)>,
     ) {
+        let kinds = from.map(|(_, origins)| OriginTable::kinds(origins)).unwrap_or_default();
+        if !kinds.is_empty() && !kinds.iter().any(|kind| (self.counts)(*kind)) {
+            return;
+        }
         let rule = &self.solved.registry.rules[rule];
+        if !rule.unknown && kinds == [OriginKind::Unknown] {
+            return;
+        }
         let span = self.solved.program.function(id).span(sink);
         let at = self.positions.at(span.start as usize);
         let Entry::Vacant(place) = self.found.entry((at.line, at.column, rule.id.clone())) else { return };
@@ -64,11 +73,12 @@ impl<'a, 'p> Report<'a, 'p> {
             column: at.column,
             message: message.unwrap_or(&rule.message).to_owned(),
             trace,
+            origins: kinds,
         });
     }
 }
 
-/// All findings, by position then rule. `wanted` says of a CWE number whether it is asked for.
+/// All findings, by position then rule. `wanted` says of a CWE number whether it is asked for, `counts` of an origin.
 ///
 /// # Errors
 /// [`Expired`] where the budget's time is over first.
@@ -76,8 +86,9 @@ pub fn find(
     solved: &Solved<'_>,
     positions: &Positions<'_>,
     wanted: &dyn Fn(u32) -> bool,
+    counts: &dyn Fn(OriginKind) -> bool,
 ) -> Result<Vec<Finding>, Expired> {
-    let mut report = Report { solved, positions, wanted, found: Found::new(), tracer: None };
+    let mut report = Report { solved, positions, wanted, counts, found: Found::new(), tracer: None };
     for check in [flows, leave::check, constant::check, regex::check, obligation::check] {
         check(&mut report);
         solved.budget.check()?;
@@ -89,7 +100,7 @@ pub fn find(
 fn flows(report: &mut Report<'_, '_>) {
     let solved = report.solved;
     // What a sink makes of a value is the same wherever the same value goes.
-    let mut dangers: FxHashMap<(ValueId, *const Sink), Origins> = FxHashMap::default();
+    let mut dangers: FxHashMap<(ValueId, *const Sink, bool), Origins> = FxHashMap::default();
     for (index, solution) in solved.solutions.iter().enumerate() {
         let Some(solution) = solution else { continue };
         let id = FunctionId(index as u32);
@@ -114,9 +125,10 @@ fn flows(report: &mut Report<'_, '_>) {
                         if sink.part == Part::LookedUp {
                             value = scope.name_of(value, instruction.block);
                         }
+                        let only_executes = executes(sink, arguments, function, value);
                         let origins = *dangers
-                            .entry((value, std::ptr::from_ref(sink)))
-                            .or_insert_with(|| danger(sink, fact(&solution.facts, value), solved));
+                            .entry((value, std::ptr::from_ref(sink), only_executes))
+                            .or_insert_with(|| danger(sink, fact(&solution.facts, value), solved, only_executes));
                         let chosen = sink.part == Part::FirstItem && names_program(function, value);
                         if origins.is_none() || chosen && OriginTable::are_parameters(origins) {
                             continue;
@@ -128,15 +140,28 @@ fn flows(report: &mut Report<'_, '_>) {
                     }
                 }
             }
+            let mut reached = open::handed_on(solved, (id, solution), *callee, arguments);
+            reached.extend(open::leaving(solved, solution, function, *callee, arguments));
+            for (rule, value, origins) in reached {
+                if !origins.is_none() && report.wants(rule) {
+                    report.add((rule, None), (id, ValueId(i as u32)), Some((value, origins)));
+                }
+            }
         }
     }
 }
 
 /// Whether the values at a sink are of those that it is about.
-fn is_meant_from(sink: &Sink, (id, value): (FunctionId, ValueId), origins: Origins, solved: &Solved<'_>) -> bool {
+pub(super) fn is_meant_from(
+    sink: &Sink,
+    (id, value): (FunctionId, ValueId),
+    origins: Origins,
+    solved: &Solved<'_>,
+) -> bool {
+    let origins = origins.known();
     match sink.from {
         Whose::Anybody => true,
-        Whose::Users => !OriginTable::are_parameters(origins),
+        Whose::Users => OriginTable::kinds(origins).contains(&OriginKind::Attacker),
         Whose::NotConstructors => !OriginTable::are_settings(origins),
         Whose::PartOrUser => {
             let own = whole_parameter(solved.program.function(id), value);
@@ -183,7 +208,12 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
             return false;
         }
     }
-    sink.condition.iter().all(|(name, wanted)| {
+    are_met(&sink.condition, arguments, facts)
+}
+
+/// Whether keyword arguments may have these truth values.
+pub(super) fn are_met(condition: &Condition, arguments: &[Argument], facts: &[Value]) -> bool {
+    condition.iter().all(|(name, wanted)| {
         let given = arguments.iter().find(|one| matches!(&one.passing, Passing::Keyword(own) if **own == **name));
         match given {
             // An absent keyword is false.
@@ -225,8 +255,19 @@ fn names_program(function: &Function, list: ValueId) -> bool {
     }
 }
 
-/// Who can change what the sink does through an argument.
-fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>) -> Origins {
+/// Whether a statement is a parameter as it stands, with the values that are bound to it beside it.
+fn executes(sink: &Sink, arguments: &[Argument], function: &Function, value: ValueId) -> bool {
+    let Some(bound) = &sink.executor else { return false };
+    let at = |(index, argument): (usize, &Argument)| match &argument.passing {
+        Passing::Positional | Passing::Star => bound.at.is_some_and(|at| at <= index),
+        Passing::Keyword(name) => bound.names.iter().any(|own| **own == **name),
+        Passing::DoubleStar => false,
+    };
+    arguments.iter().enumerate().any(at) && matches!(function.op(origin(&function.values, value)), Op::Parameter(_))
+}
+
+/// Who can change what the sink does through an argument. What only executes is given whole statements by its callers.
+pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, only_executes: bool) -> Origins {
     if value.origins().is_none() && value.items.is_none() {
         return Origins::NONE;
     }
@@ -251,6 +292,15 @@ fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>) -> Origins {
     let languages = &solved.registry.languages;
     text.templates()
         .iter()
-        .filter_map(|template| languages.injection(template, language))
+        .filter(|template| !only_executes || !is_callers_own(template))
+        .filter_map(|template| languages.injection(&languages.with_known_structure(template, language), language))
         .fold(Origins::NONE, |all, hole| all.union(hole.origins))
+}
+
+/// Whether a text is one that a caller gave, whole.
+fn is_callers_own(template: &Template) -> bool {
+    match template.0.as_slice() {
+        [TextPart::Hole(hole)] => OriginTable::are_parameters(hole.origins),
+        _ => false,
+    }
 }

@@ -9,8 +9,10 @@ mod findings;
 mod guards;
 mod leave;
 mod mutations;
+mod namespace;
 mod narrow;
 mod obligation;
+mod open;
 mod origins;
 mod record;
 mod regex;
@@ -24,5 +26,6 @@ mod urls;
 mod value;
 
 pub use findings::find;
+pub use open::constant_code;
 pub use solver::{Solved, solve_program};
 pub use value::{Items, Key, Object, Value};

@@ -238,7 +238,7 @@ pub(super) fn unseen_templates(scope: &Scope<'_, '_>, model: &ObligationModel) -
 /// A name that nothing in the program binds.
 fn is_unseen(scope: &Scope<'_, '_>, value: ValueId) -> bool {
     match scope.function.op(scope.root(value)) {
-        Op::Path(path) => !path.contains('.') && &**path != "str",
+        Op::Path(path) | Op::Unbound(path) => !path.contains('.') && &**path != "str",
         _ => false,
     }
 }
@@ -284,7 +284,7 @@ pub(super) fn substring_tests(scope: &Scope<'_, '_>, model: &ObligationModel) ->
 /// Whether the name of a list says that it lists what is allowed.
 fn is_allow_list(scope: &Scope<'_, '_>, list: ValueId, model: &ObligationModel) -> bool {
     match scope.function.op(scope.root(list)) {
-        Op::Path(path) => has_word(path, &model.words),
+        Op::Path(path) | Op::Unbound(path) => has_word(path, &model.words),
         Op::Load(cell) => has_word(&cell.name, &model.words),
         Op::Parameter(index) => has_word(&scope.function.parameters[*index].name, &model.words),
         Op::Attribute(_, name) => has_word(name, &model.words),

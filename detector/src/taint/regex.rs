@@ -80,7 +80,7 @@ fn is_short(text: ValueId, scope: &Scope<'_, '_>, block: crate::ssa::BlockId) ->
                         let tested = scope.slice(one.value);
                         sources.iter().any(|source| {
                             tested.contains(source)
-                                && !matches!(scope.function.op(*source), Op::Path(_) | Op::Literal(_))
+                                && !matches!(scope.function.op(*source), Op::Path(_) | Op::Unbound(_) | Op::Literal(_))
                         })
                     })
             }

@@ -82,7 +82,7 @@ pub(super) fn store(scope: &Scope<'_, '_>, value: ValueId) -> Option<Store> {
                 }
                 _ => return None,
             },
-            Op::Path(path) => {
+            Op::Path(path) | Op::Unbound(path) => {
                 let shared = !path.contains('.') && scope.solved.registry.effect(path).is_none();
                 return shared.then_some(Store { root: at, keys, of_object: false });
             }
@@ -105,7 +105,7 @@ pub(super) fn store(scope: &Scope<'_, '_>, value: ValueId) -> Option<Store> {
 
 fn is_same(scope: &Scope<'_, '_>, a: ValueId, b: ValueId) -> bool {
     match (scope.function.op(a), scope.function.op(b)) {
-        (Op::Path(a), Op::Path(b)) => a == b,
+        (Op::Path(a) | Op::Unbound(a), Op::Path(b) | Op::Unbound(b)) => a == b,
         (Op::Load(a), Op::Load(b)) => a == b,
         _ => a == b,
     }

@@ -1,7 +1,7 @@
 //! The whole program: functions are solved one by one, with what their callers pass and what they read, until nothing
 //! grows. Summaries are context-insensitive: one value for a parameter, one for what is returned.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::guards::Checks;
@@ -15,6 +15,7 @@ use crate::dataflow::{Graph, Lattice, Solution, solve};
 use crate::rules::Registry;
 use crate::ssa::{Cell, ClassId, Dominators, FunctionId, ParameterKind, Program, ValueId, origins as roots_of};
 use crate::text::Origins;
+use real_detector_api::OriginKind;
 
 /// How many functions may be solved within each other, each because the one around it calls it for the first time.
 const MAX_DEPTH: usize = 32;
@@ -28,9 +29,11 @@ pub struct Solved<'p> {
     pub(super) solutions: Vec<Option<Rc<Solution<Value>>>>,
     pub(super) store: Store,
     pub(super) origins: OriginTable,
+    /// Names of attributes that the program sets somewhere.
+    pub(super) assigned: HashSet<Rc<str>>,
     /// Functions that some call enters.
     pub(super) called: Vec<bool>,
-    /// Functions that nothing calls: an attacker does.
+    /// Functions that an attacker calls with what he likes.
     pub(super) exposed: Vec<bool>,
     /// Call sites by callee, for traces.
     pub(super) sites: HashMap<FunctionId, BTreeSet<(FunctionId, ValueId)>>,
@@ -61,13 +64,14 @@ pub fn solve_program<'p>(
     budget: &Rc<Budget>,
 ) -> Result<Solved<'p>, Expired> {
     let count = program.functions.len();
-    budget.set_size(program.size());
+    budget.add_size(program.size());
     let mut solved = Solved {
         program,
         registry,
         solutions: vec![None; count],
         store: Store::new(count, budget.clone()),
         origins: OriginTable::default(),
+        assigned: assigned(program),
         called: vec![false; count],
         exposed: vec![false; count],
         sites: HashMap::new(),
@@ -77,15 +81,24 @@ pub fn solve_program<'p>(
         active: vec![],
     };
     solved.store.wait(FunctionId(0));
+    program.entries.iter().for_each(|id| solved.expose(*id));
     solved.run()?;
-    // What nothing has called is called from outside; that may call what was not called so far.
-    for id in (1..count).map(|i| FunctionId(i as u32)) {
-        if !solved.called[id.0 as usize] {
-            solved.expose(id);
-            solved.run()?;
-        }
-    }
+    // What no call has reached, and no caller is known of, is called from outside after all.
+    let is_idle =
+        |index: &usize| !solved.called[*index] && !solved.exposed[*index] && program.functions[*index].outer.is_none();
+    let idle: Vec<usize> = (1..count).filter(is_idle).collect();
+    idle.into_iter().for_each(|index| solved.expose(FunctionId(index as u32)));
+    solved.run()?;
     Ok(solved)
+}
+
+fn assigned(program: &Program) -> HashSet<Rc<str>> {
+    let all = program.functions.iter().flat_map(|function| &function.values);
+    all.filter_map(|instruction| match &instruction.op {
+        Op::SetAttribute(_, name, _) => Some(name.clone()),
+        _ => None,
+    })
+    .collect()
 }
 
 impl Solved<'_> {
@@ -235,8 +248,8 @@ impl Solved<'_> {
         self.parts[id.0 as usize].roots.get_or_insert_with(|| roots_of(&program.function(id).values).into()).clone()
     }
 
-    /// The bit of a source of the library.
-    pub(super) fn source(&mut self, function: FunctionId, value: ValueId, note: &str) -> Origins {
-        self.origins.source((function, value), note)
+    /// The bit of what somebody outside chooses, but for parameters.
+    pub(super) fn source(&mut self, function: FunctionId, value: ValueId, note: &str, kind: OriginKind) -> Origins {
+        self.origins.source((function, value), note, kind)
     }
 }

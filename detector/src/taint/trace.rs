@@ -64,8 +64,8 @@ impl<'a, 'p> Tracer<'a, 'p> {
         let mut queue = VecDeque::from([sink]);
         let mut source = None;
         while let Some(node) = queue.pop_front() {
-            if let Some(origin) = solved.origins.at(node).filter(|origin| !origin.bit.intersection(origins).is_none()) {
-                source = Some((node, origin.note.clone()));
+            if let Some(note) = solved.origins.note(node, origins) {
+                source = Some((node, note));
                 break;
             }
             if came_from.len() > MAX_VISITED || self.left == 0 {

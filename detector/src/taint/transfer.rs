@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::origins::Role;
 use super::solver::Solved;
 use super::value::{Items, Key, MAX_ENTRIES, Object, Value, languages, part};
 use crate::dataflow::{Analysis, Lattice, Ways};
 use crate::ssa::{BinaryOp, Function, FunctionId, Literal, Op, ParameterKind, Piece, ValueId};
 use crate::text::{CharSet, Hole, LanguageSet, Origins, Text};
+use real_detector_api::OriginKind;
 
 /// The solution of one function, in the making.
 pub(super) struct Pass<'s, 'p> {
@@ -38,6 +40,7 @@ impl Analysis for Pass<'_, '_> {
                 Value::default()
             }
             Op::Path(path) => self.path(value, path),
+            Op::Unbound(name) => self.unbound(value, name),
             Op::Function(function) => {
                 self.defaults(*function, facts);
                 Value::object(Object::Function(*function))
@@ -131,8 +134,8 @@ impl Pass<'_, '_> {
             let path = registry.canonical(&path);
             if registry.is_type(path) {
                 result.objects.insert(Object::Path(Rc::from(path)));
-                if let Some(note) = registry.source(path) {
-                    let origins = self.solved.source(self.id, value, note);
+                if let Some((note, _)) = registry.source(path) {
+                    let origins = self.solved.source(self.id, value, note, OriginKind::Attacker);
                     result.join(&Value::any(origins));
                 }
                 return result;
@@ -145,9 +148,21 @@ impl Pass<'_, '_> {
                 result.join(&Value::object(Object::Instance(class)));
                 return result;
             }
+            if let Some(class) = registry.by_word(&parameter.name) {
+                result.join(&self.path(value, class));
+            }
             let note = || format!("parameter `{}` of `{}`, which callers choose", parameter.name, function.name);
-            let position = (index, &*function.name == "__init__");
-            let any = Value::any(self.solved.origins.parameter((self.id, value), position, note));
+            let role = match (&*function.name, function.routes.is_empty()) {
+                (_, false) => Role::Handler,
+                ("__init__", true) => Role::Constructor,
+                _ => Role::Function,
+            };
+            let origins = self.solved.origins.parameter((self.id, value), index, role, note);
+            if function.routes.iter().any(|route| route.fills_with_number(parameter)) {
+                result.join(&Value::number(origins));
+                return result;
+            }
+            let any = Value::any(origins);
             result.join(&match parameter.kind {
                 ParameterKind::Star => Value::list(any),
                 ParameterKind::DoubleStar => Value::container(Items { any, ..Items::default() }),
@@ -162,6 +177,9 @@ impl Pass<'_, '_> {
         for (i, parameter) in program.function(function).parameters.iter().enumerate() {
             if let Some(default) = parameter.default {
                 self.solved.pass_argument(function, i, fact(facts, default));
+                if let Some(outer) = program.function(function).outer {
+                    self.solved.pass_argument(outer, i, fact(facts, default));
+                }
             }
         }
     }
@@ -171,9 +189,34 @@ impl Pass<'_, '_> {
         let registry = self.solved.registry;
         let path = registry.canonical(path);
         let mut result = Value::object(Object::Path(Rc::from(path)));
-        if let Some(note) = registry.source(path) {
-            let origins = self.solved.source(self.id, value, note);
+        if let Some((note, kind)) = registry.source(path) {
+            let origins = self.solved.source(self.id, value, note, kind);
             result.join(&Value::any(origins));
+        }
+        result
+    }
+
+    /// A name that nothing in the unit binds: what it stands for by convention.
+    fn unbound(&mut self, value: ValueId, name: &Rc<str>) -> Value {
+        let mut result = match self.solved.registry.unbound(name) {
+            Some(path) => self.path(value, path),
+            None => self.named(value, name, name),
+        };
+        if self.solved.program.fragment && !self.solved.registry.knows(name) {
+            let note = format!("`{name}`, which the code around binds");
+            result.join(&Value::any(self.solved.source(self.id, value, &note, OriginKind::Unknown)));
+        }
+        result
+    }
+
+    /// An object of unknown class, by its path and what its name says about it.
+    fn named(&mut self, value: ValueId, path: &str, name: &str) -> Value {
+        let registry = self.solved.registry;
+        let mut result = self.path(value, path);
+        if !registry.knows(registry.canonical(path))
+            && let Some(class) = registry.by_word(name)
+        {
+            result.join(&self.path(value, class));
         }
         result
     }
@@ -184,22 +227,31 @@ impl Pass<'_, '_> {
         let mut known = false;
         for one in &object.objects {
             match one {
+                Object::Path(_) | Object::Function(_) | Object::Method(_) if &**name == "__call__" => {
+                    known = true;
+                    result.join(&Value::object(one.clone()));
+                }
                 Object::Path(path) => {
                     known = true;
                     let path = if path.len() > 160 { Rc::from("?") } else { path.clone() };
-                    result.join(&self.path(value, &format!("{path}.{name}")));
+                    let whole = format!("{path}.{name}");
+                    result.join(&if self.solved.registry.is_type(&path) {
+                        self.path(value, &whole)
+                    } else {
+                        self.named(value, &whole, name)
+                    });
                 }
                 Object::Instance(class) | Object::Class(class) => {
                     known = true;
                     let bound = matches!(one, Object::Instance(_));
-                    result.join(&self.member(*class, bound, name));
+                    result.join(&self.member(value, *class, bound, name));
                 }
                 _ => {}
             }
         }
         if !known {
             let origins = object.origins();
-            result.join(&self.path(value, &format!("?.{name}")));
+            result.join(&self.named(value, &format!("?.{name}"), name));
             result.join(&self.solved.load_field(None, name, self.id));
             if !origins.is_none() {
                 result.join(&Value::any(origins));
@@ -210,7 +262,7 @@ impl Pass<'_, '_> {
         result
     }
 
-    fn member(&mut self, class: crate::ssa::ClassId, bound: bool, name: &Rc<str>) -> Value {
+    fn member(&mut self, value: ValueId, class: crate::ssa::ClassId, bound: bool, name: &Rc<str>) -> Value {
         let program = self.solved.program;
         if let Some(method) = program.method(class, name) {
             let function = program.function(method);
@@ -233,7 +285,12 @@ impl Pass<'_, '_> {
             result.join(&Value::object(Object::Path(Rc::from(self.solved.registry.canonical(&path)))));
         }
         if result.is_none() {
-            result = Value::object(Object::Path(Rc::from(format!("?.{name}"))));
+            result = self.named(value, &format!("?.{name}"), name);
+            // What is set elsewhere in the program may only not have come here so far.
+            if !self.solved.assigned.contains(name) {
+                let note = format!("attribute `{name}`, which the program does not set");
+                result.join(&Value::any(self.solved.source(self.id, value, &note, OriginKind::Unknown)));
+            }
         }
         result
     }
@@ -258,6 +315,10 @@ impl Pass<'_, '_> {
                 result.join(&container.lookup(Some(key)));
             }),
             _ => result = container.lookup(None),
+        }
+        if let Some(named) = self.entry_of(value, container, index) {
+            result.join(&named);
+            return result;
         }
         for path in container.paths() {
             result.join(&self.path(value, &format!("{path}[]")));
@@ -373,7 +434,10 @@ pub(super) fn formatted(value: &Value, repr: bool, spec: &str) -> Text {
             return Text::hole(hole);
         }
         let chars = hole.chars.union(CharSet::of("'\"\\"));
-        return Text::hole(Hole { chars, doubled: CharSet::NONE, closed: LanguageSet::NONE, ..hole });
+        // The text of a literal is one piece of Python.
+        let python = ["python", "python-expression"].into_iter().filter_map(|id| languages().index(id));
+        let closed = python.fold(LanguageSet::NONE, |closed, index| closed.union(LanguageSet::one(index)));
+        return Text::hole(Hole { chars, doubled: CharSet::NONE, closed, ..hole });
     }
     if spec.is_empty() {
         return value.to_text();

@@ -7,7 +7,7 @@ use regex::Regex;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::{CharSet, Hole, Part, Pattern, Template};
+use super::{CharSet, Hole, Origins, Part, Pattern, Template};
 
 /// A set of languages, by index in [`Languages`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +72,13 @@ struct LanguageFile {
     /// Regular expression of a beginning after which nothing that follows matters (the host of a URL, the folder of a path).
     #[serde(default)]
     settled: Option<String>,
+    /// Words, in order, that say that a text is of this language; the first opens it. `=` is a word, `+word` stands
+    /// right after the one before, `!word` does not, `a|b` is either.
+    #[serde(default)]
+    recognised: Vec<Vec<String>>,
+    /// Words after which a value stands; after any other word stands a name or a part of the structure.
+    #[serde(default)]
+    value_words: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,6 +113,8 @@ pub struct Language {
     first_free: bool,
     shape: Option<Regex>,
     settled: Option<Regex>,
+    recognised: Vec<Vec<String>>,
+    value_words: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -183,6 +192,8 @@ impl Language {
             first_free: file.first_free,
             shape,
             settled,
+            recognised: file.recognised,
+            value_words: file.value_words,
         })
     }
 }
@@ -249,6 +260,42 @@ impl Languages {
         shape.is_match(&text)
     }
 
+    /// Whether the literal text of a template says that it is of a language.
+    pub fn recognises(&self, template: &Template, index: usize) -> bool {
+        let language = &self.all[index];
+        if language.recognised.is_empty() || !matches!(template.0.first(), Some(Part::Literal(_))) {
+            return false;
+        }
+        let words = words(template);
+        language.recognised.iter().any(|wanted| is_said(&words, wanted))
+    }
+
+    /// A template in which nobody unknown has a say in names and structure. Code that the program does not show may well
+    /// give the name of a table or a clause; values it should have had bound.
+    pub fn with_known_structure(&self, template: &Template, index: usize) -> Template {
+        let language = &self.all[index];
+        if language.value_words.is_empty() {
+            return template.clone();
+        }
+        let alone = template.0.len() == 1;
+        let (mut before, mut was_value) = (String::new(), false);
+        let mut changed = template.clone();
+        for part in &mut changed.0 {
+            match part {
+                Part::Literal(text) => before.push_str(text),
+                Part::Hole(hole) => {
+                    let value = !alone && language.expects_value(&before, was_value);
+                    if hole.origins == Origins::UNKNOWN && !value {
+                        hole.origins = Origins::NONE;
+                    }
+                    was_value = value;
+                    before.clear();
+                }
+            }
+        }
+        changed
+    }
+
     fn walk(&self, template: &Template, index: usize, program: bool) -> (Option<Hole>, State) {
         let language = &self.all[index];
         let mut state = State::Bare;
@@ -311,6 +358,21 @@ impl Language {
         }
     }
 
+    /// Whether a value stands after a text, rather than a name or a part of the structure.
+    fn expects_value(&self, before: &str, was_value: bool) -> bool {
+        let text = before.trim_end_matches(['"', '`', '[', '%', ' ', '\n', '\t', '\r']);
+        match text.chars().last() {
+            None | Some(',') => was_value,
+            Some('.') => false,
+            Some('(') => {
+                let outer = text.trim_end_matches(['(', ' ', '\n', '\t', '\r']);
+                self.value_words.contains(&trailing_word(outer)) || outer.ends_with(',')
+            }
+            Some(last) if last.is_alphanumeric() || last == '_' => self.value_words.contains(&trailing_word(text)),
+            Some(_) => true,
+        }
+    }
+
     /// Where a text leads; whether it ends with the opening of a quote.
     fn read(&self, text: &str, mut state: State) -> (State, bool) {
         let mut rest = text;
@@ -356,6 +418,73 @@ impl Language {
         }
         (state, opened)
     }
+}
+
+fn trailing_word(text: &str) -> String {
+    let start = text.rfind(|char: char| !char.is_alphanumeric() && char != '_').map_or(0, |at| at + 1);
+    text.get(start..).unwrap_or_default().to_lowercase()
+}
+
+/// Words that are looked at, at most.
+const MAX_WORDS: usize = 400;
+
+/// The words of a template in lower case, `=` and `,` among them; a hole is the empty word.
+fn words(template: &Template) -> Vec<String> {
+    let mut words = vec![];
+    for part in &template.0 {
+        let Part::Literal(text) = part else {
+            words.push(String::new());
+            continue;
+        };
+        let mut word = String::new();
+        for char in text.chars() {
+            if char.is_alphanumeric() || char == '_' || char == '-' {
+                word.extend(char.to_lowercase());
+                continue;
+            }
+            if !word.is_empty() {
+                words.push(std::mem::take(&mut word));
+            }
+            if !char.is_whitespace() && !(words.is_empty() && char == '(') {
+                words.push(char.to_string());
+            }
+        }
+        if !word.is_empty() {
+            words.push(word);
+        }
+        if words.len() > MAX_WORDS {
+            break;
+        }
+    }
+    words
+}
+
+/// Whether words come in an order; `+word` stands right after the one before, `!word` does not, `a|b` is either.
+fn is_said(words: &[String], wanted: &[String]) -> bool {
+    let is = |word: &str, wanted: &str| wanted.split('|').any(|one| one == word);
+    let Some((first, rest)) = wanted.split_first() else { return false };
+    if !words.first().is_some_and(|word| is(word, first)) {
+        return false;
+    }
+    let mut at = 1;
+    for wanted in rest {
+        if let Some(not) = wanted.strip_prefix('!') {
+            if words.get(at).is_some_and(|word| is(word, not)) {
+                return false;
+            }
+        } else if let Some(next) = wanted.strip_prefix('+') {
+            if !words.get(at).is_some_and(|word| is(word, next)) {
+                return false;
+            }
+            at += 1;
+        } else {
+            match words[at..].iter().position(|word| is(word, wanted)) {
+                Some(found) => at += found + 1,
+                None => return false,
+            }
+        }
+    }
+    true
 }
 
 fn longest(quotes: &[Quote], rest: &str) -> Option<usize> {

@@ -12,7 +12,8 @@ const MAX_LITERAL: usize = 1 << 14;
 const MAX_WEIGHT: usize = 120;
 const MAX_JOINED: usize = 1 << 12;
 
-/// A set of taint origins, as bits; the last bit stands for all that found no bit of their own.
+/// A set of taint origins, as bits. The last bit stands for all that found no bit of their own, the one before it for all
+/// of which nobody knows who chooses them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origins(pub u128);
 
@@ -20,9 +21,18 @@ impl Origins {
     /// No origin: an attacker has no say.
     pub const NONE: Self = Self(0);
 
+    /// Values of which the program does not show who chooses them.
+    pub const UNKNOWN: Self = Self(1 << 126);
+
     /// The n-th origin.
     pub fn one(index: usize) -> Self {
-        Self(1 << index.min(127))
+        Self(1 << if index >= 126 { 127 } else { index })
+    }
+
+    /// Those of which the program shows who chooses them.
+    #[must_use]
+    pub fn known(self) -> Self {
+        Self(self.0 & !Self::UNKNOWN.0)
     }
 
     /// Whether these are among others.

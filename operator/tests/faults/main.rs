@@ -6,6 +6,7 @@
 mod rig;
 
 mod crash;
+mod kueue;
 mod lease;
 mod life;
 mod rights;

@@ -139,7 +139,7 @@ fn answer(done: &Done, limits: &Limits) -> RunCodeResponse {
             }
             ("Finished", Some(exit_code(ending.exit.status)))
         }
-        Ended::Normally(Record::Exception { exit_code, .. }) => ("Finished", Some(exit_code)),
+        Ended::Normally(Record::Exception(raised)) => ("Finished", Some(raised.exit_code)),
         Ended::Normally(Record::Files(content)) => {
             files =
                 bundle::files(&content).into_iter().map(|(path, content)| (path, STANDARD.encode(content))).collect();

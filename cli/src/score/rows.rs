@@ -1,0 +1,346 @@
+//! `--output`: a JSON line an answer, written as it is known, so that nothing is lost and scoring can go on later.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use real_detector_api::{Finding, TypesVerdict};
+use real_reward::Scored;
+use real_sandbox_api::TestResult;
+use serde::{Deserialize, Serialize};
+
+use super::Outcome;
+use super::responses::Answer;
+
+/// What became of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Row {
+    /// It has a reward.
+    Scored(Box<ScoredRow>),
+    /// A failure of ours: it has none.
+    Dropped(DroppedRow),
+}
+
+/// A line of an answer that was scored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ScoredRow {
+    /// The task's id.
+    pub id: String,
+    /// Share of functional tests passed.
+    pub function: f64,
+    /// Whether every functional test passed.
+    pub function_all: bool,
+    /// 1 where every quality check found it clean.
+    pub quality: u8,
+    /// Its reward.
+    pub reward: f64,
+    /// Whether there was no code block in it.
+    pub no_code: bool,
+    /// Whether it has no code block, but a block of another kind.
+    #[serde(default)]
+    pub other_block: bool,
+    /// Name of the program that does no work, where the answer is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
+    /// Whether its program compiles.
+    pub runnable: bool,
+    /// What the detector found.
+    pub findings: Vec<Finding>,
+    /// The type checker's verdict, where the task asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub types: Option<TypesVerdict>,
+    /// What the sandbox said, a test each.
+    pub verdicts: Vec<TestResult>,
+}
+
+/// A line of an answer that was not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct DroppedRow {
+    /// The task's id.
+    pub id: String,
+    /// Why there is no reward.
+    pub dropped: String,
+}
+
+impl Row {
+    pub(super) fn of(outcome: Outcome) -> Self {
+        let Answer { id, response, baseline } = outcome.answer;
+        match outcome.result {
+            Ok(Scored {
+                reward,
+                quality,
+                function,
+                function_all,
+                no_code,
+                runnable,
+                findings,
+                types,
+                verdicts,
+                ..
+            }) => {
+                let quality = u8::from(quality > 0.5);
+                let scored = ScoredRow {
+                    id,
+                    function,
+                    function_all,
+                    quality,
+                    reward,
+                    no_code,
+                    other_block: no_code && real_reward::extract::holds_block(&response),
+                    baseline: baseline.map(str::to_owned),
+                    runnable,
+                    findings,
+                    types,
+                    verdicts,
+                };
+                Self::Scored(Box::new(scored))
+            }
+            Err(unscored) => Self::Dropped(DroppedRow { id, dropped: unscored.to_string() }),
+        }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Self::Scored(row) => &row.id,
+            Self::Dropped(row) => &row.id,
+        }
+    }
+
+    pub(super) fn scored(&self) -> Option<&ScoredRow> {
+        match self {
+            Self::Scored(row) => Some(row),
+            Self::Dropped(_) => None,
+        }
+    }
+}
+
+/// What the rows depend on; the first line of an unfinished file, so that it is not gone on with under other settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Settings {
+    /// The data set.
+    pub data: String,
+    /// Where answers come from.
+    pub responses: String,
+    /// Weight of quality.
+    pub alpha: f64,
+    /// Shape of the reward.
+    pub profile: String,
+    /// How the program is found in an answer.
+    pub extraction: String,
+    /// What tests are worth that expect no output.
+    pub empty_outputs: String,
+    /// Most functional tests an answer; all where absent.
+    pub max_tests: Option<usize>,
+}
+
+/// The file while it is unfinished: `FILE.partial`.
+pub(super) struct Unfinished {
+    target: PathBuf,
+    partial: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Unfinished {
+    /// Opens the file before any work is done: a folder that is not there or not writable is known at once. Rows that an
+    /// earlier start wrote come back where `resume` is set.
+    ///
+    /// # Errors
+    /// It cannot be written; there is an unfinished file of an earlier start and `resume` is not set; or it is of other
+    /// settings or answers.
+    pub(super) fn open(
+        target: &Path,
+        settings: &Settings,
+        answers: &[Answer],
+        resume: bool,
+    ) -> anyhow::Result<(Self, Vec<Row>)> {
+        let mut partial = target.as_os_str().to_owned();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        // A first line alone says what was to be done and was not.
+        let earlier = fs::read_to_string(&partial).ok().filter(|text| whole_lines(text).lines().count() > 1);
+        ensure!(
+            earlier.is_none() || resume,
+            "{} holds the answers that an earlier start scored; add --resume to go on with it, or remove it",
+            partial.display()
+        );
+        let cannot = || format!("cannot write {}; name another file with --output", target.display());
+        if let Some(text) = earlier {
+            let rows =
+                read(&text, settings, answers).with_context(|| format!("cannot go on with {}", partial.display()))?;
+            let file = File::options().append(true).open(&partial).with_context(cannot)?;
+            file.set_len(whole_lines(&text).len() as u64).with_context(cannot)?;
+            return Ok((Self { target: target.to_owned(), partial, file: BufWriter::new(file) }, rows));
+        }
+        let file = File::create(&partial).with_context(cannot)?;
+        let mut unfinished = Self { target: target.to_owned(), partial, file: BufWriter::new(file) };
+        unfinished.line(settings)?;
+        unfinished.flush()?;
+        Ok((unfinished, Vec::new()))
+    }
+
+    /// Writes a row; it is in the file when this returns.
+    pub(super) fn push(&mut self, row: &Row) -> anyhow::Result<()> {
+        self.line(row)?;
+        self.flush()
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.partial
+    }
+
+    /// All rows are there: writes the final file, and removes this one.
+    pub(super) fn finish(self, rows: &[Row]) -> anyhow::Result<()> {
+        let mut text = String::new();
+        for row in rows {
+            text.push_str(&serde_json::to_string(row)?);
+            text.push('\n');
+        }
+        drop(self.file);
+        let mut whole = self.target.as_os_str().to_owned();
+        whole.push(".whole");
+        let whole = PathBuf::from(whole);
+        let write = || -> std::io::Result<()> {
+            let mut file = File::create(&whole)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&whole, &self.target)
+        };
+        write().with_context(|| {
+            format!("cannot write {}; what was scored is in {}", self.target.display(), self.partial.display())
+        })?;
+        fs::remove_file(&self.partial).with_context(|| format!("cannot remove {}", self.partial.display()))
+    }
+
+    fn line(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
+        let written = serde_json::to_writer(&mut self.file, value).map_err(std::io::Error::from);
+        written.and_then(|()| self.file.write_all(b"\n")).with_context(|| self.unwritable())
+    }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        self.file.flush().with_context(|| self.unwritable())
+    }
+
+    fn unwritable(&self) -> String {
+        format!("cannot write {}", self.partial.display())
+    }
+}
+
+/// The text up to its last line's end; what stands behind it is half a line.
+fn whole_lines(text: &str) -> &str {
+    &text[..text.rfind('\n').map_or(0, |end| end + 1)]
+}
+
+/// The rows of an unfinished file, which must be those of the first answers.
+fn read(text: &str, settings: &Settings, answers: &[Answer]) -> anyhow::Result<Vec<Row>> {
+    let mut lines = whole_lines(text).lines();
+    let first = lines.next().unwrap_or_default();
+    let earlier: Settings = serde_json::from_str(first).context("its first line does not say what was scored")?;
+    ensure!(
+        earlier == *settings,
+        "it was scored with other settings: {} there, {} here",
+        serde_json::to_string(&earlier)?,
+        serde_json::to_string(settings)?
+    );
+    let mut rows: Vec<Row> = Vec::new();
+    for (index, line) in lines.enumerate() {
+        let row: Row = serde_json::from_str(line).with_context(|| format!("line {} is no scored answer", index + 2))?;
+        let expected = answers.get(index).map(|answer| answer.id.as_str());
+        ensure!(
+            expected == Some(row.id()),
+            "line {} is of the task '{}', but answer {} is {}; the answers have changed",
+            index + 2,
+            row.id(),
+            index + 1,
+            expected.map_or_else(|| "not there".to_owned(), |id| format!("of '{id}'"))
+        );
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use real_reward::{Reason, Unscored};
+
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            data: "d".into(),
+            responses: "r".into(),
+            alpha: 0.5,
+            profile: "paper".into(),
+            extraction: "paper".into(),
+            empty_outputs: "count".into(),
+            max_tests: None,
+        }
+    }
+
+    fn answers(ids: &[&str]) -> Vec<Answer> {
+        ids.iter().map(|id| Answer { id: (*id).to_owned(), response: String::new(), baseline: None }).collect()
+    }
+
+    fn dropped(id: &str) -> Row {
+        let reason = Reason::ParserDisagrees("line 1".into());
+        let answer = Answer { id: id.to_owned(), response: String::new(), baseline: None };
+        Row::of(Outcome { answer, result: Err(Unscored { reason, attempts: 2 }) })
+    }
+
+    #[test]
+    fn what_was_scored_is_kept_and_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out.jsonl");
+        let answers = answers(&["1", "2", "3"]);
+        let (mut file, rows) = Unfinished::open(&target, &settings(), &answers, false).unwrap();
+        assert!(rows.is_empty());
+        file.push(&dropped("1")).unwrap();
+        file.push(&dropped("2")).unwrap();
+        let partial = file.path().to_owned();
+        drop(file);
+        // Killed in the middle of a line.
+        let text = fs::read_to_string(&partial).unwrap();
+        fs::write(&partial, &text[..text.len() - 5]).unwrap();
+
+        let again = Unfinished::open(&target, &settings(), &answers, false).err().unwrap().to_string();
+        assert!(again.contains("--resume"), "{again}");
+        let (mut file, mut rows) = Unfinished::open(&target, &settings(), &answers, true).unwrap();
+        assert_eq!(rows, [dropped("1")]);
+        for id in ["2", "3"] {
+            rows.push(dropped(id));
+            file.push(&rows[rows.len() - 1]).unwrap();
+        }
+        file.finish(&rows).unwrap();
+        let lines = fs::read_to_string(&target).unwrap();
+        assert_eq!(lines.lines().count(), 3);
+        assert!(lines.contains("syntax error") && !lines.contains("reward"), "{lines}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn other_settings_and_other_answers_are_not_mixed_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out.jsonl");
+        let (mut file, _) = Unfinished::open(&target, &settings(), &answers(&["1"]), false).unwrap();
+        file.push(&dropped("1")).unwrap();
+        drop(file);
+        let open = |settings: &Settings, ids: &[&str]| {
+            format!("{:#}", Unfinished::open(&target, settings, &answers(ids), true).err().unwrap())
+        };
+        let other = open(&Settings { alpha: 0.8, ..settings() }, &["1"]);
+        assert!(other.contains("0.5") && other.contains("0.8"), "{other}");
+        let other = open(&settings(), &["7"]);
+        assert!(other.contains("'1'") && other.contains("'7'"), "{other}");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let error = Unfinished::open(Path::new("/nowhere/out.jsonl"), &settings(), &[], false).err().unwrap();
+        let error = format!("{error:#}");
+        assert!(error.contains("/nowhere/out.jsonl") && error.contains("--output"), "{error}");
+    }
+}

@@ -1,0 +1,216 @@
+//! YAML text to documents, with what a person may have got wrong in our words.
+
+use std::collections::HashMap;
+
+use granit_parser::{Event, Parser, ScalarStyle};
+use serde_json::Value;
+
+use super::error::{Location, SpecError, SpecErrors};
+
+/// Most values that a file may unfold to. A job has some hundred; a few lines of aliases of aliases would fill the memory.
+const MOST_VALUES: u64 = 100_000;
+
+/// Reads the documents of `text`, the content of `file`.
+///
+/// # Errors
+/// It is not YAML, a field is written twice, a number is not finite, or aliases unfold to too much.
+pub(in crate::validate) fn documents(text: &str, file: &str) -> Result<Vec<Value>, SpecErrors> {
+    let problems = problems(text);
+    if !problems.is_empty() {
+        let error = |Problem { line, column, message }| SpecError {
+            location: Location::File { file: file.to_owned(), line, column },
+            field: String::new(),
+            value: None,
+            message,
+            hint: None,
+        };
+        return Err(SpecErrors(problems.into_iter().map(error).collect()));
+    }
+    serde_saphyr::from_multiple(text).map_err(|error| SpecErrors(vec![syntax(&error, file)]))
+}
+
+/// What is wrong with a value that is YAML in itself, such as that of `--set`; `None` where nothing is.
+pub(crate) fn problem(text: &str) -> Option<String> {
+    problems(text).into_iter().next().map(|problem| problem.message)
+}
+
+/// Something wrong at a place, both from 1.
+#[derive(Debug, PartialEq, Eq)]
+struct Problem {
+    line: usize,
+    column: usize,
+    message: String,
+}
+
+/// A collection that is being read.
+struct Frame {
+    /// In a mapping, the keys so far and their lines; `None` in a list.
+    keys: Option<HashMap<String, usize>>,
+    /// Whether the next scalar of a mapping is a key.
+    key_next: bool,
+    anchor: usize,
+    /// Values so far, aliases unfolded, itself included.
+    values: u64,
+}
+
+/// All that is wrong and that the reader of values would say in words of its own, or not at all.
+fn problems(text: &str) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut stack: Vec<Frame> = Vec::new();
+    let mut sizes: HashMap<usize, u64> = HashMap::new();
+    let mut total = 0_u64;
+    for next in Parser::new_from_str(text) {
+        let (event, span) = match next {
+            Ok(next) => next,
+            Err(error) => {
+                let line = error.marker().line();
+                // Any other mistake is said by the reader of values.
+                found.extend(tab(text, line).map(|column| Problem {
+                    line,
+                    column,
+                    message: "a tab before the field: YAML is indented with spaces only".to_owned(),
+                }));
+                break;
+            }
+        };
+        let (line, column) = (span.start.line(), span.start.col() + 1);
+        let values = match event {
+            Event::DocumentStart(..) => {
+                sizes.clear();
+                0
+            }
+            Event::Scalar(scalar, style, anchor, _) => {
+                let is_key = stack.last().is_some_and(|frame| frame.keys.is_some() && frame.key_next);
+                if is_key {
+                    if let Some(first) = key(&mut stack, &scalar, line) {
+                        let message = format!("the field {scalar} is written twice: the first time in line {first}");
+                        found.push(Problem { line, column, message });
+                    }
+                } else if style == ScalarStyle::Plain && is_not_finite(&scalar) {
+                    let message = format!("{scalar} is not allowed: numbers must be finite");
+                    found.push(Problem { line, column, message });
+                }
+                sizes.insert(anchor, 1);
+                1
+            }
+            Event::Alias(anchor) => sizes.get(&anchor).copied().unwrap_or(1),
+            Event::MappingStart(_, anchor, _) => {
+                stack.push(Frame { keys: Some(HashMap::new()), key_next: true, anchor, values: 1 });
+                continue;
+            }
+            Event::SequenceStart(_, anchor, _) => {
+                stack.push(Frame { keys: None, key_next: false, anchor, values: 1 });
+                continue;
+            }
+            Event::MappingEnd | Event::SequenceEnd => {
+                let Some(frame) = stack.pop() else { continue };
+                sizes.insert(frame.anchor, frame.values);
+                frame.values
+            }
+            _ => continue,
+        };
+        match stack.last_mut() {
+            Some(frame) => {
+                frame.values = frame.values.saturating_add(values);
+                frame.key_next = !frame.key_next;
+            }
+            None => total = total.saturating_add(values),
+        }
+        let so_far = stack.iter().fold(total, |sum, frame| sum.saturating_add(frame.values));
+        if so_far > MOST_VALUES {
+            let message = format!(
+                "aliases (*name) unfold what is written here to more than {MOST_VALUES} values; write them out, or use fewer"
+            );
+            found.push(Problem { line, column, message });
+            break;
+        }
+    }
+    found
+}
+
+/// Notes a key of the innermost mapping; the line of the same key before, where there is one.
+fn key(stack: &mut [Frame], name: &str, line: usize) -> Option<usize> {
+    let keys = stack.last_mut()?.keys.as_mut()?;
+    // A merge key may be repeated.
+    if name == "<<" {
+        return None;
+    }
+    let first = keys.get(name).copied();
+    keys.entry(name.to_owned()).or_insert(line);
+    first
+}
+
+/// YAML 1.2's `.inf` and `.nan`, in its three ways of writing each.
+fn is_not_finite(scalar: &str) -> bool {
+    let unsigned = scalar.strip_prefix(['+', '-']).unwrap_or(scalar);
+    matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(scalar, ".nan" | ".NaN" | ".NAN")
+}
+
+/// Column of a tab in the indentation of a line or of the one before, where a parser notices it.
+fn tab(text: &str, line: usize) -> Option<usize> {
+    let indentation = text.lines().nth(line.checked_sub(1)?)?;
+    let end = indentation.find(|c: char| !c.is_whitespace()).unwrap_or(indentation.len());
+    indentation[..end].find('\t').map(|at| at + 1)
+}
+
+fn syntax(error: &serde_saphyr::Error, file: &str) -> SpecError {
+    let location = match error.location() {
+        Some(at) => Location::File { file: file.to_owned(), line: at.line() as usize, column: at.column() as usize },
+        None => Location::Whole { file: file.to_owned() },
+    };
+    // The library prefixes its message with the position, which is shown already.
+    let message = error.without_snippet().to_string();
+    let message = message.lines().next().unwrap_or_default();
+    SpecError { location, field: String::new(), value: None, message: format!("not valid YAML: {message}"), hint: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> Vec<String> {
+        documents(text, "a.yaml").err().into_iter().flat_map(|errors| errors.0).map(|error| error.to_string()).collect()
+    }
+
+    #[test]
+    fn a_field_that_is_written_twice_is_named_with_both_lines() {
+        let expected = ["a.yaml:3:3: the field x is written twice: the first time in line 2"];
+        assert_eq!(said("a:\n  x: 1\n  x: 2\nb: {x: 1}\n"), expected);
+        assert_eq!(said("a: {x: 1, y: {x: 1}, x: 2}").len(), 1);
+        assert!(said("- {x: 1}\n- {x: 2}\n").is_empty());
+        assert!(said("x: 1\n---\nx: 2\n").is_empty());
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_refused_and_words_are_not() {
+        assert_eq!(said("a: [1, .nan]"), ["a.yaml:1:8: .nan is not allowed: numbers must be finite"]);
+        assert_eq!(said("a: -.INF\nb: .Inf\n").len(), 2);
+        assert!(said("a: '.nan'\n.inf: b\n").is_empty());
+        assert_eq!(problem(".nan").unwrap(), ".nan is not allowed: numbers must be finite");
+    }
+
+    #[test]
+    fn aliases_of_aliases_end_before_they_unfold() {
+        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for n in 1..9 {
+            let last = format!("*a{}, ", n - 1).repeat(10);
+            bomb = format!("{bomb}a{n}: &a{n} [{last}]\n");
+        }
+        let said = said(&bomb);
+        assert!(said.len() == 1 && said[0].contains("unfold") && said[0].contains("100000"), "{said:?}");
+        assert!(super::documents("a: &a {x: 1}\nb: *a\nc: *a\n", "a.yaml").is_ok());
+    }
+
+    #[test]
+    fn a_list_of_objects_is_told_what_to_be() {
+        let list = "apiVersion: v1\nkind: List\nitems: []\n";
+        let said = crate::validate::parse_job(list, "a.yaml", &[]).unwrap_err().to_string();
+        assert!(said.starts_with("a.yaml: is a List: write each"), "{said}");
+    }
+
+    #[test]
+    fn a_tab_in_the_indentation_is_called_one() {
+        let said = said("a:\n\tb: 1\n");
+        assert!(said.len() == 1 && said[0].contains("a.yaml:2:1: a tab"), "{said:?}");
+    }
+}
