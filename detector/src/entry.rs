@@ -32,7 +32,7 @@ pub fn expose(program: &mut Program, registry: &Registry) {
         .classes
         .iter()
         .enumerate()
-        .flat_map(|(class, body)| body.methods.iter().map(move |(_, method)| (*method, class)))
+        .flat_map(|(class, body)| body.methods.values().map(move |method| (*method, class)))
         .collect();
     let offered = offered_names(program);
     let open: Vec<bool> = (0..count)
@@ -55,8 +55,8 @@ pub fn expose(program: &mut Program, registry: &Registry) {
             let copies = copy(program, id, &children, &class_of);
             let size = copies.keys().map(|one| 1 + program.function(*one).values.len()).sum();
             left = left.saturating_sub(size);
-            let copied = copies.iter().filter(|(original, _)| **original == id || open[original.0 as usize]);
-            program.entries.extend(copied.map(|(_, copy)| *copy));
+            let entered = copies.iter().filter(|(original, _)| **original == id || open[original.0 as usize]);
+            program.entries.extend(entered.map(|(_, copy)| *copy));
         } else {
             program.entries.push(id);
         }
@@ -167,7 +167,9 @@ impl<'a> Uses<'a> {
         for round in 0..MAX_ROUNDS {
             uses.all = vec![Use::default(); program.functions.len()];
             let mut grew = false;
-            crowded.iter().for_each(|held| uses.escape(held));
+            for held in &crowded {
+                uses.escape(held);
+            }
             for function in &program.functions {
                 grew |= uses.function(function);
             }
@@ -177,7 +179,9 @@ impl<'a> Uses<'a> {
             if round + 1 == MAX_ROUNDS {
                 // Still on its way through variables: anybody may call it.
                 let moving: Vec<Held> = uses.cells.values().cloned().collect();
-                moving.iter().for_each(|held| uses.escape(held));
+                for held in &moving {
+                    uses.escape(held);
+                }
             }
         }
         uses
@@ -267,7 +271,9 @@ impl<'a> Uses<'a> {
                     let known = held.contains_key(callee)
                         || self.path(function, *callee, MAX_PATH).is_some_and(|path| self.registry.calls_back(&path));
                     if known {
-                        handed.iter().for_each(|id| self.all[id.0 as usize].handed = true);
+                        for id in handed {
+                            self.all[id.0 as usize].handed = true;
+                        }
                     } else {
                         self.escape(handed);
                     }
@@ -299,7 +305,9 @@ impl<'a> Uses<'a> {
     }
 
     fn escape(&mut self, held: &Held) {
-        held.iter().for_each(|id| self.all[id.0 as usize].escapes = true);
+        for id in held {
+            self.all[id.0 as usize].escapes = true;
+        }
     }
 
     /// The dotted path of what is called, as far as imports say it.

@@ -1,5 +1,7 @@
 //! Example calls say nothing about who else calls: a program with them has the findings of the one without.
 
+#![allow(clippy::print_stdout, reason = "tests print through their harness, which captures it")]
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -22,9 +24,9 @@ fn callables(code: &str) -> Vec<(String, usize)> {
             Stmt::ClassDef(class) => {
                 let methods = class.body.iter().filter_map(Stmt::as_function_def_stmt);
                 let make = methods.clone().find(|method| &method.name == "__init__");
-                let made = vec!["'1'"; make.map_or(0, |method| needed(&method.parameters, 1))].join(", ");
+                let values = vec!["'1'"; make.map_or(0, |method| needed(&method.parameters, 1))].join(", ");
                 for method in methods.filter(|method| !method.name.starts_with('_')) {
-                    found.push((format!("{}({made}).{}", class.name, method.name), needed(&method.parameters, 1)));
+                    found.push((format!("{}({values}).{}", class.name, method.name), needed(&method.parameters, 1)));
                 }
             }
             _ => {}

@@ -85,7 +85,7 @@ impl Counts {
 }
 
 fn cwes_of(code: &str) -> Vec<u32> {
-    let options = Options { timeout: Duration::from_secs(60), ..Options::default() };
+    let options = Options { timeout: Duration::from_mins(1), ..Options::default() };
     analyze(code, &options).map(|findings| findings.iter().map(|one| one.cwe).collect()).unwrap_or_default()
 }
 

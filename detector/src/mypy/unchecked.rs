@@ -66,7 +66,9 @@ impl Finder<'_> {
             holds == Some(true) || clause.test.as_ref().is_some_and(|test| said_to_checkers(test) == Some(false))
         });
         let starts: Vec<TextSize> = others.map(Ranged::start).collect();
-        starts.into_iter().for_each(|start| self.add(start, UncheckedKind::Branch));
+        for start in starts {
+            self.add(start, UncheckedKind::Branch);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::control::Scope;
 use super::findings::Report;
 use super::value::{Key, Object, Value};
 use crate::rules::{ConstantModel, Is};
-use crate::ssa::{Argument, FunctionId, Op, ValueId};
+use crate::ssa::{Argument, FunctionId, Op, Passing, ValueId};
 
 pub(super) fn check(report: &mut Report<'_, '_>) {
     let registry = report.solved.registry;
@@ -56,15 +56,11 @@ fn is_wrong(model: &ConstantModel, arguments: &[Argument], facts: &[Value]) -> b
         .at
         .and_then(|at| given.positional(at))
         .or_else(|| meant.names.iter().find_map(|name| given.keyword(name)));
-    match argument {
-        Some(value) => matches_any(&model.is, value),
-        None => {
-            let spread = arguments
-                .iter()
-                .any(|one| matches!(one.passing, crate::ssa::Passing::Star | crate::ssa::Passing::DoubleStar));
-            model.is.missing && !spread
-        }
+    if let Some(value) = argument {
+        return matches_any(&model.is, value);
     }
+    let mut passed = arguments.iter().map(|one| &one.passing);
+    model.is.missing && !passed.any(|passing| matches!(passing, Passing::Star | Passing::DoubleStar))
 }
 
 /// Whether a value can only be what it must not be.

@@ -3,8 +3,10 @@
 //! A test decides over a block where one of its two edges dominates it. What a test is about is the backward slice of its
 //! condition; which outcome lets pass what is listed is decided on its form (`in`, `==`, `not`, De Morgan).
 
-use std::cell::OnceCell;
-use std::collections::HashSet;
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::solver::Solved;
 use super::transfer::fact;
@@ -15,6 +17,8 @@ use crate::ssa::{BlockId, CompareOp, Dominators, Function, FunctionId, Literal, 
 
 /// Values that a slice has at most.
 const MAX_SLICE: usize = 400;
+/// Slices of one function that are remembered.
+const MAX_SLICES: usize = 4096;
 
 /// One function, with its facts and dominators.
 pub(super) struct Scope<'a, 'p> {
@@ -23,7 +27,11 @@ pub(super) struct Scope<'a, 'p> {
     pub(super) solution: &'a Solution<Value>,
     dominators: OnceCell<Dominators>,
     roots: OnceCell<Vec<ValueId>>,
+    slices: RefCell<FxHashMap<ValueId, Slice>>,
 }
+
+/// What a value is made of.
+pub(super) type Slice = Rc<FxHashSet<ValueId>>;
 
 /// A test that decides over a block, and how it came out.
 pub(super) type Test = (ValueId, bool);
@@ -33,7 +41,8 @@ impl<'a, 'p> Scope<'a, 'p> {
     pub(super) fn new(solved: &'a Solved<'p>, id: FunctionId) -> Option<Self> {
         let solution = solved.solutions[id.0 as usize].as_ref()?;
         let function = solved.program.function(id);
-        Some(Self { solved, function, solution, dominators: OnceCell::new(), roots: OnceCell::new() })
+        let (dominators, roots, slices) = (OnceCell::new(), OnceCell::new(), RefCell::default());
+        Some(Self { solved, function, solution, dominators, roots, slices })
     }
 
     pub(super) fn fact(&self, value: ValueId) -> &'a Value {
@@ -83,8 +92,21 @@ impl<'a, 'p> Scope<'a, 'p> {
     }
 
     /// Everything in this function that a value is made of.
-    pub(super) fn slice(&self, value: ValueId) -> HashSet<ValueId> {
-        let mut seen = HashSet::from([value]);
+    pub(super) fn slice(&self, value: ValueId) -> Slice {
+        if let Some(known) = self.slices.borrow().get(&value) {
+            return known.clone();
+        }
+        let slice = Rc::new(self.sliced(value));
+        let mut slices = self.slices.borrow_mut();
+        if slices.len() < MAX_SLICES {
+            slices.insert(value, slice.clone());
+        }
+        slice
+    }
+
+    fn sliced(&self, value: ValueId) -> FxHashSet<ValueId> {
+        let mut seen = FxHashSet::default();
+        seen.insert(value);
         let mut work = vec![value];
         while let Some(value) = work.pop() {
             if seen.len() > MAX_SLICE || self.is_over() {
@@ -108,7 +130,7 @@ impl<'a, 'p> Scope<'a, 'p> {
     }
 
     /// The parameters, by index, that a value is made of.
-    pub(super) fn parameters_in(&self, slice: &HashSet<ValueId>) -> HashSet<usize> {
+    pub(super) fn parameters_in(&self, slice: &FxHashSet<ValueId>) -> FxHashSet<usize> {
         slice
             .iter()
             .filter_map(|value| match self.function.op(*value) {
@@ -202,7 +224,7 @@ impl<'a, 'p> Scope<'a, 'p> {
     }
 
     /// What identifies where a value comes from: parameters and results of calls and loads that are no texts.
-    fn parameters_and_calls(&self, slice: &HashSet<ValueId>) -> HashSet<ValueId> {
+    fn parameters_and_calls(&self, slice: &FxHashSet<ValueId>) -> FxHashSet<ValueId> {
         let is_source = |value: &&ValueId| match self.function.op(**value) {
             Op::Parameter(_) | Op::Load(_) => true,
             Op::Path(_) | Op::Unbound(_) | Op::Subscript(..) | Op::Call { .. } => {
@@ -213,11 +235,11 @@ impl<'a, 'p> Scope<'a, 'p> {
         slice.iter().filter(is_source).copied().collect()
     }
 
-    fn is_about(&self, value: ValueId, sources: &HashSet<ValueId>) -> bool {
+    fn is_about(&self, value: ValueId, sources: &FxHashSet<ValueId>) -> bool {
         self.slice(value).iter().any(|one| sources.contains(one))
     }
 
-    fn lets_listed_host_pass(&self, (condition, truth): Test, of: &HashSet<ValueId>, depth: usize) -> bool {
+    fn lets_listed_host_pass(&self, (condition, truth): Test, of: &FxHashSet<ValueId>, depth: usize) -> bool {
         if depth == 0 {
             return false;
         }
@@ -279,7 +301,7 @@ impl<'a, 'p> Scope<'a, 'p> {
     }
 
     /// Whether a value is the host of a URL from one of these sources.
-    fn is_host(&self, value: ValueId, of: &HashSet<ValueId>) -> bool {
+    fn is_host(&self, value: ValueId, of: &FxHashSet<ValueId>) -> bool {
         let slice = self.slice(value);
         let parts = |value: &ValueId| {
             matches!(self.function.op(*value), Op::Attribute(_, name)
@@ -295,7 +317,7 @@ impl<'a, 'p> Scope<'a, 'p> {
     }
 
     /// Whether a value is the text from one of these sources itself.
-    fn is_whole(&self, value: ValueId, of: &HashSet<ValueId>) -> bool {
+    fn is_whole(&self, value: ValueId, of: &FxHashSet<ValueId>) -> bool {
         of.contains(&self.root(value))
     }
 

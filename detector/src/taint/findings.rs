@@ -34,7 +34,7 @@ pub(super) struct Report<'a, 'p> {
     tracer: Option<Tracer<'a, 'p>>,
 }
 
-impl<'a, 'p> Report<'a, 'p> {
+impl Report<'_, '_> {
     /// Whether findings of a rule are asked for.
     pub(super) fn wants(&self, rule: usize) -> bool {
         self.solved.registry.rules[rule].is_wanted(self.wanted)

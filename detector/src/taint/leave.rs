@@ -3,7 +3,7 @@
 use super::control::Scope;
 use super::findings::Report;
 use crate::rules::Leave;
-use crate::ssa::{Function, FunctionId};
+use crate::ssa::{Function, FunctionId, Op, ValueId};
 use crate::text::Origins;
 
 /// Methods that Python calls to show an object to its programmer.
@@ -28,7 +28,7 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
             if !leave.routes.is_empty() && !handler {
                 continue;
             }
-            for value in &scope.solution.returns {
+            for value in scope.solution.returns.iter().filter(|value| !is_of_sink(&scope, **value)) {
                 let text = &scope.fact(*value).text;
                 let languages = &registry.languages;
                 let origins = text
@@ -46,6 +46,12 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
             report.add((rule, None), (id, value), Some((value, origins)));
         }
     }
+}
+
+/// Whether a value is what a sink gives back (rows, for a statement): that is not the text that it was given.
+fn is_of_sink(scope: &Scope<'_, '_>, value: ValueId) -> bool {
+    let Op::Call { callee, .. } = scope.function.op(scope.root(value)) else { return false };
+    scope.fact(*callee).paths().any(|path| !scope.solved.registry.sinks(path).is_empty())
 }
 
 fn is_showing(function: &Function) -> bool {

@@ -81,7 +81,7 @@ impl Pass<'_, '_> {
                 let name = Rc::from(first?.text.as_literal()?);
                 Some(self.attribute(call, &owner, &name))
             }
-            _ if path.ends_with(".get") || path.ends_with(".__getitem__") || path.ends_with(".pop") => {
+            _ if matches!(path.rsplit_once('.'), Some((_, "get" | "__getitem__" | "pop"))) => {
                 self.entry_of(call, receiver?, first?)
             }
             _ => {

@@ -147,7 +147,7 @@ fn entries(scope: &Scope<'_, '_>, model: &ObligationModel) -> Option<Breach> {
 /// A result that says all is well where what proves it was not looked at.
 fn success(scope: &Scope<'_, '_>, model: &ObligationModel) -> Option<Breach> {
     let idle = idle_parameters(scope, model);
-    let others = scope.function.parameters.len() - usize::from(scope.function.method_of.is_some());
+    let others = scope.function.parameters.len().saturating_sub(usize::from(scope.function.method_of.is_some()));
     if idle.is_empty() || others < 2 {
         return None;
     }
@@ -186,7 +186,7 @@ fn requests(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<usize> {
 /// Whether a test before a block looks at what only the true client sends.
 fn evidence_is_tested(scope: &Scope<'_, '_>, model: &ObligationModel, request: usize, at: ValueId) -> bool {
     scope.tests(scope.block(at)).into_iter().any(|(condition, _)| {
-        scope.slice(condition).into_iter().any(|value| is_part(scope, value, request, &model.evidence, true))
+        scope.slice(condition).iter().any(|value| is_part(scope, *value, request, &model.evidence, true))
     })
 }
 
@@ -201,7 +201,12 @@ fn named_secrets(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<Breach> 
         }
         _ => false,
     };
-    let calls = scope.solution.returns.iter().flat_map(|value| scope.slice(*value)).filter(foretold);
+    let calls = scope
+        .solution
+        .returns
+        .iter()
+        .flat_map(|value| scope.slice(*value).iter().copied().collect::<Vec<_>>())
+        .filter(foretold);
     calls.min().map(|call| (call, None)).into_iter().collect()
 }
 
@@ -221,16 +226,16 @@ fn request_bodies(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<Breach>
     let mut found = vec![];
     for request in requests(scope, model) {
         for returned in &scope.solution.returns {
-            let parsed = scope.root(*returned);
-            let Op::Call { callee, arguments } = scope.function.op(parsed) else { continue };
+            let call = scope.root(*returned);
+            let Op::Call { callee, arguments } = scope.function.op(call) else { continue };
             let parses = scope.fact(*callee).paths().any(|path| path.ends_with("json.loads"));
             let body = arguments.first().map(|one| one.value).filter(|value| {
-                scope.slice(*value).into_iter().any(|part| is_part(scope, part, request, &model.words, false))
+                scope.slice(*value).iter().any(|part| is_part(scope, *part, request, &model.words, false))
             });
             if let (true, Some(body)) = (parses, body)
-                && !evidence_is_tested(scope, model, request, parsed)
+                && !evidence_is_tested(scope, model, request, call)
             {
-                found.push((parsed, Some((body, scope.fact(body).origins()))));
+                found.push((call, Some((body, scope.fact(body).origins()))));
             }
         }
     }

@@ -174,7 +174,7 @@ mod tests {
         let bit = table.source(place(1, 2), "a form", OriginKind::Attacker);
         assert_eq!(table.source(place(1, 2), "another note", OriginKind::Attacker), bit);
         assert_eq!(table.source(place(3, 4), "a form", OriginKind::Attacker), bit);
-        assert_eq!(table.at(place(1, 2)).map(|origin| &*origin.note), Some("a form", OriginKind::Attacker));
+        assert_eq!(table.at(place(1, 2)).map(|origin| &*origin.note), Some("a form"));
         assert_eq!(table.at(place(9, 9)), None);
     }
 }

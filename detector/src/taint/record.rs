@@ -4,7 +4,7 @@ use super::control::{Scope, Test};
 use super::obligation::{Breach, has_word};
 use super::value::{Object, Value};
 use crate::rules::ObligationModel;
-use crate::ssa::{Argument, CompareOp, Literal, Op, ParameterKind, Passing, ValueId};
+use crate::ssa::{Argument, CompareOp, Op, ParameterKind, Passing, ValueId};
 use crate::text::Origins;
 
 /// A parameter that holds one thing, and is not the object itself.
@@ -43,10 +43,7 @@ pub(super) fn field_copies(scope: &Scope<'_, '_>) -> Vec<Breach> {
 fn lets_pass(scope: &Scope<'_, '_>, condition: ValueId, truth: bool) -> bool {
     match scope.function.op(scope.root(condition)) {
         Op::Not(inner) => lets_pass(scope, *inner, !truth),
-        Op::Compare(op, ..) => match op {
-            CompareOp::NotEqual | CompareOp::NotIn | CompareOp::IsNot => !truth,
-            _ => truth,
-        },
+        Op::Compare(CompareOp::NotEqual | CompareOp::NotIn | CompareOp::IsNot, ..) => !truth,
         Op::Logic(_, parts) => parts.iter().any(|part| lets_pass(scope, *part, truth)),
         _ => truth,
     }
@@ -288,7 +285,6 @@ fn is_allow_list(scope: &Scope<'_, '_>, list: ValueId, model: &ObligationModel) 
         Op::Load(cell) => has_word(&cell.name, &model.words),
         Op::Parameter(index) => has_word(&scope.function.parameters[*index].name, &model.words),
         Op::Attribute(_, name) => has_word(name, &model.words),
-        Op::Literal(Literal::None) => false,
         _ => false,
     }
 }

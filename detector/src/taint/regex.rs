@@ -71,7 +71,7 @@ fn takes_long(
 
 /// Whether a test of its length decides that a text comes to a block.
 fn is_short(text: ValueId, scope: &Scope<'_, '_>, block: crate::ssa::BlockId) -> bool {
-    let sources: Vec<ValueId> = scope.slice(text).into_iter().collect();
+    let sources: Vec<ValueId> = scope.slice(text).iter().copied().collect();
     scope.tests(block).into_iter().any(|(condition, _)| {
         scope.slice(condition).iter().any(|one| match scope.function.op(*one) {
             Op::Call { callee, arguments } => {

@@ -131,8 +131,12 @@ pub(super) fn shared_places(scope: &Scope<'_, '_>) -> Vec<SharedPlace> {
             Op::Call { callee, arguments } => match scope.method(*callee) {
                 Some((_, "get")) => (store(scope, value), false, vec![]),
                 Some((object, name)) if CHANGES.contains(&name) => {
-                    let given: Vec<ValueId> = arguments.iter().map(|one| one.value).collect();
-                    (store(scope, object), true, given)
+                    let mut found = store(scope, object);
+                    let by_key = usize::from(matches!(name, "__delitem__" | "pop"));
+                    if let Some(found) = &mut found {
+                        found.keys.extend(arguments.iter().take(by_key).map(|one| one.value));
+                    }
+                    (found, true, arguments.iter().skip(by_key).map(|one| one.value).collect())
                 }
                 _ => continue,
             },
@@ -202,16 +206,17 @@ pub(super) fn growth(scope: &Scope<'_, '_>) -> Vec<Breach> {
 /// Whether a name is imported: what its methods do, the program does not show.
 fn is_imported(scope: &Scope<'_, '_>, root: ValueId) -> bool {
     let known = scope.fact(root);
+    // Calls of its methods make it look like a container; one that the program makes has no name from elsewhere.
     matches!(scope.function.op(root), Op::Load(_))
-        && known.items.is_none()
+        && (known.items.is_none() || known.paths().next().is_some())
         && known.paths().all(|path| !path.ends_with("()"))
 }
 
 /// Whether what is stored is made of what was there.
 fn is_read_modify_write(scope: &Scope<'_, '_>, item: ValueId, root: ValueId) -> bool {
-    scope.slice(item).into_iter().any(|one| {
-        matches!(scope.function.op(one), Op::Subscript(..) | Op::Call { .. })
-            && store(scope, one).is_some_and(|other| is_same(scope, other.root, root))
+    scope.slice(item).iter().any(|one| {
+        matches!(scope.function.op(*one), Op::Subscript(..) | Op::Call { .. })
+            && store(scope, *one).is_some_and(|other| is_same(scope, other.root, root))
     })
 }
 

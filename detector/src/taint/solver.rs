@@ -13,7 +13,7 @@ use super::value::{Object, Value};
 use crate::budget::{Budget, Expired};
 use crate::dataflow::{Graph, Lattice, Solution, solve};
 use crate::rules::Registry;
-use crate::ssa::{Cell, ClassId, Dominators, FunctionId, ParameterKind, Program, ValueId, origins as roots_of};
+use crate::ssa::{Cell, ClassId, Dominators, FunctionId, Op, ParameterKind, Program, ValueId, origins as roots_of};
 use crate::text::Origins;
 use real_detector_api::OriginKind;
 
@@ -87,7 +87,9 @@ pub fn solve_program<'p>(
     let is_idle =
         |index: &usize| !solved.called[*index] && !solved.exposed[*index] && program.functions[*index].outer.is_none();
     let idle: Vec<usize> = (1..count).filter(is_idle).collect();
-    idle.into_iter().for_each(|index| solved.expose(FunctionId(index as u32)));
+    for index in idle {
+        solved.expose(FunctionId(index as u32));
+    }
     solved.run()?;
     Ok(solved)
 }

@@ -1,6 +1,6 @@
 //! URLs that go out: joined, or taken apart, and given out again with no look at their host.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::control::Scope;
 use super::obligation::Breach;
@@ -30,8 +30,8 @@ pub(super) fn given_out(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<B
 }
 
 /// The values that a text carries as URLs: itself, what it was put together of.
-fn carriers(scope: &Scope<'_, '_>, value: ValueId) -> HashSet<ValueId> {
-    let mut seen = HashSet::from([scope.root(value)]);
+fn carriers(scope: &Scope<'_, '_>, value: ValueId) -> BTreeSet<ValueId> {
+    let mut seen = BTreeSet::from([scope.root(value)]);
     let mut work = vec![scope.root(value)];
     while let Some(value) = work.pop() {
         let mut visit = |operand: ValueId| {
@@ -48,9 +48,13 @@ fn carriers(scope: &Scope<'_, '_>, value: ValueId) -> HashSet<ValueId> {
                     && KEEPS.contains(&method)
                 {
                     visit(object);
-                    arguments.iter().for_each(|one| visit(one.value));
+                    for one in arguments {
+                        visit(one.value);
+                    }
                 } else if name.is_some_and(|name| KEEPS.contains(&name.as_str())) {
-                    arguments.iter().for_each(|one| visit(one.value));
+                    for one in arguments {
+                        visit(one.value);
+                    }
                 }
             }
             Op::Phi(_) | Op::Join(_) | Op::Format(_) | Op::Binary(..) | Op::Mapping(_) | Op::Display(..) => {

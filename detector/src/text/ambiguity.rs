@@ -64,6 +64,9 @@ struct Automaton {
     states: Vec<State>,
 }
 
+/// What is read next, by state and whether in several ways; whether it accepts; whether it must end.
+type Reach = (Vec<(usize, bool)>, bool, bool);
+
 impl Automaton {
     fn push(&mut self, state: State) -> Option<usize> {
         self.states.push(state);
@@ -72,9 +75,8 @@ impl Automaton {
 
     fn build(&mut self, tree: &Hir, next: usize) -> Option<usize> {
         match tree.kind() {
-            HirKind::Empty => Some(next),
             HirKind::Look(Look::End | Look::EndLF | Look::EndCRLF) => self.push(State::End(next)),
-            HirKind::Look(_) => Some(next),
+            HirKind::Empty | HirKind::Look(_) => Some(next),
             HirKind::Literal(literal) => {
                 let text = String::from_utf8_lossy(&literal.0).into_owned();
                 text.chars().rev().try_fold(next, |next, char| self.push(State::Read(CharSet::NONE.with(char), next)))
@@ -120,7 +122,7 @@ impl Automaton {
                 graph.sets.push(*set);
             }
         }
-        let mut reach = |from: usize| -> Option<(Vec<(usize, bool)>, bool, bool)> {
+        let mut reach = |from: usize| -> Option<Reach> {
             let mut found: BTreeMap<usize, usize> = BTreeMap::new();
             let (mut accepts, mut ends) = (false, false);
             self.paths(from, &mut vec![], false, &mut steps, &mut |at, after_end| match self.states[at] {

@@ -445,7 +445,8 @@ fn words(template: &Template) -> Vec<String> {
             if !word.is_empty() {
                 words.push(std::mem::take(&mut word));
             }
-            if !char.is_whitespace() && !(words.is_empty() && char == '(') {
+            let opens = words.is_empty() && char == '(';
+            if !char.is_whitespace() && !opens {
                 words.push(char.to_string());
             }
         }
