@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn the_mean_of_nothing_is_none() {
-        let summary = Summary::of(&[dropped()], &tasks(), Rules::from(&ScorerConfig::default()), 1, Duration::from_secs(1));
+        let summary =
+            Summary::of(&[dropped()], &tasks(), Rules::from(&ScorerConfig::default()), 1, Duration::from_secs(1));
         let table = summary.table().to_string();
         assert!(table.contains("– %") && !table.contains("0.0 %"), "{table}");
         assert_eq!(serde_json::to_value(&summary).unwrap()["function"], serde_json::Value::Null);

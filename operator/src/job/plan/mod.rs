@@ -24,9 +24,7 @@ use super::ending::{Cause, Ending, ending};
 use super::gang::{is_over, is_running};
 use super::observed::{Observed, index, number};
 use super::progress::{self, Said};
-use super::status::{
-    ACCEPTED, Concluded, Draft, POOL_READY, SCHEDULED, WARNED, for_event, is_finished, lifecycle,
-};
+use super::status::{ACCEPTED, Concluded, Draft, POOL_READY, SCHEDULED, WARNED, for_event, is_finished, lifecycle};
 use super::{Names, attempt};
 use crate::child::Child;
 use crate::conditions::find;
