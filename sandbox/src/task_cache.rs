@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use real_sandbox_api::{Limits, Value};
+use real_sandbox_api::{Limits, Status, Value};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
@@ -38,16 +38,41 @@ const VALUES: usize = 65_536;
 type Key = [u8; 32];
 type Cell<T> = Arc<OnceCell<Result<T, String>>>;
 
+/// Whose fault it is that something of a task's is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Ours: another try may help, and nothing is remembered.
+    Ours(String),
+    /// The task's.
+    Task(String),
+}
+
+impl Fault {
+    /// The verdict of the tests that need it.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Ours(_) => Status::SandboxError,
+            Self::Task(_) => Status::TaskError,
+        }
+    }
+
+    /// What happened.
+    pub fn why(&self) -> &str {
+        let (Self::Ours(why) | Self::Task(why)) = self;
+        why
+    }
+}
+
 /// The caches of a service.
 #[derive(Default)]
 pub struct TaskCache {
     set_ups: Mutex<Recent<Key, Cell<Arc<Vec<u8>>>>>,
-    values: Mutex<Recent<Key, Result<Value, String>>>,
+    values: Mutex<Recent<Key, Result<Value, Fault>>>,
 }
 
 impl TaskCache {
     /// Files that a set-up script leaves; the script runs once however many ask.
-    pub async fn set_up(&self, pool: &Pool, script: &str) -> Result<Arc<Vec<u8>>, String> {
+    pub async fn set_up(&self, pool: &Pool, script: &str) -> Result<Arc<Vec<u8>>, Fault> {
         let key = digest(&[script]);
         let cell = {
             let mut cache = self.set_ups.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,8 +84,8 @@ impl TaskCache {
             cell
         };
         // A failure of ours is not remembered, so that the next request tries again.
-        let files = cell.get_or_try_init(|| run_set_up(pool, script)).await?;
-        files.clone()
+        let files = cell.get_or_try_init(|| run_set_up(pool, script)).await.map_err(Fault::Ours)?;
+        files.clone().map_err(Fault::Task)
     }
 
     /// Values of a task's own expressions.
@@ -69,7 +94,7 @@ impl TaskCache {
         pool: &Pool,
         prelude: Option<&str>,
         sources: Vec<String>,
-    ) -> HashMap<String, Result<Value, String>> {
+    ) -> HashMap<String, Result<Value, Fault>> {
         let mut known = HashMap::new();
         let mut missing = Vec::new();
         {
@@ -110,8 +135,8 @@ impl TaskCache {
         known
     }
 
-    fn remember(&self, prelude: Option<&str>, source: &str, value: &Result<Value, String>) {
-        if value.is_ok() {
+    fn remember(&self, prelude: Option<&str>, source: &str, value: &Result<Value, Fault>) {
+        if !matches!(value, Err(Fault::Ours(_))) {
             let mut cache = self.values.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = cache.get_or_insert_with(digest(&[prelude.unwrap_or(""), source]), || value.clone());
             cache.trim(VALUES, usize::MAX, |_| 0);
@@ -125,37 +150,43 @@ async fn run_set_up(pool: &Pool, script: &str) -> Result<Result<Arc<Vec<u8>>, St
         prelude: None,
         stdin: Vec::new(),
         files: None,
+        code: None,
         limits: TASK_LIMITS,
         record_bytes: CAPTURE_BYTES + (1 << 20),
+        client: None,
     };
     let done = pool.run(order).await?;
-    Ok(match outcome(&done) {
-        Ok(Record::Files(files)) => Ok(Arc::new(files)),
-        Ok(other) => Err(describe(other)),
-        Err(why) => Err(why),
-    })
+    match outcome(&done) {
+        Ok(Record::Files(files)) => Ok(Ok(Arc::new(files))),
+        Ok(other) => Ok(Err(describe(other))),
+        Err(Fault::Task(why)) => Ok(Err(why)),
+        Err(Fault::Ours(why)) => Err(why),
+    }
 }
 
-async fn evaluate(pool: &Pool, prelude: Option<&str>, sources: &[String]) -> Result<Vec<Value>, String> {
+async fn evaluate(pool: &Pool, prelude: Option<&str>, sources: &[String]) -> Result<Vec<Value>, Fault> {
     let order = Order {
         work: Work::Eval { sources: sources.to_vec() },
         prelude: prelude.map(String::from),
         stdin: Vec::new(),
         files: None,
+        code: None,
         limits: TASK_LIMITS,
         record_bytes: RECORD_BYTES,
+        client: None,
     };
-    match outcome(&pool.run(order).await?)? {
+    match outcome(&pool.run(order).await.map_err(Fault::Ours)?)? {
         Record::Value(Value::List(values)) if values.len() == sources.len() => Ok(values),
-        other => Err(describe(other)),
+        other => Err(Fault::Task(describe(other))),
     }
 }
 
-fn outcome(done: &crate::pool::Done) -> Result<Record, String> {
+fn outcome(done: &crate::pool::Done) -> Result<Record, Fault> {
     let limit = Duration::from_secs_f64(TASK_LIMITS.cpu_seconds);
     match ended(&done.ending, &done.nonce, limit, TASK_LIMITS.memory_mib << 10) {
         Ended::Normally(record) => Ok(record),
-        Ended::Early(_, why) => Err(why),
+        Ended::Early(Status::SandboxError, why) => Err(Fault::Ours(why)),
+        Ended::Early(_, why) => Err(Fault::Task(why)),
     }
 }
 
