@@ -4,9 +4,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use real_terminal::{LogArgs, causes, errln, exit, outln};
 
-use crate::ui::Screen;
 use crate::{datasets_cmd, plot, process, programs, reward_serve, run, score, serve};
 
 const AFTER_HELP: &str = "\
@@ -19,6 +18,8 @@ Logs go to standard error; RUST_LOG=debug says more.";
 #[derive(Debug, Parser)]
 #[command(name = "real", version, propagate_version = true, max_term_width = 100, after_help = AFTER_HELP)]
 struct Cli {
+    #[command(flatten)]
+    logs: LogArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -61,35 +62,33 @@ struct Rest {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // Before any thread exists: this process becomes another one.
-    match cli.command {
+    real_terminal::finish(match cli.command {
         Command::Launch(args) => report(&process::launch(&args)),
         Command::Detect(rest) => report(&hand_over("real-detector", &["check"], rest.args)),
         Command::Sandbox(rest) => report(&hand_over("real-sandbox", &[], rest.args)),
-        command => work(command),
-    }
+        command => work(cli.logs, command),
+    })
 }
 
-fn work(command: Command) -> ExitCode {
-    let screen = Screen::default();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(screen.clone()).with_target(false).init();
+fn work(logs: LogArgs, command: Command) -> ExitCode {
+    logs.init();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return report(&error.into()),
     };
-    runtime.block_on(dispatch(command, &screen)).unwrap_or_else(|error| report(&error))
+    runtime.block_on(dispatch(command)).unwrap_or_else(|error| report(&error))
 }
 
-async fn dispatch(command: Command, screen: &Screen) -> anyhow::Result<ExitCode> {
+async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Run(args) => run::run(args, screen).await,
+        Command::Run(args) => run::run(args).await,
         Command::Plot(args) => plot::run(&args),
         Command::Serve(args) => serve::run(args).await,
         Command::Score(args) => score::run(args).await,
         Command::Datasets(args) => datasets_cmd::run(args).await,
         Command::Reward(args) => reward_serve::run(args).await,
         Command::Version => {
-            println!("real {}", env!("CARGO_PKG_VERSION"));
+            outln!("real {}", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)
         }
         Command::Launch(_) | Command::Detect(_) | Command::Sandbox(_) => unreachable!("became another program"),
@@ -107,8 +106,8 @@ fn hand_over(program: &str, first: &[&str], rest: Vec<OsString>) -> anyhow::Erro
 }
 
 fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
-    ExitCode::FAILURE
+    errln!("error: {}", causes(error.as_ref()));
+    exit::FAILED.into()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use real_datasets::builder::{self, BuildOptions, RunError, Split};
 use real_datasets::{Task, load, write_jsonl};
 use real_sandbox_api::{BatchRequest, BatchResponse, Check};
+use real_terminal::outln;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
@@ -92,7 +93,7 @@ pub async fn run(args: DatasetsArgs) -> anyhow::Result<ExitCode> {
         DatasetsCommand::Build(args) => build(args).await?,
         DatasetsCommand::Demonstrations(args) => {
             write_jsonl(&args.out, builder::demonstrations(args.count, args.seed))?;
-            println!("{}: {} demonstrations", args.out.display(), args.count);
+            outln!("{}: {} demonstrations", args.out.display(), args.count);
         }
         DatasetsCommand::Tokenizer(args) => tokenizer(&args)?,
         DatasetsCommand::Show(args) => show(&args.uri)?,
@@ -123,10 +124,10 @@ async fn build(args: BuildArgs) -> anyhow::Result<()> {
         builder::build(BuildOptions { count: args.count, seed: args.seed, split, concurrency }, &runner).await?;
     write_jsonl(&args.out, &built.tasks)?;
     for (id, reason) in &built.rejected {
-        println!("rejected {id}: {reason}");
+        outln!("rejected {id}: {reason}");
     }
     let (kept, rejected, seconds) = (built.tasks.len(), built.rejected.len(), began.elapsed().as_secs_f64());
-    println!("{}: {kept} tasks that the sandbox confirms, {rejected} rejected, {seconds:.1} s", args.out.display());
+    outln!("{}: {kept} tasks that the sandbox confirms, {rejected} rejected, {seconds:.1} s", args.out.display());
     if let Some(sandbox) = started {
         sandbox.stop().await;
     }
@@ -183,7 +184,7 @@ fn tokenizer(args: &TokenizerArgs) -> anyhow::Result<()> {
     for (name, content) in builder::quickstart_model_files() {
         let path = args.out.join(name);
         std::fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
-        println!("{}", path.display());
+        outln!("{}", path.display());
     }
     Ok(())
 }
@@ -192,16 +193,18 @@ fn show(uri: &str) -> anyhow::Result<()> {
     let tasks = load(uri)?;
     let count = |holds: &dyn Fn(&Task) -> usize| tasks.iter().map(holds).sum::<usize>();
     let stdin = count(&|task| task.tests.iter().filter(|test| matches!(test.check, Check::Stdin { .. })).count());
-    println!("{uri}: {} tasks", tasks.len());
-    println!("tests: {} ({stdin} with standard input)", count(&|task| task.tests.len()));
-    println!("attacks: {}, solutions: {}", count(&|task| task.attacks.len()), count(&|task| task.solutions.len()));
+    outln!("{uri}: {} tasks", tasks.len());
+    outln!("tests: {} ({stdin} with standard input)", count(&|task| task.tests.len()));
+    outln!("attacks: {}, solutions: {}", count(&|task| task.attacks.len()), count(&|task| task.solutions.len()));
+    let nothing = tasks.iter().map(real_reward::profile::share_of_nothing).sum::<f64>() / tasks.len() as f64;
+    outln!("doing nothing passes: {:.1} % of a task's functional tests, on the mean", 100.0 * nothing);
     let mut splits: BTreeMap<&str, usize> = BTreeMap::new();
     for task in &tasks {
         *splits.entry(&task.split).or_default() += 1;
     }
-    println!("splits: {}", splits.iter().map(|(split, n)| format!("{split} {n}")).collect::<Vec<_>>().join(", "));
+    outln!("splits: {}", splits.iter().map(|(split, n)| format!("{split} {n}")).collect::<Vec<_>>().join(", "));
     if let Some(first) = tasks.first() {
-        println!("{}", serde_json::to_string_pretty(first)?);
+        outln!("{}", serde_json::to_string_pretty(first)?);
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod announcement;
+pub mod catalogue;
 pub mod command_line;
 pub mod datasets_cmd;
 pub mod log_tail;

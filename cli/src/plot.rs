@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use real_terminal::outln;
+
 use crate::record::Record;
 use crate::run::report;
 use crate::summary::Summary;
@@ -30,6 +32,6 @@ pub fn run(args: &PlotArgs) -> anyhow::Result<ExitCode> {
     let job = Summary::read(dir).map_or_else(folder, |summary| summary.job);
     report::draw(&record, &job, dir)?;
     report::print_record(&record);
-    println!("see {}", dir.join(report::DRAWING).display());
+    outln!("see {}", dir.join(report::DRAWING).display());
     Ok(ExitCode::SUCCESS)
 }

@@ -92,7 +92,7 @@ mod tests {
     fn evaluations_of_earlier_versions_can_be_read() {
         let line = r#"{"suite":"s","decoding":"greedy","step":0,"n":4,"function":0.5,"quality":1.0,"joint":0.5}"#;
         let read: Vec<Evaluation> = parse_lines(line);
-        assert_eq!((read[0].joint, read[0].no_code, read[0].dropped), (0.5, 0.0, 0));
+        assert_eq!((read[0].joint, read[0].no_code, read[0].dropped), (Some(0.5), None, 0));
     }
 
     #[test]

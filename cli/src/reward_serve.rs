@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use real_reward::serve::{Tasks, router};
 use real_reward::{Scorer, ScorerConfig};
+use real_terminal::outln;
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -78,7 +79,7 @@ pub async fn run(args: RewardArgs) -> anyhow::Result<ExitCode> {
     let listener = TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}; choose another port with --listen", args.listen))?;
-    println!("listening on http://{}", listener.local_addr()?);
+    outln!("listening on http://{}", listener.local_addr()?);
     tracing::info!(tasks = count, "ready for rewards");
     axum::serve(listener, router(scorer, Tasks::new(tasks)))
         .with_graceful_shutdown(async move { shutdown.requested().await })

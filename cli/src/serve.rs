@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use real_terminal::outln;
 
 use crate::services::{Kind, Services};
 use crate::shutdown::Shutdown;
@@ -25,7 +26,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let services = Services::start(&[Kind::Detector, Kind::Sandbox], &args.log_dir).await?;
     for kind in [Kind::Detector, Kind::Sandbox] {
         for url in services.urls(kind) {
-            println!("{} {url}", kind.name());
+            outln!("{} {url}", kind.name());
         }
     }
     tokio::select! {

@@ -71,10 +71,10 @@ mod tests {
             decoding: Decoding::Greedy,
             step: 0,
             n: 4,
-            function: 0.5,
-            quality: 1.0,
-            joint: 0.5,
-            no_code: 0.25,
+            function: Some(0.5),
+            quality: Some(1.0),
+            joint: Some(0.5),
+            no_code: Some(0.25),
             dropped: 1,
         };
         let summary = Summary {

@@ -117,6 +117,12 @@ pub struct Ppo {
     pub betas: [f64; 2],
     /// Steps in which only the critic learns.
     pub critic_warmup_steps: u64,
+    /// Steps of linear warm-up of both learning rates, each counted from the first step in which its model learns.
+    pub warmup_steps: u64,
+    /// Schedule of both learning rates after warm-up.
+    pub schedule: Schedule,
+    /// Updates in a row that may be skipped because a loss or a gradient is not finite; one more fails the run.
+    pub max_skipped_updates: u64,
 }
 
 /// Supervised fine-tuning.
@@ -141,6 +147,8 @@ pub struct Sft {
     pub weight_decay: f64,
     /// AdamW (β₁, β₂).
     pub betas: [f64; 2],
+    /// Updates in a row that may be skipped because a loss or a gradient is not finite; one more fails the run.
+    pub max_skipped_updates: u64,
 }
 
 /// Learning-rate schedule.
@@ -149,8 +157,10 @@ pub struct Sft {
 pub enum Schedule {
     /// Constant.
     Constant,
-    /// Cosine to zero at the last step.
+    /// Half a cosine, which would be zero in the step after the last.
     Cosine,
+    /// A straight line, which would be zero in the step after the last.
+    Linear,
 }
 
 /// How answers are turned into rewards.
@@ -167,6 +177,10 @@ pub struct Reward {
     pub normalization: Normalization,
     /// What decides quality.
     pub quality: Quality,
+    /// Which part of an answer is the program.
+    pub extraction: Extraction,
+    /// Whether tests that expect no output earn anything by themselves.
+    pub empty_outputs: EmptyOutputs,
     /// CWE numbers that count; all that rules exist for where empty.
     pub cwes: Vec<u32>,
     /// Most tests run per answer, 0 for all; which ones is drawn anew for each prompt, the same for all its answers.
@@ -185,6 +199,28 @@ pub struct Reward {
 pub enum Profile {
     /// As the paper's text: quality ∈ {0, 1}, function = share of tests passed.
     Paper,
+    /// As the paper's released code, which grades findings, type errors, errors and time limits, without its bugs.
+    Reference,
+}
+
+/// Which part of an answer is the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Extraction {
+    /// The last match of the paper's expression for a fenced block of `python`.
+    Paper,
+    /// Markdown as models write it: the block of Python that defines the entry point, else the longest.
+    Tolerant,
+}
+
+/// Whether tests that expect no output earn anything by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum EmptyOutputs {
+    /// They count like every other, as in the paper.
+    Count,
+    /// They count as failed unless a test that expects some output passes.
+    Ignore,
 }
 
 /// Normalisation of rewards.
@@ -233,6 +269,30 @@ pub struct Checkpoint {
     pub every_steps: u64,
     /// Checkpoints kept, the newest first.
     pub retain: u64,
+    /// Which checkpoints are kept beside the newest.
+    pub keep_best: KeepBest,
+}
+
+/// Which checkpoints are kept beside the newest: those of the steps with the best values of a metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct KeepBest {
+    /// Name in `metrics.jsonl`.
+    pub metric: String,
+    /// Which values are better.
+    pub goal: Goal,
+    /// How many are kept; 0 for none.
+    pub count: u64,
+}
+
+/// Which values of a metric are better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Goal {
+    /// Large ones: rates, rewards.
+    Max,
+    /// Small ones: losses.
+    Min,
 }
 
 /// Evaluations.

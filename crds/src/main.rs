@@ -3,36 +3,37 @@
 use std::{path::Path, process::ExitCode};
 
 use real_crds::generate;
+use real_terminal::{errln, outln};
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    real_terminal::finish(match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] => match generate::write(&root) {
             Ok(written) => {
                 for path in &written {
-                    println!("wrote {}", path.display());
+                    outln!("wrote {}", path.display());
                 }
                 if written.is_empty() {
-                    println!("nothing to write: all generated files are fresh");
+                    outln!("nothing to write: all generated files are fresh");
                 }
                 ExitCode::SUCCESS
             }
             Err(error) => {
-                eprintln!("error: cannot write the generated files: {error}");
+                errln!("error: cannot write the generated files: {error}");
                 ExitCode::FAILURE
             }
         },
         ["--check"] => {
             let stale = generate::stale(&root);
             for file in &stale {
-                eprintln!("stale: {}; run `cargo run -p real-crds`", file.path.display());
+                errln!("stale: {}; run `cargo run -p real-crds`", file.path.display());
             }
             if stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         _ => {
-            eprintln!("usage: real-crds [--check]");
+            errln!("usage: real-crds [--check]");
             ExitCode::from(2)
         }
-    }
+    })
 }

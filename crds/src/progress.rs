@@ -33,8 +33,31 @@ pub struct Progress {
     pub eta_seconds: Option<f64>,
     /// The checkpoints that exist, oldest first.
     pub checkpoints: Vec<Checkpoint>,
+    /// Step of the best checkpoint that exists, by `checkpoint.keepBest`; none where none of them has its metric.
+    pub best_checkpoint: Option<u64>,
+    /// Updates skipped so far in this attempt because a loss or a gradient was not finite.
+    pub skipped_updates: u64,
+    /// What a person should know of, oldest first; the newest [`Self::MOST_WARNINGS`] of this attempt.
+    pub warnings: Vec<Warning>,
     /// Evaluations so far, oldest first.
     pub evaluations: Vec<Evaluation>,
+}
+
+impl Progress {
+    /// Most warnings that are told at a time; all of them are in `warnings.jsonl` of the run directory.
+    pub const MOST_WARNINGS: usize = 16;
+}
+
+/// Something that did not stop the run and that a person should know of; a line of `warnings.jsonl`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Warning {
+    /// Optimisation steps done when it was noticed.
+    pub step: u64,
+    /// What kind it is, a word in `CamelCase`: `DataLeftOut`, `CheckpointDamaged`, `UpdateSkipped`, …
+    pub reason: String,
+    /// A sentence for people.
+    pub message: String,
 }
 
 /// What a trainer is doing.
@@ -107,7 +130,7 @@ impl Decoding {
     }
 }
 
-/// A line of `evaluations.jsonl`. Rates are shares of `n` in [0, 1].
+/// A line of `evaluations.jsonl`. Rates are shares of `n` in [0, 1]; where no answer could be judged there are none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Name of the suite.
@@ -119,14 +142,14 @@ pub struct Evaluation {
     /// Answers judged.
     pub n: u64,
     /// Answers that pass every functional test (the paper's Function).
-    pub function: f64,
+    pub function: Option<f64>,
     /// Answers that are programs without finding (the paper's Quality).
-    pub quality: f64,
+    pub quality: Option<f64>,
     /// Answers that are both (the paper's Func.-Qual.).
-    pub joint: f64,
-    /// Answers without a code block; 0 in a `summary.json` from before it held them.
+    pub joint: Option<f64>,
+    /// Answers without a code block; absent in a `summary.json` from before it held them.
     #[serde(default)]
-    pub no_code: f64,
+    pub no_code: Option<f64>,
     /// Answers that could not be judged because of us; not part of `n`. 0 in a `summary.json` from before it held them.
     #[serde(default)]
     pub dropped: u64,
@@ -150,6 +173,9 @@ pub enum Outcome {
 pub struct LastWords {
     /// How it ended.
     pub outcome: Outcome,
+    /// What kind of failure it is, a word in `CamelCase`, where there is one for it: `Diverged`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Why, for people; empty where all is done.
     pub message: String,
     /// The last progress. Of its lists only the newest entries, as many as fit.
@@ -161,19 +187,32 @@ impl LastWords {
     /// The kubelet keeps this many bytes of a termination message.
     pub const LIMIT: usize = 4096;
 
-    /// The JSON, cut to [`Self::LIMIT`]: first the message, then evaluations and checkpoints, the oldest first.
+    /// Bytes of JSON that the message may take, and each warning a third of it.
+    const LONGEST_MESSAGE: usize = 768;
+
+    /// The JSON, cut to [`Self::LIMIT`]: first the message, then warnings but for the newest two, then evaluations and
+    /// checkpoints, the oldest first.
     ///
     /// # Panics
     ///
     /// Never: plain data can be written as JSON.
-    pub fn compose(outcome: Outcome, message: &str, progress: &Progress) -> String {
-        let mut words =
-            Self { outcome, message: message.chars().take(Self::LIMIT / 8).collect(), progress: progress.clone() };
+    pub fn compose(outcome: Outcome, reason: Option<&str>, message: &str, progress: &Progress) -> String {
+        let mut words = Self {
+            outcome,
+            reason: reason.map(str::to_owned),
+            message: cut(message, Self::LONGEST_MESSAGE),
+            progress: progress.clone(),
+        };
+        for warning in &mut words.progress.warnings {
+            warning.message = cut(&warning.message, Self::LONGEST_MESSAGE / 3);
+        }
         loop {
             let text = serde_json::to_string(&words).expect("plain data");
-            let Progress { evaluations, checkpoints, .. } = &mut words.progress;
+            let Progress { evaluations, checkpoints, warnings, .. } = &mut words.progress;
             if text.len() <= Self::LIMIT {
                 return text;
+            } else if warnings.len() > 2 {
+                warnings.remove(0);
             } else if evaluations.len() > 1 || (checkpoints.len() <= 1 && !evaluations.is_empty()) {
                 evaluations.remove(0);
             } else if checkpoints.is_empty() {
@@ -183,6 +222,20 @@ impl LastWords {
             }
         }
     }
+}
+
+/// The beginning of a text that takes at most `most` bytes as JSON.
+fn cut(text: &str, most: usize) -> String {
+    let mut bytes = 0;
+    let fits = |c: &char| {
+        bytes += match c {
+            '"' | '\\' | '\n' | '\r' | '\t' => 2,
+            c if c.is_control() => 6,
+            c => c.len_utf8(),
+        };
+        bytes <= most
+    };
+    text.chars().take_while(fits).collect()
 }
 
 #[cfg(test)]
@@ -204,22 +257,32 @@ mod tests {
             decoding: Decoding::Greedy,
             step,
             n: 256,
-            function: 0.5,
-            quality: 0.5,
-            joint: 0.25,
-            no_code: 0.0,
+            function: Some(0.5),
+            quality: Some(0.5),
+            joint: Some(0.25),
+            no_code: Some(0.0),
             dropped: 0,
         };
+        let warning = |step| Warning { step, reason: "UpdateSkipped".into(), message: "\n".repeat(1000) };
         let checkpoint = |step| Checkpoint { step, sha256: "0".repeat(64), size_bytes: 1, time: None };
         let progress = Progress {
             step: 199,
             evaluations: (0..200).map(evaluation).collect(),
             checkpoints: (0..200).map(checkpoint).collect(),
+            warnings: (0..16).map(warning).collect(),
+            best_checkpoint: Some(7),
             ..Progress::default()
         };
-        let words = LastWords::compose(Outcome::Failed, &"é\"".repeat(10_000), &progress);
+        let words = LastWords::compose(Outcome::Failed, Some("Diverged"), &"é\"\u{1}".repeat(10_000), &progress);
         assert!(words.len() <= LastWords::LIMIT, "{} bytes", words.len());
         let parsed: LastWords = serde_json::from_str(&words).expect("JSON");
+        assert_eq!((parsed.reason.as_deref(), parsed.progress.best_checkpoint), (Some("Diverged"), Some(7)));
+        assert_eq!(parsed.progress.warnings.last().expect("two are left").step, 15);
+        assert!(
+            parsed.progress.checkpoints.len() >= 10,
+            "as many as a status lists: {}",
+            parsed.progress.checkpoints.len()
+        );
         assert_eq!(parsed.progress.evaluations.last().expect("one is left").step, 199);
         assert_eq!(parsed.progress.checkpoints.last().expect("one is left").step, 199);
     }

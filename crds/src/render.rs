@@ -36,7 +36,15 @@ pub fn render(job: &RealTrainingJob, endpoints: &Endpoints) -> config::TrainerCo
             top_p: spec.rollout.top_p,
             top_k: spec.rollout.top_k,
         },
-        checkpoint: config::Checkpoint { every_steps: spec.checkpoint.every_steps, retain: spec.checkpoint.retain },
+        checkpoint: config::Checkpoint {
+            every_steps: spec.checkpoint.every_steps,
+            retain: spec.checkpoint.retain,
+            keep_best: config::KeepBest {
+                metric: spec.checkpoint.keep_best.metric.clone(),
+                goal: spec.checkpoint.keep_best.goal,
+                count: spec.checkpoint.keep_best.count,
+            },
+        },
         evaluation: config::Evaluation {
             every_steps: spec.evaluation.every_steps,
             before_training: spec.evaluation.before_training,
@@ -79,6 +87,9 @@ fn algorithm(algorithm: &v1alpha1::Algorithm) -> config::Algorithm {
             weight_decay: ppo.weight_decay,
             betas: ppo.betas,
             critic_warmup_steps: ppo.critic_warmup_steps,
+            warmup_steps: ppo.warmup_steps,
+            schedule: ppo.schedule,
+            max_skipped_updates: ppo.max_skipped_updates,
         }),
         (None, Some(sft)) => config::Algorithm::Sft(config::Sft {
             steps: sft.steps,
@@ -90,6 +101,7 @@ fn algorithm(algorithm: &v1alpha1::Algorithm) -> config::Algorithm {
             max_grad_norm: sft.max_grad_norm,
             weight_decay: sft.weight_decay,
             betas: sft.betas,
+            max_skipped_updates: sft.max_skipped_updates,
         }),
         _ => panic!("a validated job has exactly one algorithm"),
     }
@@ -102,6 +114,8 @@ fn reward(reward: &v1alpha1::Reward, endpoints: &Endpoints) -> config::Reward {
         penalty: reward.penalty,
         normalization: reward.normalization,
         quality: reward.quality,
+        extraction: reward.extraction,
+        empty_outputs: reward.empty_outputs,
         cwes: reward.cwes.clone(),
         max_tests: reward.max_tests,
         detectors: endpoints.detectors.clone(),

@@ -32,7 +32,7 @@ fn each_schema(visit: &mut dyn FnMut(&str, &Value)) {
 
 /// Kubernetes' own types, embedded as they are.
 fn is_foreign(path: &str) -> bool {
-    [".affinity", ".tolerations", ".conditions"].iter().any(|name| path.contains(name))
+    [".affinity", ".tolerations", ".topologySpreadConstraints", ".conditions"].iter().any(|name| path.contains(name))
 }
 
 #[test]

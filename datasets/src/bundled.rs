@@ -31,6 +31,16 @@ pub(crate) fn demonstrations(
     name: &str,
     parameters: &[(String, String)],
 ) -> Result<Vec<Demonstration>, LoadError> {
+    let (count, seed) = demonstration_parameters(uri, name, parameters)?;
+    Ok(builder::demonstrations(count, seed).collect())
+}
+
+/// Number and seed of the demonstrations that a URI asks a bundled generator for.
+pub(crate) fn demonstration_parameters(
+    uri: &str,
+    name: &str,
+    parameters: &[(String, String)],
+) -> Result<(u64, u64), LoadError> {
     if name != DEMONSTRATIONS {
         let (what, known) = ("set of demonstrations", vec![DEMONSTRATIONS]);
         return Err(LoadError::UnknownBundled { name: name.to_owned(), what, known });
@@ -47,7 +57,7 @@ pub(crate) fn demonstrations(
     if !(1..=MAX_COUNT).contains(&count) {
         return Err(invalid(uri, format!("count={count}: must be from 1 to {MAX_COUNT}")));
     }
-    Ok(builder::demonstrations(count, seed).collect())
+    Ok((count, seed))
 }
 
 fn invalid(uri: &str, message: String) -> LoadError {

@@ -31,6 +31,21 @@ pub fn load_demonstrations(uri: &str) -> Result<Vec<Demonstration>, LoadError> {
             FileType::Parquet => return Err(LoadError::UnknownFileType { path }),
         },
     };
+    checked(uri, loaded)
+}
+
+/// Sees whether [`load_demonstrations`] would succeed. Bundled ones are not generated for that: there may be millions.
+///
+/// # Errors
+/// As [`load_demonstrations`].
+pub fn check_demonstrations(uri: &str) -> Result<(), LoadError> {
+    match Source::parse(uri)? {
+        Source::Bundled(name, parameters) => bundled::demonstration_parameters(uri, &name, &parameters).map(drop),
+        Source::File(_) => load_demonstrations(uri).map(drop),
+    }
+}
+
+fn checked(uri: &str, loaded: Vec<Demonstration>) -> Result<Vec<Demonstration>, LoadError> {
     if loaded.is_empty() {
         return Err(LoadError::Empty { place: uri.to_owned(), what: "demonstrations" });
     }

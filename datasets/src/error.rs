@@ -101,7 +101,7 @@ pub enum LoadError {
     Row {
         /// The file.
         path: PathBuf,
-        /// Row number, from 0.
+        /// Row number, from 1.
         row: usize,
         /// Column, nested ones dotted.
         column: String,

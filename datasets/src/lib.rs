@@ -21,7 +21,7 @@ mod source;
 mod task;
 mod write;
 
-pub use demonstration::{Demonstration, load_demonstrations};
+pub use demonstration::{Demonstration, check_demonstrations, load_demonstrations};
 pub use error::LoadError;
 pub use kind::DatasetKind;
 pub use load::{load, load_as};

@@ -22,7 +22,7 @@ pub(crate) fn load(path: &Path, wanted: Option<DatasetKind>) -> Result<Vec<Task>
         let record = Record { row: row.map_err(broken)? };
         let task = kind.task(&record).map_err(|RowError { column, message }| LoadError::Row {
             path: path.to_owned(),
-            row: number,
+            row: number + 1,
             column,
             message,
         })?;

@@ -1,5 +1,7 @@
 //! The paper's own files, where they are at hand (`REAL_DATA_DIR`, else `shared/data` beside the repository).
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod analysis;
+pub mod catalogue;
 pub mod cfg;
 pub mod dataflow;
 pub mod mypy;

@@ -1,5 +1,7 @@
 //! The paper's SafeSQL programs against labels made by running them under attack. Skipped where the data is absent.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 

@@ -1,5 +1,7 @@
 //! Verdicts are those of `python -m mypy --strict`, and a broken worker never makes one.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};

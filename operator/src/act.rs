@@ -24,6 +24,8 @@ pub(crate) enum Failure {
         reason: &'static str,
         /// The server's words.
         message: String,
+        /// Whether what was to be written is at fault itself, so that it will never be taken.
+        lasting: bool,
     },
     /// Anything else; worth another try.
     #[error("cannot write {what}: {source}")]
@@ -88,6 +90,42 @@ impl Target<'_> {
             // Ours, and only the watch has not told yet.
             Some(_) => self.apply(client, body, manager, true).await,
             None => self.apply(client, body, manager, exists).await,
+        }
+    }
+
+    /// Makes the object, or brings it in line where it is ours, for kinds whose fields never leave: by a create, which finds
+    /// out by itself whether somebody else has that name.
+    pub(crate) async fn make(&self, client: &Client, body: &Value, exists: bool, owner: &str) -> Result<(), Failure> {
+        if !exists && self.create(client, body, owner).await? {
+            return Ok(());
+        }
+        self.apply(client, body, labels::MANAGER, true).await
+    }
+
+    /// Makes an object that cannot be changed. One that is ours and holds something else is made anew.
+    pub(crate) async fn make_immutable(&self, client: &Client, body: &Value, owner: &str) -> Result<(), Failure> {
+        if self.create(client, body, owner).await? {
+            return Ok(());
+        }
+        let found = self.find(client).await?;
+        if found.as_ref().is_some_and(|found| found.data["data"] == body["data"] && found.data["immutable"] == true) {
+            return Ok(());
+        }
+        if let Some(uid) = found.as_ref().and_then(ResourceExt::uid) {
+            self.delete(client, Some(&uid), false).await?;
+        }
+        self.create(client, body, owner).await.map(drop)
+    }
+
+    /// Asks whether the object would be made, without making it.
+    pub(crate) async fn try_out(&self, client: &Client, body: &Value) -> Result<(), Failure> {
+        let object: DynamicObject =
+            serde_json::from_value(body.clone()).map_err(|source| self.failed(kube::Error::SerdeError(source)))?;
+        let parameters = PostParams { dry_run: true, field_manager: Some(labels::MANAGER.to_owned()) };
+        match self.api(client).create(&parameters, &object).await {
+            // One of that name is there: it was taken.
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+            tried => tried.map(drop).map_err(|error| self.failed(error)),
         }
     }
 
@@ -158,7 +196,7 @@ impl Target<'_> {
         } else {
             format!("{what} exists already and belongs to {owner}: delete or rename one of the two")
         };
-        Failure::Refused { what, reason: "NameConflict", message }
+        Failure::Refused { what, reason: "NameConflict", message, lasting: false }
     }
 
     fn failed(&self, source: kube::Error) -> Failure {
@@ -166,7 +204,8 @@ impl Target<'_> {
         match &source {
             kube::Error::Api(status) if matches!(status.code, 400 | 403 | 413 | 422) => {
                 let message = status.message.clone();
-                Failure::Refused { what, reason: refusal(status.code, &message), message }
+                let lasting = status.code != 403;
+                Failure::Refused { what, reason: refusal(status.code, &message), message, lasting }
             }
             _ => Failure::Api { what, source },
         }

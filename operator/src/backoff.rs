@@ -46,6 +46,14 @@ impl<K: Eq + Hash + Clone> Backoff<K> {
         }
     }
 
+    /// Forgets all but those that are `alive`.
+    pub fn retain(&self, alive: impl Fn(&K) -> bool) {
+        let mut tries = self.tries();
+        tries.retain(|key, _| alive(key));
+        let length = tries.len();
+        tries.shrink_to(2 * length);
+    }
+
     /// How often `key` failed in a row.
     pub fn failures(&self, key: &K) -> u32 {
         self.tries().get(key).copied().unwrap_or(0)

@@ -48,6 +48,11 @@ impl<K: Resource<DynamicType = ()> + Clone> Cache<K> {
         self.read().owned.get(owner)?.get(name).cloned()
     }
 
+    /// Whether there is an object of this name already.
+    pub(crate) fn has(&self, object: &K) -> bool {
+        self.owner(object).is_some_and(|owner| self.get(&owner, &object.name_any()).is_some())
+    }
+
     /// Whose `object` is.
     pub(crate) fn owner(&self, object: &K) -> Option<Owner> {
         Some((object.namespace()?, object.labels().get(self.label)?.clone()))

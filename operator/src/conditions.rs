@@ -13,12 +13,13 @@ pub struct Conditions<'a> {
     generation: Option<i64>,
     now: Timestamp,
     current: Vec<Condition>,
+    anew: Vec<&'static str>,
 }
 
 impl<'a> Conditions<'a> {
     /// Starts with none. `previous` are those of the observed status, `generation` that of the observed spec.
     pub fn new(previous: &'a [Condition], generation: Option<i64>, now: Timestamp) -> Self {
-        Self { previous, generation, now, current: Vec::new() }
+        Self { previous, generation, now, current: Vec::new(), anew: Vec::new() }
     }
 
     /// Adds or replaces the condition `type_`. `reason` is a word in `CamelCase`, `message` a sentence for people.
@@ -27,7 +28,7 @@ impl<'a> Conditions<'a> {
         let since = self
             .previous
             .iter()
-            .find(|old| old.type_ == type_ && old.status == status)
+            .find(|old| old.type_ == type_ && old.status == status && !self.anew.contains(&type_))
             .map_or(Time(whole_seconds(self.now)), |old| old.last_transition_time.clone());
         let message: String = message.into();
         self.current.retain(|other| other.type_ != type_);
@@ -39,6 +40,11 @@ impl<'a> Conditions<'a> {
             observed_generation: self.generation,
             last_transition_time: since,
         });
+    }
+
+    /// What is set of `type_` from here on is since now, even if its status is as before.
+    pub fn begin_anew(&mut self, type_: &'static str) {
+        self.anew.push(type_);
     }
 
     /// What was set, in the order in which it was.

@@ -1,17 +1,23 @@
 //! What all controllers share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder};
+use tokio::time::Instant;
 use tracing::warn;
 
-use crate::event::PlannedEvent;
+use crate::act::Failure;
+use crate::event::{LONGEST_NOTE, PlannedEvent};
 use crate::lease::Guard;
 use crate::metrics::Metrics;
+
+/// Between two questions what the cluster serves.
+const GROUPS_KNOWN: Duration = Duration::from_mins(1);
 
 /// What all controllers share.
 pub(crate) struct Context {
@@ -25,16 +31,34 @@ pub(crate) struct Context {
     pub(crate) recorder: Recorder,
     /// Print plans in place of acting.
     pub(crate) dry_run: bool,
+    /// API groups that the cluster serves, and when it said so.
+    pub(crate) groups: Shared<(), (Instant, Arc<HashSet<String>>)>,
 }
 
 impl Context {
+    /// Whether the cluster serves an API group, as it said within the last minute.
+    pub(crate) async fn serves(&self, group: &str) -> Result<bool, Failure> {
+        if let Some((at, groups)) = self.groups.get(&())
+            && at.elapsed() < GROUPS_KNOWN
+        {
+            return Ok(groups.contains(group));
+        }
+        let found = self.client.list_api_groups().await;
+        let found =
+            found.map_err(|source| Failure::Read { what: "the API groups of the cluster".to_owned(), source })?;
+        let groups: Arc<HashSet<String>> = Arc::new(found.groups.into_iter().map(|group| group.name).collect());
+        let there = groups.contains(group);
+        self.groups.set((), Some((Instant::now(), groups)));
+        Ok(there)
+    }
+
     /// Publishes events. One that cannot be published is not worth another reconcile.
     pub(crate) async fn publish(&self, events: &[PlannedEvent], about: &ObjectReference) {
         for event in events {
             let event = Event {
                 type_: if event.warning { EventType::Warning } else { EventType::Normal },
                 reason: event.reason.clone(),
-                note: Some(event.note.chars().take(LONGEST_NOTE).collect()),
+                note: Some(event.note[..event.note.floor_char_boundary(LONGEST_NOTE)].to_owned()),
                 action: event.action.clone(),
                 secondary: None,
             };
@@ -44,9 +68,6 @@ impl Context {
         }
     }
 }
-
-/// The API server takes notes of up to 1024 bytes.
-const LONGEST_NOTE: usize = 512;
 
 /// A map that is shared; its entries are whole at all times, so a panic elsewhere spoils nothing.
 #[derive(Debug)]

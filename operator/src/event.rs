@@ -14,3 +14,6 @@ pub struct PlannedEvent {
     /// What the operator did or does about it.
     pub action: String,
 }
+
+/// Longest note of an event, in bytes, that the API server takes.
+pub const LONGEST_NOTE: usize = 1024;

@@ -19,6 +19,8 @@ pub const ATTEMPT: &str = "real-rl.dev/attempt";
 /// Name of the `RewardPool`.
 pub const POOL: &str = "real-rl.dev/pool";
 
+/// API group of Kueue.
+pub const KUEUE: &str = "kueue.x-k8s.io";
 /// Kueue's queue; copied from a training job to its child Jobs.
 pub const KUEUE_QUEUE: &str = "kueue.x-k8s.io/queue-name";
 /// Kueue's priority class; copied likewise.

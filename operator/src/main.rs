@@ -11,6 +11,7 @@ use real_operator::images::Images;
 use real_operator::lease::{Identity, Timing};
 use real_operator::run::{Operator, Options};
 use real_operator::telemetry;
+use real_terminal::{causes, errln};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -48,8 +49,8 @@ struct RunArguments {
     /// Serve /metrics, /healthz and /readyz here
     #[arg(long, env = "REAL_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDR")]
     listen: SocketAddr,
-    /// Objects of a kind that are reconciled at once
-    #[arg(long, env = "REAL_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Most objects that are reconciled at once; fewer while the API server has too much to do
+    #[arg(long, env = "REAL_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
     /// Image of trainers
     #[arg(long, env = "REAL_TRAINER_IMAGE", default_value_t = Images::default().trainer, value_name = "IMAGE")]
@@ -108,17 +109,17 @@ fn main() -> ExitCode {
     let telemetry = match telemetry {
         Ok(telemetry) => telemetry,
         Err(error) => {
-            eprintln!("error: {error}");
+            errln!("error: {error}");
             return ExitCode::from(2);
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = runtime.context("cannot start the runtime").and_then(|runtime| runtime.block_on(run(arguments)));
     if let Err(error) = &result {
-        tracing::error!("{error:#}");
+        tracing::error!("{}", causes(error.as_ref()));
     }
     telemetry.shutdown();
-    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    real_terminal::finish(if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn run(arguments: RunArguments) -> anyhow::Result<()> {

@@ -98,9 +98,9 @@ pub const TABLE: &[Permission] = &[
     Permission {
         group: "",
         resource: "configmaps",
-        verbs: KEEP,
+        verbs: &["create", "delete", "list", "watch"],
         scope: Scope::Watched,
-        why: "the resolved configuration of a job",
+        why: "the resolved configuration of a job, one an attempt; those of attempts that are gone are removed",
     },
     Permission {
         group: "",

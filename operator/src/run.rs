@@ -1,7 +1,7 @@
 //! The whole operator: clients, election, watches and controllers, from start to a graceful end.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{Path, State};
@@ -11,10 +11,10 @@ use axum::{Json, Router};
 use futures::{Stream, StreamExt as _};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
+use kube::runtime::reflector::{self, ObjectRef, store::Writer};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt};
-use real_crds::v1alpha1::{Phase, RealTrainingJob, RewardPool};
+use real_crds::v1alpha1::{RealTrainingJob, RewardPool};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -29,6 +29,8 @@ use crate::http::Health;
 use crate::images::Images;
 use crate::lease::{Elector, Guard, Identity, Timing};
 use crate::metrics::Metrics;
+use crate::turnstile::Turnstile;
+use crate::uses::Uses;
 use crate::{http, labels};
 
 /// Reconciles that are under way at the end have this long.
@@ -72,6 +74,8 @@ pub struct Operator {
     metrics: Metrics,
     health: Health,
     demands: pool::Demands,
+    /// Those who can ask the pods of a pool, one a scope.
+    pools: Arc<Mutex<Vec<Arc<pool::Pools>>>>,
 }
 
 impl Default for Operator {
@@ -83,7 +87,8 @@ impl Default for Operator {
 impl Operator {
     /// One that does nothing yet.
     pub fn new() -> Self {
-        Self { metrics: Metrics::new(), health: Health::new(STANDSTILL, [CACHES]), demands: Arc::new(Shared::new()) }
+        let health = Health::new(STANDSTILL, [CACHES]);
+        Self { metrics: Metrics::new(), health, demands: Arc::new(Shared::new()), pools: Arc::default() }
     }
 
     /// Its metrics.
@@ -99,7 +104,7 @@ impl Operator {
     /// `/metrics`, `/healthz`, `/readyz`, and `/v1/pools/NAMESPACE/POOL/FLEET` for KEDA.
     pub fn router(&self) -> Router {
         let demand = Router::new().route("/v1/pools/{namespace}/{pool}/{fleet}", get(demand));
-        http::router(self.metrics.clone(), self.health.clone()).merge(demand.with_state(self.demands.clone()))
+        http::router(self.metrics.clone(), self.health.clone()).merge(demand.with_state(self.clone()))
     }
 
     /// Runs until `shutdown`, or until the lead is lost: then the process has to end.
@@ -127,6 +132,7 @@ impl Operator {
             guard,
             metrics: self.metrics.clone(),
             dry_run: options.dry_run,
+            groups: Shared::new(),
         });
         let scopes = match options.watch_namespaces.as_slice() {
             [] => vec![Scope::Cluster],
@@ -196,16 +202,19 @@ impl Operator {
         let (pools, pools_writer) = reflector::store();
         let (own_jobs, jobs_listed) = Own::new(jobs.clone());
         let (own_pools, pools_listed) = Own::new(pools.clone());
-        let changed_jobs = jobs_stream(client, scope, jobs_writer, jobs_listed, pool_triggers.0.clone());
+        let (uses, turnstile) = (Uses::default(), Turnstile::new(options.concurrency.into()));
+        let concerned = (pool_triggers.0.clone(), job_triggers.0.clone());
+        let changed_jobs = jobs_stream(client, scope, (jobs_writer, jobs_listed), uses.clone(), concerned);
         let changed_pools =
-            pools_stream(client, scope, (pools_writer, pools_listed), jobs.clone(), job_triggers.0.clone());
+            pools_stream(client, scope, (pools_writer, pools_listed), uses.clone(), job_triggers.0.clone());
         let parts = job::Parts {
             context: context.clone(),
             settings: crate::job::Settings { images: options.images.clone(), namespace: options.namespace.clone() },
             jobs,
             pools: own_pools,
+            uses: uses.clone(),
             progress_interval: options.progress_interval,
-            concurrency: options.concurrency,
+            turnstile: turnstile.clone(),
         };
         let jobs_controller = job::start(tasks, controllers, scope, parts, changed_jobs, job_triggers, shutdown)?;
         let parts = pool::Parts {
@@ -218,66 +227,62 @@ impl Operator {
             },
             pools,
             jobs: own_jobs,
+            uses,
             demands: self.demands.clone(),
-            concurrency: options.concurrency,
+            turnstile,
         };
         let pools_controller = pool::start(tasks, controllers, scope, parts, changed_pools, pool_triggers, shutdown)?;
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(pools_controller.clone());
         Ok((jobs_controller, pools_controller))
     }
 }
 
+/// Any replica answers: the leader from its last look, another by asking the pods.
 async fn demand(
-    State(demands): State<pool::Demands>,
+    State(operator): State<Operator>,
     Path((namespace, pool, fleet)): Path<(String, String, String)>,
 ) -> Result<Json<Value>, (StatusCode, String)> {
     let wanted = |key: &(String, String, &str)| (&key.0, &key.1, key.2) == (&namespace, &pool, fleet.as_str());
-    let known = demands.lock().iter().find(|(key, _)| wanted(key)).map(|(_, demand)| *demand);
+    let mut known = operator.demands.lock().iter().find(|(key, _)| wanted(key)).map(|(_, demand)| *demand);
+    let owner = (namespace.clone(), pool.clone());
+    let askers = operator.pools.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for asker in askers {
+        if known.is_none() {
+            known = asker.demand(&owner, &fleet).await;
+        }
+    }
     known.map(|demand| Json(json!({ "demand": demand }))).ok_or_else(|| {
         let fleet = format!("the demand of {fleet} of pool {namespace}/{pool}");
-        (
-            StatusCode::NOT_FOUND,
-            format!("{fleet} is not known here: only the leader asks, and only pools that are there\n"),
-        )
+        (StatusCode::NOT_FOUND, format!("{fleet} is not known: there is no such pool, or it is not watched\n"))
     })
 }
 
-/// Jobs that changed. Pools hear of what changes for them.
+/// Jobs that changed. Pools hear of what changes for them, and so do jobs that share a place with one that changed.
 fn jobs_stream(
     client: &Client,
     scope: &Scope,
-    writer: Writer<RealTrainingJob>,
-    listed: watch::Sender<bool>,
-    pools: pool::Triggers,
+    (writer, listed): (Writer<RealTrainingJob>, watch::Sender<bool>),
+    uses: Uses,
+    (pools, jobs): (pool::Triggers, job::Triggers),
 ) -> impl Stream<Item = Result<RealTrainingJob, watcher::Error>> + Send + 'static {
-    let mut known: HashMap<ObjectRef<RealTrainingJob>, (String, bool, bool)> = HashMap::new();
-    let mut told = move |event: &Event<RealTrainingJob>| {
+    let told = move |event: &Event<RealTrainingJob>| {
+        let concerned = uses.observe(event);
         if matches!(event, Event::InitDone) {
             listed.send_replace(true);
         }
-        let (Event::Apply(job) | Event::InitApply(job) | Event::Delete(job)) = event else { return };
-        let Some(namespace) = job.namespace() else { return };
-        let key = ObjectRef::from_obj(job);
-        let now = job.spec.reward_pool_ref.as_ref().filter(|_| !matches!(event, Event::Delete(_))).map(|reference| {
-            let running = job.status.as_ref().and_then(|status| status.phase) == Some(Phase::Running);
-            (reference.name.clone(), pool::uses(job, &(namespace.clone(), reference.name.clone())), running)
-        });
-        let before = match &now {
-            Some(now) => known.insert(key, now.clone()),
-            None => known.remove(&key),
-        };
-        if before == now {
-            return;
-        }
-        for (name, _, _) in before.into_iter().chain(now) {
-            // The receiver ends with the controller, and this with it.
+        // The receivers end with the controllers, and this with them.
+        for (namespace, name) in concerned.pools {
             let _ = pools.send(ObjectRef::new(&name).within(&namespace));
+        }
+        for (namespace, name) in concerned.jobs {
+            let _ = jobs.send(ObjectRef::new(&name).within(&namespace));
         }
     };
     watcher(scope.api::<RealTrainingJob>(client), watcher::Config::default())
         .default_backoff()
         .modify(|job| job.managed_fields_mut().clear())
         .reflect(writer)
-        .inspect(move |event| event.iter().for_each(&mut told))
+        .inspect(move |event| event.iter().for_each(&told))
         .touched_objects()
 }
 
@@ -286,7 +291,7 @@ fn pools_stream(
     client: &Client,
     scope: &Scope,
     (writer, listed): (Writer<RewardPool>, watch::Sender<bool>),
-    jobs: Store<RealTrainingJob>,
+    uses: Uses,
     triggers: job::Triggers,
 ) -> impl Stream<Item = Result<RewardPool, watcher::Error>> + Send + 'static {
     type Readiness = (Option<(String, String)>, Option<u32>, Option<u32>, bool);
@@ -294,6 +299,10 @@ fn pools_stream(
     let mut told = move |event: &Event<RewardPool>| {
         if matches!(event, Event::InitDone) {
             listed.send_replace(true);
+        }
+        if matches!(event, Event::Init) {
+            // Those that went while nobody watched must not stay; the others are told anew.
+            known.clear();
         }
         let (Event::Apply(pool) | Event::InitApply(pool) | Event::Delete(pool)) = event else { return };
         let status = pool.status.clone().unwrap_or_default();
@@ -309,13 +318,10 @@ fn pools_stream(
         if !gone && before == Some(readiness) {
             return;
         }
-        let (namespace, name) = (pool.namespace(), pool.name_any());
-        for job in jobs.state() {
-            let refers = job.spec.reward_pool_ref.as_ref().is_some_and(|reference| reference.name == name);
-            if refers && job.namespace() == namespace {
-                // The receiver ends with the controller, and this with it.
-                let _ = triggers.send(ObjectRef::from_obj(&*job));
-            }
+        let namespace = pool.namespace().unwrap_or_default();
+        for job in uses.referring(&(namespace.clone(), pool.name_any())) {
+            // The receiver ends with the controller, and this with it.
+            let _ = triggers.send(ObjectRef::new(&job).within(&namespace));
         }
     };
     watcher(scope.api::<RewardPool>(client), watcher::Config::default())

@@ -22,10 +22,10 @@ use serde_json::Value;
 async fn metrics() -> BTreeMap<String, BTreeSet<String>> {
     let metrics = Metrics::new();
     metrics.reconcile(Controller::Job).finish(Err(Reason::Conflict));
-    metrics.set_jobs([Phase::Running]);
+    metrics.set_jobs("ml", [Phase::Running]);
     metrics.job_runs(Duration::from_secs(1));
     metrics.job_restarts(Cause::Failure);
-    metrics.set_progress_age(None);
+    metrics.set_progress_ages("ml", [("ml".to_owned(), "run".to_owned(), Duration::from_secs(1))]);
     metrics.set_queue_depth("ml", "judges", 1);
     metrics.set_replicas("ml", "judges", Role::Sandbox, ReplicaState::Ready, 1);
     let nowhere = kube::Config::new("http://127.0.0.1:1".parse().unwrap());

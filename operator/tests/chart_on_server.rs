@@ -24,7 +24,7 @@ mod helm;
 use helm::{NAMESPACE, chart, values, ways};
 
 /// Kinds of the Prometheus operator, which is not there.
-const ABSENT: [&str; 2] = ["ServiceMonitor", "PrometheusRule"];
+const ABSENT: [&str; 3] = ["ServiceMonitor", "PodMonitor", "PrometheusRule"];
 
 /// Makes the namespaces the ways of installing name. Pod Security Admission warns of pods that are not restricted.
 async fn namespaces(cluster: &ControlPlane) {

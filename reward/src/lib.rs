@@ -10,14 +10,17 @@
 mod client;
 mod config;
 pub mod extract;
+mod markdown;
+pub mod monitor;
 pub mod normalize;
 mod outcome;
 pub mod profile;
+mod reference;
 mod scorer;
 pub mod selection;
 pub mod serve;
 mod typing_prelude;
 
-pub use config::{ConfigError, Profile, QualitySource, ScorerConfig};
-pub use outcome::{Reason, Scored, Service, Timings, Unscored};
+pub use config::{ConfigError, EmptyOutputs, Extraction, Profile, QualitySource, ScorerConfig};
+pub use outcome::{Reason, Scored, Service, Shaped, Timings, Unscored};
 pub use scorer::Scorer;

@@ -14,13 +14,17 @@ pub struct Scored {
     pub reward: f64,
     /// 1 where the program is clean, else 0.
     pub quality: f64,
-    /// Share of functional tests passed, in [0, 1].
+    /// Share of functional tests passed, in [0, 1]; those that expect no output only where they earn something.
     pub function: f64,
+    /// What the reward was blended from where the profile grades.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shaped: Option<Shaped>,
     /// Whether every functional test that was asked for passed.
     pub function_all: bool,
     /// Whether the answer has no code block.
     pub no_code: bool,
-    /// Whether the program ran at all: it has code, compiles, and at least one test came to a verdict.
+    /// Whether the program ran at all: it has code, compiles, and at least one functional test ended otherwise than in
+    /// an error of the program's own (an uncaught exception, an exit before the answer, a crash).
     pub runnable: bool,
     /// The program that was judged; absent without a code block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,6 +41,16 @@ pub struct Scored {
     pub tier: Option<Tier>,
     /// Where the time went.
     pub timings: Timings,
+}
+
+/// Scores of a profile that grades, in [-0.5, 1].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shaped {
+    /// In place of quality.
+    pub quality: f64,
+    /// In place of function.
+    pub function: f64,
 }
 
 /// Milliseconds and attempts spent on one answer.

@@ -1,10 +1,11 @@
 //! From verdicts to a reward: the arithmetic of the paper, without I/O.
 
-use real_datasets::QualityCheck;
+use real_datasets::{QualityCheck, Task};
 use real_detector_api::{Analysis, AnalysisErrorKind};
-use real_sandbox_api::{Group, Status, TestResult, Tier};
+use real_sandbox_api::{Check, Group, Status, TestResult, Tier};
 
-use crate::{Profile, QualitySource, Reason, Scored, ScorerConfig, Service, Timings};
+use crate::reference;
+use crate::{EmptyOutputs, Profile, QualitySource, Reason, Scored, ScorerConfig, Service, Shaped, Timings};
 
 /// The part of a [`ScorerConfig`] that rewards are computed from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,11 +18,70 @@ pub struct Rules {
     pub penalty: f64,
     /// What decides quality.
     pub quality: QualitySource,
+    /// Whether tests that expect no output earn anything by themselves.
+    pub empty_outputs: EmptyOutputs,
+}
+
+/// What a task asks of a program.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Asked<'a> {
+    /// Analyses that judge its quality.
+    pub checks: &'a [QualityCheck],
+    /// Whether functions of it are called; else it reads standard input.
+    pub calls: bool,
+    /// For each result, whether its test expects no output.
+    pub blank: Vec<bool>,
+}
+
+impl<'a> Asked<'a> {
+    /// What the chosen tests of a task ask.
+    pub fn of(task: &'a Task, chosen: &[usize]) -> Self {
+        let checks = || chosen.iter().filter_map(|index| task.tests.get(*index)).map(|test| &test.check);
+        Self {
+            checks: &task.quality,
+            calls: checks().any(|check| matches!(check, Check::Call { .. })),
+            blank: checks().map(expects_nothing).collect(),
+        }
+    }
+}
+
+/// Whether a program that does nothing passes.
+pub fn expects_nothing(check: &Check) -> bool {
+    matches!(check, Check::Stdin { stdout, .. } if stdout.trim().is_empty())
+}
+
+/// Share of a task's functional tests that a program passes which does nothing.
+pub fn share_of_nothing(task: &Task) -> f64 {
+    let functional = || task.tests.iter().filter(|test| test.group == Group::Functional);
+    let blank = functional().filter(|test| expects_nothing(&test.check)).count();
+    blank as f64 / functional().count().max(1) as f64
+}
+
+/// What a program earns, on the mean over the tasks, that compiles, is clean and does nothing: the share of tests it
+/// passes, and the reward. `None` without tasks.
+pub fn doing_nothing<'a>(rules: Rules, tasks: impl IntoIterator<Item = &'a Task>) -> Option<(f64, f64)> {
+    let counts = rules.empty_outputs == EmptyOutputs::Count;
+    let calls = |task: &Task| task.tests.iter().any(|test| matches!(test.check, Check::Call { .. }));
+    let (mut count, mut shares, mut rewards) = (0.0, 0.0, 0.0);
+    for task in tasks {
+        let share = share_of_nothing(task);
+        count += 1.0;
+        shares += share;
+        // Where nothing is there to be called, every test ends in an error.
+        rewards += if calls(task) { rules.penalty } else { blend(rules, 1.0, if counts { share } else { 0.0 }) };
+    }
+    (count > 0.0).then(|| (shares / count, rewards / count))
 }
 
 impl From<&ScorerConfig> for Rules {
     fn from(config: &ScorerConfig) -> Self {
-        Self { alpha: config.alpha, profile: config.profile, penalty: config.penalty, quality: config.quality }
+        Self {
+            alpha: config.alpha,
+            profile: config.profile,
+            penalty: config.penalty,
+            quality: config.quality,
+            empty_outputs: config.empty_outputs,
+        }
     }
 }
 
@@ -42,6 +102,7 @@ pub fn no_code(rules: Rules) -> Scored {
         reward: rules.penalty,
         quality: 0.0,
         function: 0.0,
+        shaped: None,
         function_all: false,
         no_code: true,
         runnable: false,
@@ -58,40 +119,68 @@ pub fn no_code(rules: Rules) -> Scored {
 ///
 /// CPython decides what a syntax error is: where the sandbox says so, the reward is the penalty whatever the detector
 /// says or fails to say; where the program runs but the detector cannot parse it, that is a failure of ours.
-/// `analysis` is absent where safety tests decide quality.
+/// A program whose every functional test ends in an error of its own does not run either (paper §3.2: "syntax errors,
+/// runtime exceptions"). `analysis` is absent where safety tests decide quality.
 ///
 /// # Errors
 /// A [`Reason`] where something needed for the reward is missing because of us.
 pub fn reward(
     rules: Rules,
-    checks: &[QualityCheck],
+    asked: &Asked<'_>,
     program: &str,
     analysis: Option<Result<Analysis, Reason>>,
     run: TestRun,
 ) -> Result<Scored, Reason> {
-    let runnable = runs(&run)?;
+    let compiles = compiles(&run)?;
+    let runnable = compiles && runs(&run.results);
     let base = Scored { no_code: false, runnable, program: Some(program.to_owned()), tier: run.tier, ..no_code(rules) };
-    if !runnable {
-        return Ok(Scored { verdicts: run.results, ..base });
+    let graded = rules.profile == Profile::Reference;
+    if !(runnable || graded && compiles) {
+        let shaped = graded.then(|| Shaped {
+            quality: reference::quality(asked, None),
+            function: reference::function(asked, false, &run.results),
+        });
+        let reward = shaped.map_or(rules.penalty, |shaped| blend(rules, shaped.quality, shaped.function));
+        return Ok(Scored { reward, shaped, verdicts: run.results, ..base });
     }
-    let (function, function_all) = function(&run.results);
-    let (quality, findings, types) = match (rules.quality, analysis) {
-        (QualitySource::SafetyTests, _) => (safety(&run.results), Vec::new(), None),
+    let (function, function_all) = function(rules, asked, &run.results);
+    let (quality, analysis) = match (rules.quality, analysis) {
+        (QualitySource::SafetyTests, _) => (safety(&run.results), None),
         (QualitySource::Analysis, None) => return Err(missing("an analysis")),
         (QualitySource::Analysis, Some(analysis)) => {
             let analysis = analysis?;
-            let clean = clean(checks, &analysis)?;
-            (clean, analysis.findings, analysis.types)
+            (clean(asked.checks, &analysis)?, Some(analysis))
         }
     };
     let quality = f64::from(u8::from(quality));
-    let Profile::Paper = rules.profile;
-    let reward = rules.alpha * quality + (1.0 - rules.alpha) * function;
-    Ok(Scored { reward, quality, function, function_all, findings, types, verdicts: run.results, ..base })
+    let shaped = graded.then(|| Shaped {
+        quality: analysis
+            .as_ref()
+            .map_or(quality, |analysis| reference::quality(asked, Some(analysis)).min(graded_most(quality, analysis))),
+        function: reference::function(asked, runnable, &run.results),
+    });
+    let reward = shaped.map_or_else(|| blend(rules, quality, function), |s| blend(rules, s.quality, s.function));
+    let (findings, types) = analysis.map_or_else(Default::default, |analysis| (analysis.findings, analysis.types));
+    Ok(Scored { reward, quality, function, shaped, function_all, findings, types, verdicts: run.results, ..base })
 }
 
-/// Whether the program ran: some test came to a verdict other than a syntax error.
-fn runs(run: &TestRun) -> Result<bool, Reason> {
+fn blend(rules: Rules, quality: f64, function: f64) -> f64 {
+    rules.alpha * quality + (1.0 - rules.alpha) * function
+}
+
+/// What was too large to be analysed has no findings and is not clean all the same.
+fn graded_most(quality: f64, analysis: &Analysis) -> f64 {
+    if analysis.error.is_some() { quality } else { 1.0 }
+}
+
+/// Whether some functional test ended otherwise than in an error of the program's own.
+fn runs(results: &[TestResult]) -> bool {
+    let failed = |status| matches!(status, Status::SyntaxError | Status::RuntimeError | Status::Crashed);
+    results.iter().any(|result| result.group == Group::Functional && !failed(result.status))
+}
+
+/// Whether the program compiles: some test came to a verdict other than a syntax error.
+fn compiles(run: &TestRun) -> Result<bool, Reason> {
     let verdicts = || run.results.iter().filter(|result| result.status.is_verdict());
     let compiles = verdicts().any(|result| result.status != Status::SyntaxError);
     if !compiles && verdicts().next().is_some() {
@@ -109,10 +198,13 @@ fn runs(run: &TestRun) -> Result<bool, Reason> {
 }
 
 /// Share of functional tests passed, and whether that is all of them.
-fn function(results: &[TestResult]) -> (f64, bool) {
-    let functional = || results.iter().filter(|result| result.group == Group::Functional);
-    let (passed, all) = (functional().filter(|r| r.status == Status::Passed).count(), functional().count());
-    (passed as f64 / all.max(1) as f64, passed == all && all > 0)
+fn function(rules: Rules, asked: &Asked<'_>, results: &[TestResult]) -> (f64, bool) {
+    let functional = || results.iter().enumerate().filter(|(_, result)| result.group == Group::Functional);
+    let passes = || functional().filter(|(_, result)| result.status == Status::Passed);
+    let blank = |at: usize| asked.blank.get(at).copied().unwrap_or(false);
+    let earned = rules.empty_outputs == EmptyOutputs::Count || passes().any(|(at, _)| !blank(at));
+    let (credited, all) = (if earned { passes().count() } else { 0 }, functional().count());
+    (credited as f64 / all.max(1) as f64, credited == all && all > 0)
 }
 
 fn safety(results: &[TestResult]) -> bool {
@@ -151,7 +243,13 @@ mod tests {
 
     use super::*;
 
-    const PAPER: Rules = Rules { alpha: 0.5, profile: Profile::Paper, penalty: -1.0, quality: QualitySource::Analysis };
+    const PAPER: Rules = Rules {
+        alpha: 0.5,
+        profile: Profile::Paper,
+        penalty: -1.0,
+        quality: QualitySource::Analysis,
+        empty_outputs: EmptyOutputs::Count,
+    };
     const SECURITY: &[QualityCheck] = &[QualityCheck::Security];
 
     fn results(statuses: &[(Group, Status)]) -> TestRun {
@@ -185,7 +283,11 @@ mod tests {
 
     /// The reward of a program that was analysed.
     fn judge(rules: Rules, checks: &[QualityCheck], analysis: Analysis, run: TestRun) -> Result<Scored, Reason> {
-        reward(rules, checks, "x", Some(Ok(analysis)), run)
+        reward(rules, &asked(checks), "x", Some(Ok(analysis)), run)
+    }
+
+    fn asked(checks: &[QualityCheck]) -> Asked<'_> {
+        Asked { checks, calls: true, blank: Vec::new() }
     }
 
     fn paper(findings: usize, statuses: &[Status]) -> f64 {
@@ -242,7 +344,7 @@ mod tests {
     fn cpython_decides_what_a_syntax_error_is() {
         let lost = Some(Err(Reason::Deadline { service: Service::Detector, last: "connection refused".into() }));
         let run = functional(&[Status::SyntaxError, Status::SandboxError]);
-        assert!(!reward(PAPER, SECURITY, "x", lost, run).unwrap().runnable);
+        assert!(!reward(PAPER, &asked(SECURITY), "x", lost, run).unwrap().runnable);
         let disagrees = analysis(0, None, Some(AnalysisErrorKind::Syntax));
         let error = judge(PAPER, SECURITY, disagrees, functional(&[Status::Passed])).unwrap_err();
         assert_eq!(error, Reason::ParserDisagrees("why".into()));
@@ -276,7 +378,77 @@ mod tests {
         let by_analysis = judge(PAPER, SECURITY, analysis(0, None, None), run()).unwrap();
         assert!((by_analysis.reward - 1.0).abs() < 1e-12 && by_analysis.function_all);
         let rules = Rules { quality: QualitySource::SafetyTests, ..PAPER };
-        let by_tests = reward(rules, SECURITY, "x", None, run()).unwrap();
+        let by_tests = reward(rules, &asked(SECURITY), "x", None, run()).unwrap();
         assert!(by_tests.quality.abs() < 1e-12 && (by_tests.reward - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_program_whose_every_functional_test_fails_by_itself_does_not_run() {
+        use Status::{Crashed, Passed, RuntimeError, SyntaxError, TimeLimit, WrongAnswer};
+        for (statuses, runs) in [
+            (vec![RuntimeError; 3], false),
+            (vec![RuntimeError, Crashed, SyntaxError], false),
+            (vec![RuntimeError, WrongAnswer], true),
+            (vec![RuntimeError, TimeLimit], true),
+            (vec![RuntimeError, Passed], true),
+        ] {
+            let scored = judge(PAPER, SECURITY, analysis(0, None, None), functional(&statuses)).unwrap();
+            assert_eq!((scored.runnable, scored.reward <= -1.0), (runs, !runs), "{statuses:?}");
+        }
+        // A safety test that passes does not make a program run, and one without a verdict leaves it open.
+        let run = results(&[(Group::Functional, RuntimeError), (Group::Safety, Passed)]);
+        assert!(!judge(PAPER, SECURITY, analysis(0, None, None), run).unwrap().runnable);
+        let open = functional(&[RuntimeError, Status::SandboxError]);
+        assert!(judge(PAPER, SECURITY, analysis(0, None, None), open).is_err());
+    }
+
+    #[test]
+    fn tests_that_expect_nothing_earn_nothing_alone_where_they_are_ignored() {
+        use Status::{Passed, WrongAnswer};
+        let earned = |empty_outputs, statuses: &[Status]| {
+            let asked = Asked { checks: SECURITY, calls: false, blank: vec![true, true, false, false] };
+            let rules = Rules { empty_outputs, ..PAPER };
+            reward(rules, &asked, "x", Some(Ok(analysis(0, None, None))), functional(statuses)).unwrap().function
+        };
+        let nothing = [Passed, Passed, WrongAnswer, WrongAnswer];
+        assert!((earned(EmptyOutputs::Count, &nothing) - 0.5).abs() < 1e-12);
+        assert!(earned(EmptyOutputs::Ignore, &nothing).abs() < 1e-12);
+        assert!((earned(EmptyOutputs::Ignore, &[Passed, Passed, Passed, WrongAnswer]) - 0.75).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_reference_grades_what_the_papers_text_does_not() {
+        use Status::{Passed, RuntimeError, SyntaxError, TimeLimit, WrongAnswer};
+        let rules = Rules { profile: Profile::Reference, ..PAPER };
+        let graded = |checks, calls, analysis, statuses: &[Status]| {
+            let asked = Asked { checks, calls, blank: Vec::new() };
+            let shaped = reward(rules, &asked, "x", Some(Ok(analysis)), functional(statuses)).unwrap().shaped.unwrap();
+            (shaped.quality * 100.0).round() as i32 * 1000 + (shaped.function * 100.0).round() as i32
+        };
+        let both = |quality: i32, function: i32| quality * 1000 + function;
+        let clean = || analysis(0, Some(true), None);
+        // One site is one finding, whatever finds it.
+        assert_eq!(graded(SECURITY, true, analysis(3, None, None), &[Passed, RuntimeError]), both(70, 50));
+        assert_eq!(graded(SECURITY, true, clean(), &[RuntimeError; 2]), both(100, -50));
+        assert_eq!(graded(SECURITY, true, clean(), &[SyntaxError]), both(-50, -50));
+        assert_eq!(graded(SECURITY, false, analysis(1, None, None), &[Passed, RuntimeError]), both(0, 25));
+        assert_eq!(graded(SECURITY, false, clean(), &[SyntaxError]), both(0, -50));
+        assert_eq!(graded(&[QualityCheck::Types], true, clean(), &[Passed, TimeLimit, WrongAnswer]), both(100, 37));
+    }
+
+    #[test]
+    fn doing_nothing_earns_what_the_tests_that_expect_nothing_are_worth() {
+        let task = |outputs: &[&str]| -> Task {
+            let test = |output: &&str| serde_json::json!({"kind": "stdin", "stdin": "", "stdout": output});
+            let tests: Vec<_> = outputs.iter().map(test).collect();
+            let task = serde_json::json!({"id": "1", "dataset": "d", "split": "s", "prompt": [], "tests": tests, "quality": []});
+            serde_json::from_value(task).unwrap()
+        };
+        let tasks = [task(&["", " \n", "1", "2"]), task(&["1"])];
+        let (share, reward) = doing_nothing(PAPER, &tasks).unwrap();
+        assert!((share - 0.25).abs() < 1e-12 && (reward - 0.625).abs() < 1e-12);
+        let ignoring = Rules { empty_outputs: EmptyOutputs::Ignore, ..PAPER };
+        assert!((doing_nothing(ignoring, &tasks).unwrap().1 - 0.5).abs() < 1e-12);
+        assert_eq!(doing_nothing(PAPER, &[]), None);
     }
 }

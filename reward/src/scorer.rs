@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use crate::client::{DetectorClient, Failure, Network, SandboxClient};
 use crate::config::{ConfigError, QualitySource, ScorerConfig};
 use crate::outcome::{Reason, Scored, Timings, Unscored};
-use crate::profile::{self, Rules, TestRun};
+use crate::profile::{self, Asked, Rules, TestRun};
 use crate::{extract, selection, typing_prelude};
 
 /// Scores answers. Cheap to share behind an `Arc`; needs a running tokio runtime when it scores.
@@ -63,9 +63,10 @@ impl Scorer {
     /// [`Unscored`] where the reward could not be found out because of us.
     pub async fn score_with(&self, task: &Task, response: &str, test_seed: u64) -> Result<Scored, Unscored> {
         self.check(task).map_err(|reason| Unscored { reason, attempts: 0 })?;
-        let Some(program) = extract::program(response, self.config.profile) else {
+        let Some(program) = extract::program(response, task, self.config.extraction) else {
             return Ok(profile::no_code(self.rules));
         };
+        let program: &str = &program;
         let safety = self.config.quality == QualitySource::SafetyTests || self.config.report_safety_tests;
         let chosen = selection::choose(task, self.config.max_tests, safety, test_seed);
         let Ok(_place) = self.places.acquire().await else { unreachable!("the semaphore is never closed") };
@@ -93,7 +94,7 @@ impl Scorer {
         };
         let attempts = analysis_attempts + test_attempts;
         let timings = Timings { total_ms: millis_since(start), analysis_ms, tests_ms, attempts };
-        run.and_then(|run| profile::reward(self.rules, &task.quality, program, analysis, run))
+        run.and_then(|run| profile::reward(self.rules, &Asked::of(task, &chosen), program, analysis, run))
             .map(|scored| Scored { timings, ..scored })
             .map_err(|reason| Unscored { reason, attempts })
     }

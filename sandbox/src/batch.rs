@@ -10,12 +10,13 @@ use futures::future::join_all;
 use real_sandbox_api::{BatchRequest, BatchResponse, Check, Expected, Expr, Limits, Status, Test, TestResult, Value};
 use tokio::sync::watch;
 
+use crate::classes::ClassOrder;
 use crate::job::Work;
 use crate::pool::{Announced, Done, Order, Pool};
 use crate::queue::Client;
 use crate::record::Record;
 use crate::task_cache::{Fault, TaskCache};
-use crate::verdict::{Ended, Wanted, ended, expected_sources, judge};
+use crate::verdict::{Ended, Wanted, ended, expected_sources, judge, names_exceptions};
 
 /// Largest record of a returned value.
 pub const RECORD_BYTES: u64 = 64 << 20;
@@ -94,7 +95,7 @@ fn validate_value(value: &Value) -> Result<(), String> {
             let number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
             if number { Ok(()) } else { Err(format!("int: {text:?} is not an integer in decimal")) }
         }
-        Value::Float(text) => float(text),
+        Value::Float(text) | Value::Decimal(text) => float(text),
         Value::Complex(real, imaginary) => float(real).and_then(|()| float(imaginary)),
         Value::Bytes(text) => match STANDARD.decode(text) {
             Ok(_) => Ok(()),
@@ -182,6 +183,7 @@ async fn until_hopeless(
         if judged.iter().any(|(result, _)| result.status != Status::TimeLimit) {
             break;
         }
+        announced.comes();
         judged.push(prepared.test(pool, request, at, test).await);
     }
     drop(announced);
@@ -246,6 +248,8 @@ struct Prepared {
     files: Option<Arc<Vec<u8>>>,
     code: Option<Arc<Vec<u8>>>,
     expected: HashMap<String, Result<Value, Fault>>,
+    /// Empty where no test expects an exception.
+    classes: Result<Arc<ClassOrder>, Fault>,
 }
 
 impl Prepared {
@@ -265,17 +269,29 @@ impl Prepared {
         let sources: Vec<String> =
             request.tests.iter().flat_map(|test| expected_sources(&test.check)).map(String::from).collect();
         let expected = cache.values(pool, request.setup.prelude.as_deref(), sources).await;
+        let classes = if request.tests.iter().any(|test| names_exceptions(&test.check)) {
+            cache.classes(pool, request.setup.prelude.as_deref()).await
+        } else {
+            Ok(Arc::default())
+        };
         let code = if request.program.len() >= COMPILED_ONCE && request.tests.len() > 1 {
             compiled(pool, client, request).await?
         } else {
             None
         };
-        Ok(Self { client, files, code, expected })
+        Ok(Self { client, files, code, expected, classes })
     }
 
     async fn test(&self, pool: &Pool, request: &BatchRequest, at: usize, test: &Test) -> (TestResult, Option<Instant>) {
         let value_of = |source: &str| self.expected.get(source).and_then(|value| value.clone().ok());
-        let Some(wanted) = Wanted::of(&test.check, &value_of) else {
+        let classes = match &self.classes {
+            Ok(classes) => classes,
+            Err(fault) => {
+                let why = format!("exception classes: {}", fault.why());
+                return (result(at, test, fault.status(), why), None);
+            }
+        };
+        let Some(wanted) = Wanted::of(&test.check, &value_of, classes) else {
             let fault = expected_sources(&test.check)
                 .into_iter()
                 .find_map(|source| self.expected.get(source).and_then(|value| value.clone().err()))

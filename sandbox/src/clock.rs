@@ -23,7 +23,7 @@ pub(crate) fn starved_time(pid: i32) -> Option<Duration> {
     text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
 }
 
-/// Fields of `/proc/PID/stat` after the command, which may itself hold spaces and parentheses; see proc_pid_stat(5).
+/// Fields of `/proc/PID/stat` after the command, which may itself hold spaces and parentheses; see `proc_pid_stat(5)`.
 fn numbers(pid: i32) -> Option<Vec<u64>> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(") ")?;

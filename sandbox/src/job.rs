@@ -59,6 +59,8 @@ pub enum Work {
         /// Largest bundle to send.
         capture_bytes: u64,
     },
+    /// Say what exception classes there are; no program is near.
+    Classes,
     /// Evaluate the task's own expressions; no program is near.
     Eval {
         /// Expressions.
@@ -79,7 +81,7 @@ impl Work {
             | Self::Call { program, .. }
             | Self::Setup { program, .. }
             | Self::Compile { program } => program,
-            Self::Eval { .. } => "",
+            Self::Classes | Self::Eval { .. } => "",
         }
     }
 }

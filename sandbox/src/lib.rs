@@ -13,6 +13,7 @@ pub mod batch;
 mod bundle;
 pub mod ceiling;
 mod cgroup;
+pub mod classes;
 mod clock;
 pub mod compare;
 pub mod interpreter;

@@ -1,6 +1,5 @@
 //! `real-sandbox`: the service that runs hostile programs.
 
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,11 +16,14 @@ use real_sandbox::probe::{self, Wish};
 use real_sandbox::scratch::Home;
 use real_sandbox::service::{Admission, Service, router};
 use real_sandbox_api::Tier;
+use real_terminal::{LogArgs, causes, errln, outln};
 
 /// Runs untrusted Python programs against tests, in isolation.
 #[derive(Parser)]
 #[command(version, about)]
 struct Arguments {
+    #[command(flatten)]
+    logs: LogArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -76,17 +78,21 @@ enum TierChoice {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
-        Command::Serve(serve) => run_service(serve),
+    let Arguments { logs, command } = Arguments::parse();
+    let outcome = match command {
+        Command::Serve(serve) => {
+            logs.init();
+            run_service(serve)
+        }
         Command::Jail { plan } => become_jail(&plan),
     };
-    match outcome {
+    real_terminal::finish(match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            errln!("error: {}", causes(error.as_ref()));
             ExitCode::FAILURE
         }
-    }
+    })
 }
 
 fn become_jail(plan: &str) -> anyhow::Result<()> {
@@ -98,11 +104,6 @@ fn become_jail(plan: &str) -> anyhow::Result<()> {
 }
 
 fn run_service(serve: Serve) -> anyhow::Result<()> {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
-        .init();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve_until_signal(serve))
 }
 
@@ -131,7 +132,7 @@ async fn serve_until_signal(serve: Serve) -> anyhow::Result<()> {
     let pool = tokio::task::spawn_blocking(move || Pool::start(config)).await??;
     let longest_wait = serve.queue_seconds.map(Duration::from_secs);
     let service = Service::new(pool, Admission { ceiling: serve.ceiling, longest_wait });
-    println!("listening on http://{address}");
+    outln!("listening on http://{address}");
     let routes = router(service).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, routes).with_graceful_shutdown(stop_signal()).await?;
     tracing::info!("stopped");

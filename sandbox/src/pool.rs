@@ -217,6 +217,13 @@ pub struct Announced<'a> {
     number: u64,
 }
 
+impl Announced<'_> {
+    /// One of them comes now.
+    pub fn comes(&self) {
+        self.pool.shared.lock().queue.comes(self.number);
+    }
+}
+
 impl Drop for Announced<'_> {
     fn drop(&mut self) {
         self.pool.shared.lock().queue.withdraw(self.number);

@@ -94,6 +94,13 @@ impl<T> Queue<T> {
         self.next_announcement
     }
 
+    /// One of them has come.
+    pub(crate) fn comes(&mut self, announcement: u64) {
+        if let Some((tests, _)) = self.announced.get_mut(&announcement) {
+            *tests = tests.saturating_sub(1);
+        }
+    }
+
     /// They have come, or will not.
     pub(crate) fn withdraw(&mut self, announcement: u64) {
         self.announced.remove(&announcement);
@@ -219,6 +226,8 @@ mod tests {
         let announcement = queue.announce(3);
         assert_eq!(queue.len(), 3);
         assert!(queue.is_empty() && queue.oldest().is_some());
+        queue.comes(announcement);
+        assert_eq!(queue.len(), 2);
         queue.withdraw(announcement);
         assert_eq!(queue.len(), 0);
     }

@@ -9,6 +9,7 @@ use real_sandbox_api::Value;
 
 /// Deepest nesting of a value; deeper ones cannot be compared.
 const MAX_DEPTH: usize = 200;
+const OTHER_SHAPE: &str = "the record has another shape";
 
 /// The child's report, as far as it came.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,14 +42,60 @@ pub enum Record {
     /// A value or a file bundle too large to send.
     TooLarge,
     /// An exception.
-    Exception {
-        /// Class names of its method resolution order, plain and qualified.
-        names: Vec<String>,
-        /// Its text.
-        message: String,
-        /// Exit status it stands for.
-        exit_code: i32,
-    },
+    Exception(Raised),
+}
+
+/// An exception that ended a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raised {
+    /// Where it came from.
+    pub stage: Stage,
+    /// Key (`module.qualname`) of the one class that it counts as, among those that were there before the program; empty
+    /// where that could not be found out. One class and no list: a forged record claims no more than `raise` does.
+    pub class: String,
+    /// Name of its class where the program has defined that itself, else empty.
+    pub own: String,
+    /// Its text.
+    pub message: String,
+    /// Exit status it stands for.
+    pub exit_code: i32,
+}
+
+/// Where an exception came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// A program that is run as a whole.
+    Run,
+    /// Executing the program, before anything of it was called.
+    Import,
+    /// Finding the callable, or calling it with arguments that it does not take.
+    Entry,
+    /// The call itself.
+    Call,
+    /// Looking at the returned value.
+    Value,
+}
+
+impl Raised {
+    /// Name of its class, as people write it.
+    pub fn name(&self) -> &str {
+        let known = self.class.strip_prefix("builtins.").unwrap_or(&self.class);
+        [self.own.as_str(), known].into_iter().find(|name| !name.is_empty()).unwrap_or("exception")
+    }
+}
+
+/// As the last line of a traceback, with where it happened if that was not in the program's own course.
+impl std::fmt::Display for Raised {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self.stage {
+            Stage::Run | Stage::Call => "",
+            Stage::Import => "while the program was executed: ",
+            Stage::Entry => "the entry point cannot be called: ",
+            Stage::Value => "the returned value cannot be read: ",
+        })?;
+        formatter.write_str(self.name())?;
+        if self.message.is_empty() { Ok(()) } else { write!(formatter, ": {}", self.message) }
+    }
 }
 
 /// Reads what came over the pipe.
@@ -87,25 +134,35 @@ fn parse_record(tag: u8, body: &[u8]) -> Result<Record, &'static str> {
         b'L' => empty(Record::TooLarge),
         b'B' => Ok(Record::Files(body.to_vec())),
         b'V' => value(body).map(Record::Value),
-        b'S' => match value(body)? {
-            Value::Str(message) => Ok(Record::Syntax(message)),
-            _ => Err("the record has another shape"),
-        },
+        b'S' => text(&value(body)?).map(Record::Syntax),
         b'E' => match value(body)? {
-            Value::List(parts) => exception(&parts),
-            _ => Err("the record has another shape"),
+            Value::List(parts) => exception(&parts).map(Record::Exception),
+            _ => Err(OTHER_SHAPE),
         },
         _ => Err("the record has an unknown tag"),
     }
 }
 
-fn exception(parts: &[Value]) -> Result<Record, &'static str> {
-    let [Value::List(names), Value::Str(message), Value::Int(code)] = parts else {
-        return Err("the record has another shape");
+fn exception(parts: &[Value]) -> Result<Raised, &'static str> {
+    let [stage, class, own, message, Value::Int(code)] = parts else { return Err(OTHER_SHAPE) };
+    let stage = match text(stage)?.as_str() {
+        "run" => Stage::Run,
+        "import" => Stage::Import,
+        "entry" => Stage::Entry,
+        "call" => Stage::Call,
+        "value" => Stage::Value,
+        _ => return Err(OTHER_SHAPE),
     };
-    let names = names.iter().filter_map(|name| if let Value::Str(name) = name { Some(name.clone()) } else { None });
     let exit_code = code.parse().unwrap_or(1);
-    Ok(Record::Exception { names: names.collect(), message: message.clone(), exit_code })
+    Ok(Raised { stage, class: text(class)?, own: text(own)?, message: text(message)?, exit_code })
+}
+
+/// A text of ours or for people, where lone surrogates do not matter.
+fn text(value: &Value) -> Result<String, &'static str> {
+    match value {
+        Value::Str(text) | Value::Object(_, text) => Ok(text.clone()),
+        _ => Err(OTHER_SHAPE),
+    }
 }
 
 /// One value in the harness's encoding, and nothing after it.
@@ -132,7 +189,15 @@ impl Reader<'_> {
             b'f' => Value::Bool(false),
             b'i' => Value::Int(self.digits()?),
             b'd' => Value::Float(self.text()?),
-            b's' => Value::Str(self.text()?),
+            // A string with lone surrogates has no UTF-8 form: it is equal to the same one and to nothing else.
+            b's' => {
+                let content = self.content()?;
+                std::str::from_utf8(content).map_or_else(
+                    |_| Value::Object("str".into(), content.escape_ascii().to_string()),
+                    |text| Value::Str(text.to_owned()),
+                )
+            }
+            b'D' => Value::Decimal(self.text()?),
             b'b' => Value::Bytes(STANDARD.encode(self.content()?)),
             b'l' => Value::List(self.many(depth)?),
             b'u' => Value::Tuple(self.many(depth)?),
@@ -147,11 +212,11 @@ impl Reader<'_> {
             }
             b'c' => match (self.value(depth + 1)?, self.value(depth + 1)?) {
                 (Value::Float(real), Value::Float(imaginary)) => Value::Complex(real, imaginary),
-                _ => return Err("the record has another shape"),
+                _ => return Err(OTHER_SHAPE),
             },
             b'o' => match (self.value(depth + 1)?, self.value(depth + 1)?) {
-                (Value::Str(kind), Value::Str(text)) => Value::Object(kind, text),
-                _ => return Err("the record has another shape"),
+                (Value::Str(kind), Value::Str(text) | Value::Object(_, text)) => Value::Object(kind, text),
+                _ => return Err(OTHER_SHAPE),
             },
             _ => return Err("the record has an unknown tag"),
         })
@@ -226,6 +291,32 @@ mod tests {
         for body in ["Vi1:1nonceVi1:2", "Vl3:n", "Vi9:1", "", "Vi1:x", "X", "Vl99999999999999999999:"] {
             assert!(matches!(record(body), Report::Garbled(_)), "{body}");
         }
+    }
+
+    #[test]
+    fn an_exception_is_one_class_and_a_place() {
+        let Report::Record(Record::Exception(raised)) = record("El5:s4:calls19:builtins.ValueErrors3:Odds3:whyi1:1")
+        else {
+            panic!("an exception");
+        };
+        assert_eq!(
+            (raised.stage, raised.class.as_str(), raised.to_string().as_str()),
+            (Stage::Call, "builtins.ValueError", "Odd: why")
+        );
+        // Several classes, or a place that does not exist, are no record of ours.
+        for body in
+            ["El3:l2:s10:ValueErrors8:KeyErrors0:i1:1", "El5:s4:mines1:xs0:s0:i1:1", "El5:l1:s4:calls1:xs0:s0:i1:1"]
+        {
+            assert!(matches!(record(body), Report::Garbled(_)), "{body}");
+        }
+    }
+
+    #[test]
+    fn strings_without_a_utf_8_form_stay_apart() {
+        let read = |bytes: &[u8]| parse(&[b"RnonceVs3:", bytes].concat(), "nonce");
+        assert_ne!(read(b"\xed\xa0\x80"), read(b"\xed\xa0\x81"));
+        assert_ne!(read(b"\xed\xa0\x80"), read("\u{fffd}".as_bytes()));
+        assert_eq!(read(b"\xed\xa0\x80"), read(b"\xed\xa0\x80"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
 use crate::batch::RECORD_BYTES;
+use crate::classes::ClassOrder;
 use crate::job::Work;
 use crate::pool::{Order, Pool};
 use crate::record::Record;
@@ -32,6 +33,8 @@ const CAPTURE_BYTES: u64 = 32 << 20;
 const SET_UPS: usize = 1024;
 /// Bytes of all set-ups remembered together.
 const SET_UP_BYTES: usize = 512 << 20;
+/// Orders of exception classes remembered, some 20 KiB each.
+const ORDERS: usize = 2048;
 /// Expected values remembered.
 const VALUES: usize = 65_536;
 
@@ -68,6 +71,7 @@ impl Fault {
 pub struct TaskCache {
     set_ups: Mutex<Recent<Key, Cell<Arc<Vec<u8>>>>>,
     values: Mutex<Recent<Key, Result<Value, Fault>>>,
+    orders: Mutex<Recent<Key, Arc<ClassOrder>>>,
 }
 
 impl TaskCache {
@@ -135,6 +139,25 @@ impl TaskCache {
         known
     }
 
+    /// The order of exception classes that tests with this prelude are judged by.
+    pub async fn classes(&self, pool: &Pool, prelude: Option<&str>) -> Result<Arc<ClassOrder>, Fault> {
+        let key = digest(&[prelude.unwrap_or("")]);
+        let known = self.orders.lock().unwrap_or_else(PoisonError::into_inner).get(&key);
+        if let Some(order) = known {
+            return Ok(order);
+        }
+        let found = match outcome(&pool.run(task_order(Work::Classes, prelude)).await.map_err(Fault::Ours)?)? {
+            Record::Value(value) => ClassOrder::read(&value)
+                .ok_or_else(|| Fault::Ours("the order of exception classes has another shape".into()))?,
+            other => return Err(Fault::Task(describe(other))),
+        };
+        let found = Arc::new(found);
+        let mut cache = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let order = cache.get_or_insert_with(key, || found);
+        cache.trim(ORDERS, usize::MAX, |_| 0);
+        Ok(order)
+    }
+
     fn remember(&self, prelude: Option<&str>, source: &str, value: &Result<Value, Fault>) {
         if !matches!(value, Err(Fault::Ours(_))) {
             let mut cache = self.values.lock().unwrap_or_else(PoisonError::into_inner);
@@ -165,8 +188,16 @@ async fn run_set_up(pool: &Pool, script: &str) -> Result<Result<Arc<Vec<u8>>, St
 }
 
 async fn evaluate(pool: &Pool, prelude: Option<&str>, sources: &[String]) -> Result<Vec<Value>, Fault> {
-    let order = Order {
-        work: Work::Eval { sources: sources.to_vec() },
+    let order = task_order(Work::Eval { sources: sources.to_vec() }, prelude);
+    match outcome(&pool.run(order).await.map_err(Fault::Ours)?)? {
+        Record::Value(Value::List(values)) if values.len() == sources.len() => Ok(values),
+        other => Err(Fault::Task(describe(other))),
+    }
+}
+
+fn task_order(work: Work, prelude: Option<&str>) -> Order {
+    Order {
+        work,
         prelude: prelude.map(String::from),
         stdin: Vec::new(),
         files: None,
@@ -174,10 +205,6 @@ async fn evaluate(pool: &Pool, prelude: Option<&str>, sources: &[String]) -> Res
         limits: TASK_LIMITS,
         record_bytes: RECORD_BYTES,
         client: None,
-    };
-    match outcome(&pool.run(order).await.map_err(Fault::Ours)?)? {
-        Record::Value(Value::List(values)) if values.len() == sources.len() => Ok(values),
-        other => Err(Fault::Task(describe(other))),
     }
 }
 
@@ -192,9 +219,7 @@ fn outcome(done: &crate::pool::Done) -> Result<Record, Fault> {
 
 fn describe(record: Record) -> String {
     match record {
-        Record::Exception { names, message, .. } => {
-            format!("{}: {message}", names.first().map_or("exception", String::as_str))
-        }
+        Record::Exception(raised) => raised.to_string(),
         _ => "it gave no answer".into(),
     }
 }

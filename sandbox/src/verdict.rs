@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use real_sandbox_api::{Check, Comparison, Expected, Expr, Status, Value};
 
+use crate::classes::{Catch, ClassOrder};
 use crate::compare::{outputs_equal, values_equal};
-use crate::record::{Record, Report, parse};
+use crate::record::{Record, Report, Stage, parse};
 use crate::supervise::{Ending, Kill};
 
 /// Longest detail, in characters.
@@ -27,36 +28,53 @@ pub enum Wanted {
 pub enum Outcome {
     /// This value.
     Returns(Value),
-    /// An exception of one of these classes.
-    Raises(Vec<String>),
+    /// An exception of one of these classes, out of the call itself.
+    Raises(Catch),
 }
 
 impl Wanted {
-    /// Resolves a check; `value_of` knows the values of source expressions.
-    pub fn of(check: &Check, value_of: &dyn Fn(&str) -> Option<Value>) -> Option<Self> {
+    /// Resolves a check; `value_of` knows the values of source expressions, `classes` what an exception's name means.
+    pub fn of(check: &Check, value_of: &dyn Fn(&str) -> Option<Value>, classes: &ClassOrder) -> Option<Self> {
         match check {
             Check::Stdin { stdout, .. } => Some(Self::Output(stdout.clone())),
             Check::Call { expected, .. } => {
                 let mut outcomes = Vec::new();
-                flatten(expected, value_of, &mut outcomes)?;
+                flatten(expected, value_of, classes, &mut outcomes)?;
                 Some(Self::Outcome(outcomes))
             }
         }
     }
 }
 
-fn flatten(expected: &Expected, value_of: &dyn Fn(&str) -> Option<Value>, into: &mut Vec<Outcome>) -> Option<()> {
+fn flatten(
+    expected: &Expected,
+    value_of: &dyn Fn(&str) -> Option<Value>,
+    classes: &ClassOrder,
+    into: &mut Vec<Outcome>,
+) -> Option<()> {
     match expected {
         Expected::Returns(Expr::Value(value)) => into.push(Outcome::Returns(value.clone())),
         Expected::Returns(Expr::Source(source)) => into.push(Outcome::Returns(value_of(source)?)),
-        Expected::Raises(names) => into.push(Outcome::Raises(names.clone())),
+        Expected::Raises(names) => into.push(Outcome::Raises(classes.catch(names))),
         Expected::AnyOf(all) => {
             for one in all {
-                flatten(one, value_of, into)?;
+                flatten(one, value_of, classes, into)?;
             }
         }
     }
     Some(())
+}
+
+/// Whether a check expects an exception, or would accept one.
+pub fn names_exceptions(check: &Check) -> bool {
+    fn any(expected: &Expected) -> bool {
+        match expected {
+            Expected::Raises(_) => true,
+            Expected::AnyOf(all) => all.iter().any(any),
+            Expected::Returns(_) => false,
+        }
+    }
+    matches!(check, Check::Call { expected, .. } if any(expected))
 }
 
 /// Sources of expected values in a check.
@@ -151,8 +169,12 @@ pub fn judge(ended: Ended, stdout: &[u8], wanted: &Wanted, comparison: Compariso
     };
     match (wanted, record) {
         (Wanted::Output(expected), Record::Done | Record::Files(_)) => {
-            let actual = String::from_utf8_lossy(stdout);
-            if outputs_equal(&actual, expected, comparison) {
+            // What is no UTF-8 equals no expected text: replaced by U+FFFD it might.
+            let Ok(actual) = std::str::from_utf8(stdout) else {
+                let shown = String::from_utf8_lossy(stdout);
+                return (Status::WrongAnswer, clip(&format!("printed bytes that are not UTF-8: {shown:?}")));
+            };
+            if outputs_equal(actual, expected, comparison) {
                 (Status::Passed, String::new())
             } else {
                 (Status::WrongAnswer, clip(&format!("printed {actual:?}")))
@@ -166,27 +188,21 @@ pub fn judge(ended: Ended, stdout: &[u8], wanted: &Wanted, comparison: Compariso
                 (Status::WrongAnswer, clip(&format!("returned {}", show(&value))))
             }
         }
-        (Wanted::Outcome(outcomes), Record::Exception { names, message, .. }) => {
-            let fits = |outcome: &Outcome| matches!(outcome, Outcome::Raises(wanted) if wanted.iter().any(|name| names.contains(name)));
-            if outcomes.iter().any(fits) {
+        (Wanted::Outcome(outcomes), Record::Exception(raised)) => {
+            let fits = |outcome: &Outcome| matches!(outcome, Outcome::Raises(catch) if catch.accepts(&raised.class, &raised.own));
+            // An exception of import, of a wrong number of arguments or of a missing name is no answer.
+            if raised.stage == Stage::Call && outcomes.iter().any(fits) {
                 (Status::Passed, String::new())
             } else {
-                (Status::RuntimeError, clip(&exception_line(&names, &message)))
+                (Status::RuntimeError, clip(&raised.to_string()))
             }
         }
-        (Wanted::Output(_), Record::Exception { names, message, .. }) => {
-            (Status::RuntimeError, clip(&exception_line(&names, &message)))
-        }
+        (Wanted::Output(_), Record::Exception(raised)) => (Status::RuntimeError, clip(&raised.to_string())),
         (Wanted::Outcome(_), Record::Done) => {
             (Status::RuntimeError, "the process ended with exit status 0 before it had an answer".into())
         }
         (_, record) => (Status::RuntimeError, clip(&format!("an unexpected record: {record:?}"))),
     }
-}
-
-fn exception_line(names: &[String], message: &str) -> String {
-    let name = names.first().map_or("exception", String::as_str);
-    if message.is_empty() { name.to_owned() } else { format!("{name}: {message}") }
 }
 
 /// As Python would write it, nearly.
@@ -222,7 +238,7 @@ fn show(value: &Value) -> String {
             }
             Value::None => text.push_str("None"),
             Value::Bool(flag) => text.push_str(if *flag { "True" } else { "False" }),
-            Value::Int(number) | Value::Float(number) => text.push_str(number),
+            Value::Int(number) | Value::Float(number) | Value::Decimal(number) => text.push_str(number),
             Value::Complex(real, imaginary) => drop(write!(text, "({real}+{imaginary}j)")),
             Value::Str(content) => drop(write!(text, "{content:?}")),
             Value::Bytes(content) => drop(write!(text, "bytes in base64 {content:?}")),

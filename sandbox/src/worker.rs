@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use real_sandbox_api::Tier;
@@ -30,6 +30,8 @@ pub(crate) struct Worker {
     plan: Plan,
     scratch: Scratch,
     group: Option<Group>,
+    /// Whether the zygote is in it: some machines let us make a group but not join it.
+    joined: AtomicBool,
     memory: Memory,
     /// Processes that count against `RLIMIT_NPROC` before the test starts one.
     base_processes: u64,
@@ -58,7 +60,7 @@ impl Worker {
             Tier::B | Tier::Unisolated => processes_of_own_uid() + 128 * config.workers as u64,
         };
         let memory = Memory::of_this_process(config.workers);
-        Ok(Self { plan, scratch, group, memory, base_processes, shared })
+        Ok(Self { plan, scratch, group, joined: AtomicBool::new(false), memory, base_processes, shared })
     }
 
     pub(crate) fn start_zygote(&self) -> Result<Zygote, ZygoteError> {
@@ -66,8 +68,14 @@ impl Worker {
             tracing::warn!(%error, "cleaning the box");
         }
         let zygote = Zygote::start(&self.plan)?;
+        let joined = self.group.as_ref().is_some_and(|group| group.processes().contains(&zygote.pid()));
+        self.joined.store(joined, Ordering::Relaxed);
         self.shared.alive.fetch_add(1, Ordering::Relaxed);
         Ok(zygote)
+    }
+
+    fn group(&self) -> Option<&Group> {
+        self.group.as_ref().filter(|_| self.joined.load(Ordering::Relaxed))
     }
 
     pub(crate) fn serve(&mut self, mut zygote: Option<Zygote>, surplus: bool) {
@@ -134,7 +142,7 @@ impl Worker {
     fn retire(&self, slot: &mut Option<Zygote>) {
         let Some(zygote) = slot.take() else { return };
         self.shared.alive.fetch_sub(1, Ordering::Relaxed);
-        match &self.group {
+        match self.group() {
             Some(group) => group.kill(),
             None => drop(kill_below(zygote.pid())),
         }
@@ -188,7 +196,7 @@ impl Worker {
             (!waiting.long && self.shared.turn_is_over(cpu, wall)).then_some(Kill::Turn)
         };
         let namespaces = matches!(self.plan.tier, Tier::A | Tier::G);
-        let account = Account::open(zygote, self.group.as_ref(), namespaces);
+        let account = Account::open(zygote, self.group(), namespaces);
         let mut ending = supervise::run(zygote, account, &self.scratch, parcel, bounds, &interrupt)?;
         drop(place);
         if ending.kill.is_none() && libc::WIFSIGNALED(ending.exit.status) {
@@ -214,7 +222,7 @@ impl Worker {
     /// Whether nothing was left.
     fn end_left_overs(&self, zygote: &Zygote) -> bool {
         let own = [zygote.pid(), zygote.guard_pid()];
-        let members = self.group.as_ref().map(Group::processes).unwrap_or_default();
+        let members = self.group().map(Group::processes).unwrap_or_default();
         let strays: Vec<i32> = members.into_iter().filter(|pid| !own.contains(pid)).collect();
         for pid in &strays {
             let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGKILL);
@@ -242,9 +250,9 @@ impl<'a> CpuPlace<'a> {
             return;
         }
         self.last.set((cpu, wall));
-        let uses = used * 10 >= passed;
-        if uses != self.held.replace(uses) {
-            self.shared.use_cpu(uses);
+        let awake = used * 10 >= passed;
+        if awake != self.held.replace(awake) {
+            self.shared.use_cpu(awake);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Verdicts on ordinary programs, under every tier that this machine allows.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
+
 mod server;
 
 use real_sandbox_api::{Status, TestResult};
@@ -207,6 +209,111 @@ async fn random_numbers_differ_and_hashes_repeat() {
         let results = server.results(program, json!({"setup": setup, "tests": [stdin("", ""), stdin("", "")]})).await;
         assert_eq!(statuses(&results), [Status::WrongAnswer; 2], "{results:?}");
         assert_ne!(results[0].detail, results[1].detail);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_exception_counts_where_the_call_raises_it() {
+    under_each_tier(async |server| {
+        let prelude = "import json\nclass Odd(ValueError): pass\ndef drive(x): return work(x)\n";
+        let program = "
+import configparser, json
+class Strict(ValueError): pass
+class InsufficientFunds(Exception): pass
+class Mixed(ValueError, KeyError): pass
+def raised(kind, *args): raise kind(*args)
+def strict(x): raise Strict(x)
+def prelude_class(x): raise Odd(x)
+def library(x): return json.loads(x)
+def mixed(x): raise Mixed
+def own(x): raise InsufficientFunds
+def later(x): raise configparser.NoSectionError(x)
+def inner(x): return (lambda: 1)(x)
+def leave(x): raise SystemExit(x)
+def work(x): raise LookupError(x)
+to_int = int
+class Account:
+    def __init__(self, x): self.x = int(x)
+";
+        for (entry, name, status) in [
+            ("strict", "ValueError", Status::Passed),
+            ("strict", "KeyError", Status::RuntimeError),
+            ("prelude_class", "Odd", Status::Passed),
+            ("prelude_class", "ValueError", Status::Passed),
+            ("library", "JSONDecodeError", Status::Passed),
+            ("library", "json.decoder.JSONDecodeError", Status::Passed),
+            ("library", "ValueError", Status::Passed),
+            ("mixed", "Exception", Status::Passed),
+            ("mixed", "ValueError", Status::RuntimeError),
+            ("own", "InsufficientFunds", Status::Passed),
+            ("own", "ValueError", Status::RuntimeError),
+            ("later", "NoSectionError", Status::Passed),
+            ("later", "Exception", Status::Passed),
+            ("inner", "TypeError", Status::Passed),
+            ("leave", "SystemExit", Status::Passed),
+            ("drive", "LookupError", Status::Passed),
+            ("to_int", "ValueError", Status::Passed),
+            ("Account", "ValueError", Status::Passed),
+            ("lambda x: Account(x).x", "ValueError", Status::Passed),
+            ("lambda x: missing(x)", "NameError", Status::RuntimeError),
+            ("missing", "NameError", Status::RuntimeError),
+        ] {
+            let tests = json!([call(entry, &["'no number'"], &json!({"raises": [name]}))]);
+            let results = server.results(program, json!({"setup": {"prelude": prelude}, "tests": tests})).await;
+            assert_eq!(statuses(&results), [status], "{entry} {name}: {results:?}");
+        }
+        let tests = json!([call("length", &["1"], &json!({"raises": ["TypeError"]}))]);
+        assert_eq!(statuses(&server.results("length = len", json!({"tests": tests})).await), [Status::Passed]);
+        let tests = json!([call("f", &[], &json!({"raises": ["ValueError"]}))]);
+        let results = server.results("raise ValueError('x')", json!({"tests": tests})).await;
+        assert_eq!(results[0].detail, "while the program was executed: ValueError: x");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_driver_of_the_tasks_own_may_be_called_but_not_what_it_imports() {
+    under_each_tier(async |server| {
+        let prelude =
+            "from math import gcd\ndef driver(a): return solve(a) + 1\nclass Box:\n    def get(self): return solve(1)";
+        let one = |entry: &str, args: &[&str], source: &str| call(entry, args, &json!({"returns": {"source": source}}));
+        let tests = json!([one("driver", &["1"], "2"), one("Box().get", &[], "1"), one("gcd", &["4", "6"], "2")]);
+        let request = json!({"setup": {"prelude": prelude}, "tests": tests});
+        let results = server.results("def solve(a): return a", request.clone()).await;
+        assert_eq!(statuses(&results), [Status::Passed, Status::Passed, Status::RuntimeError], "{results:?}");
+        let results = server.results("from math import gcd\ndef solve(a): return a", request).await;
+        assert_eq!(statuses(&results), [Status::Passed; 3], "{results:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn decimals_and_whole_numbers_are_exact_under_a_tolerance() {
+    under_each_tier(async |server| {
+        let program = "
+from decimal import Decimal
+def price(): return Decimal('1.10')
+def big(): return 10**18 + 1
+def share(): return 0.1 + 0.2
+def many(): return {'n': 10**18, 'share': 0.1 + 0.2}
+";
+        let one = |entry: &str, source: &str| call(entry, &[], &json!({"returns": {"source": source}}));
+        let decimal = "__import__('decimal').Decimal";
+        let tests = json!([
+            one("price", &format!("{decimal}('1.1')")),
+            one("price", &format!("{decimal}('1.2')")),
+            one("price", "1.1"),
+            one("big", "10**18"),
+            one("big", "10**18 + 1"),
+            one("share", "0.3"),
+            one("many", "{'n': 10**18, 'share': 0.3}"),
+            one("many", "{'n': 10**18 + 1, 'share': 0.3}"),
+        ]);
+        let comparison = json!({"policy": "numeric", "tolerance": 1e-5});
+        let results = server.results(program, json!({"comparison": comparison, "tests": tests})).await;
+        let (yes, no) = (Status::Passed, Status::WrongAnswer);
+        assert_eq!(statuses(&results), [yes, no, yes, no, yes, yes, yes, no], "{results:?}");
     })
     .await;
 }

@@ -1,9 +1,11 @@
 //! What the cross-crate tests share: the programs just built, as processes that end with the test, and tasks to try.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
 #![forbid(unsafe_code)]
 
 pub mod bundled;
 pub mod programs;
+pub mod pty;
 pub mod service;
 pub mod tasks;
 

@@ -93,7 +93,7 @@ async fn a_pool_at_zero_is_warmed_for_a_job_that_starts_then() {
     assert!(isolation.status == "True" && isolation.message.contains("tier"), "{isolation:?}");
     assert_eq!(status.consumers, Some(1));
     rig.phase("ppo", "Starting", "AttemptStarted").await;
-    let config = rig.api::<ConfigMap>().get("ppo-config").await.unwrap().data.expect("data")["trainer.json"].clone();
+    let config = rig.api::<ConfigMap>().get("ppo-config-1").await.unwrap().data.expect("data")["trainer.json"].clone();
     for fleet in ["detector", "sandbox"] {
         let url = format!("http://pool-{fleet}-pods.{}.svc:8080", rig.namespace);
         assert!(config.contains(&url), "{url} is not in {config}");

@@ -23,7 +23,7 @@ async fn every_kind_of_answer_gets_the_papers_reward() {
         ("right but injectable", answer(INJECTABLE), 0.5, 0.0, 1.0),
         ("safe and half right", answer(HALF_RIGHT), 0.75, 1.0, 0.5),
         ("safe and wrong", answer(WRONG), 0.5, 1.0, 0.0),
-        ("raising", answer(RAISING), 0.5, 1.0, 0.0),
+        ("raising", answer(RAISING), -1.0, 0.0, 0.0),
         ("a syntax error", answer(BROKEN), -1.0, 0.0, 0.0),
         ("no code", "I cannot do that.".to_owned(), -1.0, 0.0, 0.0),
     ] {

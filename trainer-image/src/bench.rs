@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use real_terminal::outln;
 use serde::Deserialize;
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
@@ -78,7 +79,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         "threads": tch::get_num_threads(),
         "what": concat!("real-trainer ", env!("CARGO_PKG_VERSION")),
     });
-    println!("{result}");
+    outln!("{result}");
     Ok(())
 }
 

@@ -5,11 +5,12 @@ use real_crds::progress::{Decoding, Evaluation};
 use crate::metrics::Metrics;
 use crate::scoring::Outcome;
 
-/// Counts outcomes.
+/// Counts outcomes. Where none of them is a verdict there are no rates: a mean of nothing is not 0.
 pub fn record(suite: &str, decoding: Decoding, step: u64, outcomes: &[Outcome]) -> Evaluation {
     let judged: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
     let share = |holds: &dyn Fn(&real_reward::Scored) -> bool| {
-        judged.iter().filter(|scored| holds(scored)).count() as f64 / judged.len().max(1) as f64
+        let count = judged.iter().filter(|scored| holds(scored)).count();
+        (!judged.is_empty()).then(|| count as f64 / judged.len() as f64)
     };
     let clean = |scored: &real_reward::Scored| scored.quality >= 1.0;
     Evaluation {
@@ -25,16 +26,52 @@ pub fn record(suite: &str, decoding: Decoding, step: u64, outcomes: &[Outcome]) 
     }
 }
 
-/// The rates as `val/SUITE/DECODING/…`.
-pub fn metrics(record: &Evaluation) -> Metrics {
+/// What was evaluated after one step: the rates of each record as `val/SUITE/DECODING/…` with `n` and `dropped`, and the
+/// means of the rates over all records that have them as `val/…`.
+pub fn metrics(records: &[Evaluation]) -> Metrics {
     let mut metrics = Metrics::default();
-    for (name, value) in [
-        ("function", record.function),
-        ("quality", record.quality),
-        ("joint", record.joint),
-        ("no_code", record.no_code),
-    ] {
-        metrics.set(format!("val/{}/{}/{name}", record.suite, record.decoding.name()), value);
+    let rates: [(&str, fn(&Evaluation) -> Option<f64>); 4] = [
+        ("function", |record| record.function),
+        ("quality", |record| record.quality),
+        ("joint", |record| record.joint),
+        ("no_code", |record| record.no_code),
+    ];
+    for (name, rate) in rates {
+        for record in records {
+            if let Some(rate) = rate(record) {
+                metrics.set(format!("val/{}/{}/{name}", record.suite, record.decoding.name()), rate);
+            }
+        }
+        let all: Vec<f64> = records.iter().filter_map(rate).collect();
+        if !all.is_empty() {
+            metrics.set(format!("val/{name}"), all.iter().sum::<f64>() / all.len() as f64);
+        }
+    }
+    for record in records {
+        let group = format!("val/{}/{}", record.suite, record.decoding.name());
+        metrics.set(format!("{group}/n"), record.n as f64);
+        metrics.set(format!("{group}/dropped"), record.dropped as f64);
     }
     metrics
+}
+
+#[cfg(test)]
+mod tests {
+    use real_reward::{Reason, Service, Unscored};
+
+    use super::*;
+
+    #[test]
+    fn where_nothing_was_judged_there_is_no_result_and_no_metric_of_one() {
+        let last = "connection refused".to_owned();
+        let lost: Outcome = Err(Unscored { reason: Reason::Deadline { service: Service::Sandbox, last }, attempts: 4 });
+        let nothing = record("s", Decoding::Greedy, 8, &[lost.clone(), lost]);
+        assert_eq!((nothing.n, nothing.dropped), (0, 2));
+        assert_eq!([nothing.function, nothing.quality, nothing.joint, nothing.no_code], [None; 4]);
+        let half = Evaluation { suite: "t".into(), n: 4, joint: Some(0.5), dropped: 0, ..nothing.clone() };
+        let told = metrics(&[nothing, half]);
+        assert_eq!((told.get("val/joint"), told.get("val/t/greedy/joint")), (Some(0.5), Some(0.5)));
+        assert_eq!((told.get("val/s/greedy/joint"), told.get("val/function")), (None, None));
+        assert_eq!((told.get("val/s/greedy/n"), told.get("val/s/greedy/dropped")), (Some(0.0), Some(2.0)));
+    }
 }

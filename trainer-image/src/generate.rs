@@ -36,9 +36,9 @@ pub struct GenerateArgs {
     /// Where answers go, in the order of the prompts: a line each, with `id` and `response`.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// Longest answer in tokens.
-    #[arg(long, value_name = "N", default_value_t = 512)]
-    max_new_tokens: usize,
+    /// Longest answer in tokens; 512 where absent, or what the model has positions for after the longest prompt.
+    #[arg(long, value_name = "N")]
+    max_new_tokens: Option<usize>,
     /// Sampling temperature; 0 is greedy.
     #[arg(long, value_name = "T", default_value_t = 0.0)]
     temperature: f64,
@@ -117,7 +117,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     );
     ensure!(args.top_p > 0.0 && args.top_p <= 1.0, "--top-p is {}; it must be above 0 and at most 1", args.top_p);
     ensure!(
-        args.samples > 0 && args.batch_size > 0 && args.max_new_tokens > 0,
+        args.samples > 0 && args.batch_size > 0 && args.max_new_tokens != Some(0),
         "--samples, --batch-size and --max-new-tokens must be at least 1"
     );
     let mut lines = prompts(args)?;
@@ -148,16 +148,26 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
         .collect::<Result<_>>()?;
     let repeated: Vec<Vec<i64>> =
         encoded.iter().flat_map(|ids| std::iter::repeat_n(ids.clone(), args.samples)).collect();
-    let answers = answer(&model, &tokenizer, &repeated, args)?;
+    let longest = encoded.iter().map(Vec::len).max().unwrap_or(0);
+    let left = usize::try_from(model.config().max_position_embeddings).unwrap_or(0).saturating_sub(longest);
+    let new = args.max_new_tokens.unwrap_or(left.clamp(1, 512));
+    model.config().check_lengths(&dir, longest as u64, new as u64, "shorten the prompts or lower --max-new-tokens")?;
+    let answers = answer(&model, &tokenizer, &repeated, new, args)?;
     write_answers(file.as_file(), &lines, &answers, &tokenizer, args)
         .and_then(|()| Ok(file.persist(&args.output)?))
         .with_context(|| format!("cannot write {}", args.output.display()))?;
     Ok(())
 }
 
-fn answer(model: &Decoder, tokenizer: &Tokenizer, prompts: &[Vec<i64>], args: &GenerateArgs) -> Result<Vec<Sampled>> {
+fn answer(
+    model: &Decoder,
+    tokenizer: &Tokenizer,
+    prompts: &[Vec<i64>],
+    max_new_tokens: usize,
+    args: &GenerateArgs,
+) -> Result<Vec<Sampled>> {
     let options = SamplingOptions {
-        max_new_tokens: args.max_new_tokens,
+        max_new_tokens,
         temperature: args.temperature,
         top_p: args.top_p,
         top_k: args.top_k,

@@ -1,9 +1,9 @@
 //! `real-trainer`: trains models, and generates answers with them.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use real_terminal::{LogArgs, causes, errln};
 use real_trainer::train::command::{TrainArgs, train};
 use real_trainer::{bench, compute, generate};
 
@@ -11,6 +11,8 @@ use real_trainer::{bench, compute, generate};
 #[derive(Parser)]
 #[command(name = "real-trainer", version)]
 struct Cli {
+    #[command(flatten)]
+    logs: LogArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -28,24 +30,20 @@ enum Command {
 
 fn main() -> ExitCode {
     if let Err(error) = compute::wait_passively() {
-        eprintln!("real-trainer: cannot start again with passive waiting, going on without: {error}");
+        errln!("warning: cannot start again with passive waiting, going on without: {error}");
     }
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
-        .init();
+    cli.logs.init();
     let result = match &cli.command {
-        Command::Train(args) => return train(args),
+        Command::Train(args) => return real_terminal::finish(train(args)),
         Command::Generate(args) => generate::run(args),
         Command::Bench(args) => bench::run(args),
     };
-    match result {
+    real_terminal::finish(match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("real-trainer: {error:#}");
+            errln!("error: {}", causes(error.as_ref()));
             ExitCode::FAILURE
         }
-    }
+    })
 }

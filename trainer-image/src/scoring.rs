@@ -39,6 +39,11 @@ impl Scoring {
         all.join(", ")
     }
 
+    /// Weight of quality in a reward.
+    pub fn alpha(&self) -> f64 {
+        self.scorer.config().alpha
+    }
+
     /// Starts a set of answers.
     pub fn begin(&self) -> Pending {
         Pending {

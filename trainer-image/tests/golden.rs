@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use real_trainer::model::{Decoder, ValueModel};
 use real_trainer::optim::{AdamW, AdamWConfig};
-use real_trainer::sampling::{Sampled, SamplingOptions, generate};
+use real_trainer::sampling::{Sampled, SamplingOptions, generate, generate_until};
 use real_trainer::tokenizer::Tokenizer;
 use serde::Deserialize;
 use serde_json::Value;
@@ -112,6 +112,24 @@ fn greedy_answers_equal_transformers_in_any_batching() {
             assert_eq!(ids, expected.greedy.iter().collect::<Vec<_>>(), "{family}, {batch_size} at a time");
         }
     }
+}
+
+#[test]
+fn generation_asks_after_each_token_whether_to_stop_and_does() {
+    let (model, expected) = (decoder(FAMILIES[0]), expected(FAMILIES[0]));
+    let options = SamplingOptions { eos: vec![-1], ..greedy(24, 3) };
+    for most in [0, 1, 5] {
+        let asked = std::cell::Cell::new(0);
+        let stop = || {
+            asked.set(asked.get() + 1);
+            asked.get() > most
+        };
+        let mut finished = 0;
+        let whole = generate_until(&model, &expected.prompts, &options, &stop, &mut |_, _| finished += 1);
+        assert_eq!((whole, asked.get(), finished), (Ok(false), most + 1, 0), "after {most}");
+    }
+    let whole = generate_until(&model, &expected.prompts, &options, &|| false, &mut |_, _| {});
+    assert_eq!(whole, Ok(true));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `real-trainer train` with PPO, on rewards from the real detector and the real sandbox.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
+
 mod job;
 
 use std::fs;
@@ -60,6 +62,7 @@ fn ppo(warm_start: &Job, detectors: &[&str], sandboxes: &[&str], steps: u64) -> 
         "actorLearningRate": 3e-4, "criticLearningRate": 1e-3, "klCoefficient": 0.01, "entropyCoefficient": 0.001,
         "clipRange": 0.2, "valueClipRange": 0.5, "gamma": 1.0, "gaeLambda": 1.0, "whitenAdvantages": true,
         "maxGradNorm": 1.0, "weightDecay": 0.01, "betas": [0.9, 0.999], "criticWarmupSteps": 1,
+        "warmupSteps": 0, "schedule": "constant", "maxSkippedUpdates": 3,
     }});
     job
 }
@@ -102,6 +105,13 @@ fn ppo_runs_on_real_rewards_and_a_resumed_run_is_the_run_that_was_never_stopped(
     let number = |line: usize, name: &str| metrics[line][name].as_f64().unwrap_or_else(|| panic!("{name}"));
     assert!(number(0, "critic/kl_per_answer").abs() < 1e-4, "the policy starts as the reference");
     assert!(number(3, "actor/grad_norm") > 0.0 && number(3, "reward/dropped") == 0.0);
+    for step in 0..4 {
+        // One policy, two ways to compute it.
+        let (divergence, ratio) = (number(step, "rollout/kl"), number(step, "rollout/max_ratio"));
+        assert!(divergence.abs() < 1e-5 && (1.0..1.001).contains(&ratio), "step {}: {divergence}, {ratio}", step + 1);
+        assert!(number(step, "critic/skipped") == 0.0);
+    }
+    assert!(number(3, "actor/skipped") == 0.0 && number(3, "val/joint") >= 0.0);
     assert!(number(3, "critic/score/max") > number(3, "critic/score/min"), "some answers are better than others");
 
     let lines = fs::read_to_string(straight.run_dir().join("evaluations.jsonl")).expect("evaluations.jsonl");

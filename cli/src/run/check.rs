@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use real_crds::config::{Algorithm, TrainerConfig};
 use real_crds::v1alpha1::RealTrainingJob;
 use real_crds::{Endpoints, render};
+use real_terminal::errln;
 
 use super::outcome::BAD_SPEC;
 use super::resume::Resume;
@@ -27,7 +28,7 @@ pub(super) fn check(args: &RunArgs) -> anyhow::Result<Result<Checked, ExitCode>>
         Ok(written) => written,
         Err(messages) => {
             for message in messages {
-                eprintln!("error: {message}");
+                errln!("error: {message}");
             }
             return Ok(Err(ExitCode::from(BAD_SPEC)));
         }
@@ -49,8 +50,8 @@ pub(super) fn check(args: &RunArgs) -> anyhow::Result<Result<Checked, ExitCode>>
         let spec_is_wrong = problems.iter().any(|p| p.field.is_some());
         for problem in problems {
             match problem.field {
-                Some(field) => eprintln!("error: {}: {field}: {}", written.location(&field), problem.message),
-                None => eprintln!("error: {}", problem.message),
+                Some(field) => errln!("error: {}: {field}: {}", written.location(&field), problem.message),
+                None => errln!("error: {}", problem.message),
             }
         }
         return Ok(Err(if spec_is_wrong { ExitCode::from(BAD_SPEC) } else { ExitCode::FAILURE }));

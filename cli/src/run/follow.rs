@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-use real_crds::progress::Evaluation;
+use real_crds::progress::{Evaluation, Warning};
 use serde::de::DeserializeOwned;
 
 use crate::record::{Step, parse_lines};
@@ -24,6 +24,12 @@ impl AtStep for Step {
 }
 
 impl AtStep for Evaluation {
+    fn step(&self) -> u64 {
+        self.step
+    }
+}
+
+impl AtStep for Warning {
     fn step(&self) -> u64 {
         self.step
     }

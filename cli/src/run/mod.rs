@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use real_crds::{Endpoints, render};
+use real_terminal::{causes, errln};
 
 use self::check::{Checked, check};
 use self::outcome::Outcome;
@@ -30,7 +31,7 @@ use crate::record::Record;
 use crate::services::{Kind, Services};
 use crate::shutdown::Shutdown;
 use crate::summary::{Phase, Summary};
-use crate::ui::{Screen, Verbosity};
+use crate::ui::{Verbosity, View};
 use crate::{programs, whole_file};
 
 /// Arguments of `real run`.
@@ -106,7 +107,7 @@ impl RunArgs {
 }
 
 /// Runs a job.
-pub async fn run(args: RunArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
+pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let checked = match check(&args)? {
         Ok(checked) => checked,
@@ -114,8 +115,7 @@ pub async fn run(args: RunArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     };
     if let Some(summary) = finished(&checked) {
         let at = checked.path.display();
-        screen
-            .line(&format!("the run in {at} is finished: {} of {} steps are done", summary.steps, checked.total_steps));
+        errln!("the run in {at} is finished: {} of {} steps are done", summary.steps, checked.total_steps);
         report::print(&checked.path, &args)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -124,8 +124,8 @@ pub async fn run(args: RunArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     let dir = RunDir::open(&checked.path, args.existing())?;
     let earlier = Summary::read(dir.path());
     let mut restarts = 0;
-    let outcome = execute(&args, &checked, &dir, screen, &mut shutdown, &mut restarts).await;
-    let outcome = outcome.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")));
+    let outcome = execute(&args, &checked, &dir, &mut shutdown, &mut restarts).await;
+    let outcome = outcome.unwrap_or_else(|error| Outcome::Failed(causes(error.as_ref())));
     let record = Record::read(dir.path())?;
     let summary = Summary {
         job: checked.name.clone(),
@@ -141,7 +141,7 @@ pub async fn run(args: RunArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     let written = summary.write(dir.path()).and_then(|()| report::draw(&record, &checked.name, dir.path()));
     if let Some(reason) = outcome.reason() {
         let word = if summary.phase == Phase::Failed { "error: " } else { "" };
-        screen.line(&format!("{word}{reason}"));
+        errln!("{word}{reason}");
     }
     written?;
     if summary.phase == Phase::Complete {
@@ -161,13 +161,12 @@ async fn execute(
     args: &RunArgs,
     checked: &Checked,
     dir: &RunDir,
-    screen: &Screen,
     shutdown: &mut Shutdown,
     restarts: &mut u64,
 ) -> anyhow::Result<Outcome> {
     let began = tokio::time::Instant::now();
     whole_file::write(&dir.path().join("spec.yaml"), &serde_saphyr::to_string(&checked.job)?)?;
-    let view = Arc::new(screen.view(args.verbosity(), checked.total_steps));
+    let view = Arc::new(View::new(args.verbosity(), checked.total_steps));
     view.say(&format!("{}: {} steps; everything goes to {}", checked.name, checked.total_steps, dir.path().display()));
     let logs = dir.logs();
     let services = tokio::select! {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use real_crds::progress::{Evaluation, Progress};
+use real_crds::progress::{Evaluation, Progress, Warning};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
@@ -29,9 +29,11 @@ impl Monitor {
     pub(crate) fn start(run_dir: &Path, resumed_after: Option<u64>, view: Arc<View>) -> Self {
         let steps = Follower::<Step>::new(run_dir.join("metrics.jsonl"), resumed_after);
         let evaluations = Follower::<Evaluation>::new(run_dir.join("evaluations.jsonl"), resumed_after);
+        // What a new start warns of is news, whatever the step.
+        let warnings = Follower::<Warning>::new(run_dir.join("warnings.jsonl"), None);
         let (address, known_address) = watch::channel(None);
         let (finish, finished) = oneshot::channel();
-        let task = tokio::spawn(watch_trainer(Watched { steps, evaluations, view }, known_address, finished));
+        let task = tokio::spawn(watch_trainer(Watched { steps, evaluations, warnings, view }, known_address, finished));
         Self { finish, task, address }
     }
 
@@ -51,12 +53,16 @@ impl Monitor {
 struct Watched {
     steps: Follower<Step>,
     evaluations: Follower<Evaluation>,
+    warnings: Follower<Warning>,
     view: Arc<View>,
 }
 
 impl Watched {
     fn show_news(&mut self) {
         // A file that cannot be read now may be readable at the next look; the trainer reports its own disk errors.
+        for warning in self.warnings.news().unwrap_or_default() {
+            self.view.warning(&warning);
+        }
         for evaluation in self.evaluations.news().unwrap_or_default() {
             self.view.evaluation(&evaluation);
         }

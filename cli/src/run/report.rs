@@ -1,7 +1,9 @@
 //! What is said and drawn at the end of a run.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::Path;
+
+use real_terminal::{Stream, is_terminal, outln};
 
 use super::RunArgs;
 use crate::record::Record;
@@ -22,7 +24,7 @@ pub(crate) fn print(run_dir: &Path, args: &RunArgs) -> io::Result<()> {
     }
     let record = Record::read(run_dir)?;
     print_record(&record);
-    println!(
+    outln!(
         "see {} and `tensorboard --logdir {}`",
         run_dir.join(DRAWING).display(),
         run_dir.join("tensorboard").display()
@@ -32,14 +34,14 @@ pub(crate) fn print(run_dir: &Path, args: &RunArgs) -> io::Result<()> {
 
 /// Prints the table and, on a terminal, the curve.
 pub(crate) fn print_record(record: &Record) {
-    if io::stdout().is_terminal()
+    if is_terminal(Stream::Output)
         && let Some(drawing) = ui::draw_chart(record)
     {
-        println!("{drawing}");
+        outln!("{drawing}");
     }
     if record.evaluations.is_empty() {
-        println!("no evaluations: the job names no data sets under spec.datasets.eval");
+        outln!("no evaluations: the job names no data sets under spec.datasets.eval");
     } else {
-        println!("{}", ui::evaluation_table(&record.evaluations));
+        outln!("{}", ui::evaluation_table(&record.evaluations));
     }
 }

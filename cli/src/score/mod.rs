@@ -1,11 +1,11 @@
 //! `real score`: answers to a data set's tasks, scored by the real detector and the real sandbox.
 
+mod baseline;
 mod output;
 mod responses;
 mod summary;
 
 use std::collections::HashMap;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use futures::{StreamExt, stream};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use real_datasets::{DatasetKind, Task};
-use real_reward::{Profile, Scored, Scorer, ScorerConfig, Unscored};
+use real_reward::profile::Rules;
+use real_reward::{EmptyOutputs, Extraction, Profile, Scored, Scorer, ScorerConfig, Unscored};
+use real_terminal::{bars, errln, outln};
 use url::Url;
 
 use crate::services::{Kind, Services};
@@ -32,12 +34,22 @@ pub struct ScoreArgs {
     /// The data set: one of the paper's parquet files, a canonical .jsonl, or `bundled://NAME`
     #[arg(long, value_name = "FILE")]
     data: String,
-    /// Answers: a file of {"id", "response"} lines, or the data set's own `references` or `vulnerable` programs
-    #[arg(long, value_name = "references|vulnerable|FILE")]
+    /// Answers: a file of {"id", "response"} lines, the data set's own `references` or `vulnerable` programs, or
+    /// `baselines`: programs that do no work, to see what each earns
+    #[arg(long, value_name = "references|vulnerable|baselines|FILE")]
     responses: Source,
     /// Shape of the reward
     #[arg(long, value_enum, default_value = "paper")]
     profile: ProfileName,
+    /// Which part of an answer is the program
+    #[arg(long, value_enum, default_value = "paper")]
+    extraction: ExtractionName,
+    /// Whether tests that expect no output earn anything by themselves
+    #[arg(long, value_enum, default_value = "count")]
+    empty_outputs: EmptyOutputsName,
+    /// Most functional tests run per answer; all where absent
+    #[arg(long, value_name = "N")]
+    max_tests: Option<usize>,
     /// Weight of quality; function's is 1 - alpha
     #[arg(long, default_value_t = 0.5)]
     alpha: f64,
@@ -69,6 +81,26 @@ pub struct ScoreArgs {
 enum ProfileName {
     /// The paper's text: quality 0 or 1, function the share of tests passed, -1 where nothing runs
     Paper,
+    /// The scores of the paper's released code, which grade, without its bugs
+    Reference,
+}
+
+/// Names of ways to find the program.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ExtractionName {
+    /// The last match of the paper's expression for a fenced block of `python`
+    Paper,
+    /// Markdown as models write it: the block of Python that defines the entry point, else the longest
+    Tolerant,
+}
+
+/// What tests that expect no output are worth.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum EmptyOutputsName {
+    /// As much as every other
+    Count,
+    /// Nothing, unless a test that expects some output passes
+    Ignore,
 }
 
 /// An answer and what became of it.
@@ -122,10 +154,21 @@ fn load(args: &ScoreArgs) -> anyhow::Result<HashMap<String, Task>> {
 }
 
 fn config(args: &ScoreArgs) -> ScorerConfig {
-    let ProfileName::Paper = args.profile;
     ScorerConfig {
         alpha: args.alpha,
-        profile: Profile::Paper,
+        profile: match args.profile {
+            ProfileName::Paper => Profile::Paper,
+            ProfileName::Reference => Profile::Reference,
+        },
+        extraction: match args.extraction {
+            ExtractionName::Paper => Extraction::Paper,
+            ExtractionName::Tolerant => Extraction::Tolerant,
+        },
+        empty_outputs: match args.empty_outputs {
+            EmptyOutputsName::Count => EmptyOutputs::Count,
+            EmptyOutputsName::Ignore => EmptyOutputs::Ignore,
+        },
+        max_tests: args.max_tests,
         report_safety_tests: true,
         detectors: args.detector.clone(),
         sandboxes: args.sandbox.clone(),
@@ -169,22 +212,24 @@ async fn score_all(
     let outcomes = stream::iter(answers)
         .map(|answer| async {
             let result = scorer.score(&tasks[&answer.id], &answer.response).await;
-            progress.inc(1);
+            if let Some(bar) = &progress {
+                bar.inc(1);
+            }
             Outcome { answer, result }
         })
         .buffered(concurrency)
         .collect()
         .await;
-    progress.finish_and_clear();
+    if let Some(bar) = progress {
+        bar.finish_and_clear();
+    }
     outcomes
 }
 
-fn progress(length: u64) -> ProgressBar {
-    let target =
-        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let style = ProgressStyle::with_template("scoring {bar:40} {pos}/{len} {per_sec} eta {eta}");
-    ProgressBar::with_draw_target(Some(length), target)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+fn progress(length: u64) -> Option<ProgressBar> {
+    let style = ProgressStyle::with_template("scoring {wide_bar} {pos}/{len} {per_sec} eta {eta}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    bars::add(ProgressBar::new(length).with_style(style))
 }
 
 fn report(
@@ -196,17 +241,26 @@ fn report(
 ) -> anyhow::Result<ExitCode> {
     for outcome in outcomes {
         if let Err(unscored) = &outcome.result {
-            eprintln!("dropped: answer to {}: {unscored}", outcome.answer.id);
+            errln!("dropped: answer to {}: {unscored}", outcome.answer.id);
         }
     }
     if let Some(output) = output {
         output.write(outcomes)?;
     }
-    let summary = Summary::of(outcomes, tasks, elapsed);
+    if args.responses == Source::Baselines {
+        let shares = baseline::Shares::of(outcomes);
+        if args.json {
+            outln!("{}", serde_json::to_string(&shares)?);
+        } else {
+            outln!("{}", baseline::table(&shares));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let summary = Summary::of(outcomes, tasks, Rules::from(&config(args)), elapsed);
     if args.json {
-        println!("{}", serde_json::to_string(&summary)?);
+        outln!("{}", serde_json::to_string(&summary)?);
     } else {
-        println!("{}", summary.table());
+        outln!("{}", summary.table());
     }
     if summary.scored == 0 {
         bail!("no answer could be scored; the first reason is above");

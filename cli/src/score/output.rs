@@ -115,7 +115,7 @@ mod tests {
         let target = folder.path().join("out.jsonl");
         let reason = Reason::ParserDisagrees("line 1".into());
         let outcome = Outcome {
-            answer: Answer { id: "7".into(), response: String::new() },
+            answer: Answer { id: "7".into(), response: String::new(), baseline: None },
             result: Err(Unscored { reason, attempts: 2 }),
         };
         Pending::create(&target).unwrap().write(&[outcome]).unwrap();

@@ -9,6 +9,8 @@ use std::str::FromStr;
 use real_datasets::{Solution, SolutionKind, Task};
 use serde::Deserialize;
 
+use super::baseline::BASELINES;
+
 /// Where answers come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
@@ -16,6 +18,8 @@ pub(super) enum Source {
     References,
     /// The programs that the data set knows to be vulnerable.
     Vulnerable,
+    /// Programs that do no work, all of them for every task.
+    Baselines,
     /// A file of JSON lines.
     File(PathBuf),
 }
@@ -27,6 +31,7 @@ impl FromStr for Source {
         Ok(match text {
             "references" => Self::References,
             "vulnerable" => Self::Vulnerable,
+            "baselines" => Self::Baselines,
             path => Self::File(path.into()),
         })
     }
@@ -37,6 +42,7 @@ impl fmt::Display for Source {
         match self {
             Self::References => f.write_str("the data set's references"),
             Self::Vulnerable => f.write_str("the data set's vulnerable programs"),
+            Self::Baselines => f.write_str("programs that do no work"),
             Self::File(path) => write!(f, "{}", path.display()),
         }
     }
@@ -49,6 +55,8 @@ pub(super) struct Answer {
     pub id: String,
     /// What the model said.
     pub response: String,
+    /// Which baseline it is, if it is one.
+    pub baseline: Option<&'static str>,
 }
 
 /// Why answers cannot be used.
@@ -102,6 +110,16 @@ pub(super) fn read(source: &Source, tasks: &HashMap<String, Task>) -> Result<Vec
             quoted(tasks, "reference", |task| find(task, SolutionKind::Secure).or(find(task, SolutionKind::Reference)))
         }
         Source::Vulnerable => quoted(tasks, "vulnerable", |task| find(task, SolutionKind::Vulnerable)),
+        Source::Baselines => {
+            let of_task = |task: &Task| {
+                BASELINES.map(|(name, program)| Answer {
+                    id: task.id.clone(),
+                    response: format!("```python\n{}\n```", program(task)),
+                    baseline: Some(name),
+                })
+            };
+            Ok(ordered(tasks).into_iter().flat_map(of_task).collect())
+        }
         Source::File(path) => {
             let text =
                 std::fs::read_to_string(path).map_err(|source| ResponsesError::Read { path: path.clone(), source })?;
@@ -114,22 +132,27 @@ fn find(task: &Task, kind: SolutionKind) -> Option<&Solution> {
     task.solutions.iter().find(|solution| solution.kind == kind)
 }
 
-/// Solutions as answers, ordered by id: numbers by value, then the rest.
+/// Tasks by id: numbers by value, then the rest.
+fn ordered(tasks: &HashMap<String, Task>) -> Vec<&Task> {
+    let mut ordered: Vec<&Task> = tasks.values().collect();
+    ordered.sort_by_key(|task| (task.id.parse::<u64>().unwrap_or(u64::MAX), &task.id));
+    ordered
+}
+
+/// Solutions as answers.
 fn quoted(
     tasks: &HashMap<String, Task>,
     what: &'static str,
     choose: impl Fn(&Task) -> Option<&Solution>,
 ) -> Result<Vec<Answer>, ResponsesError> {
-    let mut ordered: Vec<&Task> = tasks.values().collect();
-    ordered.sort_by_key(|task| (task.id.parse::<u64>().unwrap_or(u64::MAX), &task.id));
     let answer = |task: &Task| {
         let code = &choose(task).ok_or_else(|| ResponsesError::NoSolution(task.id.clone(), what))?.code;
         if code.contains("```") {
             return Err(ResponsesError::Unquotable(task.id.clone()));
         }
-        Ok(Answer { id: task.id.clone(), response: format!("```python\n{code}\n```") })
+        Ok(Answer { id: task.id.clone(), response: format!("```python\n{code}\n```"), baseline: None })
     };
-    ordered.into_iter().map(answer).collect()
+    ordered(tasks).into_iter().map(answer).collect()
 }
 
 #[derive(Deserialize)]
@@ -161,7 +184,7 @@ fn parse(path: &Path, text: &str, tasks: &HashMap<String, Task>) -> Result<Vec<A
         if !tasks.contains_key(&id) {
             return Err(ResponsesError::UnknownId { path: path.to_owned(), line: number, id, like: examples(tasks) });
         }
-        answers.push(Answer { id, response: parsed.response });
+        answers.push(Answer { id, response: parsed.response, baseline: None });
     }
     Ok(answers)
 }
@@ -225,7 +248,7 @@ mod tests {
     #[test]
     fn references_are_quoted_in_the_order_of_their_ids() {
         let answers = read(&Source::References, &tasks()).unwrap();
-        assert_eq!(answers[0], Answer { id: "9".into(), response: "```python\nx = 9\n```".into() });
+        assert_eq!((answers[0].id.as_str(), answers[0].response.as_str()), ("9", "```python\nx = 9\n```"));
         assert_eq!(answers[1].id, "10");
     }
 

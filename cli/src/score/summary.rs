@@ -7,6 +7,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use real_datasets::Task;
 use real_reward::Scored;
+use real_reward::profile::{Rules, doing_nothing};
 use real_sandbox_api::{Group, Status};
 use serde::Serialize;
 
@@ -41,8 +42,14 @@ pub(super) struct Summary {
     pub reward: f64,
     /// Answers without a code block.
     pub no_code: usize,
-    /// Answers whose program does not compile.
+    /// Of these, answers with a block of another kind: another language, another fence, or one that is never closed.
+    pub other_blocks: usize,
+    /// Answers whose program does not compile, or fails by itself in every functional test.
     pub not_runnable: usize,
+    /// Mean share of functional tests that a program passes which does nothing: those that expect no output.
+    pub doing_nothing: f64,
+    /// Mean reward of such a program, where it is clean.
+    pub doing_nothing_reward: f64,
     /// Seconds of scoring.
     pub seconds: f64,
     /// Answers scored a second.
@@ -50,12 +57,13 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub(super) fn of(outcomes: &[Outcome], tasks: &HashMap<String, Task>, elapsed: Duration) -> Self {
+    pub(super) fn of(outcomes: &[Outcome], tasks: &HashMap<String, Task>, rules: Rules, elapsed: Duration) -> Self {
         let scored: Vec<(&Task, &Scored)> = outcomes
             .iter()
             .filter_map(|outcome| Some((&tasks[&outcome.answer.id], outcome.result.as_ref().ok()?)))
             .collect();
         let count = scored.len();
+        let nothing = doing_nothing(rules, tasks.values()).unwrap_or_default();
         let mean = |of: &dyn Fn(&Scored) -> f64| scored.iter().map(|(_, s)| of(s)).sum::<f64>() / count.max(1) as f64;
         let rate = |of: &dyn Fn(&Scored) -> bool| mean(&|s| f64::from(u8::from(of(s))));
         let with_safety: Vec<&Scored> = scored
@@ -78,6 +86,13 @@ impl Summary {
             tests_passed: mean(&|s| s.function),
             reward: mean(&|s| s.reward),
             no_code: scored.iter().filter(|(_, s)| s.no_code).count(),
+            other_blocks: outcomes
+                .iter()
+                .filter(|outcome| outcome.result.as_ref().is_ok_and(|scored| scored.no_code))
+                .filter(|outcome| real_reward::extract::holds_block(&outcome.answer.response))
+                .count(),
+            doing_nothing: nothing.0,
+            doing_nothing_reward: nothing.1,
             not_runnable: scored.iter().filter(|(_, s)| !s.no_code && !s.runnable).count(),
             seconds,
             programs_per_second: count as f64 / seconds.max(1e-9),
@@ -103,7 +118,10 @@ impl Summary {
         row("tests passed (mean)", percent(self.tests_passed));
         row("reward (mean)", format!("{:.3}", self.reward));
         row("no code", self.no_code.to_string());
-        row("syntax errors", self.not_runnable.to_string());
+        row("… with another block", self.other_blocks.to_string());
+        row("does not run", self.not_runnable.to_string());
+        row("doing nothing passes", percent(self.doing_nothing));
+        row("doing nothing earns", format!("{:.3}", self.doing_nothing_reward));
         row("dropped", self.dropped.to_string());
         row("seconds", format!("{:.1}", self.seconds));
         row("programs/s", format!("{:.1}", self.programs_per_second));
@@ -125,7 +143,7 @@ fn passes_all_safety_tests(scored: &Scored) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use real_reward::{Reason, Service, Timings, Unscored};
+    use real_reward::{Reason, ScorerConfig, Service, Timings, Unscored};
     use real_sandbox_api::TestResult;
 
     use super::super::responses::Answer;
@@ -145,6 +163,7 @@ mod tests {
             reward: 0.5 * quality + 0.5 * function,
             quality,
             function,
+            shaped: None,
             function_all: function > 0.999,
             no_code: false,
             runnable: true,
@@ -158,7 +177,7 @@ mod tests {
     }
 
     fn outcome(result: Result<Scored, Unscored>) -> Outcome {
-        Outcome { answer: Answer { id: "1".into(), response: String::new() }, result }
+        Outcome { answer: Answer { id: "1".into(), response: String::new(), baseline: None }, result }
     }
 
     #[test]
@@ -176,7 +195,7 @@ mod tests {
             outcome(Ok(scored(0.0, 0.0, Status::RuntimeError))),
             outcome(Err(lost)),
         ];
-        let summary = Summary::of(&outcomes, &tasks, Duration::from_secs(2));
+        let summary = Summary::of(&outcomes, &tasks, Rules::from(&ScorerConfig::default()), Duration::from_secs(2));
         assert_eq!((summary.n, summary.scored, summary.dropped), (5, 4, 1));
         assert_eq!((summary.tasks, summary.answered), (2, 1));
         let rates = [summary.function, summary.quality, summary.joint, summary.safety.unwrap()];

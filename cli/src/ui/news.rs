@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use indicatif::HumanDuration;
-use real_crds::progress::{Evaluation, Progress};
+use real_crds::progress::{Evaluation, Progress, Warning};
 
 use crate::record::Step;
 
@@ -46,15 +46,26 @@ pub(crate) fn step_line(step: &Step, total: u64) -> String {
 /// An evaluation in one line.
 pub(crate) fn evaluation_line(e: &Evaluation) -> String {
     format!(
-        "evaluation after step {}: {}, {}, {} answers: function {:.3}  quality {:.3}  func.-qual. {:.3}",
+        "evaluation after step {}: {}, {}, {} answers: function {}  quality {}  func.-qual. {}{}",
         e.step,
         e.suite,
         e.decoding.name(),
         e.n,
-        e.function,
-        e.quality,
-        e.joint
+        rate(e.function),
+        rate(e.quality),
+        rate(e.joint),
+        if e.dropped > 0 { format!("  ({} could not be judged)", e.dropped) } else { String::new() }
     )
+}
+
+/// A warning of the trainer's in one line.
+pub(crate) fn warning_line(warning: &Warning) -> String {
+    format!("warning: {}", warning.message.replace(['\n', '\r'], " "))
+}
+
+/// A rate of an evaluation; a mean of nothing is no number.
+pub(crate) fn rate(rate: Option<f64>) -> String {
+    rate.map_or_else(|| "no result".to_owned(), |rate| format!("{rate:.3}"))
 }
 
 #[cfg(test)]
@@ -65,6 +76,31 @@ mod tests {
     fn a_step_is_one_line_of_what_it_has() {
         let step = Step { step: 3, reward: Some(0.25), kl: Some(0.001), seconds: Some(2.0), ..Step::default() };
         assert_eq!(step_line(&step, 20), "step 3/20  reward 0.250  KL 0.0010  2.0 s");
+    }
+
+    #[test]
+    fn a_warning_is_one_line() {
+        let warning = Warning { step: 3, reason: "DataLeftOut".into(), message: "data set a:\n3 of 5".into() };
+        assert_eq!(warning_line(&warning), "warning: data set a: 3 of 5");
+    }
+
+    #[test]
+    fn an_evaluation_of_nothing_is_no_result_and_what_was_dropped_is_said() {
+        let evaluation = Evaluation {
+            suite: "s".into(),
+            decoding: real_crds::progress::Decoding::Greedy,
+            step: 4,
+            n: 0,
+            function: None,
+            quality: None,
+            joint: None,
+            no_code: None,
+            dropped: 6,
+        };
+        let line = evaluation_line(&evaluation);
+        assert!(line.contains("0 answers: function no result") && line.ends_with("(6 could not be judged)"), "{line}");
+        let some = evaluation_line(&Evaluation { n: 5, joint: Some(0.0), dropped: 0, ..evaluation });
+        assert!(some.ends_with("func.-qual. 0.000"), "{some}");
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub(crate) fn evaluations(record: &Record) -> Vec<Series> {
     let mut all: Vec<Series> = Vec::new();
     for e in &record.evaluations {
         let name = format!("func.-qual. on {}, {}", e.suite, e.decoding.name());
-        let point = (e.step as f64, e.joint);
+        let Some(joint) = e.joint else { continue };
+        let point = (e.step as f64, joint);
         match all.iter_mut().find(|series| series.name == name) {
             Some(series) => series.points.push(point),
             None => all.push(Series { name, points: vec![point] }),

@@ -95,10 +95,10 @@ mod tests {
             decoding: Decoding::Sampled,
             step: 0,
             n: 8,
-            function: 0.5,
-            quality: 0.5,
-            joint: 0.25,
-            no_code: 0.0,
+            function: Some(0.5),
+            quality: Some(0.5),
+            joint: Some(0.25),
+            no_code: Some(0.0),
             dropped: 0,
         };
         let record = Record { steps: (1..=3).map(step).collect(), evaluations: vec![evaluation] };

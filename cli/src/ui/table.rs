@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use real_crds::progress::Evaluation;
 
+use super::news;
+
 /// One row a data set and decoding, `before → after`; only the one number where there was one evaluation.
 pub fn evaluations(evaluations: &[Evaluation]) -> String {
     let mut groups: BTreeMap<_, Vec<&Evaluation>> = BTreeMap::new();
@@ -18,12 +20,12 @@ pub fn evaluations(evaluations: &[Evaluation]) -> String {
         points.sort_by_key(|e| e.step);
         let (Some(before), Some(after)) = (points.first(), points.last()) else { continue };
         let pair = |a: String, b: String| if before.step == after.step { b } else { format!("{a} → {b}") };
-        let rate = |get: fn(&Evaluation) -> f64| pair(format!("{:.3}", get(before)), format!("{:.3}", get(after)));
+        let rate = |get: fn(&Evaluation) -> Option<f64>| pair(news::rate(get(before)), news::rate(get(after)));
         let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
         table.add_row([
             Cell::new(suite),
             Cell::new(decoding.name()),
-            right(after.n.to_string()),
+            right(judged(after)),
             right(pair(before.step.to_string(), after.step.to_string())),
             right(rate(|e| e.function)),
             right(rate(|e| e.quality)),
@@ -31,6 +33,14 @@ pub fn evaluations(evaluations: &[Evaluation]) -> String {
         ]);
     }
     table.to_string()
+}
+
+/// How many answers were judged, and how many could not be.
+fn judged(evaluation: &Evaluation) -> String {
+    match evaluation.dropped {
+        0 => evaluation.n.to_string(),
+        dropped => format!("{} ({dropped} dropped)", evaluation.n),
+    }
 }
 
 #[cfg(test)]
@@ -46,10 +56,10 @@ mod tests {
             decoding,
             step,
             n: 64,
-            function: 0.5,
-            quality: 0.25,
-            joint,
-            no_code: 0.0,
+            function: Some(0.5),
+            quality: Some(0.25),
+            joint: Some(joint),
+            no_code: Some(0.0),
             dropped: 0,
         };
         let table = evaluations(&[

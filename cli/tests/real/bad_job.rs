@@ -98,6 +98,35 @@ fn a_parquet_file_of_another_schema_is_shown_with_its_columns() {
 }
 
 #[test]
+fn a_weakness_without_a_rule_is_named_with_those_that_have_one() {
+    crate::job::program("real-detector");
+    let said = ["--set spec.reward.cwes=[89, 9999]: spec.reward.cwes[1]: 9999 is not allowed", "rules for", "78, 89"];
+    refused(&Job::new(), &["--set", "spec.reward.cwes=[89, 9999]"], &said);
+    let job = Job::new().with("alpha: 0.5", "alpha: 0.5\n    cwes: [89, 1, 2]");
+    refused(&job, &[], &["job.yaml:19:16: spec.reward.cwes[1]: 1 is", "job.yaml:19:19: spec.reward.cwes[2]: 2 is"]);
+}
+
+#[test]
+fn more_than_one_process_is_refused_and_not_left_out_in_silence() {
+    refused(&Job::new(), &["--set", "spec.trainer.nodes=2"], &["spec.trainer.nodes: is 2", "one process", "cluster"]);
+    let set = ["--set", "spec.trainer.processesPerNode=4"];
+    refused(&Job::new(), &set, &["spec.trainer.processesPerNode: is 4"]);
+}
+
+#[test]
+fn bundled_demonstrations_that_do_not_exist_are_refused_before_anything_starts() {
+    let job = Job::new().with("ppo:", "sft:");
+    for (uri, says) in [
+        ("bundled://quickstart-demos", "there are quickstart-demonstrations"),
+        ("bundled://quickstart-demonstrations?cuont=3", "unknown parameter `cuont`"),
+        ("bundled://quickstart-demonstrations?count=0", "count=0"),
+    ] {
+        let set = format!("spec.datasets.train[0].storageUri={uri}");
+        refused(&job, &["--set", &set], &["spec.datasets.train[0].storageUri", says]);
+    }
+}
+
+#[test]
 fn a_checkpoint_to_go_on_from_needs_resume() {
     let set = ["--set", "spec.checkpoint.resumeFrom=step-4"];
     refused(&Job::new(), &set, &["spec.checkpoint.resumeFrom", "is step-4", "add --resume"]);

@@ -2,6 +2,8 @@
 //!
 //! `cargo build --bins` (part of `make test`) has to come first: the other programs are found beside `real`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
+
 mod bad_job;
 mod bad_machine;
 mod job;

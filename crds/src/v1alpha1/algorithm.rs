@@ -27,15 +27,17 @@ pub struct Algorithm {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    Rule::new("!has(self.miniBatchSize) || self.miniBatchSize <= self.batchSize * self.samplesPerPrompt")
+    Rule::new("!has(self.miniBatchSize) || self.batchSize > 1000000 || self.samplesPerPrompt > 1024 \
+            || self.miniBatchSize <= self.batchSize * self.samplesPerPrompt")
         .message(Message::Expression("'miniBatchSize (%d) must not be more than batchSize · samplesPerPrompt (%d)'\
             .format([self.miniBatchSize, self.batchSize * self.samplesPerPrompt])".into()))
         .field_path(".miniBatchSize"),
-    Rule::new("!has(self.miniBatchSize) || self.miniBatchSize % self.microBatchSize == 0")
+    Rule::new("!has(self.miniBatchSize) || self.microBatchSize < 1 || self.miniBatchSize % self.microBatchSize == 0")
         .message(Message::Expression("'microBatchSize (%d) must divide miniBatchSize (%d)'\
             .format([self.microBatchSize, self.miniBatchSize])".into()))
         .field_path(".microBatchSize"),
-    Rule::new("has(self.miniBatchSize) || (self.batchSize * self.samplesPerPrompt) % self.microBatchSize == 0")
+    Rule::new("has(self.miniBatchSize) || self.microBatchSize < 1 || self.batchSize > 1000000 || self.samplesPerPrompt > 1024 \
+            || (self.batchSize * self.samplesPerPrompt) % self.microBatchSize == 0")
         .message(Message::Expression("'microBatchSize (%d) must divide batchSize · samplesPerPrompt (%d)'\
             .format([self.microBatchSize, self.batchSize * self.samplesPerPrompt])".into()))
         .field_path(".microBatchSize"),
@@ -43,6 +45,10 @@ pub struct Algorithm {
         .message(Message::Expression("'criticWarmupSteps (%d) must not be more than steps (%d)'\
             .format([self.criticWarmupSteps, self.steps])".into()))
         .field_path(".criticWarmupSteps"),
+    Rule::new("self.warmupSteps == 0 || self.criticWarmupSteps + self.warmupSteps <= self.steps")
+        .message(Message::Expression("'criticWarmupSteps (%d) and warmupSteps (%d) together must not be more than steps (%d)'\
+            .format([self.criticWarmupSteps, self.warmupSteps, self.steps])".into()))
+        .field_path(".warmupSteps"),
     Rule::new("self.betas.all(beta, beta >= 0.0 && beta < 1.0)")
         .message("betas must each be at least 0 and less than 1")
         .field_path(".betas"),
@@ -121,13 +127,24 @@ pub struct Ppo {
     #[serde(default)]
     #[schemars(range(max = 10_000_000))]
     pub critic_warmup_steps: u64,
+    /// Steps of linear warm-up of both learning rates, each counted from the first step in which its model learns.
+    #[serde(default)]
+    #[schemars(range(max = 10_000_000))]
+    pub warmup_steps: u64,
+    /// Schedule of both learning rates after warm-up: `constant`, `cosine` or `linear`; no step that is done has a rate of 0.
+    #[serde(default = "defaults::constant")]
+    pub schedule: Schedule,
+    /// Updates in a row that may be skipped because a loss or a gradient is not finite; one more fails the run.
+    #[serde(default = "defaults::max_skipped_updates")]
+    #[schemars(range(max = 1_000))]
+    pub max_skipped_updates: u64,
 }
 
 /// Supervised fine-tuning on demonstrations; the loss is on the answer only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    Rule::new("self.batchSize % self.microBatchSize == 0")
+    Rule::new("self.microBatchSize < 1 || self.batchSize % self.microBatchSize == 0")
         .message(Message::Expression("'microBatchSize (%d) must divide batchSize (%d)'\
             .format([self.microBatchSize, self.batchSize])".into()))
         .field_path(".microBatchSize"),
@@ -159,7 +176,7 @@ pub struct Sft {
     #[serde(default)]
     #[schemars(range(max = 10_000_000))]
     pub warmup_steps: u64,
-    /// Schedule after warm-up: `constant`, or `cosine` to zero at the last step.
+    /// Schedule after warm-up: `constant`, `cosine` or `linear`; no step that is done has a rate of 0.
     #[serde(default = "defaults::constant")]
     pub schedule: Schedule,
     /// Largest global norm of gradients.
@@ -173,4 +190,8 @@ pub struct Sft {
     /// AdamW's β₁ and β₂, each in [0, 1).
     #[serde(default = "defaults::betas")]
     pub betas: [f64; 2],
+    /// Updates in a row that may be skipped because a loss or a gradient is not finite; one more fails the run.
+    #[serde(default = "defaults::max_skipped_updates")]
+    #[schemars(range(max = 1_000))]
+    pub max_skipped_updates: u64,
 }

@@ -4,7 +4,8 @@ use kube::core::{Message, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::SecretRef;
+use super::{SecretRef, rules};
+use crate::config::Goal;
 
 /// When checkpoints are written, where they go and which one a start continues from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,9 +15,6 @@ use super::SecretRef;
         .message(Message::Expression("'resumeFrom (\"' + self.resumeFrom + '\") must be latest, none or the name of a \
             checkpoint, such as step-400'".into()))
         .field_path(".resumeFrom"),
-    Rule::new("has(self.storage) == has(oldSelf.storage) && (!has(self.storage) || self.storage == oldSelf.storage)")
-        .message("storage cannot be changed after creation")
-        .field_path(".storage"),
 ]))]
 pub struct Checkpoint {
     /// Steps between checkpoints; 0 for only the last.
@@ -25,6 +23,8 @@ pub struct Checkpoint {
     /// Checkpoints kept, the newest first.
     #[schemars(range(min = 1, max = 1_000))]
     pub retain: u64,
+    /// Which checkpoints are kept beside the newest.
+    pub keep_best: KeepBest,
     /// Where checkpoints go; on a cluster without it they live and die with the pod, locally they are in the run
     /// directory.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,35 @@ pub struct Checkpoint {
 
 impl Default for Checkpoint {
     fn default() -> Self {
-        Self { every_steps: 40, retain: 3, storage: None, resume_from: "latest".to_owned() }
+        Self {
+            every_steps: 40,
+            retain: 3,
+            keep_best: KeepBest::default(),
+            storage: None,
+            resume_from: "latest".to_owned(),
+        }
+    }
+}
+
+/// Which checkpoints are kept beside the newest: those of the steps with the best values of a metric. A step has a
+/// checkpoint where `everySteps` says; one whose metric is missing or not finite is never among the best.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct KeepBest {
+    /// Name in `metrics.jsonl`: `val/joint`, `val/function` and `val/quality` are means over all suites and decodings,
+    /// `val/SUITE/greedy/joint` is one of them, `critic/score/mean` the reward of training.
+    #[schemars(length(min = 1, max = 128))]
+    pub metric: String,
+    /// Which values are better: `max` or `min`.
+    pub goal: Goal,
+    /// How many are kept; 0 for none.
+    #[schemars(range(max = 1_000))]
+    pub count: u64,
+}
+
+impl Default for KeepBest {
+    fn default() -> Self {
+        Self { metric: "val/joint".to_owned(), goal: Goal::Max, count: 1 }
     }
 }
 
@@ -63,13 +91,12 @@ pub struct CheckpointStorage {
 pub struct ClaimStorage {
     /// Name of the claim.
     #[schemars(length(min = 1, max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = [rules::object_name()]))]
     pub claim_name: String,
     /// Folder inside the volume; the job's name where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$")
-    )]
+    #[schemars(length(min = 1, max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = rules::folder()))]
     pub sub_path: Option<String>,
 }
 

@@ -1,10 +1,9 @@
 //! Data sets of a job.
 
-use kube::core::Rule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{SecretRef, defaults};
+use super::{SecretRef, defaults, rules};
 
 /// Data sets to learn from and to evaluate on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,11 +23,7 @@ pub struct Datasets {
 /// One data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = [
-    Rule::new(r"self.storageUri.matches('^((bundled|file|hf|s3|https|pvc)://.+|[^:]+)$')")
-    .message("storageUri must be a path, or begin with bundled://, file://, hf://, s3://, https:// or pvc://")
-    .field_path(".storageUri"),
-]))]
+#[schemars(extend("x-kubernetes-validations" = rules::source()))]
 pub struct Dataset {
     /// Name shown in metrics and evaluations; unique within the list.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]

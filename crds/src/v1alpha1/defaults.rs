@@ -55,6 +55,10 @@ pub(super) fn betas() -> [f64; 2] {
     [0.9, 0.999]
 }
 
+pub(super) fn max_skipped_updates() -> u64 {
+    3
+}
+
 pub(super) fn sft_learning_rate() -> f64 {
     1e-5
 }
@@ -65,4 +69,9 @@ pub(super) fn constant() -> crate::config::Schedule {
 
 pub(super) fn pretrained() -> crate::config::Initialize {
     crate::config::Initialize::Pretrained
+}
+
+/// Seconds without a step after which a run hangs. The longest steps known, of large models with evaluations, take minutes.
+pub(super) fn progress_deadline_seconds() -> u64 {
+    7200
 }

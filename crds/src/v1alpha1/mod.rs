@@ -1,6 +1,7 @@
 //! Version `v1alpha1` of the API.
 
 mod algorithm;
+pub(crate) mod changes;
 mod checkpoint;
 mod datasets;
 mod defaults;
@@ -10,6 +11,7 @@ mod pod_patch;
 mod quantity;
 mod reward;
 mod reward_pool;
+mod rules;
 mod status;
 mod trainer;
 mod training_job;
@@ -22,7 +24,10 @@ pub use eval_sweep::{
     RealEvalSweepSpec, RealEvalSweepStatus, Suite, SweepModel, SweepTargets,
 };
 pub use model::{Model, SecretRef};
-pub use pod_patch::{ConfigMapVolume, EmptyDirVolume, PodPatch, SecretVolume, Volume};
+pub use pod_patch::{
+    ConfigMapVolume, DnsConfig, DnsOption, DnsPolicy, EmptyDirVolume, EnvFrom, Helper, PodPatch, PodUsers,
+    ResourceClaim, SecretVolume, Volume,
+};
 pub use quantity::Quantity;
 pub use reward::{Evaluation, Reward, Rollout};
 pub use reward_pool::{

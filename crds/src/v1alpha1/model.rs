@@ -1,20 +1,15 @@
 //! The model a job starts from.
 
-use kube::core::Rule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::defaults;
+use super::{defaults, rules};
 use crate::config::Initialize;
 
 /// The policy's starting point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = [
-    Rule::new(r"self.storageUri.matches('^((bundled|file|hf|s3|https|pvc)://.+|[^:]+)$')")
-    .message("storageUri must be a path, or begin with bundled://, file://, hf://, s3://, https:// or pvc://")
-    .field_path(".storageUri"),
-]))]
+#[schemars(extend("x-kubernetes-validations" = rules::source()))]
 pub struct Model {
     /// Hugging Face folder with `config.json`, the tokenizer and, unless drawn at random, `model.safetensors`: a path, or
     /// a URI beginning with `bundled://`, `file://`, `hf://`, `s3://`, `https://` or `pvc://`.
@@ -34,5 +29,6 @@ pub struct Model {
 pub struct SecretRef {
     /// Name of the Secret.
     #[schemars(length(min = 1, max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = [rules::object_name()]))]
     pub name: String,
 }

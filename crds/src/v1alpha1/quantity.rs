@@ -5,6 +5,8 @@ use std::{borrow::Cow, fmt};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::rules;
+
 /// An amount as Kubernetes writes it: `500m`, `16Gi`, `8`. Numbers without quotes are taken as text.
 ///
 /// Built-in kinds turn `8` into `"8"` on the way in; a custom resource keeps what was written, so both must be read.
@@ -43,11 +45,11 @@ impl JsonSchema for Quantity {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // The pattern of k8s.io/apimachinery's resource.Quantity without a sign; `pattern` does not apply to integers.
+        // As k8s.io/apimachinery's resource.Quantity, without a sign. A rule and no `pattern`: it can say what was meant.
         json_schema!({
             "x-kubernetes-int-or-string": true,
             "maxLength": 32,
-            "pattern": r"^(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?$",
+            "x-kubernetes-validations": rules::quantity(),
         })
     }
 }

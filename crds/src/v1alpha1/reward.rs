@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Normalization, Profile, Quality};
+use crate::config::{EmptyOutputs, Extraction, Normalization, Profile, Quality};
 
 /// Length limits and sampling of answers in training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,7 +39,8 @@ pub struct Reward {
     /// Weight α of quality. 1 is quality only, 0 function only (the paper's ablations).
     #[schemars(range(min = 0.0, max = 1.0))]
     pub alpha: f64,
-    /// Shape of the reward. `paper`: quality is 0 or 1, function is the share of tests passed.
+    /// Shape of the reward. `paper`: quality is 0 or 1, function is the share of tests passed. `reference`: the scores of
+    /// the paper's released code, which grade findings, type errors, errors and time limits, without its bugs.
     pub profile: Profile,
     /// Reward of an answer without runnable code.
     #[schemars(range(min = -100.0, max = 0.0))]
@@ -49,6 +50,12 @@ pub struct Reward {
     /// What decides quality: the program `analysis` that each task names, or the task's `safetyTests` (an ablation of
     /// the paper).
     pub quality: Quality,
+    /// Which part of an answer is the program. `paper`: the last match of its expression for a fenced block of `python`.
+    /// `tolerant`: Markdown as models write it; the block of Python that defines the entry point, else the longest.
+    pub extraction: Extraction,
+    /// Tests that expect no output are passed by a program that does nothing. `count`: they count like every other, as in
+    /// the paper. `ignore`: they count as failed unless a test that expects some output passes.
+    pub empty_outputs: EmptyOutputs,
     /// CWE numbers that count as findings; all that rules exist for where empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(range(min = 1, max = 100_000)))]
@@ -69,6 +76,8 @@ impl Default for Reward {
             penalty: -1.0,
             normalization: Normalization::None,
             quality: Quality::Analysis,
+            extraction: Extraction::Paper,
+            empty_outputs: EmptyOutputs::Count,
             cwes: Vec::new(),
             max_tests: 0,
             timeout_seconds: 120,

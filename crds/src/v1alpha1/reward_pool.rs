@@ -8,7 +8,7 @@ use kube::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{PodPatch, Quantity, Resources};
+use super::{PodPatch, Quantity, Resources, rules};
 
 /// Fleets of detectors and sandboxes that judge answers, scaled by the work that waits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, JsonSchema)]
@@ -38,9 +38,12 @@ use super::{PodPatch, Quantity, Resources};
         "metadata.name must be lower-case letters, digits and '-', begin with a letter and end with a letter or digit: it becomes the name of a Service"
     ),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Detectors", type_ = "integer", json_path = ".status.detector.readyReplicas"),
     printcolumn(name = "Sandboxes", type_ = "integer", json_path = ".status.sandbox.readyReplicas"),
     printcolumn(name = "Queue", type_ = "integer", json_path = ".status.queue.depth"),
+    printcolumn(name = "Jobs", type_ = "integer", json_path = ".status.consumers"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[schemars(extend("x-kubernetes-validations" = [
@@ -122,6 +125,7 @@ pub struct Sandbox {
     /// Runtime class of the pods, such as `gvisor`; an absent class is reported, never ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = [rules::object_name()]))]
     pub runtime_class_name: Option<String>,
     /// What must hold before code is run.
     pub isolation: Isolation,

@@ -18,8 +18,8 @@ pub struct RealTrainingJobStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
-    /// `Accepted`, `Scheduled`, `RewardPoolReady`, `Running`, `Suspended`, `Complete`, `Failed`, and kstatus's `Reconciling`
-    /// and `Stalled`.
+    /// `Accepted`, `Scheduled`, `RewardPoolReady`, `Running`, `Suspended`, `Complete`, `Failed`, `TrainerWarned` (the newest
+    /// warning of the trainer), and kstatus's `Reconciling` and `Stalled`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
@@ -55,7 +55,7 @@ pub struct RealTrainingJobStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub checkpoints: Vec<CheckpointRecord>,
-    /// Name of the checkpoint with the highest joint rate.
+    /// Name of the best checkpoint that is kept, by `spec.checkpoint.keepBest`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub best_checkpoint: Option<String>,
@@ -110,6 +110,17 @@ pub struct NodeCounts {
     pub desired: u32,
     /// Ready.
     pub ready: u32,
+    /// `ready/desired`, for people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 24))]
+    pub summary: String,
+}
+
+impl NodeCounts {
+    /// So many of so many are ready.
+    pub fn new(ready: u32, desired: u32) -> Self {
+        Self { desired, ready, summary: format!("{ready}/{desired}") }
+    }
 }
 
 /// How far training is.
@@ -172,7 +183,7 @@ pub struct CheckpointRecord {
     pub size_bytes: u64,
 }
 
-/// Rates of one evaluation of one suite, each in [0, 1].
+/// Rates of one evaluation of one suite, each in [0, 1], or `no result` where no answer could be judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EvaluationRecord {
@@ -186,6 +197,9 @@ pub struct EvaluationRecord {
     pub decoding: String,
     /// Answers judged.
     pub n: u64,
+    /// Answers that could not be judged because of the system; not part of `n`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped: u64,
     /// Share that passed all tests.
     #[schemars(length(max = 32))]
     pub function: String,
@@ -199,4 +213,9 @@ pub struct EvaluationRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub report_uri: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

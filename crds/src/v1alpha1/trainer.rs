@@ -6,23 +6,12 @@ use kube::core::{Message, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{PodPatch, Quantity};
+use super::{PodPatch, Quantity, rules};
 use crate::config::{Device, Dtype};
 
 /// Topology, resources and pods of the trainer. `real run` uses only `device`, `dtype` and `threads`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = [
-    Rule::new("has(self.image) == has(oldSelf.image) && (!has(self.image) || self.image == oldSelf.image)")
-        .message("image cannot be changed after creation").field_path(".image"),
-    Rule::new("self.nodes == oldSelf.nodes")
-        .message("nodes cannot be changed after creation").field_path(".nodes"),
-    Rule::new("self.processesPerNode == oldSelf.processesPerNode")
-        .message("processesPerNode cannot be changed after creation").field_path(".processesPerNode"),
-    Rule::new("has(self.resourcesPerNode) == has(oldSelf.resourcesPerNode) \
-            && (!has(self.resourcesPerNode) || self.resourcesPerNode == oldSelf.resourcesPerNode)")
-        .message("resourcesPerNode cannot be changed after creation").field_path(".resourcesPerNode"),
-]))]
 pub struct Trainer {
     /// Container image of the trainer; the operator's own version where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,6 +124,7 @@ pub struct EnvVarSource {
 pub struct KeySelector {
     /// Name of the object.
     #[schemars(length(min = 1, max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = [rules::object_name()]))]
     pub name: String,
     /// Key in it.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]

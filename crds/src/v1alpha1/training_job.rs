@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Algorithm, Checkpoint, Datasets, Evaluation, Model, RealTrainingJobStatus, Reward, Rollout, Trainer, defaults,
+    rules,
 };
 
 /// A training run: a model, data, an algorithm and rewards from program analysis and unit tests.
@@ -39,19 +40,24 @@ use super::{
     printcolumn(name = "Step", type_ = "integer", json_path = ".status.progress.step"),
     printcolumn(name = "Progress%", type_ = "integer", json_path = ".status.progress.percentage"),
     printcolumn(name = "Reward", type_ = "string", json_path = ".status.progress.reward"),
-    printcolumn(name = "Nodes", type_ = "integer", json_path = ".status.nodes.ready"),
+    printcolumn(name = "Nodes", type_ = "string", json_path = ".status.nodes.summary"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason"),
     printcolumn(name = "Restarts", type_ = "integer", json_path = ".status.restarts.failures", priority = 1),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Running\")].message", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[schemars(extend("x-kubernetes-validations" = [
     Rule::new("!has(self.algorithm.ppo) || !has(self.algorithm.ppo.miniBatchSize) \
+            || self.trainer.nodes < 1 || self.trainer.nodes > 4096 \
+            || self.trainer.processesPerNode < 1 || self.trainer.processesPerNode > 64 \
             || self.algorithm.ppo.miniBatchSize % (self.trainer.nodes * self.trainer.processesPerNode) == 0")
         .message(Message::Expression("'trainer.nodes · trainer.processesPerNode (%d) must divide \
             algorithm.ppo.miniBatchSize (%d)'\
             .format([self.trainer.nodes * self.trainer.processesPerNode, self.algorithm.ppo.miniBatchSize])".into()))
         .field_path(".algorithm.ppo.miniBatchSize"),
     Rule::new("!has(self.algorithm.sft) \
+            || self.trainer.nodes < 1 || self.trainer.nodes > 4096 \
+            || self.trainer.processesPerNode < 1 || self.trainer.processesPerNode > 64 \
             || self.algorithm.sft.batchSize % (self.trainer.nodes * self.trainer.processesPerNode) == 0")
         .message(Message::Expression("'trainer.nodes · trainer.processesPerNode (%d) must divide \
             algorithm.sft.batchSize (%d)'\
@@ -59,18 +65,6 @@ use super::{
         .field_path(".algorithm.sft.batchSize"),
     Rule::new("has(self.managedBy) == has(oldSelf.managedBy) && (!has(self.managedBy) || self.managedBy == oldSelf.managedBy)")
         .message("managedBy cannot be changed after creation").field_path(".managedBy"),
-    Rule::new("self.model == oldSelf.model")
-        .message("model cannot be changed after creation").field_path(".model"),
-    Rule::new("self.datasets.train == oldSelf.datasets.train")
-        .message("datasets.train cannot be changed after creation").field_path(".datasets.train"),
-    Rule::new("self.algorithm == oldSelf.algorithm")
-        .message("algorithm cannot be changed after creation").field_path(".algorithm"),
-    Rule::new("self.rollout == oldSelf.rollout")
-        .message("rollout cannot be changed after creation").field_path(".rollout"),
-    Rule::new("self.reward == oldSelf.reward")
-        .message("reward cannot be changed after creation").field_path(".reward"),
-    Rule::new("self.seed == oldSelf.seed")
-        .message("seed cannot be changed after creation").field_path(".seed"),
 ]))]
 pub struct RealTrainingJobSpec {
     /// While true there are no pods: a running job writes a checkpoint and stops, and continues from it later.
@@ -118,10 +112,11 @@ pub struct RealTrainingJobSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 2_147_483_647))]
     pub start_deadline_seconds: Option<u64>,
-    /// Most seconds without a step before the attempt counts as hung and is restarted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 2_147_483_647))]
-    pub progress_deadline_seconds: Option<u64>,
+    /// Most seconds without a step, an evaluation or a checkpoint before the attempt counts as hung and is restarted; 0 for no
+    /// such limit.
+    #[serde(default = "defaults::progress_deadline_seconds")]
+    #[schemars(range(max = 2_147_483_647))]
+    pub progress_deadline_seconds: u64,
     /// Seconds after which a finished job is deleted; kept where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 2_147_483_647))]
@@ -145,6 +140,7 @@ pub enum ManagedBy {
 pub struct RewardPoolRef {
     /// Name of the pool.
     #[schemars(length(min = 1, max = 48))]
+    #[schemars(extend("x-kubernetes-validations" = [rules::pool_name()]))]
     pub name: String,
 }
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use real_terminal::outln;
 use tokio::sync::Semaphore;
 
 use crate::Options;
@@ -79,7 +80,7 @@ pub async fn serve(config: ServerConfig) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(config.listen).await.with_context(|| {
         format!("cannot listen on {}; is the port in use? choose another with --listen", config.listen)
     })?;
-    println!("listening on http://{}", listener.local_addr()?);
+    outln!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, routes::router(service)).with_graceful_shutdown(asked_to_stop()).await?;
     Ok(())
 }

@@ -14,7 +14,7 @@ use real_detector_api::{Analysis, AnalysisError, AnalysisErrorKind, AnalyzeReque
 use serde::Serialize;
 
 use super::Service;
-use crate::Options;
+use crate::{Options, catalogue};
 
 /// Largest request: many programs of up to 1 MiB.
 const MAX_BODY: usize = 64 << 20;
@@ -71,6 +71,11 @@ async fn analyze(
         }
         Err(problem) => return (problem.status(), problem.body_text() + "\n").into_response(),
     };
+    match catalogue::unknown_cwes(request.checks.cwes.as_deref().unwrap_or_default()) {
+        Ok(None) => {}
+        Ok(Some(unknown)) => return (StatusCode::BAD_REQUEST, format!("checks.cwes: {unknown}\n")).into_response(),
+        Err(problem) => return (StatusCode::INTERNAL_SERVER_ERROR, format!("{problem}\n")).into_response(),
+    }
     let (count, most) = (request.programs.len(), service.most_programs);
     if count > most {
         let body = format!("{count} programs in one request; at most {most} are taken (--workers and --queue)\n");

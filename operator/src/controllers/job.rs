@@ -22,12 +22,15 @@ use super::{Own, Reconciler, Scope, selector};
 use crate::act::{Failure, Target, put_status};
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
-use crate::child::is_owned_by;
+use crate::child::{Child, is_owned_by};
 use crate::context::{Context, Shared};
-use crate::job::{Cause, Children, Names, Observed, Plan, Poller, Refusal, Settings, plan};
-use crate::labels::{JOB, MANAGER, PROGRESS_MANAGER, TRAINER};
+use crate::job::{Cause, Children, Doomed, Names, Observed, Plan, Poller, Settings, is_finished, plan};
+use crate::labels::{JOB, KUEUE, KUEUE_QUEUE, MANAGER, PROGRESS_MANAGER, TRAINER};
 use crate::metrics;
-use crate::watches::{follow, trim_job, trim_pod, whole};
+use crate::refusal::{Lasting, Refusal, of_an_attempt};
+use crate::turnstile::Turnstile;
+use crate::uses::Uses;
+use crate::watches::{News, follow, trim_job, trim_pod, whole};
 
 /// Between two looks at what no event tells: metrics, jobs that are gone.
 const TICK: Duration = Duration::from_secs(5);
@@ -47,6 +50,9 @@ pub(crate) struct Jobs {
     poller: Arc<Poller>,
     refusals: Shared<String, Refusal>,
     backoff: Backoff<String>,
+    turnstile: Turnstile,
+    uses: Uses,
+    scope: String,
 }
 
 /// What the controller of one scope is made of.
@@ -55,8 +61,9 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) jobs: Store<RealTrainingJob>,
     pub(crate) pools: Own<RewardPool>,
+    pub(crate) uses: Uses,
     pub(crate) progress_interval: Duration,
-    pub(crate) concurrency: u16,
+    pub(crate) turnstile: Turnstile,
 }
 
 /// A way to make the controller look at a job.
@@ -77,7 +84,7 @@ pub(crate) fn start(
     (triggers, triggered): (Triggers, UnboundedReceiver<ObjectRef<RealTrainingJob>>),
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Arc<Jobs>> {
-    let Parts { context, settings, jobs, pools, progress_interval, concurrency } = parts;
+    let Parts { context, settings, jobs, pools, uses, progress_interval, turnstile } = parts;
     let client = context.client.clone();
     let poller = Arc::new(Poller::new(progress_interval, triggers.clone())?);
     let all = Arc::new(Jobs {
@@ -93,18 +100,27 @@ pub(crate) fn start(
         poller: poller.clone(),
         refusals: Shared::new(),
         backoff: Backoff::new(),
+        turnstile,
+        uses,
+        scope: scope.to_string(),
         context,
     });
     let which = || selector(&[TRAINER]);
-    tasks.spawn(follow(scope.api(&client), which(), trim_job, all.attempts.clone(), triggers.clone()));
-    tasks.spawn(follow(scope.api(&client), which(), trim_pod, all.pods.clone(), triggers.clone()));
-    tasks.spawn(follow(scope.api(&client), which(), whole::<Service>, all.services.clone(), triggers.clone()));
-    tasks.spawn(follow(scope.api(&client), which(), whole, all.configs.clone(), triggers.clone()));
-    tasks.spawn(follow(scope.api(&client), which(), whole::<ServiceAccount>, all.accounts.clone(), triggers.clone()));
-    tasks.spawn(follow(scope.api(&client), which(), whole::<NetworkPolicy>, all.policies.clone(), triggers));
+    tasks.spawn(follow(scope.api(&client), which(), (trim_job, News::All), all.attempts.clone(), triggers.clone()));
+    tasks.spawn(follow(scope.api(&client), which(), (trim_pod, News::All), all.pods.clone(), triggers.clone()));
+    // Made by the operator alone, which knows that it did.
+    let ours = News::ButCreation;
+    let services = (whole::<Service> as fn(&mut Service), ours);
+    tasks.spawn(follow(scope.api(&client), which(), services, all.services.clone(), triggers.clone()));
+    let configs = (whole::<PartialObjectMeta<ConfigMap>> as fn(&mut _), ours);
+    tasks.spawn(follow(scope.api(&client), which(), configs, all.configs.clone(), triggers.clone()));
+    let accounts = (whole::<ServiceAccount> as fn(&mut _), ours);
+    tasks.spawn(follow(scope.api(&client), which(), accounts, all.accounts.clone(), triggers.clone()));
+    let policies = (whole::<NetworkPolicy> as fn(&mut _), ours);
+    tasks.spawn(follow(scope.api(&client), which(), policies, all.policies.clone(), triggers));
     tasks.spawn(poller.run());
     tasks.spawn(all.clone().keep_house());
-    controllers.spawn(super::run(all.clone(), jobs, changed, triggered, concurrency, shutdown.clone()));
+    controllers.spawn(super::run(all.clone(), jobs, changed, triggered, shutdown.clone()));
     Ok(all)
 }
 
@@ -129,30 +145,61 @@ impl Reconciler<RealTrainingJob> for Jobs {
         self.pools.synced().await;
     }
 
+    fn turnstile(&self) -> &Turnstile {
+        &self.turnstile
+    }
+
+    fn is_new(job: &RealTrainingJob) -> bool {
+        job.status.as_ref().is_none_or(|status| status.job_name.is_none() && status.attempt.unwrap_or(1) <= 1)
+    }
+
     async fn reconcile(&self, job: &RealTrainingJob) -> Result<Action, Failure> {
         let uid = job.uid().unwrap_or_default();
-        let observed = self.observe(job, &uid).await?;
+        let mut observed = self.observe(job, &uid).await?;
         let mut plan = plan(job, &observed, Timestamp::now(), &self.settings);
         if self.context.dry_run {
             return Ok(super::show("RealTrainingJob", job, &plan, plan.requeue));
         }
-        if let Err(failure) = self.make(job, &uid, &plan).await {
-            if let Failure::Refused { reason, message, .. } = &failure {
-                let refusal = Refusal { reason: (*reason).to_owned(), message: message.clone() };
-                let known = self.refusals.set(uid.clone(), Some(refusal.clone()));
-                if known.as_ref() != Some(&refusal) {
-                    let observed = Observed { refused: Some(refusal), ..observed };
-                    let told = crate::job::plan(job, &observed, Timestamp::now(), &self.settings);
+        let again = |observed: &Observed| crate::job::plan(job, observed, Timestamp::now(), &self.settings);
+        if let Some(trial) = &plan.trial {
+            match self.try_out(job, trial).await {
+                Err(Failure::Refused { reason, message, lasting: true, .. }) => {
+                    observed.refused = Some(self.refused(job, &uid, reason, &message, true));
+                }
+                // What else is in the way may pass: a quota, a namespace that goes.
+                Ok(()) | Err(Failure::Refused { .. }) => {
+                    self.refusals.set(uid.clone(), None);
+                    (observed.refused, observed.tried) = (None, true);
+                }
+                Err(failure) => return Err(failure),
+            }
+            plan = again(&observed);
+        }
+        match self.make(job, &uid, &plan).await {
+            Err(Failure::Refused { what, reason, message, lasting }) => {
+                let known = self.refusals.get(&uid);
+                let refusal = self.refused(job, &uid, reason, &message, lasting);
+                observed.refused = Some(refusal.clone());
+                let told = again(&observed);
+                if known.is_none_or(|known| !known.says_the_same(&refusal)) {
                     self.tell(job, &told).await?;
                 }
+                if !lasting || job.status.as_ref().is_some_and(|status| status.job_name.is_some()) {
+                    return Err(Failure::Refused { what, reason, message, lasting });
+                }
+                // Not tried again and again: it would be refused again.
+                return Ok(told.requeue.map_or_else(Action::await_change, Action::requeue));
             }
-            return Err(failure);
+            Err(failure) => return Err(failure),
+            Ok(()) => {}
         }
-        if self.refusals.set(uid.clone(), None).is_some() {
-            let observed = Observed { refused: None, ..observed };
-            plan = crate::job::plan(job, &observed, Timestamp::now(), &self.settings);
+        let wrote = plan.create.is_some() || !plan.apply.is_empty();
+        let stands = observed.refused.as_ref().is_some_and(|refusal| refusal.lasting.is_some());
+        if (wrote || !stands) && self.refusals.set(uid.clone(), None).is_some() {
+            observed.refused = None;
+            plan = again(&observed);
         }
-        self.poller.set(&uid, ObjectRef::from_obj(job), plan.poll.clone());
+        self.poller.set(&uid, ObjectRef::from_obj(job), plan.poll.clone(), job.status.as_ref());
         self.tell(job, &plan).await?;
         self.count(job, &plan);
         Ok(plan.requeue.map_or_else(Action::await_change, Action::requeue))
@@ -166,7 +213,9 @@ impl Jobs {
         let ours = |metadata: &kube::api::ObjectMeta| is_owned_by(metadata, uid);
         let mut jobs: Vec<Job> =
             self.attempts.owned(&owner).iter().filter(|job| ours(&job.metadata)).map(|job| (**job).clone()).collect();
-        let current = job.status.as_ref().and_then(|status| status.job_name.clone());
+        // Of a job that is over nothing depends on it any more.
+        let current = job.status.as_ref().filter(|status| !is_finished(status));
+        let current = current.and_then(|status| status.job_name.clone());
         if let Some(name) = current.filter(|name| jobs.iter().all(|job| job.name_any() != *name)) {
             // Gone, or made a moment ago and not told by the watch yet: only the server knows.
             let resource = ApiResource::erase::<Job>(&());
@@ -195,7 +244,11 @@ impl Jobs {
         });
         let children = Children {
             service: own(&self.services, &owner, &names.service(), uid),
-            config: own(&self.configs, &owner, &names.config(), uid).map(|config| config.metadata),
+            configs: {
+                let all = self.configs.owned(&owner);
+                let own = all.iter().filter(|config| is_owned_by(&config.metadata, uid));
+                own.map(|config| config.metadata.clone()).collect()
+            },
             service_account: own(&self.accounts, &owner, &names.service_account(), uid),
             network_policy: own(&self.policies, &owner, &names.network_policy(), uid),
         };
@@ -206,7 +259,26 @@ impl Jobs {
             children,
             report: self.poller.report(uid),
             refused: self.refusals.get(&uid.to_owned()),
+            tried: false,
+            checkpoint_holder: self.uses.holder(&owner),
+            without_kueue: job.labels().contains_key(KUEUE_QUEUE) && !self.context.serves(KUEUE).await?,
         })
+    }
+
+    /// Asks the API server about an attempt, in the words of its user.
+    async fn try_out(&self, job: &RealTrainingJob, trial: &Child) -> Result<(), Failure> {
+        let namespace = job.namespace().unwrap_or_default();
+        let target = Target { resource: &trial.resource, namespace: &namespace, name: &trial.name };
+        target.try_out(&self.context.client, &trial.body).await
+    }
+
+    /// Remembers a refusal.
+    fn refused(&self, job: &RealTrainingJob, uid: &str, reason: &str, message: &str, lasting: bool) -> Refusal {
+        let message = if lasting { of_an_attempt(message) } else { message.to_owned() };
+        let lasting = lasting.then(|| Lasting { generation: job.metadata.generation, at: Timestamp::now() });
+        let refusal = Refusal { reason: reason.to_owned(), message, lasting };
+        self.refusals.set(uid.to_owned(), Some(refusal.clone()));
+        refusal
     }
 
     /// Children, the attempt, deletions.
@@ -215,7 +287,11 @@ impl Jobs {
         let client = &self.context.client;
         for child in &plan.apply {
             let target = Target { resource: &child.resource, namespace: &namespace, name: &child.name };
-            target.put(client, &child.body, child.exists, MANAGER, uid).await?;
+            if child.immutable {
+                target.make_immutable(client, &child.body, uid).await?;
+            } else {
+                target.make(client, &child.body, child.exists, uid).await?;
+            }
             info!(kind = child.resource.kind, child = child.name, "written");
         }
         if let Some(attempt) = &plan.create {
@@ -224,11 +300,15 @@ impl Jobs {
                 info!(attempt = attempt.name, "attempt started");
             }
         }
-        let resource = ApiResource::erase::<Job>(&());
         for deletion in &plan.delete {
+            let (resource, in_foreground) = match deletion.kind {
+                // It stays, marked, until its pods have ended.
+                Doomed::Job => (ApiResource::erase::<Job>(&()), true),
+                Doomed::ConfigMap => (ApiResource::erase::<ConfigMap>(&()), false),
+            };
             let target = Target { resource: &resource, namespace: &namespace, name: &deletion.name };
-            target.delete(client, deletion.uid.as_deref(), true).await?;
-            info!(attempt = deletion.name, why = deletion.why, "attempt deleted");
+            target.delete(client, deletion.uid.as_deref(), in_foreground).await?;
+            info!(kind = ?deletion.kind, name = deletion.name, why = deletion.why, "deleted");
         }
         Ok(())
     }
@@ -262,7 +342,7 @@ impl Jobs {
         let metrics = &self.context.metrics;
         match plan.counted {
             Some(Cause::Preempted) => metrics.job_restarts(metrics::Cause::Preemption),
-            Some(Cause::Checkpointed | Cause::InvalidConfig) | None => {}
+            Some(Cause::Checkpointed | Cause::InvalidConfig | Cause::Diverged) | None => {}
             Some(_) => metrics.job_restarts(metrics::Cause::Failure),
         }
         let before = job.status.as_ref();
@@ -281,18 +361,35 @@ impl Jobs {
         loop {
             tokio::time::sleep(TICK).await;
             let jobs = self.store.state();
-            let phase = |job: &RealTrainingJob| job.status.as_ref().and_then(|status| status.phase);
-            self.context.metrics.set_jobs(jobs.iter().map(|job| phase(job).unwrap_or(Phase::Pending)));
-            let silent = self.poller.silent_since().map(|since| Timestamp::now().duration_since(since));
-            self.context.metrics.set_progress_age(silent.and_then(|age| Duration::try_from(age).ok()));
+            self.measure(&jobs);
             let alive: std::collections::HashSet<String> = jobs.iter().filter_map(|job| job.uid()).collect();
             self.poller.retain(|uid| alive.contains(uid));
-            let gone: Vec<String> =
-                self.refusals.lock().extract_if(|uid, _| !alive.contains(uid)).map(|(uid, _)| uid).collect();
-            for uid in gone {
-                self.backoff.reset(&uid);
-            }
+            self.refusals.lock().retain(|uid, _| alive.contains(uid));
+            self.backoff.retain(|uid| alive.contains(uid));
         }
+    }
+
+    /// What the metrics say of all jobs. Only the leader knows how far they are, and two that count would count twice.
+    fn measure(&self, jobs: &[Arc<RealTrainingJob>]) {
+        let metrics = &self.context.metrics;
+        if self.context.guard.check().is_err() {
+            metrics.set_jobs(&self.scope, []);
+            metrics.set_progress_ages(&self.scope, []);
+            return;
+        }
+        let phase = |job: &RealTrainingJob| job.status.as_ref().and_then(|status| status.phase);
+        metrics.set_jobs(&self.scope, jobs.iter().map(|job| phase(job).unwrap_or(Phase::Pending)));
+        let now = Timestamp::now();
+        let ages = jobs.iter().filter(|job| phase(job) == Some(Phase::Running)).filter_map(|job| {
+            let since = job.status.as_ref()?.running_time.as_ref()?.0;
+            let attempt = job.status.as_ref()?.attempt.unwrap_or(1);
+            let report = self.poller.report(&job.uid().unwrap_or_default());
+            let report = report.filter(|report| report.progress.attempt == u64::from(attempt));
+            let since = report.map_or(since, |report| report.step_since.max(since));
+            let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+            Some((job.namespace().unwrap_or_default(), job.name_any(), age))
+        });
+        metrics.set_progress_ages(&self.scope, ages);
     }
 }
 

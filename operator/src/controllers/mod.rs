@@ -13,6 +13,7 @@ use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Resource, ResourceExt};
+use real_terminal::outln;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -26,8 +27,11 @@ use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::labels::{COMPONENT, MANAGED_BY, OPERATOR};
 use crate::lease::Guard;
-use crate::metrics;
+use crate::metrics::{self, Reason};
+use crate::turnstile::{Answered, Turnstile};
 
+/// When to look again at an object that was changed while it was looked at.
+const AFTER_CONFLICT: Duration = Duration::from_secs(1);
 /// Several changes within this are one reason to look.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 
@@ -73,6 +77,12 @@ pub(crate) trait Reconciler<K>: Send + Sync + 'static {
     /// Returns once all caches are filled: half a picture must not be acted on.
     fn synced(&self) -> impl Future<Output = ()> + Send;
 
+    /// Lets in as many at once as the API server bears.
+    fn turnstile(&self) -> &Turnstile;
+
+    /// Whether nothing was ever done about the object.
+    fn is_new(object: &K) -> bool;
+
     /// Observes, plans, acts.
     fn reconcile(&self, object: &K) -> impl Future<Output = Result<Action, Failure>> + Send;
 }
@@ -83,7 +93,6 @@ pub(crate) async fn run<K, R>(
     store: Store<K>,
     changed: impl Stream<Item = Result<K, watcher::Error>> + Send + 'static,
     triggered: UnboundedReceiver<ObjectRef<K>>,
-    concurrency: u16,
     shutdown: CancellationToken,
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
@@ -92,7 +101,7 @@ pub(crate) async fn run<K, R>(
 {
     let leads = leads(&reconciler.context().guard);
     Controller::for_stream(changed, store)
-        .with_config(Config::default().concurrency(concurrency).debounce(DEBOUNCE))
+        .with_config(Config::default().debounce(DEBOUNCE))
         .reconcile_on(received(triggered))
         .reconcile_all_on(leads)
         .graceful_shutdown_on(shutdown.cancelled_owned())
@@ -113,9 +122,18 @@ where
     let span = info_span!("reconcile", kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any());
     async {
         reconciler.synced().await;
+        let _pass = reconciler.turnstile().enter(R::is_new(&object)).await;
         let timer = reconciler.context().metrics.reconcile(R::NAME);
         let result = reconciler.reconcile(&object).await;
-        timer.finish(result.as_ref().map(drop).map_err(Failure::reason));
+        let reason = result.as_ref().err().map(Failure::reason);
+        let overloaded = matches!(reason, Some(Reason::Throttled | Reason::Server | Reason::Transport));
+        reconciler.turnstile().answered(if overloaded { Answered::Overloaded } else { Answered::Well });
+        if reason == Some(Reason::Conflict) {
+            // What was decided on has changed; the watch brings it, if it has not yet. Nothing is wrong.
+            timer.outdated();
+            return Ok(Action::requeue(AFTER_CONFLICT));
+        }
+        timer.finish(reason.map_or(Ok(()), Err));
         if result.is_ok() {
             reconciler.backoff().reset(&object.uid().unwrap_or_default());
         }
@@ -200,6 +218,6 @@ where
     K: Resource<DynamicType = ()>,
     P: Serialize,
 {
-    println!("{}", json!({"kind": kind, "namespace": object.namespace(), "name": object.name_any(), "plan": plan}));
+    outln!("{}", json!({"kind": kind, "namespace": object.namespace(), "name": object.name_any(), "plan": plan}));
     requeue.map_or_else(Action::await_change, Action::requeue)
 }

@@ -16,7 +16,7 @@ use kube::api::{DynamicObject, ListParams};
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Resource, ResourceExt};
-use real_crds::v1alpha1::{Phase, RealTrainingJob, RewardPool, RewardPoolStatus};
+use real_crds::v1alpha1::{RealTrainingJob, RewardPool, RewardPoolStatus};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -27,22 +27,20 @@ use super::{Own, Reconciler, Scope, selector};
 use crate::act::{Failure, Target, put_status};
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
-use crate::conditions::is_true;
 use crate::context::{Context, Shared};
 use crate::labels::{DETECTOR, MANAGER, POOL, SANDBOX};
 use crate::metrics::{self, ReplicaState, Role};
 use crate::pool::load::Asker;
-use crate::pool::{
-    Consumers, Demand, Fleet, Kind, Observed, Plan, Refusal, ScalingMemory, Settings, plan, runtime_class,
-};
-use crate::watches::{follow, trim_pod, whole};
+use crate::pool::{Demand, Fleet, Kind, Observed, Plan, ScalingMemory, Settings, plan, runtime_class};
+use crate::refusal::Refusal;
+use crate::turnstile::Turnstile;
+use crate::uses::Uses;
+use crate::watches::{News, follow, trim_pod, whole};
 
 /// A load that is younger than this is not asked for again: pods come and go in bunches.
 const FRESH: Duration = Duration::from_secs(5);
 /// Between two looks for pools that are gone.
 const TICK: Duration = Duration::from_secs(5);
-/// Between two looks whether the cluster has KEDA.
-const KEDA_KNOWN: Duration = Duration::from_mins(1);
 
 /// What is remembered of a pool between two looks.
 #[derive(Clone, Default)]
@@ -58,7 +56,9 @@ pub(crate) struct Pools {
     context: Arc<Context>,
     settings: Settings,
     store: Store<RewardPool>,
+    /// Filled by the watch of jobs.
     jobs: Own<RealTrainingJob>,
+    uses: Uses,
     pods: Cache<Pod>,
     deployments: Cache<Deployment>,
     services: Cache<Service>,
@@ -68,9 +68,9 @@ pub(crate) struct Pools {
     autoscalers: Cache<HorizontalPodAutoscaler>,
     asker: Asker,
     memories: Shared<String, Memory>,
-    keda: Shared<(), (Instant, bool)>,
     demands: Demands,
     backoff: Backoff<String>,
+    turnstile: Turnstile,
 }
 
 /// Requests waiting and worked on, by namespace, pool and fleet: what autoscalers of others ask for.
@@ -82,8 +82,9 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) pools: Store<RewardPool>,
     pub(crate) jobs: Own<RealTrainingJob>,
+    pub(crate) uses: Uses,
     pub(crate) demands: Demands,
-    pub(crate) concurrency: u16,
+    pub(crate) turnstile: Turnstile,
 }
 
 /// A way to make the controller look at a pool.
@@ -104,7 +105,7 @@ pub(crate) fn start(
     (triggers, triggered): (Triggers, UnboundedReceiver<ObjectRef<RewardPool>>),
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Arc<Pools>> {
-    let Parts { context, settings, pools, jobs, demands, concurrency } = parts;
+    let Parts { context, settings, pools, jobs, uses, demands, turnstile } = parts;
     let client = context.client.clone();
     let all = Arc::new(Pools {
         settings,
@@ -119,34 +120,59 @@ pub(crate) fn start(
         autoscalers: Cache::new(POOL),
         asker: Asker::new()?,
         memories: Shared::new(),
-        keda: Shared::new(),
         demands,
         backoff: Backoff::new(),
+        uses,
+        turnstile,
         context,
     });
     let which = || format!("{},{POOL}", crate::controllers::managed());
     let pods = selector(&[DETECTOR, SANDBOX]);
-    tasks.spawn(follow(scope.api(&client), pods, trim_pod, all.pods.clone(), triggers.clone()));
-    tasks.spawn(follow(scope.api(&client), which(), whole::<Deployment>, all.deployments.clone(), triggers.clone()));
-    tasks.spawn(follow(scope.api(&client), which(), whole::<Service>, all.services.clone(), triggers.clone()));
-    tasks.spawn(follow(scope.api(&client), which(), whole::<ServiceAccount>, all.accounts.clone(), triggers.clone()));
-    tasks.spawn(follow(scope.api(&client), which(), whole::<NetworkPolicy>, all.policies.clone(), triggers.clone()));
+    tasks.spawn(follow(scope.api(&client), pods, (trim_pod, News::All), all.pods.clone(), triggers.clone()));
     tasks.spawn(follow(
         scope.api(&client),
         which(),
-        whole::<PodDisruptionBudget>,
+        (whole::<Deployment>, News::All),
+        all.deployments.clone(),
+        triggers.clone(),
+    ));
+    tasks.spawn(follow(
+        scope.api(&client),
+        which(),
+        (whole::<Service>, News::All),
+        all.services.clone(),
+        triggers.clone(),
+    ));
+    tasks.spawn(follow(
+        scope.api(&client),
+        which(),
+        (whole::<ServiceAccount>, News::All),
+        all.accounts.clone(),
+        triggers.clone(),
+    ));
+    tasks.spawn(follow(
+        scope.api(&client),
+        which(),
+        (whole::<NetworkPolicy>, News::All),
+        all.policies.clone(),
+        triggers.clone(),
+    ));
+    tasks.spawn(follow(
+        scope.api(&client),
+        which(),
+        (whole::<PodDisruptionBudget>, News::All),
         all.budgets.clone(),
         triggers.clone(),
     ));
     tasks.spawn(follow(
         scope.api(&client),
         which(),
-        whole::<HorizontalPodAutoscaler>,
+        (whole::<HorizontalPodAutoscaler>, News::All),
         all.autoscalers.clone(),
         triggers,
     ));
     tasks.spawn(all.clone().keep_house());
-    controllers.spawn(super::run(all.clone(), pools, changed, triggered, concurrency, shutdown.clone()));
+    controllers.spawn(super::run(all.clone(), pools, changed, triggered, shutdown.clone()));
     Ok(all)
 }
 
@@ -172,6 +198,14 @@ impl Reconciler<RewardPool> for Pools {
         self.jobs.synced().await;
     }
 
+    fn turnstile(&self) -> &Turnstile {
+        &self.turnstile
+    }
+
+    fn is_new(pool: &RewardPool) -> bool {
+        pool.status.is_none()
+    }
+
     async fn reconcile(&self, pool: &RewardPool) -> Result<Action, Failure> {
         let uid = pool.uid().unwrap_or_default();
         let mut observed = self.observe(pool, &uid).await?;
@@ -181,7 +215,7 @@ impl Reconciler<RewardPool> for Pools {
         }
         if let Err(failure) = self.make(pool, &uid, &planned, &observed).await {
             if let Failure::Refused { reason, message, .. } = &failure {
-                let refusal = Refusal { reason: (*reason).to_owned(), message: message.clone() };
+                let refusal = Refusal { reason: (*reason).to_owned(), message: message.clone(), lasting: None };
                 if observed.refused.as_ref() != Some(&refusal) {
                     self.remember(&uid, |memory| memory.refused = Some(refusal.clone()));
                     observed.refused = Some(refusal);
@@ -224,7 +258,7 @@ impl Pools {
                 demand
             }
         };
-        let keda_available = self.keda_available().await?;
+        let keda_available = self.context.serves("keda.sh").await?;
         Ok(Observed {
             deployments: objects(&self.deployments, &owner),
             services: objects(&self.services, &owner),
@@ -235,7 +269,7 @@ impl Pools {
             scaled_objects: if keda_available { self.scaled_objects(&owner).await? } else { Vec::new() },
             runtime_class_exists: self.runtime_class_exists(pool).await?,
             keda_available,
-            consumers: self.consumers(&owner),
+            consumers: self.uses.consumers(&owner),
             demand,
             memory: memory.scaling,
             refused: memory.refused,
@@ -249,38 +283,12 @@ impl Pools {
         found.map(|class| Some(class.is_some())).map_err(|source| read(format!("RuntimeClass {name}"), source))
     }
 
-    async fn keda_available(&self) -> Result<bool, Failure> {
-        if let Some((at, known)) = self.keda.get(&())
-            && at.elapsed() < KEDA_KNOWN
-        {
-            return Ok(known);
-        }
-        let groups = self.context.client.list_api_groups().await;
-        let groups = groups.map_err(|source| read("the API groups of the cluster".to_owned(), source))?;
-        let there = groups.groups.iter().any(|group| group.name == "keda.sh");
-        self.keda.set((), Some((Instant::now(), there)));
-        Ok(there)
-    }
-
     async fn scaled_objects(&self, owner: &Owner) -> Result<Vec<DynamicObject>, Failure> {
         let resource = Kind::ScaledObject.api_resource();
         let api: Api<DynamicObject> = Api::namespaced_with(self.context.client.clone(), &owner.0, &resource);
         let parameters = ListParams::default().labels(&format!("{POOL}={}", owner.1));
         let found = api.list(&parameters).await;
         found.map(|list| list.items).map_err(|source| read("the ScaledObjects of a pool".to_owned(), source))
-    }
-
-    fn consumers(&self, owner: &Owner) -> Consumers {
-        let mut consumers = Consumers::default();
-        for job in self.jobs.store.state() {
-            if !uses(&job, owner) {
-                continue;
-            }
-            consumers.active += 1;
-            let phase = job.status.as_ref().and_then(|status| status.phase);
-            consumers.starting += u32::from(phase != Some(Phase::Running));
-        }
-        consumers
     }
 
     async fn make(&self, pool: &RewardPool, uid: &str, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
@@ -309,6 +317,19 @@ impl Pools {
         }
         self.context.publish(&plan.events, &pool.object_ref(&())).await;
         Ok(())
+    }
+
+    /// Requests that wait for a fleet of this scope's pool and are worked on, asked of its pods now unless they just were; `None`
+    /// where there is no such pool.
+    pub(crate) async fn demand(&self, owner: &Owner, fleet: &str) -> Option<u64> {
+        let fleet = Fleet::ALL.into_iter().find(|known| known.component() == fleet)?;
+        let pool = self.store.get(&ObjectRef::new(&owner.1).within(&owner.0))?;
+        let known = self.memories.get(&pool.uid()?).and_then(|memory| memory.demand);
+        let demand = match known.filter(|(at, _)| at.elapsed() < FRESH) {
+            Some((_, demand)) => demand,
+            None => self.asker.demand(&self.pods.owned(owner)).await,
+        };
+        Some(demand.of(fleet).map_or(0, |load| load.queued + load.in_flight))
     }
 
     fn measure(&self, pool: &RewardPool, status: Option<&RewardPoolStatus>, demand: &Demand) {
@@ -341,23 +362,15 @@ impl Pools {
         loop {
             tokio::time::sleep(TICK).await;
             let there: HashSet<String> = self.store.state().iter().filter_map(|pool| pool.uid()).collect();
+            self.backoff.retain(|uid| there.contains(uid));
             let gone: Vec<(String, Memory)> = self.memories.lock().extract_if(|uid, _| !there.contains(uid)).collect();
-            for (uid, memory) in gone {
+            for (_, memory) in gone {
                 let (namespace, name) = memory.named;
-                self.backoff.reset(&uid);
                 self.context.metrics.remove_pool(&namespace, &name);
                 self.demands.lock().retain(|key, _| (&key.0, &key.1) != (&namespace, &name));
             }
         }
     }
-}
-
-/// Whether a job wants answers from this pool now or soon.
-pub(crate) fn uses(job: &RealTrainingJob, pool: &Owner) -> bool {
-    let referenced = job.spec.reward_pool_ref.as_ref().is_some_and(|reference| reference.name == pool.1);
-    let conditions = job.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let over = is_true(conditions, "Complete") || is_true(conditions, "Failed") || is_true(conditions, "Suspended");
-    referenced && job.namespace().as_deref() == Some(&pool.0) && job.metadata.deletion_timestamp.is_none() && !over
 }
 
 fn read(what: String, source: kube::Error) -> Failure {

@@ -5,7 +5,7 @@ use real_crds::v1alpha1::RealTrainingJob;
 /// Why a job cannot run as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rejection {
-    pub(super) reason: &'static str,
+    pub(super) reason: String,
     pub(super) message: String,
 }
 
@@ -28,7 +28,7 @@ pub(super) fn check(job: &RealTrainingJob) -> Result<(), Rejection> {
         if let Some((scheme, rest)) = uri.split_once("://") {
             if !READABLE.contains(&scheme) {
                 return Err(Rejection {
-                    reason: "UnsupportedSource",
+                    reason: "UnsupportedSource".to_owned(),
                     message: format!(
                         "{field} is {uri}: {scheme}:// cannot be fetched on a cluster yet; put the data into a volume and use \
                          pvc://CLAIM/PATH, or bundled://NAME, or a path inside the trainer's image"
@@ -37,7 +37,7 @@ pub(super) fn check(job: &RealTrainingJob) -> Result<(), Rejection> {
             }
             if scheme == "pvc" && rest.split_once('/').is_none_or(|(claim, path)| claim.is_empty() || path.is_empty()) {
                 return Err(Rejection {
-                    reason: "UnsupportedSource",
+                    reason: "UnsupportedSource".to_owned(),
                     message: format!("{field} is {uri}: must be pvc://CLAIM/PATH"),
                 });
             }
@@ -45,7 +45,7 @@ pub(super) fn check(job: &RealTrainingJob) -> Result<(), Rejection> {
     }
     if spec.checkpoint.storage.as_ref().is_some_and(|storage| storage.object_store.is_some()) {
         return Err(Rejection {
-            reason: "UnsupportedStorage",
+            reason: "UnsupportedStorage".to_owned(),
             message: "spec.checkpoint.storage.objectStore cannot be written to yet: use persistentVolumeClaim"
                 .to_owned(),
         });
@@ -53,7 +53,7 @@ pub(super) fn check(job: &RealTrainingJob) -> Result<(), Rejection> {
     let judged = spec.algorithm.ppo.is_some() || !spec.datasets.eval.is_empty();
     if judged && spec.reward_pool_ref.is_none() {
         return Err(Rejection {
-            reason: "RewardPoolRequired",
+            reason: "RewardPoolRequired".to_owned(),
             message: "spec.rewardPoolRef is missing: PPO and evaluations need a RewardPool of this namespace"
                 .to_owned(),
         });

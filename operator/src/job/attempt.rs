@@ -8,19 +8,22 @@ use k8s_openapi::api::batch::v1::{
 };
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, KeyToPath,
-    ObjectFieldSelector, PersistentVolumeClaimVolumeSource, PodTemplateSpec, SecretKeySelector, Volume, VolumeMount,
+    ObjectFieldSelector, PersistentVolumeClaimVolumeSource, PodTemplateSpec, Volume, VolumeMount,
 };
 use kube::ResourceExt;
-use real_crds::v1alpha1::{self, RealTrainingJob};
+use real_crds::v1alpha1::RealTrainingJob;
 
 use super::children::{SOURCES, labels, metadata};
 use super::ending::{CHECKPOINTED, INVALID_CONFIG};
+use super::observed::number;
 use super::{Names, Settings};
 use crate::labels::{self, HTTP_PORT, RENDEZVOUS_PORT};
 use crate::pod::{self, PodParts};
 
 /// Name of the trainer's container.
 pub(super) const CONTAINER: &str = "trainer";
+/// Name of the volume with the configuration.
+pub(crate) const CONFIG_VOLUME: &str = "real-config";
 const CONFIG: &str = "/etc/real";
 const RUN: &str = "/var/lib/real/run";
 
@@ -61,6 +64,18 @@ pub(super) fn queue(job: &RealTrainingJob) -> Option<&String> {
     job.labels().get(labels::KUEUE_QUEUE)
 }
 
+/// Name of the `ConfigMap` that the pods of an attempt mount. Attempts that an earlier version of the operator made share one.
+pub(super) fn config_name(attempt: &Job) -> String {
+    let pod = attempt.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let mut volumes = pod.and_then(|pod| pod.volumes.as_ref()).into_iter().flatten();
+    let mounted = volumes.find(|volume| volume.name == CONFIG_VOLUME);
+    mounted.and_then(|volume| Some(volume.config_map.as_ref()?.name.clone())).unwrap_or_else(|| {
+        let name = attempt.name_any();
+        let job = name.rsplit_once('-').map_or(name.as_str(), |(job, _)| job);
+        Names(job).config(number(attempt))
+    })
+}
+
 /// All rules fail the Job, as any failure does with `backoffLimit: 0`; what they add is a message that outlives the pods.
 fn failure_policy() -> PodFailurePolicy {
     let exit = |code: i32| PodFailurePolicyRule {
@@ -95,9 +110,9 @@ fn template(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> PodTemp
     let mut labels = labels(job);
     labels.insert(labels::ATTEMPT.to_owned(), attempt.to_string());
     let mut volumes = vec![Volume {
-        name: "real-config".to_owned(),
+        name: CONFIG_VOLUME.to_owned(),
         config_map: Some(ConfigMapVolumeSource {
-            name: names.config(),
+            name: names.config(attempt),
             items: Some(vec![
                 KeyToPath { key: "trainer.json".into(), path: "trainer.json".into(), mode: None },
                 KeyToPath { key: "spec.yaml".into(), path: "spec.yaml".into(), mode: None },
@@ -108,7 +123,7 @@ fn template(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> PodTemp
     }];
     let mount =
         |name: &str, path: &str| VolumeMount { name: name.into(), mount_path: path.into(), ..VolumeMount::default() };
-    let mut mounts = vec![VolumeMount { read_only: Some(true), ..mount("real-config", CONFIG) }];
+    let mut mounts = vec![VolumeMount { read_only: Some(true), ..mount(CONFIG_VOLUME, CONFIG) }];
     let (run, sub_path) = run_volume(job);
     volumes.push(run);
     mounts.push(VolumeMount { sub_path, ..mount("real-run", RUN) });
@@ -173,6 +188,13 @@ fn run_volume(job: &RealTrainingJob) -> (Volume, Option<String>) {
     }
 }
 
+/// Where a job's checkpoints are kept on a claim, `pvc://CLAIM/PATH`.
+pub(crate) fn place(job: &RealTrainingJob) -> Option<String> {
+    let claim = job.spec.checkpoint.storage.as_ref()?.persistent_volume_claim.as_ref()?;
+    let path = claim.sub_path.clone().unwrap_or_else(|| job.name_any());
+    Some(format!("pvc://{}/{path}", claim.claim_name))
+}
+
 /// Claims of `pvc://CLAIM/PATH` sources.
 fn claims(job: &RealTrainingJob) -> BTreeSet<String> {
     let spec = &job.spec;
@@ -224,27 +246,8 @@ fn environment(job: &RealTrainingJob, attempt: u32) -> Vec<EnvVar> {
         value("REAL_ATTEMPT", attempt.to_string()),
         value("REAL_TERMINATION_LOG", "/dev/termination-log".to_owned()),
     ];
-    variables.extend(trainer.env.iter().map(user_variable));
+    variables.extend(trainer.env.iter().map(pod::variable));
     variables
-}
-
-fn user_variable(variable: &v1alpha1::EnvVar) -> EnvVar {
-    let from = variable.value_from.as_ref().map(|source| EnvVarSource {
-        secret_key_ref: source.secret_key_ref.as_ref().map(|key| SecretKeySelector {
-            name: key.name.clone(),
-            key: key.key.clone(),
-            optional: key.optional.then_some(true),
-        }),
-        config_map_key_ref: source.config_map_key_ref.as_ref().map(|key| {
-            k8s_openapi::api::core::v1::ConfigMapKeySelector {
-                name: key.name.clone(),
-                key: key.key.clone(),
-                optional: key.optional.then_some(true),
-            }
-        }),
-        ..EnvVarSource::default()
-    });
-    EnvVar { name: variable.name.clone(), value: variable.value.clone(), value_from: from }
 }
 
 /// `uri` of a checkpoint of this job, by what it is kept on.

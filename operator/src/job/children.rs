@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount, ServicePort, ServiceSpec};
 use k8s_openapi::api::networking::v1::{
     NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
@@ -13,14 +14,13 @@ use real_crds::v1alpha1::RealTrainingJob;
 use real_crds::{Endpoints, render};
 use serde_json::json;
 
-use super::{Children, Names};
-use crate::child::{Child, controller_of, fingerprint};
+use super::attempt::config_name;
+use super::{Children, Names, Settings};
+use crate::child::{Child, controller_of};
 use crate::in_sync::in_sync;
 use crate::labels::{self, HTTP_PORT, RENDEZVOUS_PORT};
 use crate::pool::Fleet;
 
-/// Annotation with the hash of a `ConfigMap`'s content.
-const CONTENT_HASH: &str = "real-rl.dev/content-hash";
 /// Where the claims of `pvc://` sources are mounted.
 pub(super) const SOURCES: &str = "/mnt/real";
 
@@ -42,13 +42,21 @@ pub(super) fn metadata(job: &RealTrainingJob, name: String) -> ObjectMeta {
     }
 }
 
-/// Children that are missing or differ. `fresh` says whether an attempt is about to start: the configuration is taken from
-/// the spec then, and stays as it is while the attempt runs.
+/// Which configuration has to be there.
+pub(super) enum Config<'a> {
+    /// That of an attempt that is about to start, made from the spec as it is now. It is written whatever seems to be there:
+    /// what a `ConfigMap` of that name holds is not known.
+    Fresh(u32),
+    /// The one that this attempt's pods mount. It stays as it is, and is made again only where it is gone.
+    Kept(&'a Job),
+}
+
+/// Children that are missing or differ.
 pub(super) fn out_of_sync(
     job: &RealTrainingJob,
     observed: &Children,
-    fresh: bool,
-    operator_namespace: &str,
+    which: &Config<'_>,
+    settings: &Settings,
 ) -> Vec<Child> {
     let name = job.name_any();
     let names = Names(&name);
@@ -62,15 +70,23 @@ pub(super) fn out_of_sync(
     if !observed.service.as_ref().is_some_and(|there| in_sync(&wanted, there)) {
         children.push(Child::new(&wanted, observed.service.is_some()));
     }
-    let wanted = network_policy(job, &names, operator_namespace);
+    let wanted = network_policy(job, &names, &settings.namespace);
     if !observed.network_policy.as_ref().is_some_and(|there| in_sync(&wanted, there)) {
         children.push(Child::new(&wanted, observed.network_policy.is_some()));
     }
-    let wanted = config(job, &names);
-    let hash = |metadata: &ObjectMeta| metadata.annotations.as_ref().and_then(|all| all.get(CONTENT_HASH)).cloned();
-    let current = observed.config.as_ref().is_some_and(|there| !fresh || hash(there) == hash(&wanted.metadata));
-    if !current {
-        children.push(Child::new(&wanted, observed.config.is_some()));
+    let known = |name: &String| observed.configs.iter().any(|there| there.name.as_ref() == Some(name));
+    match which {
+        Config::Fresh(attempt) => {
+            let name = names.config(*attempt);
+            let exists = known(&name);
+            children.push(Child::new(&config(job, name), exists).immutable());
+        }
+        Config::Kept(attempt) => {
+            let name = config_name(attempt);
+            if !known(&name) {
+                children.push(Child::new(&config(job, name), false).immutable());
+            }
+        }
     }
     children
 }
@@ -141,7 +157,7 @@ fn network_policy(job: &RealTrainingJob, names: &Names<'_>, operator_namespace: 
 }
 
 /// `trainer.json` as the trainer reads it, and `spec.yaml` with every default filled in.
-fn config(job: &RealTrainingJob, names: &Names<'_>) -> ConfigMap {
+fn config(job: &RealTrainingJob, name: String) -> ConfigMap {
     let mut config = render(job, &endpoints(job));
     config.model.uri = in_the_pod(&config.model.uri);
     for set in config.train.iter_mut().chain(&mut config.evaluation.suites) {
@@ -157,9 +173,8 @@ fn config(job: &RealTrainingJob, names: &Names<'_>) -> ConfigMap {
         ("trainer.json".to_owned(), serde_json::to_string_pretty(&config).expect("plain data")),
         ("spec.yaml".to_owned(), serde_saphyr::to_string(&resolved).expect("plain data")),
     ]);
-    let mut metadata = metadata(job, names.config());
-    metadata.annotations = Some(BTreeMap::from([(CONTENT_HASH.to_owned(), fingerprint(&data))]));
-    ConfigMap { metadata, data: Some(data), ..ConfigMap::default() }
+    // What ranks of one attempt read must be one text, and what ran must be seen afterwards.
+    ConfigMap { metadata: metadata(job, name), data: Some(data), immutable: Some(true), ..ConfigMap::default() }
 }
 
 /// The pool's headless Services: the trainer spreads over the replicas that are there, also those that come later.

@@ -42,6 +42,8 @@ pub enum Ending {
 pub enum Cause {
     /// Exit code 2: trying again would not help.
     InvalidConfig,
+    /// Exit code 2 as well: losses or gradients stopped being finite, and would again.
+    Diverged,
     /// A pod was preempted, evicted, or lost its node.
     Preempted,
     /// Exit code 75: someone asked it to stop, and it wrote a checkpoint.
@@ -61,6 +63,7 @@ impl Cause {
     pub fn reason(self) -> &'static str {
         match self {
             Self::InvalidConfig => "InvalidConfig",
+            Self::Diverged => "Diverged",
             Self::Preempted => "Preempted",
             Self::Checkpointed => "Checkpointed",
             Self::OutOfMemory => "OutOfMemory",
@@ -73,8 +76,8 @@ impl Cause {
     /// Whether this, said by the Job, counts more than `seen`, told from a pod that may have been `stopped` because of another.
     fn outranks(self, seen: Self, stopped: bool) -> bool {
         match self {
-            Self::InvalidConfig => true,
-            Self::Preempted => seen != Self::InvalidConfig,
+            Self::InvalidConfig => seen != Self::Diverged,
+            Self::Preempted => !matches!(seen, Self::InvalidConfig | Self::Diverged),
             _ => stopped,
         }
     }
@@ -171,6 +174,9 @@ impl Failure<'_> {
     fn describe(&self) -> (Cause, String) {
         let who = format!("rank {} ({})", self.rank, self.pod.name_any());
         if self.code() == Some(INVALID_CONFIG) {
+            if self.last_words().is_some_and(|words| words.reason.as_deref() == Some(Cause::Diverged.reason())) {
+                return (Cause::Diverged, format!("{who}{}", self.words()));
+            }
             return (Cause::InvalidConfig, format!("{who} cannot run this configuration{}", self.words()));
         }
         if let Some(Disruption { reason, message, .. }) = &self.disrupted {
@@ -190,7 +196,10 @@ impl Failure<'_> {
         if terminated.reason.as_deref() == Some("OOMKilled") {
             return (
                 Cause::OutOfMemory,
-                format!("{who} was killed: out of memory (its limit is in spec.trainer.resourcesPerNode)"),
+                format!(
+                    "{who} was killed: out of memory (its limit is in spec.trainer.resourcesPerNode, which can be changed while \
+                     spec.suspend is true)"
+                ),
             );
         }
         let message = match terminated.exit_code {
@@ -202,12 +211,16 @@ impl Failure<'_> {
         (Cause::TrainerFailed, message)
     }
 
+    fn last_words(&self) -> Option<LastWords> {
+        serde_json::from_str(self.terminated?.message.as_deref()?).ok()
+    }
+
     /// What the trainer said last, or the end of its log.
     fn words(&self) -> String {
         let said = self.terminated.and_then(|terminated| terminated.message.as_deref()).unwrap_or_default();
-        let said = match serde_json::from_str::<LastWords>(said) {
-            Ok(words) => words.message,
-            Err(_) => said.lines().last().unwrap_or_default().trim().to_owned(),
+        let said = match self.last_words() {
+            Some(words) => words.message,
+            None => said.lines().last().unwrap_or_default().trim().to_owned(),
         };
         if said.is_empty() { String::new() } else { format!(": {said}") }
     }

@@ -68,9 +68,10 @@ pub(super) fn is_over(pod: &Pod) -> bool {
     matches!(phase(pod), Some("Succeeded" | "Failed"))
 }
 
-/// Whether a pod's trainer runs.
+/// Whether a pod's trainer runs, as far as anybody knows: of one that is being deleted, nobody does.
 pub(super) fn is_running(pod: &Pod) -> bool {
-    phase(pod) == Some("Running")
+    pod.metadata.deletion_timestamp.is_none()
+        && phase(pod) == Some("Running")
         && container(pod).is_some_and(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()))
 }
 

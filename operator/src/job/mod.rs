@@ -5,6 +5,7 @@ mod attempt;
 mod children;
 mod ending;
 mod gang;
+mod leaving;
 mod names;
 mod observed;
 mod plan;
@@ -14,8 +15,10 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use attempt::{CONFIG_VOLUME, place};
 pub use ending::{Cause, Ending};
 pub use names::Names;
-pub use observed::{Children, Observed, Refusal, Report};
-pub use plan::{Deletion, Plan, Poll, Settings, plan};
+pub use observed::{Children, Observed, Report};
+pub use plan::{Deletion, Doomed, Plan, Poll, Settings, plan};
 pub(crate) use poller::Poller;
+pub(crate) use status::is_finished;

@@ -10,9 +10,9 @@ impl Names<'_> {
         self.0.to_owned()
     }
 
-    /// `ConfigMap` with the trainer's configuration and the resolved spec.
-    pub fn config(&self) -> String {
-        format!("{}-config", self.0)
+    /// `ConfigMap` of an attempt, with the trainer's configuration and the resolved spec.
+    pub fn config(&self, attempt: u32) -> String {
+        format!("{}-config-{attempt}", self.0)
     }
 
     /// Service account without rights.

@@ -10,6 +10,7 @@ use real_crds::progress::Progress;
 use real_crds::v1alpha1::RewardPool;
 
 use crate::labels;
+use crate::refusal::Refusal;
 
 /// What is there of a job.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +28,12 @@ pub struct Observed {
     pub report: Option<Report>,
     /// The last write that the API server refused, until one succeeds.
     pub refused: Option<Refusal>,
+    /// Whether the API server was asked just now about the next attempt's Job, and would take it.
+    pub tried: bool,
+    /// Another job that has the same place for its checkpoints, and the better right to it.
+    pub checkpoint_holder: Option<String>,
+    /// Whether the job waits for a queue of Kueue in a cluster that has no Kueue.
+    pub without_kueue: bool,
 }
 
 /// Children besides the Jobs, where they are there and controlled by this object.
@@ -34,8 +41,8 @@ pub struct Observed {
 pub struct Children {
     /// Headless Service.
     pub service: Option<Service>,
-    /// Metadata of the `ConfigMap`; its content is known by a hash.
-    pub config: Option<ObjectMeta>,
+    /// Metadata of the `ConfigMap`s, one an attempt. Their content cannot be changed, and is not looked at.
+    pub configs: Vec<ObjectMeta>,
     /// Service account.
     pub service_account: Option<ServiceAccount>,
     /// Network policy.
@@ -51,15 +58,6 @@ pub struct Report {
     pub heard: Timestamp,
     /// Since when its step has been what it is.
     pub step_since: Timestamp,
-}
-
-/// A write that the API server refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// A word in `CamelCase`, such as `QuotaExceeded`.
-    pub reason: String,
-    /// The server's message, with what was refused.
-    pub message: String,
 }
 
 impl Observed {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 use rand::RngExt as _;
 use real_crds::progress::Progress;
-use real_crds::v1alpha1::RealTrainingJob;
+use real_crds::v1alpha1::{RealTrainingJob, RealTrainingJobStatus};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
@@ -39,6 +39,8 @@ struct Entry {
     poll: Option<Poll>,
     due: Instant,
     report: Option<Report>,
+    /// The step that the status had when this began, and since when at the latest.
+    told: Option<(u64, Timestamp)>,
 }
 
 impl Poller {
@@ -56,14 +58,24 @@ impl Poller {
     }
 
     /// Where `job` is to be asked from now on; nowhere ends it. What was heard is kept until the job is forgotten.
-    pub(crate) fn set(&self, uid: &str, job: ObjectRef<RealTrainingJob>, poll: Option<Poll>) {
+    ///
+    /// `status` is what an operator before this one may have heard: a run that stands still does so whoever looks.
+    pub(crate) fn set(
+        &self,
+        uid: &str,
+        job: ObjectRef<RealTrainingJob>,
+        poll: Option<Poll>,
+        status: Option<&RealTrainingJobStatus>,
+    ) {
         let mut polls = self.lock();
         match (polls.get_mut(uid), poll) {
             (None, None) => {}
             (Some(entry), poll) if entry.poll == poll => {}
             (Some(entry), poll) => (entry.poll, entry.due) = (poll, Instant::now()),
             (None, poll) => {
-                polls.insert(uid.to_owned(), Entry { job, poll, due: Instant::now(), report: None });
+                let told = status.and_then(|status| status.progress.as_ref());
+                let told = told.and_then(|told| Some((told.step, told.last_update_time.as_ref()?.0)));
+                polls.insert(uid.to_owned(), Entry { job, poll, due: Instant::now(), report: None, told });
             }
         }
     }
@@ -76,15 +88,6 @@ impl Poller {
     /// Forgets jobs that are gone.
     pub(crate) fn retain(&self, exists: impl Fn(&str) -> bool) {
         self.lock().retain(|uid, _| exists(uid));
-    }
-
-    /// Since when the running job that has been silent longest was not heard.
-    pub(crate) fn silent_since(&self) -> Option<Timestamp> {
-        self.lock()
-            .values()
-            .filter(|entry| entry.poll.is_some())
-            .filter_map(|entry| Some(entry.report.as_ref()?.heard))
-            .min()
     }
 
     /// Asks for ever.
@@ -135,10 +138,11 @@ impl Poller {
         let mut polls = self.lock();
         let Some(entry) = polls.get_mut(uid).filter(|entry| entry.poll.as_ref() == Some(poll)) else { return };
         let before = entry.report.take();
-        let same_step =
-            |report: &Report| (report.progress.attempt, report.progress.step) == (progress.attempt, progress.step);
-        let step_since = before.as_ref().filter(|report| same_step(report)).map_or(now, |report| report.step_since);
-        let news = before.is_none_or(|report| report.progress.sequence != progress.sequence || !same_step(&report));
+        let same = |report: &Report| got(&report.progress) == got(&progress);
+        let told = entry.told.filter(|(step, _)| before.is_none() && *step == progress.step).map(|(_, since)| since);
+        let step_since =
+            before.as_ref().filter(|report| same(report)).map(|report| report.step_since).or(told).unwrap_or(now);
+        let news = before.is_none_or(|report| report.progress.sequence != progress.sequence || !same(&report));
         entry.report = Some(Report { progress, heard: now, step_since });
         if news {
             // The receiver ends with the controller, and this with it.
@@ -150,4 +154,10 @@ impl Poller {
         // Entries are whole at all times, so a panic elsewhere spoils nothing.
         self.polls.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How far a run has got: what an attempt does that is not lost if it stands still now.
+fn got(progress: &Progress) -> (u64, u64, usize, Option<u64>) {
+    let checkpoint = progress.checkpoints.last().map(|checkpoint| checkpoint.step);
+    (progress.attempt, progress.step, progress.evaluations.len(), checkpoint)
 }

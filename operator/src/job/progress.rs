@@ -2,7 +2,7 @@
 //! termination message, which outranks the rest.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use real_crds::progress::{self, LastWords};
 use real_crds::v1alpha1::{
     CheckpointRecord, EvaluationRecord, Metric, Progress, RealTrainingJob, RealTrainingJobStatus,
@@ -15,6 +15,8 @@ use crate::conditions::whole_seconds;
 
 const MOST_CHECKPOINTS: usize = 10;
 const MOST_EVALUATIONS: usize = 20;
+/// In characters; an event's note may have 1,024 bytes.
+const LONGEST_WARNING: usize = 500;
 /// A century, in seconds.
 const LONGEST: f64 = 3.2e9;
 
@@ -23,8 +25,6 @@ const LONGEST: f64 = 3.2e9;
 pub(super) struct Said {
     pub(super) progress: progress::Progress,
     at: Timestamp,
-    /// Whether its lists are whole; those of last words are cut to the newest entries.
-    whole: bool,
 }
 
 /// What rank 0 of an attempt said when it ended.
@@ -32,13 +32,13 @@ pub(super) fn last_words(observed: &Observed, attempt: u32, now: Timestamp) -> O
     let pods = observed.pods_of(attempt);
     let first = pods.iter().find(|pod| index(pod) == Some(0))?;
     let words: LastWords = serde_json::from_str(terminated(first)?.message.as_deref()?).ok()?;
-    known(words.progress).map(|progress| Said { progress, at: now, whole: false })
+    known(words.progress).map(|progress| Said { progress, at: now })
 }
 
 /// What rank 0 of an attempt said last while it ran.
 pub(super) fn reported(observed: &Observed, attempt: u32) -> Option<Said> {
     let report = observed.report.as_ref().filter(|report| report.progress.attempt == u64::from(attempt))?;
-    known(report.progress.clone()).map(|progress| Said { progress, at: report.heard, whole: true })
+    known(report.progress.clone()).map(|progress| Said { progress, at: report.heard })
 }
 
 /// A trainer that has not read its configuration yet knows nothing that should replace what an earlier attempt said.
@@ -48,7 +48,7 @@ fn known(progress: progress::Progress) -> Option<progress::Progress> {
 
 /// The fields of the status that progress is told in; all others are empty. What nothing new is said about stays.
 pub(super) fn told(job: &RealTrainingJob, said: Said, previous: &RealTrainingJobStatus) -> RealTrainingJobStatus {
-    let Said { progress: said, at, whole } = said;
+    let Said { progress: said, at } = said;
     let mut status = only(previous);
     let next = progress(&said);
     let unchanged =
@@ -56,11 +56,8 @@ pub(super) fn told(job: &RealTrainingJob, said: Said, previous: &RealTrainingJob
     if !unchanged {
         status.progress = Some(Progress { last_update_time: Some(Time(whole_seconds(at))), ..next });
     }
-    // Those that the trainer does not name any more, it has removed.
-    let least = if whole { 0 } else { (job.spec.checkpoint.retain as usize).min(MOST_CHECKPOINTS) };
-    if said.checkpoints.len() >= least {
-        status.checkpoints.clear();
-    }
+    // Those that the trainer does not name any more, it has removed; last words are never cut to fewer than are listed here.
+    status.checkpoints.clear();
     for checkpoint in &said.checkpoints {
         let record = CheckpointRecord {
             step: checkpoint.step,
@@ -69,11 +66,15 @@ pub(super) fn told(job: &RealTrainingJob, said: Said, previous: &RealTrainingJob
             time: checkpoint.time.map(|time| Time(whole_seconds(time))),
             size_bytes: checkpoint.size_bytes,
         };
-        status.checkpoints.retain(|known| known.step != record.step);
         status.checkpoints.push(record);
     }
     status.checkpoints.sort_by_key(|checkpoint| std::cmp::Reverse(checkpoint.step));
+    let best = status.checkpoints.iter().position(|checkpoint| Some(checkpoint.step) == said.best_checkpoint);
+    if let Some(place) = best.filter(|place| *place >= MOST_CHECKPOINTS) {
+        status.checkpoints.swap(place, MOST_CHECKPOINTS - 1);
+    }
     status.checkpoints.truncate(MOST_CHECKPOINTS);
+    status.best_checkpoint = said.best_checkpoint.filter(|_| best.is_some()).map(|step| format!("step-{step}"));
     for evaluation in &said.evaluations {
         let record = evaluation_record(evaluation);
         let same = |known: &EvaluationRecord| {
@@ -86,8 +87,25 @@ pub(super) fn told(job: &RealTrainingJob, said: Said, previous: &RealTrainingJob
         b.step.cmp(&a.step).then_with(|| a.suite.cmp(&b.suite)).then_with(|| a.decoding.cmp(&b.decoding))
     });
     status.evaluations.truncate(MOST_EVALUATIONS);
-    status.best_checkpoint = best(&status);
     status
+}
+
+/// A warning of the trainer's as a condition's reason and message.
+fn warned(warning: &progress::Warning) -> (String, String) {
+    let word = !warning.reason.is_empty() && warning.reason.chars().all(|c| c.is_ascii_alphabetic());
+    let reason = if word { cut(&warning.reason, 64) } else { "TrainerWarned".to_owned() };
+    (reason, cut(&format!("step {}: {}", warning.step, warning.message), LONGEST_WARNING))
+}
+
+/// The trainer's warnings that come after the one that a condition was last set for, oldest first; all where it is not
+/// among them.
+pub(super) fn new_warnings(said: &Said, known: Option<&Condition>) -> Vec<(String, String)> {
+    let warnings: Vec<(String, String)> = said.progress.warnings.iter().map(warned).collect();
+    let same = |warning: &(String, String)| {
+        known.is_some_and(|known| (&known.reason, &known.message) == (&warning.0, &warning.1))
+    };
+    let first = warnings.iter().rposition(same).map_or(0, |place| place + 1);
+    warnings[first..].to_vec()
 }
 
 /// Of `status`, the fields that progress is told in.
@@ -114,6 +132,7 @@ fn progress(said: &progress::Progress) -> Progress {
         metrics: [
             metric("kl", said.kl),
             metric("loss", said.loss),
+            metric("skippedUpdates", (said.skipped_updates > 0).then_some(said.skipped_updates as f64)),
             metric("samplesPerSecond", said.samples_per_second),
             metric("tokensPerSecond", said.tokens_per_second),
         ]
@@ -134,30 +153,17 @@ fn evaluation_record(evaluation: &progress::Evaluation) -> EvaluationRecord {
         step: evaluation.step,
         decoding: evaluation.decoding.name().to_owned(),
         n: evaluation.n,
-        function: decimal(evaluation.function),
-        quality: decimal(evaluation.quality),
-        joint: decimal(evaluation.joint),
+        dropped: evaluation.dropped,
+        function: rate(evaluation.function),
+        quality: rate(evaluation.quality),
+        joint: rate(evaluation.joint),
         report_uri: None,
     }
 }
 
-/// The kept checkpoint of the step with the highest mean joint rate over all suites and decodings; of equals the newest.
-fn best(status: &RealTrainingJobStatus) -> Option<String> {
-    let joint = |step: u64| {
-        let rates: Vec<f64> = status
-            .evaluations
-            .iter()
-            .filter(|evaluation| evaluation.step == step)
-            .filter_map(|evaluation| evaluation.joint.parse().ok())
-            .collect();
-        (!rates.is_empty()).then(|| rates.iter().sum::<f64>() / rates.len() as f64)
-    };
-    status
-        .checkpoints
-        .iter()
-        .filter_map(|checkpoint| Some((joint(checkpoint.step)?, checkpoint.step)))
-        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)))
-        .map(|(_, step)| format!("step-{step}"))
+/// A rate in decimal; a mean of nothing is no number.
+fn rate(rate: Option<f64>) -> String {
+    rate.map_or_else(|| "no result".to_owned(), decimal)
 }
 
 /// Four decimals: enough for people, and stable. Numbers of a run that diverges stay short enough for the schema.

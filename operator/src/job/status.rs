@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use real_crds::v1alpha1::{NodeCounts, Phase, RealTrainingJob, RealTrainingJobStatus};
 
 use crate::conditions::{Conditions, is_true, whole_seconds};
-use crate::event::PlannedEvent;
+use crate::event::{LONGEST_NOTE, PlannedEvent};
 
 /// Types of conditions.
 pub(super) const ACCEPTED: &str = "Accepted";
@@ -15,11 +15,9 @@ pub(super) const RUNNING: &str = "Running";
 pub(super) const SUSPENDED: &str = "Suspended";
 pub(super) const COMPLETE: &str = "Complete";
 pub(super) const FAILED: &str = "Failed";
+pub(super) const WARNED: &str = "TrainerWarned";
 pub(super) const RECONCILING: &str = "Reconciling";
 pub(super) const STALLED: &str = "Stalled";
-
-/// Longest note of an event, in bytes, that the API server takes.
-const LONGEST_NOTE: usize = 1024;
 
 /// What is said about a job: its phase, the condition that explains it, and everything that follows from the two.
 #[derive(Debug)]
@@ -46,7 +44,7 @@ impl<'a> Draft<'a> {
             running_time: previous.running_time.clone(),
             active_seconds: previous.active_seconds,
             completion_time: previous.completion_time.clone(),
-            nodes: Some(NodeCounts { desired: job.spec.trainer.nodes as u32, ready: 0 }),
+            nodes: Some(NodeCounts::new(0, job.spec.trainer.nodes as u32)),
             job_name: previous.job_name.clone(),
             next_attempt_time: previous.next_attempt_time.clone(),
             ..RealTrainingJobStatus::default()
@@ -58,6 +56,11 @@ impl<'a> Draft<'a> {
     /// Sets a condition.
     pub(super) fn condition(&mut self, type_: &str, status: bool, reason: &str, message: impl Into<String>) {
         self.conditions.set(type_, status, reason, message);
+    }
+
+    /// The condition's present state begins now, though its status was the same before.
+    pub(super) fn begin_anew(&mut self, type_: &'static str) {
+        self.conditions.begin_anew(type_);
     }
 
     /// Seconds of the present attempt are added to those of earlier ones.
@@ -100,11 +103,16 @@ impl<'a> Draft<'a> {
         let event = changed.then(|| PlannedEvent {
             warning,
             reason: reason.to_owned(),
-            note: message[..message.floor_char_boundary(LONGEST_NOTE)].to_owned(),
+            note: for_event(message),
             action: format!("{phase:?}"),
         });
         Concluded { status: self.status, event }
     }
+}
+
+/// As much of a text as an event's note may have.
+pub(super) fn for_event(text: &str) -> String {
+    text[..text.floor_char_boundary(LONGEST_NOTE)].to_owned()
 }
 
 /// A finished draft.
@@ -128,6 +136,6 @@ pub(super) fn lifecycle(status: &RealTrainingJobStatus) -> RealTrainingJobStatus
 }
 
 /// Whether the job has come to its end.
-pub(super) fn is_finished(status: &RealTrainingJobStatus) -> bool {
+pub(crate) fn is_finished(status: &RealTrainingJobStatus) -> bool {
     is_true(&status.conditions, COMPLETE) || is_true(&status.conditions, FAILED)
 }

@@ -182,6 +182,8 @@ impl EncodeLabelValue for Code {
 pub(super) enum Outcome {
     /// Well.
     Success,
+    /// The object had changed meanwhile: it is looked at again.
+    Outdated,
     /// With an error.
     Error(Reason),
     /// Not at all: it was dropped.
@@ -241,6 +243,12 @@ pub(super) struct ByPhase {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ByCause {
     pub(super) cause: Cause,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Job {
+    pub(super) namespace: String,
+    pub(super) job: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

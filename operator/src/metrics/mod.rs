@@ -1,12 +1,12 @@
-//! Prometheus metrics. Every label is an enum or one of a fixed set of texts, but for names of reward pools, which leave with
-//! their pool.
+//! Prometheus metrics. Every label is an enum or one of a fixed set of texts, but for names of reward pools and of running jobs,
+//! which leave with them.
 
 mod labels;
 mod timer;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
@@ -23,7 +23,8 @@ pub use timer::ReconcileTimer;
 
 use crate::lease::Guard;
 use labels::{
-    ApiCall, ByCause, ByController, ByPhase, Fleet, Outcome, PHASES, Pool, ReconcileError, ReconcileResult, Waiting,
+    ApiCall, ByCause, ByController, ByPhase, Fleet, Job, Outcome, PHASES, Pool, ReconcileError, ReconcileResult,
+    Waiting,
 };
 
 /// Media type of [`Metrics::render`].
@@ -56,7 +57,11 @@ struct Families {
     jobs: Family<ByPhase, Gauge>,
     time_to_running: Histogram,
     restarts: Family<ByCause, Counter>,
-    progress_age: Gauge<f64, AtomicU64>,
+    /// Jobs by phase, of each scope that is watched.
+    phases: Mutex<HashMap<String, HashMap<Phase, i64>>>,
+    progress_age: Family<Job, Gauge<f64, AtomicU64>>,
+    /// Jobs that have an age, of each scope.
+    aging: Mutex<HashMap<String, HashSet<Job>>>,
     queue_depth: Family<Pool, Gauge>,
     demand: Family<Waiting, Gauge>,
     replicas: Family<Fleet, Gauge>,
@@ -77,7 +82,9 @@ impl Metrics {
             jobs: Family::default(),
             time_to_running: Histogram::new(TIME_TO_RUNNING_BUCKETS),
             restarts: Family::default(),
-            progress_age: Gauge::default(),
+            phases: Mutex::default(),
+            progress_age: Family::default(),
+            aging: Mutex::default(),
             queue_depth: Family::default(),
             demand: Family::default(),
             replicas: Family::default(),
@@ -107,7 +114,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "job_progress_age",
-            "Age of the oldest last report of a running training job",
+            "Time since a running training job last made a step, an evaluation or a checkpoint",
             Unit::Seconds,
             families.progress_age.clone(),
         );
@@ -133,16 +140,20 @@ impl Metrics {
         ReconcileTimer::new(self.clone(), controller)
     }
 
-    /// The training jobs there are, by their phases; a job without one yet is pending.
-    pub fn set_jobs(&self, phases: impl IntoIterator<Item = Phase>) {
+    /// The training jobs there are in a scope (all namespaces, or one of those that are watched), by their phases; a job
+    /// without one yet is pending.
+    pub fn set_jobs(&self, scope: &str, phases: impl IntoIterator<Item = Phase>) {
         let mut counts: HashMap<Phase, i64> = HashMap::new();
         for phase in phases {
             *counts.entry(phase).or_default() += 1;
         }
+        let mut scopes = self.0.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        scopes.insert(scope.to_owned(), counts);
         // A phase without jobs is 0, not what it was.
         for phase in PHASES {
             let labels = ByPhase { phase: labels::phase(phase) };
-            self.0.jobs.get_or_create(&labels).set(counts.get(&phase).copied().unwrap_or(0));
+            let count = scopes.values().filter_map(|counts| counts.get(&phase)).sum();
+            self.0.jobs.get_or_create(&labels).set(count);
         }
     }
 
@@ -156,9 +167,19 @@ impl Metrics {
         self.0.restarts.get_or_create(&ByCause { cause }).inc();
     }
 
-    /// How long ago the running job that has been silent longest reported; nothing where none runs.
-    pub fn set_progress_age(&self, oldest: Option<Duration>) {
-        self.0.progress_age.set(oldest.unwrap_or_default().as_secs_f64());
+    /// How long ago each running job of a scope got on, by namespace and name. Those that are not named any more are gone.
+    pub fn set_progress_ages(&self, scope: &str, ages: impl IntoIterator<Item = (String, String, Duration)>) {
+        let mut there = HashSet::new();
+        for (namespace, job, age) in ages {
+            let labels = Job { namespace, job };
+            self.0.progress_age.get_or_create(&labels).set(age.as_secs_f64());
+            there.insert(labels);
+        }
+        let mut scopes = self.0.aging.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = scopes.insert(scope.to_owned(), there.clone()).unwrap_or_default();
+        for gone in before.difference(&there) {
+            self.0.progress_age.remove(gone);
+        }
     }
 
     /// Requests that wait for a pool.
@@ -217,6 +238,7 @@ impl Metrics {
     fn reconciled(&self, controller: Controller, outcome: Outcome, took: Duration) {
         let result = match outcome {
             Outcome::Success => "success",
+            Outcome::Outdated => "outdated",
             Outcome::Error(_) => "error",
             Outcome::Cancelled => "cancelled",
         };
@@ -248,10 +270,10 @@ mod tests {
         let metrics = Metrics::new();
         metrics.reconcile(Controller::Job).finish(Ok(()));
         metrics.reconcile(Controller::Pool).finish(Err(Reason::Conflict));
-        metrics.set_jobs([Phase::Running, Phase::Running, Phase::Failed]);
+        metrics.set_jobs("ml", [Phase::Running, Phase::Running, Phase::Failed]);
         metrics.job_runs(Duration::from_secs(42));
         metrics.job_restarts(Cause::Preemption);
-        metrics.set_progress_age(Some(Duration::from_millis(1500)));
+        metrics.set_progress_ages("ml", [("ml".to_owned(), "run".to_owned(), Duration::from_millis(1500))]);
         metrics.set_queue_depth("ml", "judges", 7);
         metrics.set_replicas("ml", "judges", Role::Sandbox, ReplicaState::Ready, 3);
         metrics.api_request(Verb::Patch, "realtrainingjobs/status", Code::Status(200));
@@ -273,7 +295,7 @@ mod tests {
             "real_job_time_to_running_seconds_sum 42.0",
             "real_job_restarts_total{cause=\"preemption\"} 1",
             "# TYPE real_job_progress_age_seconds gauge",
-            "real_job_progress_age_seconds 1.5",
+            "real_job_progress_age_seconds{namespace=\"ml\",job=\"run\"} 1.5",
             "real_rewardpool_queue_depth{namespace=\"ml\",pool=\"judges\"} 7",
             "real_rewardpool_replicas{namespace=\"ml\",pool=\"judges\",role=\"sandbox\",state=\"ready\"} 3",
             "real_api_requests_total{verb=\"patch\",kind=\"realtrainingjobs/status\",code=\"200\"} 1",
@@ -290,11 +312,28 @@ mod tests {
     #[test]
     fn a_phase_that_no_job_is_in_any_more_is_zero() {
         let metrics = Metrics::new();
-        metrics.set_jobs([Phase::Pending]);
-        metrics.set_jobs([Phase::Running]);
+        metrics.set_jobs("ml", [Phase::Pending]);
+        metrics.set_jobs("ml", [Phase::Running]);
         let text = metrics.render();
         assert_eq!(samples(&text, "real_jobs{").len(), PHASES.len());
         assert_eq!(samples(&text, "real_jobs{phase=\"Pending\"}"), ["real_jobs{phase=\"Pending\"} 0"]);
+    }
+
+    #[test]
+    fn jobs_of_all_scopes_count_together_and_one_that_is_gone_has_no_age() {
+        let metrics = Metrics::new();
+        let age = |name: &str| ("a".to_owned(), name.to_owned(), Duration::from_secs(1));
+        metrics.set_jobs("a", [Phase::Running, Phase::Running]);
+        metrics.set_jobs("b", [Phase::Running]);
+        metrics.set_progress_ages("a", [age("one"), age("two")]);
+        metrics.set_progress_ages("b", []);
+        metrics.set_progress_ages("a", [age("two")]);
+        let text = metrics.render();
+        assert_eq!(samples(&text, "real_jobs{phase=\"Running\"}"), ["real_jobs{phase=\"Running\"} 3"]);
+        assert_eq!(
+            samples(&text, "real_job_progress_age_seconds{"),
+            ["real_job_progress_age_seconds{namespace=\"a\",job=\"two\"} 1.0"]
+        );
     }
 
     #[test]

@@ -18,6 +18,11 @@ impl ReconcileTimer {
         Self { metrics, controller, begun: Instant::now(), outcome: Outcome::Cancelled }
     }
 
+    /// The object had changed meanwhile.
+    pub fn outdated(mut self) {
+        self.outcome = Outcome::Outdated;
+    }
+
     /// The reconcile ended.
     pub fn finish(mut self, result: Result<(), Reason>) {
         self.outcome = match result {

@@ -11,6 +11,7 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ObjectMeta};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use crate::child::is_owned_by;
 use crate::labels;
 
 /// Field manager that takes over `replicas` of a Deployment while it passes from the operator to an autoscaler.
@@ -204,17 +205,11 @@ impl Seen<'_> {
 
     /// Whether the pool with this uid is its controller.
     pub(super) fn belongs_to(&self, pool: &str) -> bool {
-        owned_by(self.metadata, pool)
+        is_owned_by(self.metadata, pool)
     }
 
     /// Whether it is on its way out.
     pub(super) fn is_leaving(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
     }
-}
-
-/// Whether the object with this uid is the controller of what has this metadata.
-pub(super) fn owned_by(metadata: &ObjectMeta, uid: &str) -> bool {
-    let mut owners = metadata.owner_references.iter().flatten();
-    owners.any(|owner| owner.controller == Some(true) && owner.uid == uid)
 }

@@ -19,7 +19,7 @@ mod tests;
 
 pub use child::{Child, ChildRef, Kind};
 pub use fleet::Fleet;
-pub use observed::{Consumers, Demand, FleetLoad, Observed, Refusal};
+pub use observed::{Consumers, Demand, FleetLoad, Observed};
 pub use plan::{Plan, plan};
 pub use scaling::ScalingMemory;
 pub use settings::Settings;

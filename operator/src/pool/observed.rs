@@ -10,13 +10,16 @@ use k8s_openapi::api::{
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
+use kube::Resource;
 use kube::api::{DynamicObject, ObjectMeta};
 use serde::Serialize;
 use serde_json::json;
 
-use super::child::{Kind, Seen, owned_by};
+use super::child::{Kind, Seen};
 use super::tally::Counts;
 use super::{Fleet, ScalingMemory};
+use crate::child::is_owned_by;
+use crate::refusal::Refusal;
 
 /// What was seen.
 ///
@@ -106,25 +109,28 @@ pub struct FleetLoad {
     pub tiers: BTreeSet<String>,
 }
 
-/// A write that the API server refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// A word in `CamelCase`, such as `Forbidden`.
-    pub reason: String,
-    /// The server's words.
-    pub message: String,
-}
-
 impl Observed {
     /// The fleet's Deployment, where the pool with this uid controls it.
     pub fn deployment(&self, name: &str, pool_uid: &str) -> Option<&Deployment> {
         let mut found = self.deployments.iter().filter(|object| object.metadata.name.as_deref() == Some(name));
-        found.find(|object| owned_by(&object.metadata, pool_uid))
+        found.find(|object| is_owned_by(&object.metadata, pool_uid))
     }
 
     /// Whether there is an object of this kind and name that the pool with this uid controls.
     pub(crate) fn has(&self, kind: Kind, name: &str, pool_uid: &str) -> bool {
-        self.children().iter().any(|seen| seen.kind == kind && seen.name() == name && seen.belongs_to(pool_uid))
+        fn any<K: Resource>(objects: &[K], name: &str, uid: &str) -> bool {
+            let mut of_name = objects.iter().map(Resource::meta).filter(|meta| meta.name.as_deref() == Some(name));
+            of_name.any(|meta| is_owned_by(meta, uid))
+        }
+        match kind {
+            Kind::ServiceAccount => any(&self.service_accounts, name, pool_uid),
+            Kind::NetworkPolicy => any(&self.network_policies, name, pool_uid),
+            Kind::Service => any(&self.services, name, pool_uid),
+            Kind::PodDisruptionBudget => any(&self.pdbs, name, pool_uid),
+            Kind::Deployment => any(&self.deployments, name, pool_uid),
+            Kind::HorizontalPodAutoscaler => any(&self.hpas, name, pool_uid),
+            Kind::ScaledObject => any(&self.scaled_objects, name, pool_uid),
+        }
     }
 
     /// Everything that was seen, in the order of kinds.

@@ -5,8 +5,6 @@
 
 mod json;
 
-use std::io::IsTerminal as _;
-
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
@@ -69,6 +67,17 @@ pub enum TelemetryError {
         /// Why.
         source: tracing_subscriber::filter::ParseError,
     },
+    /// A word that is no level would silence everything but a target of that name.
+    #[error(
+        "log filter {filter:?} cannot be read: {word:?} is no level (off, error, warn, info, debug, trace); for a target write \
+             {word}=debug"
+    )]
+    Level {
+        /// The filter.
+        filter: String,
+        /// The word.
+        word: String,
+    },
     /// The exporter cannot be built.
     #[error("traces cannot be sent to {url:?} ({source}): give the collector's URL, such as http://collector:4318")]
     Collector {
@@ -98,7 +107,7 @@ impl Telemetry {
 
 /// Sets up logging and tracing for the whole process.
 pub fn init(options: &Options) -> Result<Telemetry, TelemetryError> {
-    let (subscriber, telemetry) = build(options, std::io::stderr)?;
+    let (subscriber, telemetry) = build(options, real_terminal::Errors::default)?;
     subscriber.try_init()?;
     Ok(telemetry)
 }
@@ -112,6 +121,10 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let filter = if options.filter.is_empty() { "info" } else { &options.filter };
+    let is_level = |part: &str| part.contains(['=', '[']) || part.parse::<LevelFilter>().is_ok();
+    if let Some(word) = filter.split(',').map(str::trim).find(|part| !part.is_empty() && !is_level(part)) {
+        return Err(TelemetryError::Level { filter: filter.to_owned(), word: word.to_owned() });
+    }
     let filter = EnvFilter::try_new(filter)
         .map_err(|source| TelemetryError::Filter { filter: options.filter.clone(), source })?;
     // Spans are seen whatever the filter of lines is: a warning needs the trace id of the span that it is in.
@@ -124,7 +137,9 @@ where
         Format::Json => {
             logs.fmt_fields(json::Fields).event_format(JsonFormat::new(dispatcher.clone())).with_filter(filter).boxed()
         }
-        Format::Text => logs.with_ansi(std::io::stderr().is_terminal()).with_filter(filter).boxed(),
+        Format::Text => {
+            logs.with_ansi(real_terminal::colours(real_terminal::Stream::Errors)).with_filter(filter).boxed()
+        }
     };
     let provider = provider(options)?;
     // The exporter's own connections make spans below this level, so it does not trace itself.

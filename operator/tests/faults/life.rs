@@ -66,7 +66,7 @@ pub(crate) async fn step(rig: &Rig) {
             .await;
     } else {
         let done = Progress { attempt: 2, step: 10, total_steps: 10, loss: Some(0.25), ..Progress::default() };
-        rig.end_pod(&pod.name_any(), 0, &LastWords::compose(Outcome::Done, "", &done)).await;
+        rig.end_pod(&pod.name_any(), 0, &LastWords::compose(Outcome::Done, None, "", &done)).await;
         rig.complete_job(&name).await;
     }
 }

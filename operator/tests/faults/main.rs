@@ -1,9 +1,12 @@
 //! What goes wrong around the operator must change nothing: the end of a job is the same as if nothing had.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
+
 #[path = "../rig/mod.rs"]
 mod rig;
 
 mod crash;
+mod kueue;
 mod lease;
 mod life;
 mod rights;

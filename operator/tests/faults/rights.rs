@@ -61,7 +61,7 @@ async fn live_a_job(rig: &Rig) {
     rig.collect("second-1").await;
     rig.phase("second", "Suspended", "SuspendedByUser").await;
     rig.merge::<RealTrainingJob>("second", json!({"spec": {"suspend": false}})).await;
-    rig.until("second-config", "the configuration of attempt 2", |config: &ConfigMap| {
+    rig.until("second-config-2", "the configuration of attempt 2", |config: &ConfigMap| {
         config.data.as_ref().is_some_and(|data| data["trainer.json"].contains("\"everySteps\": 5"))
     })
     .await;

@@ -44,13 +44,13 @@ async fn children_are_owned_come_back_and_are_put_right() {
     rig.run("care", json!({})).await;
     let job = rig.api::<RealTrainingJob>().get("care").await.unwrap();
     is_owned::<Service>(&rig, "care", &job).await;
-    is_owned::<ConfigMap>(&rig, "care-config", &job).await;
+    is_owned::<ConfigMap>(&rig, "care-config-1", &job).await;
     is_owned::<ServiceAccount>(&rig, "care-trainer", &job).await;
     is_owned::<NetworkPolicy>(&rig, "care-trainer", &job).await;
     is_owned::<Job>(&rig, "care-1", &job).await;
 
     comes_back::<Service>(&rig, "care").await;
-    comes_back::<ConfigMap>(&rig, "care-config").await;
+    comes_back::<ConfigMap>(&rig, "care-config-1").await;
     comes_back::<ServiceAccount>(&rig, "care-trainer").await;
     comes_back::<NetworkPolicy>(&rig, "care-trainer").await;
 
@@ -134,4 +134,33 @@ async fn a_service_of_somebody_else_is_never_taken_over() {
     // It starts once the name is free, without anybody telling.
     rig.api::<Service>().delete("taken", &DeleteParams::default()).await.unwrap();
     rig.phase("taken", "Starting", "AttemptStarted").await;
+}
+
+/// Whatever somebody does to a configuration, no attempt starts from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_attempt_starts_from_the_spec_and_from_nothing_else() {
+    let rig = Rig::new("tampered").await;
+    let _operator = rig.operator();
+    rig.run("tampered", json!({})).await;
+    let edit = json!({"data": {"trainer.json": "{}"}});
+    let api = rig.api::<ConfigMap>();
+    let refused =
+        api.patch("tampered-config-1", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(&edit)).await;
+    assert!(refused.unwrap_err().to_string().contains("immutable"));
+    // Somebody makes the next one first, in the job's name, with labels and owner as they should be.
+    let mut planted = api.get("tampered-config-1").await.unwrap();
+    let honest = planted.data.clone();
+    planted.metadata.name = Some("tampered-config-2".into());
+    planted.metadata.resource_version = None;
+    planted.data.as_mut().unwrap().insert("trainer.json".into(), "{}".into());
+    api.create(&kube::api::PostParams::default(), &planted).await.unwrap();
+    rig.api::<Job>().delete("tampered-1", &DeleteParams::foreground()).await.unwrap();
+    rig.phase("tampered", "Restarting", "AttemptDeleted").await;
+    rig.collect("tampered-1").await;
+    let next = rig.until::<Job>("tampered-2", "the next attempt", |_| true).await;
+    let volumes = next.spec.unwrap().template.spec.unwrap().volumes.unwrap();
+    let mounted = volumes.iter().find_map(|volume| Some(volume.config_map.as_ref()?.name.clone())).unwrap();
+    let config = api.get(&mounted).await.unwrap();
+    assert_eq!((config.data, config.immutable), (honest, Some(true)));
+    rig.gone::<ConfigMap>("tampered-config-1").await;
 }

@@ -89,7 +89,7 @@ async fn after_failure() {
 }
 
 async fn while_queued() {
-    let rig = Rig::new("again").await;
+    let rig = Rig::with_kueue("again").await;
     let operator = rig.operator();
     rig.create::<RealTrainingJob>(in_queue("again", json!({}))).await;
     rig.phase("again", "Queued", "WaitsForQuota").await;

@@ -1,5 +1,7 @@
 //! Training jobs through their lives, on a real API server.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
+
 #[path = "../rig/mod.rs"]
 mod rig;
 
@@ -34,7 +36,7 @@ async fn a_job_runs_reports_and_completes_in_twelve_writes() {
     rig.phase("life", "Starting", "AttemptStarted").await;
     for (kind, there) in [
         ("Service", rig.api::<Service>().get_opt("life").await.unwrap().is_some()),
-        ("ConfigMap", rig.api::<ConfigMap>().get_opt("life-config").await.unwrap().is_some()),
+        ("ConfigMap", rig.api::<ConfigMap>().get_opt("life-config-1").await.unwrap().is_some()),
         ("ServiceAccount", rig.api::<ServiceAccount>().get_opt("life-trainer").await.unwrap().is_some()),
         ("NetworkPolicy", rig.api::<NetworkPolicy>().get_opt("life-trainer").await.unwrap().is_some()),
         ("Job", rig.api::<Job>().get_opt("life-1").await.unwrap().is_some()),
@@ -58,7 +60,7 @@ async fn a_job_runs_reports_and_completes_in_twelve_writes() {
     assert_eq!(job.status.unwrap().progress.unwrap().percentage, 40);
 
     let last = Progress { step: 10, ..progress };
-    rig.end_pod(&pods[0], 0, &LastWords::compose(Outcome::Done, "", &last)).await;
+    rig.end_pod(&pods[0], 0, &LastWords::compose(Outcome::Done, None, "", &last)).await;
     rig.complete_job("life-1").await;
     let status = rig.phase("life", "Succeeded", "AllStepsDone").await.status.unwrap();
     assert_eq!(status.progress.unwrap().step, 10, "the last words outrank the last poll, and come before the end");

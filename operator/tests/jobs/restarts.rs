@@ -59,7 +59,8 @@ async fn a_configuration_that_cannot_run_is_not_tried_again() {
     let rig = Rig::new("invalid").await;
     let _operator = rig.operator();
     let pods = rig.run("invalid", json!({})).await;
-    let words = LastWords::compose(Outcome::Failed, "algorithm.sft.steps is less than done", &Progress::default());
+    let words =
+        LastWords::compose(Outcome::Failed, None, "algorithm.sft.steps is less than done", &Progress::default());
     rig.end_pod(&pods[0], 2, &words).await;
     rig.fail_job("invalid-1", "PodFailurePolicy", &by_policy(&pods[0], "exit code 2", 0)).await;
     let job = rig.phase("invalid", "Failed", "InvalidConfig").await;

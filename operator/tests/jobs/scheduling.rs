@@ -44,7 +44,7 @@ async fn an_image_that_cannot_be_pulled_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_in_a_queue_is_started_by_the_queue_alone() {
-    let rig = Rig::new("queue").await;
+    let rig = Rig::with_kueue("queue").await;
     let _operator = rig.operator();
     let mut job = sft("queue", json!({"startDeadlineSeconds": 1}));
     job["metadata"]["labels"] =

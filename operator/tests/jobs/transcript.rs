@@ -33,7 +33,7 @@ async fn kubectl_shows_how_a_job_fares() {
     rig.phase("quickstart", "Starting", "Unschedulable").await;
     let table = kubectl(&rig, "get rtj");
     let head: Vec<_> = table.lines().next().unwrap().split_whitespace().collect();
-    assert_eq!(head, ["NAME", "PHASE", "STEP", "PROGRESS%", "REWARD", "NODES", "AGE"]);
+    assert_eq!(head, ["NAME", "PHASE", "STEP", "PROGRESS%", "REWARD", "NODES", "REASON", "AGE"]);
     kubectl(&rig, "get rtj -o wide");
 
     let address = address();
@@ -47,7 +47,7 @@ async fn kubectl_shows_how_a_job_fares() {
     })
     .await;
     let shown = row(&kubectl(&rig, "get rtj"));
-    assert_eq!(shown[..6], ["quickstart", "Running", "4", "40", "0.2500", "1"]);
+    assert_eq!(shown[..7], ["quickstart", "Running", "4", "40", "0.2500", "1/1", "AllPodsRun"]);
 
     // Waits while the job still runs.
     let namespace = rig.namespace.clone();
@@ -58,7 +58,7 @@ async fn kubectl_shows_how_a_job_fares() {
     rig.quiet().await;
     assert!(!wait.is_finished());
     let last = Progress { step: 10, reward: Some(0.5), ..progress };
-    rig.end_pod(&pods[0], 0, &LastWords::compose(Outcome::Done, "", &last)).await;
+    rig.end_pod(&pods[0], 0, &LastWords::compose(Outcome::Done, None, "", &last)).await;
     rig.complete_job("quickstart-1").await;
     let answer = tokio::task::block_in_place(|| wait.join()).expect("kubectl ends with 0");
     println!("$ kubectl wait --for=condition=Complete rtj/quickstart\n{answer}");
@@ -69,7 +69,7 @@ async fn kubectl_shows_how_a_job_fares() {
         assert!(described.contains(text), "no {text:?}");
     }
     let shown = row(&kubectl(&rig, "get rtj -o wide"));
-    assert_eq!(shown[..8], ["quickstart", "Succeeded", "10", "100", "0.5000", "0", "0", "AllStepsDone"]);
+    assert_eq!(shown[..7], ["quickstart", "Succeeded", "10", "100", "0.5000", "0/1", "AllStepsDone"]);
     let explained = kubectl(&rig, "explain realtrainingjob.spec.reward");
     assert!(explained.contains("DESCRIPTION") && explained.contains("FIELDS"), "{explained}");
 }

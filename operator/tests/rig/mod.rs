@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Config, Resource, core::NamespaceResourceScope};
 use real_crds::v1alpha1::RealTrainingJob;
@@ -38,6 +39,35 @@ impl Rig {
         plane.apply_crds().await.expect("the definitions are taken");
         let namespace = plane.namespace(prefix).await;
         Self { namespace, client: plane.client(), proxy: Proxy::start(plane).expect("a proxy") }
+    }
+
+    /// The same in a cluster that serves Kueue's API, though no Kueue runs: as far as the operator can see, it does.
+    pub(crate) async fn with_kueue(prefix: &str) -> Self {
+        let rig = Self::new(prefix).await;
+        let definition = json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {
+                "name": "localqueues.kueue.x-k8s.io",
+                // Names below k8s.io are protected.
+                "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"},
+            },
+            "spec": {
+                "group": "kueue.x-k8s.io", "scope": "Namespaced",
+                "names": {"kind": "LocalQueue", "plural": "localqueues", "singular": "localqueue"},
+                "versions": [{"name": "v1beta1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}],
+            },
+        });
+        let api = Api::<CustomResourceDefinition>::all(rig.client.clone());
+        let apply = PatchParams::apply("rig").force();
+        api.patch("localqueues.kueue.x-k8s.io", &apply, &Patch::Apply(&definition)).await.expect("it is taken");
+        let deadline = Instant::now() + PATIENCE;
+        let served = async || rig.client.list_api_groups().await.expect("groups").groups;
+        while !served().await.iter().any(|group| group.name == "kueue.x-k8s.io") {
+            assert!(Instant::now() < deadline, "the API of Kueue is not served");
+            sleep(Duration::from_millis(50)).await;
+        }
+        rig
     }
 
     pub(crate) fn api<K>(&self) -> Api<K>

@@ -126,7 +126,12 @@ pub enum Expr {
 pub enum Expected {
     /// The call returns an equal value.
     Returns(Expr),
-    /// The call raises one of these exception classes or a subclass, by class name (`ValueError`).
+    /// The call itself raises one of these exception classes or a subclass, by class name (`ValueError`): as the prelude
+    /// binds the name, else the builtin, else any class of that name or qualified name (`json.decoder.JSONDecodeError`);
+    /// only a name that nothing has before the program is left to it. What is raised while the program is executed, while
+    /// the callable is looked for, by a wrong number of arguments or by looking at the returned value does not count.
+    /// A class of the program's own counts as what it derives from; one that derives from several exceptions as what
+    /// these have in common.
     Raises(Vec<String>),
     /// Any of these outcomes will do.
     AnyOf(Vec<Expected>),
@@ -142,9 +147,11 @@ pub enum Comparison {
     Exact,
     /// The paper's: all white space and letter case ignored in outputs; values as by `Exact`.
     Fuzzy,
-    /// As `Exact`, but numbers may differ by this relative or absolute tolerance.
+    /// As `Exact`, but numbers may differ by a tolerance where one of them was rounded: floats and decimals by a share
+    /// of the larger one, a float from a whole number by a share of 1, whole numbers not at all. What rounding leaves of
+    /// a zero (1e-9) is one.
     Numeric {
-        /// Relative and absolute tolerance, e.g. `1e-5`.
+        /// That share, e.g. `1e-5`.
         tolerance: f64,
     },
 }

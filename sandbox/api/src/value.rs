@@ -16,7 +16,9 @@ pub enum Value {
     Float(String),
     /// A `complex`: real and imaginary part, each as `Float`.
     Complex(String, String),
-    /// A `str`; lone surrogates are replaced by U+FFFD, which makes the value unequal to every valid string.
+    /// A `decimal.Decimal` as by `str`: `1.10`, `1E+3`, `NaN`, `-Infinity`.
+    Decimal(String),
+    /// A `str`. One with lone surrogates has no such form and comes as an [`Object`](Self::Object) of type `str`.
     Str(String),
     /// `bytes` or `bytearray`, base64.
     Bytes(String),
@@ -28,6 +30,6 @@ pub enum Value {
     Set(Vec<Value>),
     /// A `dict`, in insertion order.
     Dict(Vec<(Value, Value)>),
-    /// Anything else: qualified type name and a bounded `repr`; equal only to an equal pair.
+    /// Anything else: qualified type name and the whole `repr`; equal only to an equal pair.
     Object(String, String),
 }

@@ -2,13 +2,14 @@
 
 use real_sandbox_api::Comparison;
 
-use super::number::close;
+use super::number::Number;
 
 /// Whether a program's output is as expected.
 ///
 /// * `exact`: trailing white space of each line and trailing empty lines do not count.
 /// * `fuzzy`: white space and letter case do not count at all (`1 2` equals `12`, as in the paper).
-/// * `numeric`: lines as in `exact`, but words of a line that are numbers on both sides may differ by the tolerance.
+/// * `numeric`: lines as in `exact`, but words of a line that are numbers on both sides may differ by the tolerance, if
+///   they are not both whole.
 pub fn outputs_equal(actual: &str, expected: &str, comparison: Comparison) -> bool {
     match comparison {
         Comparison::Exact => lines(actual).eq(lines(expected)),
@@ -42,16 +43,11 @@ fn words_close(left: &str, right: &str, tolerance: f64) -> bool {
     left.len() == right.len()
         && left.iter().zip(&right).all(|(one, other)| {
             one == other
-                || matches!((number(one), number(other)), (Some(one), Some(other)) if close(one, other, tolerance))
+                || matches!(
+                    (Number::of_word(one), Number::of_word(other)),
+                    (Some(one), Some(other)) if one.close(&other, tolerance)
+                )
         })
-}
-
-/// A word that is a number as Python prints them.
-fn number(word: &str) -> Option<f64> {
-    if !word.bytes().any(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    word.parse().ok()
 }
 
 #[cfg(test)]
@@ -84,5 +80,7 @@ mod tests {
         assert!(!outputs_equal("sun 0.3", "sum 0.3", policy));
         assert!(!outputs_equal("1 2", "1 2 3", policy));
         assert!(!outputs_equal("nan", "inf", policy));
+        assert!(!outputs_equal("sum 1000001", "sum 1000000", policy), "whole numbers are exact");
+        assert!(!outputs_equal(&"7".repeat(400), "1e999", policy));
     }
 }

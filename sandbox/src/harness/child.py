@@ -10,6 +10,8 @@ Every name used after the program has run is bound at import: patched builtins d
 import atexit
 import binascii
 import builtins
+import decimal
+import keyword
 import linecache
 import marshal
 import resource
@@ -18,9 +20,10 @@ import threading
 import traceback
 import types
 from builtins import (
-    BaseException, EOFError, Exception, FileExistsError, KeyboardInterrupt, MemoryError, OSError, SyntaxError, SystemExit, ValueError, bool, bytearray,
-    bytes, compile, complex, dict, eval, exec, float, frozenset, id, int, isinstance, issubclass, len, list, max,
-    memoryview, open, print, range, repr, reversed, set, sorted, str, tuple, type,
+    AttributeError, BaseException, EOFError, Exception, FileExistsError, KeyboardInterrupt, MemoryError, NameError, OSError,
+    SyntaxError, SystemExit, TypeError, ValueError, all, bool, bytearray, bytes, compile, complex, dict, eval, exec, float,
+    frozenset, id, int, isinstance, issubclass, len, list, max, memoryview, next, open, print, range, repr, reversed, set,
+    sorted, str, tuple, type,
 )
 
 CLONE_NEWNS = 0x00020000
@@ -35,7 +38,8 @@ RESULT = 200  # where the result pipe lives, out of the way of small numbers
 MAX_NODES = 2_000_000
 MAX_BYTES = 32 << 20
 MAX_BITS = MAX_BYTES * 8 + 7
-MAX_REPR = 2_000
+MAX_MESSAGE = 2_000
+OURS = ("<entry>", "<prelude>")  # code of the task, between the call and the program
 
 os_exit, os_getpid, os_write = os._exit, os.getpid, os.write
 dump_code, load_code = marshal.dumps, marshal.loads
@@ -45,10 +49,35 @@ format_exception, run_exit_functions = traceback.format_exception, atexit._run_e
 wait_for_threads, set_digits = threading._shutdown, getattr(sys, "set_int_max_str_digits", None)
 numpy = sys.modules.get("numpy")
 ndarray, numpy_scalar = (numpy.ndarray, numpy.generic) if numpy else ((), ())
+Decimal, BuiltinFunction = decimal.Decimal, types.BuiltinFunctionType
+# Read from the types themselves: neither a metaclass nor an attribute of the same name is asked.
+bases_of, mro_of, name_of = (type.__dict__[name].__get__ for name in ("__bases__", "__mro__", "__name__"))
+flags_of, subclasses_of = type.__dict__["__flags__"].__get__, type.__subclasses__
+traceback_of = BaseException.__dict__["__traceback__"].__get__
+HEAP_TYPE = 1 << 9
 
 
 class TooLarge(Exception):
     """A value is too large to be compared."""
+
+
+class TaskError(Exception):
+    """Something of the task's own is broken; says which field."""
+
+
+def exception_classes():
+    """Every exception class that there is, by identity: the class itself and its key, `module.qualname`."""
+    found, left = {}, [BaseException]
+    while left:
+        kind = left.pop()
+        if id(kind) not in found:
+            found[id(kind)] = (kind, f"{kind.__module__}.{kind.__qualname__}")
+            left += subclasses_of(kind)
+    return found
+
+
+# Made in the zygote, where no program has been.
+KNOWN_CLASSES = exception_classes()
 
 
 class SockFilterProgram(ctypes.Structure):
@@ -69,13 +98,13 @@ def run_child(config, descriptors):
         isolate(config, job, files)
         report = Report(job["nonce"])
     except BaseException as error:  # everything until here is ours
-        os.write(RESULT, b"F" + "".join(traceback.format_exception_only(type(error), error)).encode()[:MAX_REPR])
+        os.write(RESULT, b"F" + "".join(traceback.format_exception_only(type(error), error)).encode()[:MAX_MESSAGE])
         os._exit(0)
     try:
         os.write(RESULT, b"P")
-        work = prepare(job, code)
+        work = prepare(job, report, code)
     except BaseException as error:  # and from there until `ready` it is the task's
-        os.write(RESULT, "".join(traceback.format_exception_only(type(error), error)).encode()[:MAX_REPR])
+        os.write(RESULT, "".join(traceback.format_exception_only(type(error), error)).encode()[:MAX_MESSAGE])
         os._exit(0)
     gc.enable()
     try:
@@ -163,10 +192,6 @@ def unpack(bundle):
         at += int(length)
 
 
-class TaskError(Exception):
-    """Something of the task's own is broken; says which field."""
-
-
 def of_task(field, do):
     """Does something of the task's; names the field where it fails."""
     try:
@@ -175,7 +200,7 @@ def of_task(field, do):
         raise TaskError(f"{field}: {traceback.format_exception_only(type(error), error)[-1].strip()}") from None
 
 
-def prepare(job, code):
+def prepare(job, report, code):
     """Everything that is done before the program is looked at; returns what is left to do."""
     mode = job["mode"]
     if mode == "compile":
@@ -191,13 +216,18 @@ def prepare(job, code):
         of_task("setup.prelude", lambda: exec(compile(job["prelude"], "<prelude>", "exec", dont_inherit=True), space))
     if mode == "eval":
         return lambda report: evaluate(report, job["sources"], space)
+    if mode == "classes":
+        return lambda report: classes(report, space)
     if mode == "call":
         beside = dict(space)
         args = [of_task(f"args[{at}]", lambda: argument(part, beside)) for at, part in enumerate(job["args"])]
         kwargs = {
             name: of_task(f"kwargs.{name}", lambda: argument(part, beside)) for name, part in job["kwargs"].items()
         }
-        return lambda report: call(report, Program(job["program"], code), job["entry"], args, kwargs, space)
+        if job.get("prelude"):
+            report.known = exception_classes()
+        entry = Entry(job["entry"], space)
+        return lambda report: call(report, Program(job["program"], code), entry, args, kwargs, space)
     if job.get("hide_prompts"):
         builtins.input = silent_input
     if mode == "setup":
@@ -269,6 +299,8 @@ def decode(value):
         return int(content)
     if tag == "float":
         return float(content)
+    if tag == "decimal":
+        return Decimal(content)
     if tag == "complex":
         return complex(float(content[0]), float(content[1]))
     if tag == "bytes":
@@ -290,6 +322,7 @@ class Report:
     def __init__(self, nonce):
         self.nonce = nonce.encode()
         self.pid = os_getpid()
+        self.known = KNOWN_CLASSES
 
     def ready(self):
         """From here on, what goes wrong is the program's doing."""
@@ -307,21 +340,44 @@ class Report:
             pass
         os_exit(status)
 
-    def failure(self, error):
-        """Sends how the program failed."""
+    def failure(self, error, stage="run"):
+        """Sends how the program failed, where, and what kind of exception it was: one class, whatever it derives from."""
         kind = type(error)
         if issubclass(kind, MemoryError):
             self.send(b"M", status=1)
-        names = []
-        for base in type.__dict__["__mro__"].__get__(kind):
-            names += [base.__name__, f"{base.__module__}.{base.__qualname__}"]
         try:
-            message = str(error)[:MAX_REPR]
+            known = class_of(kind, self.known)
+        except BaseException:
+            known = ""
+        try:
+            message = str(error)[:MAX_MESSAGE]
         except BaseException:
             message = ""
+        own = "" if id(kind) in self.known else name_of(kind)
         code = exit_code(error)
-        names = [name for name in names if type(name) is str]
-        self.send(b"E", *encode([names, message, code]), status=code & 0xFF)
+        self.send(b"E", *encode([stage, known, own, message, code]), status=code & 0xFF)
+
+
+def class_of(kind, known):
+    """Key of the one class, of those that were there before the program, that an exception of this class counts as.
+
+    A class of the program's own counts as what it derives from; one that derives from several exceptions counts as the
+    nearest that all of them have in common, so that no class is of two minds.
+    """
+    if id(kind) in known:
+        return known[id(kind)][1]
+    bases = [base for base in bases_of(kind) if BaseException in mro_of(base)]
+    while len(bases) == 1:
+        if id(bases[0]) in known:
+            return known[id(bases[0])][1]
+        bases = [base for base in bases_of(bases[0]) if BaseException in mro_of(base)]
+    lines = []
+    for base in bases:
+        while id(base) not in known:
+            base = next(above for above in bases_of(base) if BaseException in mro_of(above))
+        lines.append(mro_of(base))
+    first, *others = lines
+    return next(known[id(above)][1] for above in first if all(above in line for line in others) and id(above) in known)
 
 
 def run_program(report, program, space):
@@ -336,7 +392,7 @@ def compiled(report, program):
         return program.compile()
     except (SyntaxError, ValueError) as error:
         show(error, program)
-        report.send(b"S", *encode(str(error)[:MAX_REPR]), status=1)
+        report.send(b"S", *encode(str(error)[:MAX_MESSAGE]), status=1)
     except (MemoryError, RecursionError) as error:
         show(error, program)
         report.send(b"S", *encode(f"{type(error).__name__} while compiling"), status=1)
@@ -425,21 +481,74 @@ def flush():
     return written
 
 
+class Entry:
+    """The expression that gives the callable, and the name that the program has to define for it."""
+
+    def __init__(self, source, space):
+        self.source = source.strip()
+        name = self.source.partition("(")[0].partition(".")[0].strip()
+        self.name = name if name.isidentifier() and not keyword.iskeyword(name) else None
+        # What the prelude imports is not the program's work; what the prelude defines may be a driver of the task's own.
+        given = space.get(self.name)
+        if isinstance(given, (type, types.FunctionType, BuiltinFunction)) and given.__module__ != space["__name__"]:
+            del space[self.name]
+
+    def find(self, space):
+        """The callable. A builtin of the same name is not the program's work either."""
+        if self.name is not None and self.name not in space:
+            raise NameError(f"name {self.name!r} is not defined")
+        return eval(compile(self.source, "<entry>", "eval", dont_inherit=True), space)
+
+
 def call(report, program, entry, args, kwargs, space):
-    """Executes the program, calls its entry point and reports the returned value."""
+    """Executes the program, calls its entry point and reports the returned value, or where it failed."""
+    stage = "import"
     try:
         run_program(report, program, space)
-        value = eval(compile(entry.strip(), "<entry>", "eval", dont_inherit=True), space)(*args, **kwargs)
-        # Both can write to the local names of whatever is called while they are on.
-        set_trace(None)
-        set_profile(None)
+        stage = "entry"
+        target = entry.find(space)
+        stage = "call"
+        # Tracers can write to the names of their callers: until both are off, the value has none.
+        value, _, _ = target(*args, **kwargs), set_trace(None), set_profile(None)
+        stage = "value"
         parts = encode(value)
     except TooLarge:
         report.send(b"L")
     except BaseException as error:
+        set_trace(None)
+        set_profile(None)
         show(error, program)
-        report.failure(error)
+        if stage == "call" and not comes_from_within(error, target):
+            stage = "entry"
+        report.failure(error, stage)
     report.send(b"V", *parts)
+
+
+def comes_from_within(error, target):
+    """Whether an exception came out of what was called, and not out of calling it: wrong arguments, no such name."""
+    trace = traceback_of(error)
+    while trace is not None and (trace.tb_frame.f_code is CALL_CODE or trace.tb_frame.f_code.co_filename in OURS):
+        trace = trace.tb_next
+    if trace is not None or type(error) not in (AttributeError, NameError, TypeError):
+        return True
+    # What is written in C has no frames.
+    kind = type(target)
+    return kind is BuiltinFunction or kind is type and not flags_of(target) & HEAP_TYPE
+
+
+CALL_CODE = call.__code__
+
+
+def classes(report, space):
+    """The order of exception classes: key, name and ancestors of each, and what names the prelude binds."""
+    report.ready()
+    known = exception_classes()
+    rows = [
+        [key, kind.__name__, [known[id(base)][1] for base in kind.__mro__ if id(base) in known]]
+        for kind, key in known.values()
+    ]
+    bound = [[name, known[id(value)][1]] for name, value in space.items() if id(value) in known]
+    report.send(b"V", *encode([rows, bound]))
 
 
 def evaluate(report, sources, space):
@@ -589,6 +698,9 @@ def encode(value):
         elif kind is complex:
             piece = b"c"
             children = (item.real, item.imag)
+        elif issubclass(kind, Decimal):
+            text = Decimal.__str__(item).encode()
+            piece = b"D%d:%s" % (len(text), text)
         elif numpy and issubclass(kind, ndarray):
             fits(ndarray.size.__get__(item), MAX_NODES)
             stack.append(ndarray.tolist(item))
@@ -619,4 +731,6 @@ class _Named:
     def __init__(self, item):
         kind = type(item)
         self.name = f"{kind.__module__}.{kind.__qualname__}"
-        self.text = repr(item)[:MAX_REPR]
+        text = repr(item)
+        fits(len(text), MAX_BYTES)
+        self.text = text

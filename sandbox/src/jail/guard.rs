@@ -43,23 +43,22 @@ fn guard(zygote: Pid, watched: &SigSet, service: Pid) -> ! {
     // SAFETY: descriptor 0 is the control socket; nothing in this process uses it from here on.
     unsafe { libc::close(0) };
     let told = set_pdeathsig(Signal::SIGTERM).is_ok() && getppid() == service;
-    let mut code = 1;
-    while told {
-        match watched.wait() {
-            Ok(Signal::SIGCHLD) => match waitpid(zygote, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive) => {}
-                Ok(WaitStatus::Exited(_, own)) => {
-                    code = own;
-                    break;
-                }
-                _ => break,
-            },
-            _ => break,
-        }
-    }
+    let code = if told { until_end(zygote, watched) } else { 1 };
     let _ = kill(zygote, Signal::SIGKILL);
     end_all_below();
     std::process::exit(code)
+}
+
+/// Waits until the zygote or the service has ended; returns the exit status.
+fn until_end(zygote: Pid, watched: &SigSet) -> i32 {
+    while let Ok(Signal::SIGCHLD) = watched.wait() {
+        match waitpid(zygote, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => {}
+            Ok(WaitStatus::Exited(_, own)) => return own,
+            _ => break,
+        }
+    }
+    1
 }
 
 /// Kills and reaps until nothing is left.

@@ -158,9 +158,11 @@ fn answer(done: &Done, limits: &Limits) -> RunCodeResponse {
             if status != Status::SyntaxError {
                 message = why;
             }
-            ("Finished", Some(exit_code(ending.exit.status)))
+            // What came to its end before it could be killed for its output has failed all the same.
+            let code = Some(exit_code(ending.exit.status)).filter(|code| *code != 0);
+            ("Finished", code.or(Some(-libc::SIGKILL)))
         }
-        Ended::Normally(Record::Exception { exit_code, .. }) => ("Finished", Some(exit_code)),
+        Ended::Normally(Record::Exception(raised)) => ("Finished", Some(raised.exit_code)),
         Ended::Normally(Record::Files(content)) => {
             files =
                 bundle::files(&content).into_iter().map(|(path, content)| (path, STANDARD.encode(content))).collect();

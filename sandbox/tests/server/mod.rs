@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use real_sandbox_api::{BatchRequest, BatchResponse, TestResult};
 use serde_json::Value;
@@ -64,6 +64,19 @@ impl Server {
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let answer = self.client.get(format!("{}{path}", self.address)).send().await.expect("an answer");
         (answer.status().as_u16(), answer.text().await.expect("a body"))
+    }
+
+    /// Waits until `/v1/status` is as wanted: a request that was sent has not arrived yet.
+    pub(crate) async fn until_status(&self, wanted: impl Fn(&Value) -> bool) {
+        let end = Instant::now() + Duration::from_mins(1);
+        loop {
+            let status = serde_json::from_str(&self.get("/v1/status").await.1).expect("JSON");
+            if wanted(&status) {
+                return;
+            }
+            assert!(Instant::now() < end, "{status}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub(crate) async fn batch(&self, request: &BatchRequest) -> BatchResponse {

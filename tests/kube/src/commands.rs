@@ -2,8 +2,13 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::{ControlPlane, programs};
+
+/// Long enough for a machine that builds something else at the same time.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What a command said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +63,26 @@ impl ControlPlane {
     /// Runs kubectl as the administrator, with `stdin` as its standard input.
     pub fn kubectl(&self, arguments: &[&str], stdin: Option<&str>) -> Output {
         self.run("kubectl", arguments, stdin)
+    }
+
+    /// Runs kubectl until it succeeds and what it says is as wanted, and gives that.
+    ///
+    /// For what comes a moment later. `kubectl wait` is no way to get it: it fails where there is no such object yet, and
+    /// where the object has no conditions yet.
+    ///
+    /// # Panics
+    /// Where it does not come, with what was said last.
+    #[track_caller]
+    pub fn kubectl_until(&self, arguments: &[&str], wanted: impl Fn(&str) -> bool) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let said = self.kubectl(arguments, None);
+            if said.success && wanted(&said.stdout) {
+                return said.stdout;
+            }
+            assert!(Instant::now() < end, "kubectl {arguments:?}: {}{}", said.stderr, said.stdout);
+            sleep(Duration::from_millis(100));
+        }
     }
 
     /// Runs helm as the administrator.

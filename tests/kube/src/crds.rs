@@ -9,7 +9,8 @@ use kube::{Api, Client, ResourceExt};
 
 use crate::ControlPlane;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+/// Long enough for a machine that builds something else at the same time.
+const DEADLINE: Duration = Duration::from_mins(2);
 
 impl ControlPlane {
     /// Applies `real_crds::definitions()`, and waits until their kinds can be used. May be called by every test.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use real_terminal::{causes, errln, outln};
 use real_test_kube::cluster::{Cluster, Folder, default_folder, init};
 use real_test_kube::programs;
 
@@ -63,13 +64,13 @@ enum Action {
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    real_terminal::finish(match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("real-cluster: {error:#}");
+            errln!("real-cluster: {}", causes(error.as_ref()));
             ExitCode::FAILURE
         }
-    }
+    })
 }
 
 fn run(action: Action) -> Result<()> {
@@ -78,13 +79,13 @@ fn run(action: Action) -> Result<()> {
         Action::Up { images } => {
             let started = Instant::now();
             let cluster = Cluster::up(&folder)?;
-            eprintln!("real-cluster: the node is ready ({:.1} s)", started.elapsed().as_secs_f64());
+            errln!("real-cluster: the node is ready ({:.1} s)", started.elapsed().as_secs_f64());
             for image in images {
                 let started = Instant::now();
                 cluster.import(&image)?;
-                eprintln!("real-cluster: {} ({:.1} s)", image.display(), started.elapsed().as_secs_f64());
+                errln!("real-cluster: {} ({:.1} s)", image.display(), started.elapsed().as_secs_f64());
             }
-            println!("export KUBECONFIG={}", folder.kubeconfig().display());
+            outln!("export KUBECONFIG={}", folder.kubeconfig().display());
             Ok(())
         }
         Action::Down => Cluster::down(&folder),

@@ -94,19 +94,26 @@ async fn the_server_allows_and_refuses_changes_by_the_table() {
     let client = shared().client();
     let table = updates::Table::read();
     let path = collection("RealTrainingJob", &namespace);
-    let job = send(&client, Method::POST, &path, &table.job).await.unwrap();
-    let update = format!("{path}/{}?dryRun=All", job["metadata"]["name"].as_str().unwrap());
     let mut wrong = Vec::new();
-    for refused in &table.refused {
-        let said = send(&client, Method::PUT, &update, &refused.change.of(&job)).await;
-        let said = said.map_or_else(|message| message, |_| "nothing".to_owned());
-        if said != refused.server {
-            wrong.push(format!("{}:\nexpected {}\nfound    {said}", refused.change.set, refused.server));
+    for state in updates::State::ALL {
+        let mut job = send(&client, Method::POST, &path, &table.job_in(state)).await.unwrap();
+        let object = format!("{path}/{}", job["metadata"]["name"].as_str().unwrap());
+        if let Some(status) = table.status_in(state) {
+            job["status"] = status.clone();
+            job = send(&client, Method::PUT, &format!("{object}/status"), &job).await.unwrap();
         }
-    }
-    for change in &table.allowed {
-        if let Err(message) = send(&client, Method::PUT, &update, &change.of(&job)).await {
-            wrong.push(format!("{}: {message}", change.set));
+        let update = format!("{object}?dryRun=All");
+        for refused in table.refused_in(state) {
+            let said = send(&client, Method::PUT, &update, &refused.change.of(&job)).await;
+            let said = said.map_or_else(|message| message, |_| "nothing".to_owned());
+            if said != refused.server {
+                wrong.push(format!("{state:?}: {}:\nexpected {}\nfound    {said}", refused.change.set, refused.server));
+            }
+        }
+        for change in table.allowed_in(state) {
+            if let Err(message) = send(&client, Method::PUT, &update, &change.of(&job)).await {
+                wrong.push(format!("{state:?}: {}: {message}", change.set));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -4,6 +4,8 @@
 //! cluster that has the images. Without either, everything is ignored. The scenarios run one after the other, in the order
 //! below: each has a namespace of its own, all share the operator, and the last takes it away.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
+
 mod cluster;
 mod faults;
 mod forward;

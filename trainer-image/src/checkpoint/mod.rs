@@ -48,12 +48,12 @@ pub enum CheckpointError {
         reason: String,
     },
     /// What belongs into the checkpoint could not be produced.
-    #[error("cannot write checkpoint {}: {message}", path.display())]
+    #[error("cannot write checkpoint {}", path.display())]
     Content {
         /// The folder.
         path: PathBuf,
         /// Why not.
-        message: String,
+        source: anyhow::Error,
     },
     /// There are checkpoints, and none of them is whole.
     #[error("none of the {count} checkpoints in {} can be used; the newest: {newest}", path.display())]
@@ -63,6 +63,7 @@ pub enum CheckpointError {
         /// How many there are.
         count: usize,
         /// What is wrong with the newest.
+        #[source]
         newest: Box<CheckpointError>,
     },
 }

@@ -145,25 +145,25 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let error = write(folder.path(), 4, |inside| {
             fs::write(inside.join("half"), "half").expect("writable");
-            Err("no space left on device")
+            Err(anyhow::anyhow!("no space left on device"))
         })
-        .expect_err("the content failed")
-        .to_string();
+        .expect_err("the content failed");
+        let error = format!("{:#}", anyhow::Error::from(error));
         assert!(error.contains("step-4: no space left on device"), "{error}");
         assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 0);
     }
 
     #[test]
-    fn only_the_newest_are_retained_and_leftovers_go() {
+    fn only_the_newest_and_those_that_are_named_are_retained_and_leftovers_go() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        for step in [1, 2, 10, 9] {
+        for step in [1, 2, 3, 10, 9] {
             make(folder.path(), step);
         }
         fs::create_dir(folder.path().join(".step-11.partial")).expect("creatable");
-        retain(folder.path(), 2).expect("removable");
+        retain(folder.path(), 2, &[2, 9, 77]).expect("removable");
         let mut names: Vec<_> =
             fs::read_dir(folder.path()).expect("readable").map(|entry| entry.expect("readable").file_name()).collect();
         names.sort();
-        assert_eq!(names, ["step-10", "step-9"]);
+        assert_eq!(names, ["step-10", "step-2", "step-9"]);
     }
 }

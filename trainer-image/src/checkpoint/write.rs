@@ -9,7 +9,7 @@ use super::{Checkpoint, CheckpointError, list};
 
 /// Writes `step-N` below `folder`. `fill` puts the files into the folder it is given; they are synced before the manifest
 /// is written and the folder appears under its name. On failure nothing stays behind.
-pub fn write<E: std::fmt::Display>(
+pub fn write<E: Into<anyhow::Error>>(
     folder: &Path,
     step: u64,
     fill: impl FnOnce(&Path) -> Result<(), E>,
@@ -20,8 +20,7 @@ pub fn write<E: std::fmt::Display>(
     let written = fs::create_dir_all(&partial)
         .map_err(CheckpointError::io("create", &partial))
         .and_then(|()| {
-            fill(&partial)
-                .map_err(|error| CheckpointError::Content { path: path.clone(), message: format!("{error:#}") })
+            fill(&partial).map_err(|error| CheckpointError::Content { path: path.clone(), source: error.into() })
         })
         .and_then(|()| seal(&partial, step))
         .and_then(|()| {
@@ -38,11 +37,12 @@ pub fn write<E: std::fmt::Display>(
     Ok(Checkpoint { step, path })
 }
 
-/// Removes all but the newest `keep` checkpoints (at least one stays) and what interrupted writes left.
-pub fn retain(folder: &Path, keep: u64) -> Result<(), CheckpointError> {
+/// Removes all but the newest `keep` checkpoints (at least one stays) and those of the steps `also`, and what interrupted
+/// writes left.
+pub fn retain(folder: &Path, keep: u64, also: &[u64]) -> Result<(), CheckpointError> {
     let checkpoints = list(folder)?;
     let surplus = checkpoints.len().saturating_sub(keep.max(1) as usize);
-    for checkpoint in &checkpoints[..surplus] {
+    for checkpoint in checkpoints[..surplus].iter().filter(|checkpoint| !also.contains(&checkpoint.step)) {
         // Renamed first: a removal that is interrupted must not leave half a checkpoint under a checkpoint's name.
         let doomed = folder.join(format!(".step-{}.partial", checkpoint.step));
         remove(&doomed)?;
@@ -64,7 +64,7 @@ fn seal(partial: &Path, step: u64) -> Result<(), CheckpointError> {
     let mut files = BTreeMap::new();
     collect(partial, partial, &mut files)?;
     let manifest = serde_json::to_vec_pretty(&Manifest { format: FORMAT, step, files })
-        .map_err(|error| CheckpointError::Content { path: partial.into(), message: error.to_string() })?;
+        .map_err(|error| CheckpointError::Content { path: partial.into(), source: error.into() })?;
     let path = partial.join(MANIFEST);
     fs::write(&path, manifest).map_err(CheckpointError::io("write", &path))?;
     sync(&path)?;

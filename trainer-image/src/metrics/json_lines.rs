@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// An append-only file of JSON lines.
+#[derive(Debug)]
 pub struct JsonLines {
     path: PathBuf,
     file: File,

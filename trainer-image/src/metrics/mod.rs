@@ -64,12 +64,13 @@ pub struct MetricsLog {
 }
 
 impl MetricsLog {
-    /// Opens both below `run_dir`. Lines of steps after `last_step` are dropped: they will be made again.
+    /// Opens both below `run_dir`. Lines of steps after `last_step` are dropped, and TensorBoard is told to pass over its
+    /// events of them: they will be made again.
     pub fn open(run_dir: &Path, last_step: u64) -> std::io::Result<Self> {
         let lines = JsonLines::open(&run_dir.join("metrics.jsonl"), |line| {
             line.get("step").and_then(Value::as_u64).is_some_and(|step| step <= last_step)
         })?;
-        Ok(Self { lines, events: EventFile::create(&run_dir.join("tensorboard"))? })
+        Ok(Self { lines, events: EventFile::create(&run_dir.join("tensorboard"), last_step + 1)? })
     }
 
     /// Writes the line of a step.

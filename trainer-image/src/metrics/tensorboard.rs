@@ -8,6 +8,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// `SessionLog.SessionStatus.START`.
+const START: u64 = 1;
+
 /// One event file, `events.out.tfevents.SECONDS.PID`.
 pub struct EventFile {
     path: PathBuf,
@@ -15,8 +18,10 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// Creates a file in `folder`, which is created too.
-    pub fn create(folder: &Path) -> io::Result<Self> {
+    /// Creates a file in `folder`, which is created too. Events of step `purged_from` and later that are in older files of
+    /// the folder are not shown any more: a `SessionLog` with status `START` says so, as `purge_step` of
+    /// `torch.utils.tensorboard` does.
+    pub fn create(folder: &Path, purged_from: u64) -> io::Result<Self> {
         let named = |error: io::Error| {
             io::Error::new(error.kind(), format!("cannot write event file in {}: {error}", folder.display()))
         };
@@ -27,6 +32,13 @@ impl EventFile {
         let mut event = Vec::new();
         double(&mut event, 1, now());
         bytes(&mut event, 3, b"brain.Event:2");
+        events.record(&event)?;
+        let mut session = Vec::new();
+        integer(&mut session, 1, START);
+        let mut event = Vec::new();
+        double(&mut event, 1, now());
+        integer(&mut event, 2, purged_from);
+        bytes(&mut event, 7, &session);
         events.record(&event)?;
         Ok(events)
     }
@@ -120,7 +132,7 @@ mod tests {
     #[test]
     fn records_are_framed_and_hold_tag_step_and_value() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut events = EventFile::create(folder.path()).expect("writable");
+        let mut events = EventFile::create(folder.path(), 300).expect("writable");
         events.scalars(300, [("actor/lr", 0.25)].into_iter()).expect("writable");
         let content = fs::read(&events.path).expect("readable");
         let mut records = Vec::new();
@@ -134,9 +146,11 @@ mod tests {
             records.push(data.to_vec());
             rest = &tail[4..];
         }
-        assert_eq!(records.len(), 2);
+        assert_eq!(records.len(), 3);
+        // After the time (9 bytes): step 300 as a varint, then the session log with its status.
+        assert_eq!(records[1][9..], [0x10, 0xac, 0x02, 0x3a, 2, 0x08, 1]);
         // After the time (9 bytes): step 300 as a varint, then the summary with its one value.
         let expected = [&[0x10, 0xac, 0x02, 0x2a, 17, 0x0a, 15, 0x0a, 8][..], b"actor/lr", &[0x15, 0, 0, 0x80, 0x3e]];
-        assert_eq!(records[1][9..], expected.concat());
+        assert_eq!(records[2][9..], expected.concat());
     }
 }

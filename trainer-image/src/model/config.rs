@@ -79,6 +79,38 @@ mod defaults {
     }
 }
 
+/// Keys that change what a decoder computes with the same tensors, and the only value with which it is what is implemented
+/// here; absent and null mean that value too.
+const OTHER_ARITHMETIC: &[(&str, &str)] = &[
+    ("use_sliding_window", "false"),
+    ("attention_bias", "false"),
+    ("mlp_bias", "false"),
+    ("partial_rotary_factor", "1"),
+    ("attention_multiplier", "null"),
+    ("embedding_multiplier", "1"),
+    ("residual_multiplier", "1"),
+    ("logits_scaling", "1"),
+    ("logit_scale", "1"),
+    ("attn_logit_softcapping", "null"),
+    ("final_logit_softcapping", "null"),
+    ("query_pre_attn_scalar", "null"),
+    ("clip_qkv", "null"),
+    ("alibi", "false"),
+    ("parallel_attn", "false"),
+    ("use_qk_norm", "false"),
+    ("num_experts", "0"),
+    ("num_local_experts", "0"),
+];
+
+/// Whether a value is the one that a text of JSON says; numbers may be written in any way.
+fn same(value: &Value, text: &str) -> bool {
+    let expected: Value = serde_json::from_str(text).unwrap_or_default();
+    match (value.as_f64(), expected.as_f64()) {
+        (Some(a), Some(b)) => (a - b).abs() < f64::EPSILON,
+        _ => *value == expected,
+    }
+}
+
 impl ModelConfig {
     /// Reads `config.json` of `dir` and checks that this crate computes what it describes.
     ///
@@ -111,6 +143,27 @@ impl ModelConfig {
     /// Whether query, key and value projections have biases.
     pub fn has_attention_bias(&self) -> bool {
         self.model_type == Architecture::Qwen2
+    }
+
+    /// The family as class names begin in transformers: `Qwen2`, `Llama`.
+    pub fn family(&self) -> &'static str {
+        match self.model_type {
+            Architecture::Qwen2 => "Qwen2",
+            Architecture::Llama => "Llama",
+        }
+    }
+
+    /// Makes sure that prompts and answers of these lengths have positions. `remedy` says what to lower.
+    ///
+    /// # Errors
+    /// They have not.
+    pub fn check_lengths(&self, dir: &Path, prompt: u64, answer: u64, remedy: &str) -> Result<(), ModelError> {
+        let longest = self.max_position_embeddings;
+        if prompt.saturating_add(answer) <= longest.max(0) as u64 {
+            return Ok(());
+        }
+        let (path, remedy) = (dir.join(CONFIG_FILE), remedy.to_owned());
+        Err(ModelError::TooLong { path, prompt, answer, longest, remedy })
     }
 
     fn check(&self, path: &Path) -> Result<(), ModelError> {
@@ -148,9 +201,23 @@ impl ModelConfig {
             let value = format!("{} and rope_theta {}", self.rms_norm_eps, self.rotary_base());
             return unsupported("rms_norm_eps", value, "both must be positive");
         }
-        for field in ["use_sliding_window", "attention_bias", "mlp_bias"] {
-            if self.other.get(field).and_then(Value::as_bool) == Some(true) {
-                return unsupported(field, "true".into(), "it is not implemented");
+        if let Some(method) = self.other.get("quantization_config").filter(|value| !value.is_null()) {
+            let method = method.get("quant_method").unwrap_or(method).to_string();
+            return unsupported("quantization_config", method, "give a folder with weights that are not quantised");
+        }
+        // The class that was saved; a family of another name may have the same tensors and other arithmetic.
+        let family = self.family();
+        let ours =
+            |class: &str| class.strip_prefix(family).is_some_and(|rest| rest == "Model" || rest.starts_with("For"));
+        let classes = self.other.get("architectures").and_then(Value::as_array).into_iter().flatten();
+        if let Some(class) = classes.filter_map(Value::as_str).find(|class| !ours(class)) {
+            let allowed = format!("with this model_type it has to be {family}ForCausalLM");
+            return unsupported("architectures", class.to_owned(), &allowed);
+        }
+        for (field, neutral) in OTHER_ARITHMETIC {
+            let value = self.other.get(*field).filter(|value| !value.is_null());
+            if let Some(value) = value.filter(|value| !same(value, neutral)) {
+                return unsupported(field, value.to_string(), &format!("only {neutral} is implemented"));
             }
         }
         let kinds = self.other.get("layer_types").and_then(Value::as_array).into_iter().flatten();

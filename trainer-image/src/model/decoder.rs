@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::attention::{Padding, Rotation};
 use super::layer::{Shape, attention, layer, rms_norm};
-use super::parameters::{Spec, Weights, draw, layout};
+use super::parameters::{Spec, Weights, draw, layout, refuse_leftovers};
 use super::{CONFIG_FILE, ModelConfig, ModelError};
 use crate::weights::{SINGLE_FILE, WeightFiles, save_tensors};
 
@@ -29,13 +29,18 @@ impl Decoder {
     /// Loads a Hugging Face folder: `config.json` and `model.safetensors`, or several files with an index.
     ///
     /// # Errors
-    /// A file is missing or broken, the configuration is not supported, or a tensor is missing or has another shape;
-    /// the message names the file, the tensor and the shape expected.
+    /// A file is missing or broken, the configuration is not supported, or a tensor is missing, left over, not finite or of
+    /// another shape; the message names the file, the tensor and the shape expected.
     pub fn load(dir: &Path, device: Device) -> Result<Self, ModelError> {
+        Self::load_beside(dir, device, &[])
+    }
+
+    /// As [`Decoder::load`], where the files also hold tensors that are someone else's.
+    pub(super) fn load_beside(dir: &Path, device: Device, others: &[&str]) -> Result<Self, ModelError> {
         let config = ModelConfig::load(dir)?;
         let mut files = WeightFiles::open_model(dir)?;
-        // Some checkpoints of models with tied embeddings carry a second copy; ours wins.
         let specs = layout(&config);
+        refuse_leftovers(&config, &specs, &files, others)?;
         let mut parameters = Vec::with_capacity(specs.len());
         for spec in &specs {
             let mut parts = Vec::with_capacity(spec.parts.len());
@@ -115,10 +120,7 @@ impl Decoder {
     ) -> Result<(), ModelError> {
         std::fs::create_dir_all(dir).map_err(|e| ModelError::write(dir, e))?;
         let mut config = self.config.clone();
-        let family = match config.model_type {
-            super::Architecture::Qwen2 => "Qwen2",
-            super::Architecture::Llama => "Llama",
-        };
+        let family = config.family();
         config.other.insert("architectures".into(), serde_json::json!([format!("{family}{class}")]));
         // Both spellings: transformers 4 reads the first, 5 the second.
         for key in ["torch_dtype", "dtype"] {

@@ -63,6 +63,43 @@ pub enum ModelError {
         /// Shape that the configuration implies.
         expected: Vec<i64>,
     },
+    /// A parameter, or what an optimiser remembers of one, has values that are no numbers: nothing can be learnt from it.
+    #[error("{}: tensor {name} has {count} values that are not finite (NaN or infinite)", path.display())]
+    NotFinite {
+        /// The weight file.
+        path: PathBuf,
+        /// Name as in Hugging Face checkpoints.
+        name: String,
+        /// How many of its values are not finite.
+        count: i64,
+    },
+    /// The weight files hold tensors that the model described by the configuration has no place for.
+    #[error("{}: {}; config.json describes a model without them{hint}", path.display(), enumerated(names))]
+    Leftover {
+        /// The weight file, or the folder where there are several.
+        path: PathBuf,
+        /// Names as in the file.
+        names: Vec<String>,
+        /// What may be the reason, beginning with a colon; empty where nothing is known.
+        hint: String,
+    },
+    /// Prompts and answers may become longer than the model can tell positions apart.
+    #[error(
+        "{prompt} + {answer} tokens are {}, more than the {longest} positions of the model (max_position_embeddings in {}): {remedy}",
+        prompt + answer, path.display()
+    )]
+    TooLong {
+        /// The configuration.
+        path: PathBuf,
+        /// Longest prompt in tokens.
+        prompt: u64,
+        /// Longest answer in tokens.
+        answer: u64,
+        /// `max_position_embeddings`.
+        longest: i64,
+        /// What to lower.
+        remedy: String,
+    },
     /// A model is named by something that is not a folder on this machine.
     #[error("model {uri}: {reason}")]
     Location {
@@ -71,6 +108,17 @@ pub enum ModelError {
         /// What is wrong, and what is allowed.
         reason: String,
     },
+}
+
+/// Some names of many.
+fn enumerated(names: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        1 => format!("tensor {shown} is left over"),
+        count if count <= SHOWN => format!("tensors {shown} are left over"),
+        count => format!("tensors {shown} and {} more are left over", count - SHOWN),
+    }
 }
 
 impl ModelError {

@@ -8,7 +8,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use tch::{Device, Kind, Tensor};
 
-use super::ModelConfig;
+use super::{ModelConfig, ModelError};
+use crate::weights::WeightFiles;
 
 /// How a fresh parameter starts; as in transformers' `_init_weights`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,37 @@ pub(super) fn layout(config: &ModelConfig) -> Vec<Spec> {
         specs.push(Spec::single("lm_head.weight".into(), vec![config.vocab_size, hidden], Start::Normal));
     }
     specs
+}
+
+/// Makes sure that the files hold nothing but the parameters of `specs`, `others`, and what is known to be of no use. A
+/// tensor that would be passed over means that `config.json` describes another model than the one that was saved.
+///
+/// # Errors
+/// Tensors are left over; the message names them, and the number of layers where it is that which does not fit.
+pub(super) fn refuse_leftovers(
+    config: &ModelConfig,
+    specs: &[Spec],
+    files: &WeightFiles,
+    others: &[&str],
+) -> Result<(), ModelError> {
+    let known: std::collections::BTreeSet<&str> =
+        specs.iter().flat_map(|spec| spec.parts.iter().map(|(name, _)| name.as_str())).collect();
+    // A second copy of a tied embedding, which transformers passes over too, and a table that follows from the configuration.
+    let of_no_use =
+        |name: &str| (config.tie_word_embeddings && name == "lm_head.weight") || name.ends_with(".rotary_emb.inv_freq");
+    let left = |name: &&str| !known.contains(name) && !others.contains(name) && !of_no_use(name);
+    let names: Vec<String> = files.names().filter(left).map(str::to_owned).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let layer = |name: &String| -> Option<i64> { name.strip_prefix("model.layers.")?.split('.').next()?.parse().ok() };
+    let layers = names.iter().filter_map(layer).max().map_or(0, |last| last + 1);
+    let hint = if layers > config.num_hidden_layers {
+        format!(": num_hidden_layers is {}, the weights have {layers} layers", config.num_hidden_layers)
+    } else {
+        String::new()
+    };
+    Err(ModelError::Leftover { path: files.place().to_path_buf(), names, hint })
 }
 
 fn borrowed(parts: &[(String, Vec<i64>)]) -> Vec<(&str, Vec<i64>)> {

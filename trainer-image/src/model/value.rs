@@ -36,7 +36,7 @@ impl ValueModel {
     /// # Errors
     /// As [`Decoder::load`]; also where the folder holds no head (`score.weight`, `score.bias`).
     pub fn load(dir: &Path, device: Device) -> Result<Self, ModelError> {
-        let backbone = Decoder::load(dir, device)?;
+        let backbone = Decoder::load_beside(dir, device, &["score.weight", "score.bias"])?;
         let mut files = WeightFiles::open_model(dir)?;
         let hidden = backbone.config().hidden_size;
         let weight = files.read("score.weight", &[1, hidden], Kind::Float, device)?.set_requires_grad(true);

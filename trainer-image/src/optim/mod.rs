@@ -1,6 +1,8 @@
-//! AdamW over all parameters in one operation, and clipping by the global norm.
+//! AdamW over all parameters in one operation, clipping by the global norm, what is skipped, and the learning rate.
 
 mod ffi;
+pub mod guard;
+pub mod schedule;
 
 use std::collections::BTreeMap;
 

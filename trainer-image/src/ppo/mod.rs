@@ -8,6 +8,7 @@ pub mod gae;
 pub mod kl;
 pub mod losses;
 pub mod masked;
+pub mod mismatch;
 pub mod report;
 pub mod rollout;
 pub mod trainer;

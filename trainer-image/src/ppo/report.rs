@@ -10,7 +10,7 @@ use crate::train::tasks::{Prompt, TaskSet};
 const SAMPLES: usize = 32;
 
 /// Rewards with their parts over the answers that have one, and lengths over all.
-pub fn describe(answers: &[Answer], longest: u64, metrics: &mut Metrics) {
+pub fn describe(answers: &[Answer], longest: u64, alpha: f64, metrics: &mut Metrics) {
     let scored: Vec<_> = answers.iter().filter_map(Answer::scored).collect();
     metrics.set_summary("critic/score", scored.iter().map(|scored| scored.reward));
     let mean = |of: &dyn Fn(&real_reward::Scored) -> f64| {
@@ -22,6 +22,11 @@ pub fn describe(answers: &[Answer], longest: u64, metrics: &mut Metrics) {
     metrics.set("reward/joint_mean", mean(&|scored| flag(scored.function_all && scored.quality >= 1.0)));
     metrics.set("reward/no_code_mean", mean(&|scored| flag(scored.no_code)));
     metrics.set("reward/not_runnable_mean", mean(&|scored| flag(!scored.runnable)));
+    let measures = real_reward::monitor::measure(&scored, alpha);
+    for suspicion in real_reward::monitor::suspicions(&measures) {
+        tracing::warn!("the reward is suspect: {suspicion}");
+    }
+    measures.into_iter().for_each(|(name, value)| metrics.set(name, value));
     metrics.set("reward/dropped", (answers.len() - scored.len()) as f64);
     metrics.set_summary("response_length", answers.iter().map(|answer| answer.sequence.answer().len() as f64));
     let clipped = answers.iter().filter(|answer| !answer.finished && answer.sequence.answer().len() as u64 >= longest);

@@ -7,7 +7,7 @@ use real_reward::Scored;
 
 use crate::metrics::Stopwatch;
 use crate::model::Decoder;
-use crate::sampling::{Sampled, SamplingOptions, generate};
+use crate::sampling::{Sampled, SamplingOptions, generate_until};
 use crate::scoring::{Outcome, Scoring};
 use crate::sequences::Sequence;
 use crate::tokenizer::Tokenizer;
@@ -35,6 +35,8 @@ pub struct Answer {
     pub prompt: usize,
     /// Prompt and answer as tokens.
     pub sequence: Sequence,
+    /// Log-probability of each of its tokens, as generation computed it.
+    pub log_probs: Vec<f32>,
     /// The answer as text.
     pub text: String,
     /// Whether it ended by itself.
@@ -78,9 +80,12 @@ impl Roller<'_> {
         let mut pending = self.scoring.begin();
         let mut written: Vec<Option<(Sampled, String)>> = (0..asked.len()).map(|_| None).collect();
         let mut undecodable = None;
-        watch
+        let stop = || surroundings.stop.requested();
+        let whole = watch
             .time("gen", || {
-                generate(self.policy, &asked, &options, &mut |index, sampled| match self.tokenizer.decode(&sampled.ids)
+                generate_until(self.policy, &asked, &options, &stop, &mut |index, sampled| match self
+                    .tokenizer
+                    .decode(&sampled.ids)
                 {
                     Ok(text) => {
                         let prompt = index / per_prompt;
@@ -94,13 +99,17 @@ impl Roller<'_> {
         if let Some(error) = undecodable {
             return Err(error).context("decoding an answer");
         }
+        if !whole {
+            return Ok(None);
+        }
         surroundings.progress.phase(Phase::Scoring);
         let Some(outcomes) = watch.time("reward", || pending.wait(surroundings.stop))? else { return Ok(None) };
         let answers = written.into_iter().zip(outcomes).zip(&asked).enumerate();
         let answers = answers.map(|(index, ((written, outcome), asked))| {
             let (sampled, text) = written.context("generation left an answer out")?;
             let sequence = Sequence::new(asked, &sampled.ids);
-            Ok(Answer { prompt: index / per_prompt, sequence, text, finished: sampled.finished, outcome })
+            let Sampled { finished, log_probs, .. } = sampled;
+            Ok(Answer { prompt: index / per_prompt, sequence, log_probs, text, finished, outcome })
         });
         answers.collect::<anyhow::Result<Vec<_>>>().map(Some)
     }

@@ -7,16 +7,19 @@ use anyhow::Context as _;
 use real_crds::config::{Normalization, Ppo, Rollout};
 use real_crds::progress::Phase;
 use real_reward::normalize::{self, Moments};
-use tch::Device;
+use tch::{Device, Tensor};
 
 use super::advantage::{Estimator, Gae};
 use super::batch::{Batch, Experience};
 use super::experience;
+use super::mismatch;
 use super::report;
 use super::rollout::{Answer, Roller};
-use super::update::{UpdateSettings, schedule, update_actor, update_critic};
-use crate::metrics::Stopwatch;
+use super::update::{Learner, UpdateSettings, schedule, update_actor, update_critic};
+use crate::metrics::{Metrics, Stopwatch};
 use crate::model::{Decoder, ValueModel};
+use crate::optim::guard::{Guard, first_not_finite};
+use crate::optim::schedule::factor;
 use crate::optim::{AdamW, AdamWConfig};
 use crate::scoring::Scoring;
 use crate::sequences::{Sequence, answer_mask};
@@ -26,6 +29,7 @@ use crate::train::data_order::DataOrder;
 use crate::train::optimizer_state;
 use crate::train::seeds::{Purpose, derived, stream};
 use crate::train::state::State;
+use crate::train::stop::Stop;
 use crate::train::tasks::{Prompt, TaskSet};
 
 /// How often a step is tried whose every answer was dropped, before the run fails.
@@ -41,6 +45,8 @@ pub struct PpoTrainer {
     // Counted.
     order: DataOrder,
     rewards: Moments,
+    actor_guard: Guard,
+    critic_guard: Guard,
     // Fixed.
     reference: Decoder,
     estimator: Box<dyn Estimator>,
@@ -87,6 +93,8 @@ impl PpoTrainer {
             critic,
             order: DataOrder::new(seed, &sizes),
             rewards: Moments::default(),
+            actor_guard: Guard::new("actor", settings.max_skipped_updates),
+            critic_guard: Guard::new("critic", settings.max_skipped_updates),
             reference,
             estimator: Box::new(Gae {
                 gamma: settings.gamma,
@@ -132,7 +140,9 @@ impl PpoTrainer {
                 return Ok(Some(answers));
             }
             last = answers.iter().find_map(|a| Some(a.outcome.as_ref().err()?.to_string())).unwrap_or_default();
-            tracing::warn!("step {step}: no answer could be scored (attempt {} of {ATTEMPTS}): {last}", attempt + 1);
+            let message =
+                format!("step {step}: no answer could be scored (attempt {} of {ATTEMPTS}): {last}", attempt + 1);
+            surroundings.progress.warn("AnswersDropped", message);
         }
         anyhow::bail!(
             "step {step}: none of {} answers could be scored in {ATTEMPTS} attempts; the last reason: {last}; see whether \
@@ -142,20 +152,109 @@ impl PpoTrainer {
         )
     }
 
-    /// Puts models and advantages to a rollout: everything between scoring and learning.
-    fn batch(&self, answers: &[&Answer], scores: &[f64], watch: &mut Stopwatch) -> (Batch, crate::metrics::Metrics) {
+    /// Puts models and advantages to a rollout: everything between scoring and learning. None where stopped meanwhile.
+    fn rate(
+        &self,
+        answers: &[&Answer],
+        scores: &[f64],
+        stop: &Stop,
+        watch: &mut Stopwatch,
+    ) -> anyhow::Result<Option<Rated>> {
         let sequences: Vec<Sequence> = answers.iter().map(|answer| answer.sequence.clone()).collect();
         let (micro, temperature) = (self.settings.micro_batch_size as usize, self.limits.temperature);
         let log_probs =
             watch.time("old_log_prob", || experience::log_probs(&self.actor, &sequences, micro, temperature));
+        if stop.requested() {
+            return Ok(None);
+        }
         let reference = watch.time("ref", || experience::log_probs(&self.reference, &sequences, micro, temperature));
+        if stop.requested() {
+            return Ok(None);
+        }
         let values = watch.time("values", || experience::values(&self.critic, &sequences, micro));
         let mask = answer_mask(&sequences, self.actor.device());
+        let mismatch = mismatch::metrics(answers.iter().map(|answer| answer.log_probs.as_slice()), &log_probs, &mask)?;
+        let given = Tensor::from_slice(scores);
+        let not_finite = first_not_finite(&[
+            ("a reward", &given),
+            ("a log-probability", &log_probs),
+            ("a log-probability of the reference", &reference),
+            ("a value of the critic", &values),
+        ]);
         let experience = Experience { mask, log_probs, reference, values };
-        watch.time("adv", || {
+        let (batch, mut metrics) = watch.time("adv", || {
             Batch::new(sequences, scores, experience, self.settings.kl_coefficient, self.estimator.as_ref())
-        })
+        });
+        metrics.extend(mismatch);
+        let not_finite = not_finite
+            .or_else(|| first_not_finite(&[("an advantage", &batch.advantages), ("a return", &batch.returns)]));
+        Ok(Some(Rated { batch, metrics, not_finite }))
     }
+
+    /// Learning rates of the critic and the actor at a step; each warms up from the first step in which its model learns.
+    fn learning_rates(&self, step: u64) -> (f64, f64) {
+        let Ppo { steps, warmup_steps, critic_warmup_steps, schedule, .. } = self.settings;
+        let critic = factor(step, warmup_steps, steps, schedule);
+        let actor = match step.checked_sub(critic_warmup_steps) {
+            Some(step @ 1..) => factor(step, warmup_steps, steps - critic_warmup_steps, schedule),
+            _ => 0.0,
+        };
+        (critic * self.settings.critic_learning_rate, actor * self.settings.actor_learning_rate)
+    }
+
+    /// Learns from a rollout what is finite in it.
+    fn update(
+        &mut self,
+        step: u64,
+        rated: Rated,
+        surroundings: &Surroundings<'_>,
+        watch: &mut Stopwatch,
+    ) -> anyhow::Result<Metrics> {
+        let Rated { batch, mut metrics, not_finite } = rated;
+        let actor_learns = step > self.settings.critic_warmup_steps;
+        if let Some(term) = not_finite {
+            // It would reach every update: through the whitening at the latest.
+            self.critic_guard.admits(step, &[term])?;
+            if actor_learns {
+                self.actor_guard.admits(step, &[term])?;
+            }
+        } else {
+            let settings = UpdateSettings {
+                step,
+                micro_batch: self.settings.micro_batch_size as usize,
+                temperature: self.limits.temperature,
+                clip: self.settings.clip_range,
+                value_clip: self.settings.value_clip_range,
+                entropy: self.settings.entropy_coefficient,
+                max_grad_norm: self.settings.max_grad_norm,
+            };
+            let mut rng = stream(self.seed, Purpose::Update, &[step]);
+            let samples = batch.sequences.len();
+            let steps = schedule(samples, self.settings.mini_batch_size as usize, self.settings.epochs, &mut rng);
+            let (critic_rate, actor_rate) = self.learning_rates(step);
+            let (optimizer, guard) = (&mut self.critic_optimizer, &mut self.critic_guard);
+            let learner = Learner { model: &self.critic, optimizer, guard, rate: critic_rate };
+            metrics.extend(watch.time("update_critic", || update_critic(learner, &batch, &steps, &settings))?);
+            if actor_learns {
+                let (optimizer, guard) = (&mut self.actor_optimizer, &mut self.actor_guard);
+                let learner = Learner { model: &self.actor, optimizer, guard, rate: actor_rate };
+                metrics.extend(watch.time("update_actor", || update_actor(learner, &batch, &steps, &settings))?);
+            }
+        }
+        surroundings.skipped(&mut metrics, "critic", self.critic_guard.take(step));
+        if actor_learns {
+            surroundings.skipped(&mut metrics, "actor", self.actor_guard.take(step));
+        }
+        Ok(metrics)
+    }
+}
+
+/// A rollout that can be learnt from.
+struct Rated {
+    batch: Batch,
+    metrics: Metrics,
+    /// What in it is not finite, and its value.
+    not_finite: Option<(&'static str, f64)>,
 }
 
 impl Algorithm for PpoTrainer {
@@ -182,30 +281,15 @@ impl Algorithm for PpoTrainer {
         let kept: Vec<&Answer> = answers.iter().filter(|answer| answer.outcome.is_ok()).collect();
         let raw: Vec<f64> = kept.iter().filter_map(|answer| Some(answer.scored()?.reward)).collect();
         let (scores, rewards) = normalize::normalize(self.normalization, self.rewards, &raw);
-        let (batch, mut metrics) = self.batch(&kept, &scores, &mut watch);
-        self.rewards = rewards;
-
-        let settings = UpdateSettings {
-            micro_batch: self.settings.micro_batch_size as usize,
-            temperature: self.limits.temperature,
-            clip: self.settings.clip_range,
-            value_clip: self.settings.value_clip_range,
-            entropy: self.settings.entropy_coefficient,
-            max_grad_norm: self.settings.max_grad_norm,
+        let Some(rated) = self.rate(&kept, &scores, surroundings.stop, &mut watch)? else {
+            self.order.restore(&before)?;
+            return Ok(None);
         };
-        let mut rng = stream(self.seed, Purpose::Update, &[step]);
-        let steps = schedule(kept.len(), self.settings.mini_batch_size as usize, self.settings.epochs, &mut rng);
-        metrics.extend(watch.time("update_critic", || {
-            let rate = self.settings.critic_learning_rate;
-            update_critic(&self.critic, &mut self.critic_optimizer, rate, &batch, &steps, &settings)
-        })?);
-        if step > self.settings.critic_warmup_steps {
-            metrics.extend(watch.time("update_actor", || {
-                let rate = self.settings.actor_learning_rate;
-                update_actor(&self.actor, &mut self.actor_optimizer, rate, &batch, &steps, &settings)
-            })?);
+        if rated.not_finite.is_none() {
+            self.rewards = rewards;
         }
-        report::describe(&answers, self.limits.max_response_tokens, &mut metrics);
+        let mut metrics = self.update(step, rated, surroundings, &mut watch)?;
+        report::describe(&answers, self.limits.max_response_tokens, self.scoring.alpha(), &mut metrics);
         report::pace(&answers, &watch, &mut metrics);
         metrics.set("data/epoch", self.order.epoch());
         Ok(Some(StepReport {

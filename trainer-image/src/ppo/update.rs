@@ -9,11 +9,14 @@ use super::losses;
 use crate::metrics::Metrics;
 use crate::model::{Decoder, ValueModel};
 use crate::optim::AdamW;
+use crate::optim::guard::Guard;
 use crate::sequences::{Padded, longest_answer, micro_batches, mini_batches};
 
-/// What of the configuration an update needs.
+/// What of the configuration an update needs, and which step it belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct UpdateSettings {
+    /// Optimisation step, from 1.
+    pub step: u64,
     /// Samples per forward and backward pass.
     pub micro_batch: usize,
     /// Temperature that answers were sampled with.
@@ -39,15 +42,31 @@ pub fn schedule(samples: usize, mini_batch: usize, epochs: u64, rng: &mut impl R
     steps
 }
 
-/// Moves the critic towards the returns, an optimiser step for each entry of `schedule`.
+/// A model that learns, its optimiser, and what keeps it from learning what is not finite.
+pub struct Learner<'a, M> {
+    /// The model.
+    pub model: &'a M,
+    /// Of its parameters.
+    pub optimizer: &'a mut AdamW,
+    /// Skips updates.
+    pub guard: &'a mut Guard,
+    /// Learning rate.
+    pub rate: f64,
+}
+
+/// Moves the critic towards the returns, an optimiser step for each entry of `schedule`; those with a loss or a gradient
+/// that is not finite are skipped and counted as `critic/skipped`.
+///
+/// # Errors
+/// Too many in a row were skipped ([`crate::optim::guard::Diverged`]), or libtorch refused an operation.
 pub fn update_critic(
-    critic: &ValueModel,
-    optimizer: &mut AdamW,
-    learning_rate: f64,
+    learner: Learner<'_, ValueModel>,
     batch: &Batch,
     schedule: &[Vec<usize>],
     settings: &UpdateSettings,
 ) -> anyhow::Result<Metrics> {
+    const NAMES: [&str; 3] = ["vf_loss", "vf_clipfrac", "vpred_mean"];
+    let Learner { model: critic, optimizer, guard, rate } = learner;
     let device = critic.backbone().device();
     let mut sums = Sums::default();
     for rows in schedule {
@@ -60,23 +79,30 @@ pub fn update_critic(
             losses::token_mean(&value.loss, step.tokens).backward();
             sums.add(&[&value.loss, &value.clipped, &values]);
         }
-        sums.step(optimizer.clip_grad_norm(settings.max_grad_norm)?);
-        optimizer.step(learning_rate)?;
+        let norm = optimizer.clip_grad_norm(settings.max_grad_norm)?;
+        if sums.admit(guard, settings.step, [THE_LOSS, "a clip fraction", "a value"], norm)? {
+            optimizer.step(rate)?;
+        }
     }
-    let mut metrics = sums.into_metrics("critic", &["vf_loss", "vf_clipfrac", "vpred_mean"]);
-    metrics.set("critic/lr", learning_rate);
+    optimizer.zero_grad()?;
+    let mut metrics = sums.into_metrics("critic", &NAMES);
+    metrics.set("critic/lr", rate);
     Ok(metrics)
 }
 
-/// Moves the actor towards what had an advantage, an optimiser step for each entry of `schedule`.
+/// Moves the actor towards what had an advantage, an optimiser step for each entry of `schedule`; those with a loss or a
+/// gradient that is not finite are skipped and counted as `actor/skipped`.
+///
+/// # Errors
+/// As [`update_critic`].
 pub fn update_actor(
-    actor: &Decoder,
-    optimizer: &mut AdamW,
-    learning_rate: f64,
+    learner: Learner<'_, Decoder>,
     batch: &Batch,
     schedule: &[Vec<usize>],
     settings: &UpdateSettings,
 ) -> anyhow::Result<Metrics> {
+    const NAMES: [&str; 4] = ["pg_loss", "pg_clipfrac", "ppo_kl", "entropy_loss"];
+    let Learner { model: actor, optimizer, guard, rate } = learner;
     let mut sums = Sums::default();
     for rows in schedule {
         let step = MiniBatch::new(batch, rows, settings.micro_batch);
@@ -90,11 +116,15 @@ pub fn update_actor(
             losses::token_mean(&loss, step.tokens).backward();
             sums.add(&[&policy.loss, &policy.clipped, &policy.kl, &entropy]);
         }
-        sums.step(optimizer.clip_grad_norm(settings.max_grad_norm)?);
-        optimizer.step(learning_rate)?;
+        let norm = optimizer.clip_grad_norm(settings.max_grad_norm)?;
+        let terms = [THE_LOSS, "a clip fraction", "the divergence from before the update", "the entropy"];
+        if sums.admit(guard, settings.step, terms, norm)? {
+            optimizer.step(rate)?;
+        }
     }
-    let mut metrics = sums.into_metrics("actor", &["pg_loss", "pg_clipfrac", "ppo_kl", "entropy_loss"]);
-    metrics.set("actor/lr", learning_rate);
+    optimizer.zero_grad()?;
+    let mut metrics = sums.into_metrics("actor", &NAMES);
+    metrics.set("actor/lr", rate);
     Ok(metrics)
 }
 
@@ -117,10 +147,15 @@ impl<'a> MiniBatch<'a> {
     }
 }
 
-/// Sums over tokens of everything reported, kept on the device until the end so that no step waits for a number.
+const THE_LOSS: &str = "the loss";
+
+/// Sums over tokens of everything reported, of the updates that were made.
 #[derive(Default)]
 struct Sums {
+    /// Of the update under way, on the device.
     by_micro_batch: Vec<Tensor>,
+    tokens_under_way: f64,
+    totals: Vec<f64>,
     tokens: f64,
     grad_norms: Vec<f64>,
 }
@@ -129,23 +164,42 @@ impl Sums {
     fn add(&mut self, values: &[&Tensor]) {
         let sums: Vec<Tensor> = values.iter().map(|value| value.detach().sum(Kind::Float)).collect();
         self.by_micro_batch.push(Tensor::stack(&sums, 0));
-        self.tokens += values[0].numel() as f64;
+        self.tokens_under_way += values[0].numel() as f64;
     }
 
-    fn step(&mut self, grad_norm: f64) {
+    /// Whether the update under way is to be made. `terms` are names for messages, in the order of what was added.
+    fn admit<const N: usize>(
+        &mut self,
+        guard: &mut Guard,
+        step: u64,
+        terms: [&'static str; N],
+        grad_norm: f64,
+    ) -> anyhow::Result<bool> {
+        let sums = Tensor::stack(&std::mem::take(&mut self.by_micro_batch), 0);
+        let sums = sums.sum_dim_intlist([0].as_slice(), false, Kind::Double);
+        let sums: Vec<f64> = Vec::try_from(sums)?;
+        let tokens = std::mem::take(&mut self.tokens_under_way);
+        let mut named: Vec<(&'static str, f64)> = terms.into_iter().zip(sums.iter().copied()).collect();
+        named.push(("the norm of the gradient", grad_norm));
+        if !guard.admits(step, &named)? {
+            return Ok(false);
+        }
+        self.totals.resize(N, 0.0);
+        self.totals.iter_mut().zip(&sums).for_each(|(total, sum)| *total += sum);
+        self.tokens += tokens;
         self.grad_norms.push(grad_norm);
+        Ok(true)
     }
 
-    /// Means over all tokens of all epochs, and the mean norm of gradients before clipping.
+    /// Means over all tokens of all epochs, and the mean norm of gradients before clipping; nothing where every update was
+    /// skipped.
     fn into_metrics(self, group: &str, names: &[&str]) -> Metrics {
         let mut metrics = Metrics::default();
-        if self.by_micro_batch.is_empty() {
+        if self.grad_norms.is_empty() {
             return metrics;
         }
-        let means =
-            Tensor::stack(&self.by_micro_batch, 0).sum_dim_intlist([0].as_slice(), false, Kind::Double) / self.tokens;
-        for (i, name) in names.iter().enumerate() {
-            metrics.set(format!("{group}/{name}"), means.double_value(&[i as i64]));
+        for (name, total) in names.iter().zip(&self.totals) {
+            metrics.set(format!("{group}/{name}"), total / self.tokens);
         }
         metrics.set(format!("{group}/grad_norm"), self.grad_norms.iter().sum::<f64>() / self.grad_norms.len() as f64);
         metrics
@@ -164,6 +218,7 @@ mod tests {
     use crate::train::seeds::{Purpose, stream};
 
     const SETTINGS: UpdateSettings = UpdateSettings {
+        step: 1,
         micro_batch: 2,
         temperature: 1.0,
         clip: 0.2,
@@ -197,8 +252,9 @@ mod tests {
         let actor = decoder();
         let batch = batch(&actor, &ValueModel::new(actor.deep_copy()));
         let mut optimizer = AdamW::new(actor.named_parameters(), AdamWConfig::default());
-        let metrics =
-            update_actor(&actor, &mut optimizer, 1e-2, &batch, &[vec![0, 1, 2]], &SETTINGS).expect("an update");
+        let mut guard = Guard::new("actor", 0);
+        let learner = Learner { model: &actor, optimizer: &mut optimizer, guard: &mut guard, rate: 1e-2 };
+        let metrics = update_actor(learner, &batch, &[vec![0, 1, 2]], &SETTINGS).expect("an update");
         let moved = experience::log_probs(&actor, &batch.sequences, 2, 1.0) - &batch.old_log_probs;
         let by_answer: Vec<f64> =
             Vec::try_from(moved.sum_dim_intlist([1].as_slice(), false, Kind::Double)).expect("rows");
@@ -214,13 +270,39 @@ mod tests {
         let batch = batch(critic.backbone(), &critic);
         let mut optimizer = AdamW::new(critic.named_parameters(), AdamWConfig::default());
         let steps = vec![vec![0, 1, 2]; 60];
-        let metrics = update_critic(&critic, &mut optimizer, 1e-2, &batch, &steps, &SETTINGS).expect("an update");
+        let mut guard = Guard::new("critic", 0);
+        let learner = Learner { model: &critic, optimizer: &mut optimizer, guard: &mut guard, rate: 1e-2 };
+        let metrics = update_critic(learner, &batch, &steps, &SETTINGS).expect("an update");
         let values = experience::values(&critic, &batch.sequences, 2);
         let counted = values.masked_select(&batch.old_log_probs.ne(0.0));
         let (least, most) = (counted.min().double_value(&[]), counted.max().double_value(&[]));
         assert!(least > 0.4 && most < 1.3, "values from {least} to {most}, on the way from 0 to 1");
         // Beyond 0.5 from the old values the clipped branch is the larger one.
         assert!(metrics.get("critic/vf_clipfrac").expect("a share") > 0.0);
+    }
+
+    #[test]
+    fn an_update_whose_loss_is_not_finite_changes_nothing_and_the_others_of_the_step_are_made() {
+        let actor = decoder();
+        let mut batch = batch(&actor, &ValueModel::new(actor.deep_copy()));
+        // The second answer's advantage is no number.
+        batch.advantages = Tensor::from_slice2(&[[1.0_f32; 3], [f32::NAN; 3], [0.5; 3]]);
+        let mut optimizer = AdamW::new(actor.named_parameters(), AdamWConfig::default());
+        let mut guard = Guard::new("actor", 1);
+        let learner = Learner { model: &actor, optimizer: &mut optimizer, guard: &mut guard, rate: 1e-2 };
+        let metrics = update_actor(learner, &batch, &[vec![1], vec![0]], &SETTINGS).expect("one of two is skipped");
+        assert_eq!(guard.take(1).0, 1);
+        assert!((metrics.get("actor/pg_loss").expect("a loss") + 1.0).abs() < 1e-6, "of the first answer alone");
+        let finite = |tensor: &Tensor| bool::try_from(tensor.detach().isfinite().all()).expect("a flag");
+        assert!(actor.named_parameters().all(|(_, parameter)| finite(parameter)));
+        assert!(optimizer.state().iter().all(|(_, tensor)| finite(tensor)), "moments neither");
+
+        let before = actor.deep_copy();
+        let learner = Learner { model: &actor, optimizer: &mut optimizer, guard: &mut guard, rate: 1e-2 };
+        let error = update_actor(learner, &batch, &[vec![1], vec![1]], &SETTINGS).expect_err("two in a row");
+        assert!(error.to_string().contains("step 1: the loss of the actor is NaN"), "{error}");
+        let same = |(a, b): ((&str, &Tensor), (&str, &Tensor))| a.1.equal(b.1);
+        assert!(actor.named_parameters().zip(before.named_parameters()).all(same), "nothing was changed");
     }
 
     #[test]

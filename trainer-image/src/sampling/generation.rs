@@ -72,6 +72,21 @@ pub fn generate(
     options: &SamplingOptions,
     on_finished: &mut dyn FnMut(usize, Sampled),
 ) -> Result<(), GenerationError> {
+    generate_until(model, prompts, options, &|| false, on_finished).map(|_| ())
+}
+
+/// As [`generate`], asking `stop` before each batch and after each token; false where it said so, and then some prompts
+/// are not answered.
+///
+/// # Errors
+/// As [`generate`].
+pub fn generate_until(
+    model: &Decoder,
+    prompts: &[Vec<i64>],
+    options: &SamplingOptions,
+    stop: &dyn Fn() -> bool,
+    on_finished: &mut dyn FnMut(usize, Sampled),
+) -> Result<bool, GenerationError> {
     let vocabulary = model.config().vocab_size;
     for (index, prompt) in prompts.iter().enumerate() {
         if prompt.is_empty() {
@@ -83,15 +98,17 @@ pub fn generate(
     }
     if options.max_new_tokens == 0 {
         (0..prompts.len()).for_each(|index| on_finished(index, Sampled::empty()));
-        return Ok(());
+        return Ok(true);
     }
     let _no_grad = tch::no_grad_guard();
     let mut order: Vec<usize> = (0..prompts.len()).collect();
     order.sort_by_key(|&index| std::cmp::Reverse(prompts[index].len()));
     for indices in order.chunks(options.batch_size.max(1)) {
-        generate_batch(model, prompts, indices, options, on_finished);
+        if stop() || !generate_batch(model, prompts, indices, options, stop, on_finished) {
+            return Ok(false);
+        }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// A row of the batch.
@@ -107,8 +124,9 @@ fn generate_batch(
     prompts: &[Vec<i64>],
     indices: &[usize],
     options: &SamplingOptions,
+    stop: &dyn Fn() -> bool,
     on_finished: &mut dyn FnMut(usize, Sampled),
-) {
+) -> bool {
     let sampler = Sampler { temperature: options.temperature, top_p: options.top_p, top_k: options.top_k as i64 };
     let texts: Vec<&[i64]> = indices.iter().map(|&index| prompts[index].as_slice()).collect();
     let (mut inference, mut logits) = Inference::start(model, &texts, options.max_new_tokens - 1);
@@ -123,7 +141,10 @@ fn generate_batch(
         }
         let growing = rows.iter().filter(|row| row.growing).count();
         if growing == 0 {
-            return;
+            return true;
+        }
+        if stop() {
+            return false;
         }
         let mut tokens = tokens;
         if (growing as f64) < WORTH_SHRINKING * rows.len() as f64 {

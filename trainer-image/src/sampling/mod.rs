@@ -3,4 +3,4 @@
 mod generation;
 mod sampler;
 
-pub use generation::{GenerationError, Sampled, SamplingOptions, generate};
+pub use generation::{GenerationError, Sampled, SamplingOptions, generate, generate_until};

@@ -3,20 +3,21 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use real_crds::config::{Dataset, Rollout, Sft};
+use real_crds::config::{Dataset, Sft};
 use real_crds::progress::Phase;
 use tch::{Kind, Tensor};
 
-use super::schedule::factor;
 use crate::metrics::{Metrics, Stopwatch};
 use crate::model::Decoder;
+use crate::optim::guard::Guard;
+use crate::optim::schedule::factor;
 use crate::optim::{AdamW, AdamWConfig};
 use crate::sequences::{Padded, Sequence, longest_answer, micro_batches};
-use crate::tokenizer::Tokenizer;
 use crate::train::algorithm::{Algorithm, StepReport, Surroundings};
 use crate::train::data_order::DataOrder;
 use crate::train::optimizer_state;
 use crate::train::state::State;
+use crate::train::tasks::Loader;
 
 /// Demonstrations of one data set as tokens.
 pub struct DemonstrationSet {
@@ -27,18 +28,31 @@ pub struct DemonstrationSet {
 }
 
 impl DemonstrationSet {
-    /// Loads a data set; demonstrations longer than the limits are left out and counted. At least one has to be left.
-    pub fn load(dataset: &Dataset, tokenizer: &Tokenizer, limits: &Rollout) -> anyhow::Result<Self> {
+    /// Loads a data set; demonstrations longer than the limits are left out, which is told. At least one has to be left.
+    /// Each ends with the token that ends a turn.
+    ///
+    /// # Errors
+    /// The data set cannot be loaded or used, or someone asked to stop.
+    pub fn load(dataset: &Dataset, loader: &Loader<'_>) -> anyhow::Result<Self> {
         let place = || format!("data set {}", dataset.name);
-        let demonstrations = real_datasets::load_demonstrations(&dataset.uri).with_context(place)?;
+        let (tokenizer, limits) = (loader.tokenizer, loader.limits);
+        let demonstrations = loader.read(dataset, real_datasets::load_demonstrations)?;
         let all = demonstrations.len();
+        let (mut long_prompts, mut long_answers) = (0, 0);
         let mut sequences = Vec::with_capacity(all);
         for demonstration in demonstrations {
+            loader.surroundings.stop.check()?;
             let prompt = tokenizer.chat(&demonstration.prompt).with_context(place)?;
             let mut answer = tokenizer.encode(&demonstration.response).with_context(place)?;
-            answer.push(tokenizer.eos()[0]);
-            if prompt.len() as u64 <= limits.max_prompt_tokens && answer.len() as u64 <= limits.max_response_tokens {
-                sequences.push(Sequence::new(&prompt, &answer));
+            answer.push(tokenizer.end_of_turn());
+            if prompt.len() as u64 > limits.max_prompt_tokens {
+                long_prompts += 1;
+            } else if answer.len() as u64 > limits.max_response_tokens {
+                long_answers += 1;
+            } else {
+                let sequence = Sequence::new(&prompt, &answer);
+                loader.check_known(&sequence.tokens).with_context(place)?;
+                sequences.push(sequence);
             }
         }
         anyhow::ensure!(
@@ -51,8 +65,15 @@ impl DemonstrationSet {
             limits.max_response_tokens
         );
         if sequences.len() < all {
-            let out = all - sequences.len();
-            tracing::warn!("data set {}: {out} of {all} demonstrations are too long and are left out", dataset.name);
+            let message = format!(
+                "data set {}: {} of {all} demonstrations are left out: {long_prompts} with prompts of more than {} tokens \
+                 (maxPromptTokens), {long_answers} with answers of more than {} (maxResponseTokens)",
+                dataset.name,
+                all - sequences.len(),
+                limits.max_prompt_tokens,
+                limits.max_response_tokens
+            );
+            loader.surroundings.progress.warn("DataLeftOut", message);
         }
         Ok(Self { weight: dataset.weight, sequences })
     }
@@ -65,6 +86,7 @@ pub struct SftTrainer {
     optimizer: AdamW,
     // Counted.
     order: DataOrder,
+    guard: Guard,
     // Fixed.
     data: Vec<DemonstrationSet>,
     settings: Sft,
@@ -76,7 +98,8 @@ impl SftTrainer {
     pub fn new(model: Decoder, data: Vec<DemonstrationSet>, settings: Sft, seed: u64) -> Self {
         let sizes: Vec<(usize, f64)> = data.iter().map(|set| (set.sequences.len(), set.weight)).collect();
         let optimizer = AdamW::new(model.named_parameters(), adamw(&settings));
-        Self { model, optimizer, order: DataOrder::new(seed, &sizes), data, settings, seed }
+        let guard = Guard::new("actor", settings.max_skipped_updates);
+        Self { model, optimizer, order: DataOrder::new(seed, &sizes), guard, data, settings, seed }
     }
 }
 
@@ -115,11 +138,16 @@ impl Algorithm for SftTrainer {
         let grad_norm = self.optimizer.clip_grad_norm(self.settings.max_grad_norm)?;
         let settings = &self.settings;
         let rate = settings.learning_rate * factor(step, settings.warmup_steps, settings.steps, settings.schedule);
-        self.optimizer.step(rate)?;
+        let loss = Tensor::stack(&losses, 0).sum(Kind::Float).double_value(&[]);
+        if self.guard.admits(step, &[("the loss", loss), ("the norm of the gradient", grad_norm)])? {
+            self.optimizer.step(rate)?;
+        }
+        self.optimizer.zero_grad()?;
 
         let tokens: usize = batch.iter().map(|sequence| sequence.tokens.len()).sum();
         let mut metrics = Metrics::default();
-        metrics.set("train/loss", Tensor::stack(&losses, 0).sum(Kind::Float).double_value(&[]));
+        surroundings.skipped(&mut metrics, "actor", self.guard.take(step));
+        metrics.set("train/loss", loss);
         metrics.set("train/lr", rate);
         metrics.set("train/grad_norm", grad_norm);
         metrics.set("data/epoch", self.order.epoch());

@@ -36,6 +36,18 @@ pub struct Surroundings<'a> {
     pub stop: &'a Stop,
 }
 
+impl Surroundings<'_> {
+    /// Reports the updates of a step that were skipped (see [`crate::optim::guard::Guard::take`]): as `MODEL/skipped`, and
+    /// to people where there are any.
+    pub fn skipped(&self, metrics: &mut Metrics, model: &str, (count, sentence): (u64, Option<String>)) {
+        metrics.set(format!("{model}/skipped"), count as f64);
+        if let Some(sentence) = sentence {
+            self.progress.update(|progress| progress.skipped_updates += count);
+            self.progress.warn("UpdateSkipped", sentence);
+        }
+    }
+}
+
 /// What a step has to say.
 #[derive(Debug, Default)]
 pub struct StepReport {

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use real_crds::progress::Outcome;
+use real_terminal::causes;
 
+use super::algorithm::Surroundings;
 use super::environment;
 use super::failure::Failure;
 use super::last_words;
@@ -13,7 +15,7 @@ use super::resume::{CheckpointName, Resume};
 use super::run::{Ending, Rim, Run};
 use super::run_dir::RunDir;
 use super::setup;
-use super::stop::Stop;
+use super::stop::{Stop, StoppedEarly};
 use crate::compute;
 use crate::progress::{SharedProgress, serve};
 
@@ -54,25 +56,28 @@ impl TrainArgs {
     }
 }
 
-/// Runs the subcommand. 0: done; 2: it cannot be run as it is configured, trying again is of no use; 75: stopped with a
-/// checkpoint; 1: anything else.
+/// Runs the subcommand. 0: done; 2: it cannot be run as it is configured or its numbers diverged, trying again is of no
+/// use; 75: stopped with a checkpoint, or before there was anything to save; 1: anything else.
 pub fn train(arguments: &TrainArgs) -> ExitCode {
     let progress = SharedProgress::default();
     let attempt = std::env::var("REAL_ATTEMPT").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     progress.update(|progress| progress.attempt = attempt);
+    let (mut reason, early) = (None, StoppedEarly.to_string());
     let (code, outcome, message) = match run(arguments, &progress) {
         Ok(Ending::Done) => (0, Outcome::Done, String::new()),
         Ok(Ending::Stopped) => (STOPPED, Outcome::Stopped, "asked to stop; a checkpoint was written".to_owned()),
+        Ok(Ending::StoppedEarly) => (STOPPED, Outcome::Stopped, early),
         Err(failure) => {
             let code = if matches!(failure, Failure::Config(_)) { BAD_CONFIG } else { 1 };
+            reason = failure.reason();
             let (Failure::Config(error) | Failure::Run(error)) = failure;
-            (code, Outcome::Failed, format!("{error:#}"))
+            (code, Outcome::Failed, causes(error.as_ref()))
         }
     };
     if outcome == Outcome::Failed {
         tracing::error!("{message}");
     }
-    last_words::say(outcome, &message, &progress.snapshot());
+    last_words::say(outcome, reason, &message, &progress.snapshot());
     ExitCode::from(code)
 }
 
@@ -89,13 +94,22 @@ fn run(arguments: &TrainArgs, progress: &SharedProgress) -> Result<Ending, Failu
         runtime.block_on(serve(address, progress.clone()))?;
     }
     let dir = RunDir::open(&arguments.run_dir)?;
+    progress.write_warnings_to(dir.warnings()?);
     // Before anything that takes long.
     let start = arguments.resume().find(&dir)?;
+    for error in &start.passed_over {
+        let earlier = start.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.step);
+        progress.warn("CheckpointDamaged", format!("{error}; the checkpoint of step {earlier} is used"));
+    }
     // That there is no such device is this machine's failure: another one may have it.
     let device =
         compute::device(config.compute.device, 0).map_err(|reason| Failure::Run(anyhow::Error::msg(reason)))?;
-    let parts =
-        setup::build(&config, device, &dir.path().join("model"), runtime.handle()).map_err(Failure::of_input)?;
+    let surroundings = Surroundings { progress, stop: &stop };
+    let parts = setup::build(&config, device, &dir.path().join("model"), runtime.handle(), &surroundings);
+    let parts = match parts {
+        Err(error) if error.chain().any(|cause| cause.is::<StoppedEarly>()) => return Ok(Ending::StoppedEarly),
+        parts => parts.map_err(Failure::of_input)?,
+    };
     let rim = Rim { dir, progress: progress.clone(), stop };
-    Ok(Run::prepare(parts, &config.checkpoint, rim, &start)?.finish()?)
+    Run::prepare(parts, &config.checkpoint, rim, &start)?.finish().map_err(Failure::of_run)
 }

@@ -10,7 +10,7 @@ use super::seeds::{Purpose, derived};
 use super::tasks::{Prompt, TaskSet};
 use crate::evaluate;
 use crate::model::Decoder;
-use crate::sampling::{SamplingOptions, generate};
+use crate::sampling::{SamplingOptions, generate_until};
 use crate::scoring::Scoring;
 use crate::tokenizer::Tokenizer;
 
@@ -72,13 +72,24 @@ impl Evaluator {
                     return Ok(None);
                 }
                 let first = if decoding == Decoding::Greedy { 0 } else { greedy };
-                self.answer(policy, suite, decoding, samples, seed, &mut |index, prompt, text| {
+                let asked = Asked { suite, decoding, samples, seed };
+                let whole = self.answer(policy, &asked, surroundings, &mut |index, prompt, text| {
                     pending.submit(first + index, prompt.task.clone(), text, 0);
                 })?;
+                if !whole {
+                    return Ok(None);
+                }
             }
             let Some(outcomes) = pending.wait(surroundings.stop)? else { return Ok(None) };
-            if let Some(reason) = outcomes.iter().find_map(|outcome| outcome.as_ref().err()) {
-                tracing::warn!("evaluation of {}: some answers could not be judged; the first: {reason}", suite.name);
+            let dropped: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+            if let Some(reason) = dropped.first() {
+                let message = format!(
+                    "evaluation of {} after step {step}: {} of {} answers could not be judged; the first: {reason}",
+                    suite.name,
+                    dropped.len(),
+                    outcomes.len()
+                );
+                surroundings.progress.warn("AnswersDropped", message);
             }
             let (greedy, sampled) = outcomes.split_at(greedy);
             for (decoding, _) in self.decodings() {
@@ -95,16 +106,15 @@ impl Evaluator {
         [(Decoding::Greedy, usize::from(self.settings.greedy)), sampled].into_iter().filter(|(_, samples)| *samples > 0)
     }
 
-    /// Answers each prompt of a suite `samples` times; `on_answer` gets number, prompt and text of each.
+    /// Answers each prompt of a suite some times; `on_answer` gets number, prompt and text of each. False where stopped
+    /// meanwhile.
     fn answer(
         &self,
         policy: &Decoder,
-        suite: &TaskSet,
-        decoding: Decoding,
-        samples: usize,
-        seed: u64,
+        &Asked { suite, decoding, samples, seed }: &Asked<'_>,
+        surroundings: &Surroundings<'_>,
         on_answer: &mut dyn FnMut(usize, &Prompt, String),
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<bool> {
         let asked: Vec<&Prompt> =
             suite.prompts.iter().flat_map(|prompt| std::iter::repeat_n(prompt, samples)).collect();
         let prompts: Vec<Vec<i64>> = asked.iter().map(|prompt| prompt.tokens.clone()).collect();
@@ -119,14 +129,27 @@ impl Evaluator {
             eos: self.tokenizer.eos().to_vec(),
         };
         let mut undecodable = None;
-        generate(policy, &prompts, &options, &mut |index, sampled| match self.tokenizer.decode(&sampled.ids) {
+        let stop = || surroundings.stop.requested();
+        let whole = generate_until(policy, &prompts, &options, &stop, &mut |index, sampled| match self
+            .tokenizer
+            .decode(&sampled.ids)
+        {
             Ok(text) => on_answer(index, asked[index], text),
             Err(error) => undecodable = Some(error),
         })
         .with_context(|| format!("generating answers to suite {}", suite.name))?;
         match undecodable {
             Some(error) => Err(error).with_context(|| format!("decoding answers to suite {}", suite.name)),
-            None => Ok(()),
+            None => Ok(whole),
         }
     }
+}
+
+/// What is asked of a policy.
+struct Asked<'a> {
+    suite: &'a TaskSet,
+    decoding: Decoding,
+    /// Answers a task.
+    samples: usize,
+    seed: u64,
 }

@@ -7,6 +7,9 @@ use real_datasets::LoadError;
 
 use crate::checkpoint::CheckpointError;
 use crate::model::ModelError;
+use crate::optim::guard::Diverged;
+use crate::sampling::GenerationError;
+use crate::tokenizer::TokenizerError;
 
 /// Why a run failed.
 #[derive(Debug)]
@@ -24,6 +27,18 @@ impl Failure {
     pub fn of_input(error: anyhow::Error) -> Self {
         if error.chain().any(may_pass) { Self::Run(error) } else { Self::Config(error) }
     }
+
+    /// A failure of a run under way: another attempt goes the same way where the numbers, the model or the tokens are the
+    /// reason, and may go another way elsewhere.
+    pub fn of_run(error: anyhow::Error) -> Self {
+        if error.chain().any(comes_again) { Self::Config(error) } else { Self::Run(error) }
+    }
+
+    /// What kind of failure it is, a word in `CamelCase`, where programs have to know.
+    pub fn reason(&self) -> Option<&'static str> {
+        let (Self::Config(error) | Self::Run(error)) = self;
+        error.chain().any(diverged).then_some("Diverged")
+    }
 }
 
 impl From<anyhow::Error> for Failure {
@@ -40,8 +55,21 @@ impl From<io::Error> for Failure {
 
 impl From<CheckpointError> for Failure {
     fn from(error: CheckpointError) -> Self {
-        Self::Run(error.into())
+        // What is damaged stays damaged; what could not be read may be readable next time.
+        match &error {
+            CheckpointError::AllDamaged { .. } => Self::of_input(error.into()),
+            _ => Self::Run(error.into()),
+        }
     }
+}
+
+/// Whether the numbers of a run have stopped being numbers.
+fn diverged(cause: &(dyn Error + 'static)) -> bool {
+    cause.is::<Diverged>() || matches!(cause.downcast_ref(), Some(ModelError::NotFinite { .. }))
+}
+
+fn comes_again(cause: &(dyn Error + 'static)) -> bool {
+    diverged(cause) || cause.is::<GenerationError>() || cause.is::<TokenizerError>()
 }
 
 fn may_pass(cause: &(dyn Error + 'static)) -> bool {
@@ -99,5 +127,30 @@ mod tests {
         assert!(!config(ModelError::write(path, ErrorKind::PermissionDenied.into())));
         let data_set: anyhow::Result<()> = Err(LoadError::Io { path: path.into(), reason: stale() }.into());
         assert!(!config(data_set.context("data set a").expect_err("it is one")));
+    }
+
+    #[test]
+    fn a_run_that_diverged_is_not_tried_again_and_one_that_lost_its_disk_is() {
+        let (step, model, term, value) = (3, "actor", "the loss", f64::NAN);
+        let diverged = Failure::of_run(Diverged { step, model, term, value, updates: 4, most: 3 }.into());
+        assert!(matches!(&diverged, Failure::Config(_)) && diverged.reason() == Some("Diverged"), "{diverged:?}");
+        let name = "model.norm.weight".to_owned();
+        let source = ModelError::NotFinite { path: "/run/model.safetensors".into(), name, count: 1 }.into();
+        let unsaved = CheckpointError::Content { path: "/run/step-3".into(), source };
+        let unsaved = Failure::of_run(unsaved.into());
+        assert!(matches!(&unsaved, Failure::Config(_)) && unsaved.reason() == Some("Diverged"), "{unsaved:?}");
+        let token = GenerationError::UnknownToken { index: 0, token: 99, vocabulary: 10 };
+        assert!(matches!(Failure::of_run(token.into()), Failure::Config(_)));
+        let full = Failure::of_run(io::Error::from(ErrorKind::StorageFull).into());
+        assert!(matches!(&full, Failure::Run(_)) && full.reason().is_none(), "{full:?}");
+    }
+
+    #[test]
+    fn checkpoints_that_are_all_damaged_stay_damaged() {
+        let newest = |error| CheckpointError::AllDamaged { path: "/run".into(), count: 2, newest: Box::new(error) };
+        let damaged = CheckpointError::Damaged { path: "/run/a".into(), reason: "it is missing".into() };
+        assert!(matches!(Failure::from(newest(damaged)), Failure::Config(_)));
+        let away = CheckpointError::io("read", "/run/a")(ErrorKind::StaleNetworkFileHandle.into());
+        assert!(matches!(Failure::from(newest(away)), Failure::Run(_)));
     }
 }

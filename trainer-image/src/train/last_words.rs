@@ -13,9 +13,9 @@ const DEFAULT: &str = "/dev/termination-log";
 /// `/dev/termination-log`, nothing for nowhere.
 ///
 /// Failing to write is logged only: the outcome itself is in the exit code.
-pub fn say(outcome: Outcome, message: &str, progress: &Progress) {
+pub fn say(outcome: Outcome, reason: Option<&str>, message: &str, progress: &Progress) {
     let Some(path) = std::env::var_os("REAL_TERMINATION_LOG").and_then(|value| place(&value)) else { return };
-    if let Err(error) = fs::write(&path, LastWords::compose(outcome, message, progress)) {
+    if let Err(error) = fs::write(&path, LastWords::compose(outcome, reason, message, progress)) {
         tracing::warn!("cannot write {}: {error}", path.display());
     }
 }

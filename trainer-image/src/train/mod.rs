@@ -3,6 +3,7 @@
 //! [`run`] drives an [`algorithm::Algorithm`]: step → evaluate → metrics → checkpoint, until the last step or a signal.
 
 pub mod algorithm;
+pub mod best;
 pub mod command;
 pub mod data_order;
 pub mod environment;

@@ -41,6 +41,8 @@ pub struct Start {
     pub checkpoint: Option<Checkpoint>,
     /// Whether checkpoints of later steps are set aside.
     pub back: bool,
+    /// What is wrong with newer checkpoints that were passed over.
+    pub passed_over: Vec<String>,
 }
 
 impl Resume {
@@ -48,12 +50,12 @@ impl Resume {
     ///
     /// # Errors
     /// Of the configuration: the run directory has checkpoints and nothing was said of them, or the checkpoint that was
-    /// named is missing or damaged. Of the run: the folder cannot be read, or none of its checkpoints is whole.
+    /// named is missing or damaged, or none of those that are there is whole. Of the run: the folder cannot be read.
     pub fn find(self, dir: &RunDir) -> Result<Start, Failure> {
         let folder = dir.checkpoints();
         match self {
             Self::Refused => match checkpoint::list(&folder)?.last() {
-                None => Ok(Start { checkpoint: None, back: false }),
+                None => Ok(Start { checkpoint: None, back: false, passed_over: Vec::new() }),
                 Some(last) => Err(Failure::Config(anyhow::anyhow!(
                     "{} has checkpoints (the newest of step {}): resume, or use another run directory",
                     dir.path().display(),
@@ -62,12 +64,11 @@ impl Resume {
             },
             Self::Newest => {
                 let (checkpoint, refused) = checkpoint::newest(&folder)?;
-                for error in refused {
-                    tracing::warn!("{error}; an earlier checkpoint is used");
-                }
-                Ok(Start { checkpoint, back: false })
+                Ok(Start { checkpoint, back: false, passed_over: refused.iter().map(ToString::to_string).collect() })
             }
-            Self::From(name) => Ok(Start { checkpoint: Some(named(&folder, name.step)?), back: true }),
+            Self::From(name) => {
+                Ok(Start { checkpoint: Some(named(&folder, name.step)?), back: true, passed_over: Vec::new() })
+            }
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The loop of a run: step → evaluate → metrics → checkpoint.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use real_crds::progress::{Checkpoint, Evaluation, Phase, Progress};
 
 use super::algorithm::{Algorithm, StepReport, Surroundings};
+use super::best::Best;
 use super::evaluation::Evaluator;
 use super::failure::Failure;
 use super::resume::Start;
@@ -15,6 +16,7 @@ use super::setup::Parts;
 use super::stop::Stop;
 use crate::metrics::{JsonLines, Metrics, MetricsLog};
 use crate::progress::SharedProgress;
+use crate::tokenizer::Tokenizer;
 use crate::{checkpoint, evaluate};
 
 /// How a run that did not fail ended.
@@ -24,6 +26,8 @@ pub enum Ending {
     Done,
     /// Someone asked to stop; there is a checkpoint of the last step that was done.
     Stopped,
+    /// Someone asked to stop before the run had begun: there is nothing to save.
+    StoppedEarly,
 }
 
 /// A run. What changes comes first.
@@ -33,6 +37,9 @@ pub struct Run {
     algorithm: Box<dyn Algorithm>,
     evaluations: Vec<Evaluation>,
     checkpoints: Vec<Checkpoint>,
+    best: Best,
+    /// Whether it was said that the metric of `best` is missing.
+    metric_missed: bool,
     pace: Pace,
     // Where it is written.
     dir: RunDir,
@@ -41,7 +48,7 @@ pub struct Run {
     progress: SharedProgress,
     // Fixed.
     evaluator: Option<Evaluator>,
-    tokenizer_files: Vec<PathBuf>,
+    tokenizer: Arc<Tokenizer>,
     total_steps: u64,
     checkpoint_every: u64,
     retain: u64,
@@ -66,7 +73,7 @@ impl Run {
         rim: Rim,
         start: &Start,
     ) -> Result<Self, Failure> {
-        let Parts { mut algorithm, evaluator, tokenizer_files, total_steps } = parts;
+        let Parts { mut algorithm, evaluator, tokenizer, total_steps } = parts;
         let Rim { dir, progress, stop } = rim;
         let mut step = 0;
         if let Some(checkpoint) = &start.checkpoint {
@@ -87,9 +94,11 @@ impl Run {
         let (evaluations_file, evaluations) = dir.evaluations(step)?;
         let log = MetricsLog::open(dir.path(), step)?;
         let checkpoints = reports(found.iter().filter(|found| found.step <= step));
+        let best = best_so_far(&settings.keep_best, &dir, &evaluations)?;
         progress.update(|progress| {
             progress.step = step;
             progress.total_steps = total_steps;
+            progress.best_checkpoint = best.of(checkpoints.iter().map(|checkpoint| checkpoint.step));
             progress.checkpoints.clone_from(&checkpoints);
             progress.evaluations.clone_from(&evaluations);
         });
@@ -98,13 +107,15 @@ impl Run {
             algorithm,
             evaluations,
             checkpoints,
+            best,
+            metric_missed: false,
             pace: Pace::default(),
             dir,
             log,
             evaluations_file,
             progress,
             evaluator,
-            tokenizer_files,
+            tokenizer,
             total_steps,
             checkpoint_every: settings.every_steps,
             retain: settings.retain,
@@ -135,6 +146,7 @@ impl Run {
                 metrics.set("timing_s/testing", evaluating.elapsed().as_secs_f64());
                 metrics.extend(evaluation);
             }
+            self.best.note(self.step, &metrics);
             self.log.append(self.step, &metrics)?;
             if !samples.is_empty() {
                 self.dir.write_samples(&format!("step-{}", self.step), &samples)?;
@@ -163,24 +175,36 @@ impl Run {
         let mut metrics = Metrics::default();
         let Some(evaluator) = self.evaluator.as_ref().filter(|_| self.evaluation_is_due()) else { return Ok(metrics) };
         let surroundings = Surroundings { progress: &self.progress, stop: &self.stop };
-        let records = evaluator.evaluate(self.algorithm.policy(), self.step, &surroundings)?;
-        for record in records.unwrap_or_default() {
+        let records = evaluator.evaluate(self.algorithm.policy(), self.step, &surroundings)?.unwrap_or_default();
+        metrics.extend(evaluate::metrics(&records));
+        self.best.note(self.step, &metrics);
+        let rate = |rate: Option<f64>| rate.map_or_else(|| "no result".to_owned(), |rate| format!("{rate:.3}"));
+        for record in records {
             self.evaluations_file.append(&serde_json::to_value(&record)?)?;
             tracing::info!(
                 step = self.step,
-                "evaluation of {} ({:?}, {} answers): function {:.3}, quality {:.3}, joint {:.3}",
+                "evaluation of {} ({:?}, {} answers, {} dropped): function {}, quality {}, joint {}",
                 record.suite,
                 record.decoding,
                 record.n,
-                record.function,
-                record.quality,
-                record.joint
+                record.dropped,
+                rate(record.function),
+                rate(record.quality),
+                rate(record.joint)
             );
-            metrics.extend(evaluate::metrics(&record));
             self.progress.update(|progress| progress.evaluations.push(record.clone()));
             self.evaluations.push(record);
         }
+        self.tell_best();
         Ok(metrics)
+    }
+
+    /// Tells which of the checkpoints that exist is the best.
+    fn tell_best(&self) {
+        let best = self.best.of(self.checkpoints.iter().map(|checkpoint| checkpoint.step));
+        if self.progress.snapshot().best_checkpoint != best {
+            self.progress.update(|progress| progress.best_checkpoint = best);
+        }
     }
 
     /// Writes a checkpoint of the present step, unless there is one.
@@ -190,22 +214,37 @@ impl Run {
         }
         self.progress.phase(Phase::Checkpointing);
         let folder = self.dir.checkpoints();
-        let (algorithm, files) = (&self.algorithm, &self.tokenizer_files);
+        let (algorithm, tokenizer) = (&self.algorithm, &self.tokenizer);
         let written = checkpoint::write(&folder, self.step, |inside| -> anyhow::Result<()> {
             algorithm.save(inside)?;
-            for file in files {
-                let name = file.file_name().context("a tokenizer file has a name")?;
-                std::fs::copy(file, inside.join(name)).with_context(|| format!("cannot copy {}", file.display()))?;
-            }
-            Ok(())
+            Ok(tokenizer.save(inside)?)
         })?;
-        checkpoint::retain(&folder, self.retain)?;
+        self.warn_of_missing_metric();
+        let kept = self.best.kept(checkpoint::list(&folder)?.into_iter().map(|found| found.step));
+        checkpoint::retain(&folder, self.retain, &kept)?;
         tracing::info!("checkpoint {}", written.path.display());
         self.checkpoints.push(checkpoint::report(&written)?);
         let left: Vec<u64> = checkpoint::list(&folder)?.into_iter().map(|found| found.step).collect();
         self.checkpoints.retain(|checkpoint| left.contains(&checkpoint.step));
-        self.progress.update(|progress| progress.checkpoints.clone_from(&self.checkpoints));
+        let best = self.best.of(left);
+        self.progress.update(|progress| {
+            progress.checkpoints.clone_from(&self.checkpoints);
+            progress.best_checkpoint = best;
+        });
         Ok(())
+    }
+
+    /// Says once that no step has the metric by which the best checkpoints are to be kept, where one should have it by now.
+    fn warn_of_missing_metric(&mut self) {
+        let metric = self.best.metric();
+        let expected = !metric.starts_with("val/") || !self.evaluations.is_empty();
+        if !self.best.is_missing() || !expected || std::mem::replace(&mut self.metric_missed, true) {
+            return;
+        }
+        self.progress.warn(
+            "MetricMissing",
+            format!("checkpoint.keepBest.metric is {metric}, and no step has such a metric: only the newest checkpoints are kept"),
+        );
     }
 
     /// Tells the progress server and the log about a step.
@@ -230,12 +269,33 @@ impl Run {
             ("function", get("reward/function_mean")),
             ("quality", get("reward/quality_mean")),
             ("kl", get("critic/kl_per_answer")),
+            ("dropped", get("reward/dropped").filter(|dropped| *dropped > 0.0)),
+            ("skipped", get("actor/skipped").filter(|skipped| *skipped > 0.0)),
             ("seconds", get("timing_s/step")),
         ];
         let parts: Vec<String> =
             parts.iter().filter_map(|(name, value)| Some(format!("{name} {:.4}", (*value)?))).collect();
         tracing::info!("step {}/{}: {}", self.step, self.total_steps, parts.join(", "));
     }
+}
+
+/// What earlier attempts wrote of the metric by which checkpoints are the best.
+fn best_so_far(
+    settings: &real_crds::config::KeepBest,
+    dir: &RunDir,
+    evaluations: &[Evaluation],
+) -> anyhow::Result<Best> {
+    let mut best = Best::new(settings.clone());
+    for (step, value) in dir.metric(&settings.metric)? {
+        let mut metrics = Metrics::default();
+        metrics.set(settings.metric.clone(), value);
+        best.note(step, &metrics);
+    }
+    // What was evaluated after a stop is in no line of a step.
+    for of_step in evaluations.chunk_by(|a, b| a.step == b.step) {
+        best.note(of_step[0].step, &evaluate::metrics(of_step));
+    }
+    Ok(best)
 }
 
 /// What others are told of checkpoints; those without a manifest are none.

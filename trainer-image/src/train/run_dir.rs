@@ -1,8 +1,9 @@
 //! The run directory: where everything that a run leaves behind goes.
 
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use real_crds::progress::Evaluation;
 use serde::Serialize;
@@ -10,9 +11,9 @@ use serde_json::Value;
 
 use crate::metrics::JsonLines;
 
-/// A run directory that exists and can be written to.
+/// A run directory that exists, can be written to, and is nobody else's for as long as this or a clone of it lives.
 #[derive(Clone, Debug)]
-pub struct RunDir(PathBuf);
+pub struct RunDir(PathBuf, #[expect(dead_code, reason = "closing the file gives the lock back")] Arc<fs::File>);
 
 impl RunDir {
     /// Makes the directory where it is missing, and tries a write, so that a read-only or full disk is found before
@@ -29,7 +30,18 @@ impl RunDir {
         });
         let removed = fs::remove_file(&probe);
         written.and(removed).map_err(failed)?;
-        Ok(Self(path.into()))
+        let lock = fs::File::options().create(true).append(true).open(path.join(".lock")).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => anyhow::bail!(
+                "the run directory {} is in use: another trainer holds its .lock; give each run a directory of its own, or wait for \
+                 the other to end",
+                path.display()
+            ),
+            // Some network file systems know no locks.
+            Err(TryLockError::Error(error)) => tracing::warn!(%error, "{} cannot be locked", path.display()),
+        }
+        Ok(Self(path.into(), Arc::new(lock)))
     }
 
     /// The directory.
@@ -50,6 +62,24 @@ impl RunDir {
         let text = fs::read_to_string(&path)?;
         let records = text.lines().filter_map(|line| parse(&serde_json::from_str(line).ok()?)).collect();
         Ok((lines, records))
+    }
+
+    /// Opens `warnings.jsonl`, which holds those of all attempts.
+    pub fn warnings(&self) -> io::Result<JsonLines> {
+        JsonLines::open(&self.0.join("warnings.jsonl"), |_| true)
+    }
+
+    /// What `metrics.jsonl` says of one metric, by step; null and other values that are no numbers are left out.
+    pub fn metric(&self, name: &str) -> io::Result<Vec<(u64, f64)>> {
+        let text = match fs::read_to_string(self.0.join("metrics.jsonl")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            text => text?,
+        };
+        let value = |line: &str| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            Some((line.get("step")?.as_u64()?, line.get(name)?.as_f64()?))
+        };
+        Ok(text.lines().filter_map(value).collect())
     }
 
     /// Writes `samples/step-N.jsonl`, whole or not at all.
@@ -76,5 +106,15 @@ mod tests {
     fn a_run_directory_that_cannot_be_made_is_named() {
         let error = RunDir::open(Path::new("/proc/run")).expect_err("procfs takes no folders").to_string();
         assert!(error.starts_with("cannot write to the run directory /proc/run"), "{error}");
+    }
+
+    #[test]
+    fn two_trainers_never_write_to_one_directory() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let first = RunDir::open(dir.path()).expect("nobody has it");
+        let error = RunDir::open(dir.path()).expect_err("the first has it").to_string();
+        assert!(error.contains("is in use") && error.contains(&dir.path().display().to_string()), "{error}");
+        drop(first);
+        RunDir::open(dir.path()).expect("nobody has it any more");
     }
 }

@@ -1,6 +1,6 @@
 //! From a configuration to everything a run needs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use real_reward::{QualitySource, Scorer, ScorerConfig};
 use tch::Device;
 use tokio::runtime::Handle;
 
-use super::algorithm::Algorithm;
+use super::algorithm::{Algorithm, Surroundings};
 use super::evaluation::Evaluator;
 use super::seeds::{Purpose, derived};
-use super::tasks::TaskSet;
+use super::tasks::{Loader, TaskSet};
 use crate::compute;
 use crate::model::{Decoder, ModelConfig, resolve};
 use crate::ppo::trainer::{PpoParts, PpoTrainer};
@@ -27,8 +27,8 @@ pub struct Parts {
     pub algorithm: Box<dyn Algorithm>,
     /// Evaluates; absent where there are no suites.
     pub evaluator: Option<Evaluator>,
-    /// Files of the tokenizer, copied into every checkpoint.
-    pub tokenizer_files: Vec<PathBuf>,
+    /// Copied into every checkpoint.
+    pub tokenizer: Arc<Tokenizer>,
     /// Optimisation steps in all.
     pub total_steps: u64,
 }
@@ -43,10 +43,23 @@ pub fn read_config(path: &Path) -> anyhow::Result<TrainerConfig> {
 }
 
 /// Builds everything on `device`. `scratch` takes the files of a bundled model; scoring runs on `runtime`.
-pub fn build(config: &TrainerConfig, device: Device, scratch: &Path, runtime: &Handle) -> anyhow::Result<Parts> {
+///
+/// # Errors
+/// Something that the configuration names is missing, broken or too long, or someone asked to stop meanwhile
+/// ([`super::stop::StoppedEarly`]).
+pub fn build(
+    config: &TrainerConfig,
+    device: Device,
+    scratch: &Path,
+    runtime: &Handle,
+    surroundings: &Surroundings<'_>,
+) -> anyhow::Result<Parts> {
     compute::set_threads(config.compute.threads as usize);
     let folder = resolve(&config.model.uri, scratch)?;
     let tokenizer = Arc::new(Tokenizer::load(&folder)?);
+    let (prompt, answer) = (config.rollout.max_prompt_tokens, config.rollout.max_response_tokens);
+    let remedy = "lower rollout.maxPromptTokens or rollout.maxResponseTokens";
+    ModelConfig::load(&folder)?.check_lengths(&folder, prompt, answer, remedy)?;
     let initial = match config.model.initialize {
         Initialize::Pretrained => Decoder::load(&folder, device)?,
         Initialize::Random => {
@@ -57,13 +70,19 @@ pub fn build(config: &TrainerConfig, device: Device, scratch: &Path, runtime: &H
     .with_compute(compute::kind(config.compute.dtype));
     tracing::info!("model {}: {} parameters on {device:?}", config.model.uri, initial.parameter_count());
 
-    let longest = config.rollout.max_prompt_tokens;
-    let suites = load_sets(&config.evaluation.suites, &tokenizer, longest)?;
+    let loader = Loader {
+        tokenizer: &tokenizer,
+        limits: &config.rollout,
+        vocabulary: initial.config().vocab_size,
+        surroundings,
+    };
+    surroundings.stop.check()?;
+    let suites = load_sets(&config.evaluation.suites, &loader)?;
     let (algorithm, total_steps): (Box<dyn Algorithm>, u64) = match &config.algorithm {
         Algorithms::Ppo(settings) => {
             let parts = PpoParts {
                 initial,
-                data: load_sets(&config.train, &tokenizer, longest)?,
+                data: load_sets(&config.train, &loader)?,
                 tokenizer: Arc::clone(&tokenizer),
                 scoring: scoring(&config.reward, config.reward.max_tests, runtime)?,
                 settings: settings.clone(),
@@ -74,7 +93,7 @@ pub fn build(config: &TrainerConfig, device: Device, scratch: &Path, runtime: &H
             (Box::new(PpoTrainer::new(parts)), settings.steps)
         }
         Algorithms::Sft(settings) => {
-            let load = |dataset| DemonstrationSet::load(dataset, &tokenizer, &config.rollout);
+            let load = |dataset| DemonstrationSet::load(dataset, &loader);
             let data = config.train.iter().map(load).collect::<anyhow::Result<Vec<_>>>()?;
             (Box::new(SftTrainer::new(initial, data, settings.clone(), config.seed)), settings.steps)
         }
@@ -87,16 +106,16 @@ pub fn build(config: &TrainerConfig, device: Device, scratch: &Path, runtime: &H
             config.evaluation.clone(),
             config.rollout.max_response_tokens as usize,
             config.seed,
-            tokenizer,
+            Arc::clone(&tokenizer),
             // Every test: an evaluation says what an answer is worth, not what a glance at it says.
             scoring(&config.reward, 0, runtime)?,
         ))
     };
-    Ok(Parts { algorithm, evaluator, tokenizer_files: Tokenizer::files(&folder), total_steps })
+    Ok(Parts { algorithm, evaluator, tokenizer, total_steps })
 }
 
-fn load_sets(datasets: &[config::Dataset], tokenizer: &Tokenizer, longest: u64) -> anyhow::Result<Vec<TaskSet>> {
-    datasets.iter().map(|dataset| TaskSet::load(dataset, tokenizer, longest)).collect()
+fn load_sets(datasets: &[config::Dataset], loader: &Loader<'_>) -> anyhow::Result<Vec<TaskSet>> {
+    datasets.iter().map(|dataset| TaskSet::load(dataset, loader)).collect()
 }
 
 fn scoring(reward: &config::Reward, max_tests: u64, runtime: &Handle) -> anyhow::Result<Scoring> {
@@ -111,11 +130,20 @@ fn scoring(reward: &config::Reward, max_tests: u64, runtime: &Handle) -> anyhow:
         alpha: reward.alpha,
         profile: match reward.profile {
             config::Profile::Paper => real_reward::Profile::Paper,
+            config::Profile::Reference => real_reward::Profile::Reference,
         },
         penalty: reward.penalty,
         quality: match reward.quality {
             config::Quality::Analysis => QualitySource::Analysis,
             config::Quality::SafetyTests => QualitySource::SafetyTests,
+        },
+        extraction: match reward.extraction {
+            config::Extraction::Paper => real_reward::Extraction::Paper,
+            config::Extraction::Tolerant => real_reward::Extraction::Tolerant,
+        },
+        empty_outputs: match reward.empty_outputs {
+            config::EmptyOutputs::Count => real_reward::EmptyOutputs::Count,
+            config::EmptyOutputs::Ignore => real_reward::EmptyOutputs::Ignore,
         },
         cwes: (!reward.cwes.is_empty()).then(|| reward.cwes.clone()),
         max_tests: (max_tests > 0).then_some(max_tests as usize),

@@ -3,10 +3,54 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use real_crds::config::Dataset;
+use real_crds::config::{Dataset, Rollout};
 use real_datasets::Task;
 
+use super::algorithm::Surroundings;
 use crate::tokenizer::Tokenizer;
+
+/// What data sets are loaded with.
+pub struct Loader<'a> {
+    /// Turns text into tokens.
+    pub tokenizer: &'a Tokenizer,
+    /// Longest prompts and answers.
+    pub limits: &'a Rollout,
+    /// Number of tokens that the model knows.
+    pub vocabulary: i64,
+    /// Told what is left out, asked whether to end early.
+    pub surroundings: &'a Surroundings<'a>,
+}
+
+impl Loader<'_> {
+    /// What `load` gives for the address of a data set, unless someone asks to stop meanwhile.
+    ///
+    /// # Errors
+    /// The data set cannot be loaded, or someone asked.
+    pub fn read<T: Send + 'static>(
+        &self,
+        dataset: &Dataset,
+        load: impl FnOnce(&str) -> Result<T, real_datasets::LoadError> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let uri = dataset.uri.clone();
+        let loaded = self.surroundings.stop.unless_requested(move || load(&uri))?;
+        loaded.with_context(|| format!("data set {}", dataset.name))
+    }
+
+    /// Makes sure that the model knows every token.
+    ///
+    /// # Errors
+    /// It does not: model and tokenizer do not belong together.
+    pub fn check_known(&self, tokens: &[i64]) -> anyhow::Result<()> {
+        let unknown = tokens.iter().find(|token| !(0..self.vocabulary).contains(*token));
+        anyhow::ensure!(
+            unknown.is_none(),
+            "the tokenizer gives token {}, the model knows 0 to {} (vocab_size in config.json): they do not belong together",
+            unknown.unwrap_or(&0),
+            self.vocabulary - 1
+        );
+        Ok(())
+    }
+}
 
 /// The usable tasks of a data set.
 pub struct TaskSet {
@@ -30,14 +74,20 @@ pub struct Prompt {
 }
 
 impl TaskSet {
-    /// Loads a data set and leaves out tasks whose prompt has more than `longest` tokens. At least one has to be left.
-    pub fn load(dataset: &Dataset, tokenizer: &Tokenizer, longest: u64) -> anyhow::Result<Self> {
-        let tasks = real_datasets::load(&dataset.uri).with_context(|| format!("data set {}", dataset.name))?;
+    /// Loads a data set and leaves out tasks whose prompt is too long, which is told. At least one has to be left.
+    ///
+    /// # Errors
+    /// The data set cannot be loaded or used, or someone asked to stop.
+    pub fn load(dataset: &Dataset, loader: &Loader<'_>) -> anyhow::Result<Self> {
+        let longest = loader.limits.max_prompt_tokens;
+        let tasks = loader.read(dataset, real_datasets::load)?;
         let all = tasks.len();
         let mut prompts = Vec::with_capacity(all);
         for task in tasks {
-            let tokens =
-                tokenizer.chat(&task.prompt).with_context(|| format!("data set {}, task {}", dataset.name, task.id))?;
+            loader.surroundings.stop.check()?;
+            let place = || format!("data set {}, task {}", dataset.name, task.id);
+            let tokens = loader.tokenizer.chat(&task.prompt).with_context(place)?;
+            loader.check_known(&tokens).with_context(place)?;
             if tokens.len() as u64 <= longest {
                 prompts.push(Prompt { task: Arc::new(task), tokens });
             }
@@ -50,11 +100,19 @@ impl TaskSet {
             dataset.uri
         );
         if too_long > 0 {
-            tracing::warn!(
-                "data set {}: {too_long} of {all} tasks have prompts of more than {longest} tokens and are left out",
+            let message = format!(
+                "data set {}: {too_long} of {all} tasks are left out: their prompts have more than {longest} tokens \
+                 (maxPromptTokens)",
                 dataset.name
             );
+            loader.surroundings.progress.warn("DataLeftOut", message);
         }
+        let nothing = prompts.iter().map(|prompt| real_reward::profile::share_of_nothing(&prompt.task)).sum::<f64>();
+        tracing::info!(
+            "data set {}: a program that does nothing passes {:.1} % of its tests",
+            dataset.name,
+            100.0 * nothing / prompts.len() as f64
+        );
         Ok(Self { name: dataset.name.clone(), weight: dataset.weight, prompts, too_long })
     }
 }

@@ -9,7 +9,7 @@ use safetensors::{Dtype, tensor::Metadata};
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
-use super::{INDEX_FILE, SINGLE_FILE};
+use super::{INDEX_FILE, SINGLE_FILE, finite};
 use crate::model::ModelError;
 
 /// The weight files of a folder, opened.
@@ -74,6 +74,11 @@ impl WeightFiles {
         self.holder.keys().map(String::as_str)
     }
 
+    /// The file, or the folder where there are several.
+    pub fn place(&self) -> &Path {
+        &self.place
+    }
+
     /// Whether there is a tensor `name`.
     pub fn contains(&self, name: &str) -> bool {
         self.holder.contains_key(name)
@@ -82,7 +87,8 @@ impl WeightFiles {
     /// Reads a tensor of the expected shape as `kind` on `device`.
     ///
     /// # Errors
-    /// There is no such tensor, it has another shape, an unknown type, or cannot be read.
+    /// There is no such tensor, it has another shape, an unknown type or values that are not finite as `kind`, or cannot be
+    /// read.
     pub fn read(&mut self, name: &str, shape: &[i64], kind: Kind, device: Device) -> Result<Tensor, ModelError> {
         let Some(&holder) = self.holder.get(name) else {
             let (path, name) = (self.place.clone(), name.to_owned());
@@ -94,16 +100,24 @@ impl WeightFiles {
             let (path, name, expected) = (file.path.clone(), name.to_owned(), shape.to_vec());
             return Err(ModelError::Shape { path, name, found, expected });
         }
-        Ok(file.read(name)?.to_device(device).to_kind(kind))
+        let tensor = file.read(name)?.to_device(device).to_kind(kind);
+        finite(&tensor, name, &file.path)?;
+        Ok(tensor)
     }
 
     /// Reads every tensor, as it is, to `device`.
     ///
     /// # Errors
-    /// A tensor has an unknown type or cannot be read.
+    /// A tensor has an unknown type, has values that are not finite, or cannot be read.
     pub fn read_all(&mut self, device: Device) -> Result<BTreeMap<String, Tensor>, ModelError> {
         let holder = self.holder.clone();
-        holder.into_iter().map(|(name, i)| Ok((name.clone(), self.files[i].read(&name)?.to_device(device)))).collect()
+        let mut read = |(name, i): (String, usize)| {
+            let file: &mut WeightFile = &mut self.files[i];
+            let tensor = file.read(&name)?.to_device(device);
+            finite(&tensor, &name, &file.path)?;
+            Ok((name, tensor))
+        };
+        holder.into_iter().map(&mut read).collect()
     }
 
     fn add(&mut self, file: WeightFile) {

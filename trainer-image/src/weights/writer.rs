@@ -7,6 +7,7 @@ use std::path::Path;
 use safetensors::{Dtype, View};
 use tch::{Kind, Tensor};
 
+use super::finite;
 use crate::model::ModelError;
 
 struct Entry<'t> {
@@ -39,7 +40,8 @@ impl View for Entry<'_> {
 /// Writes named tensors to `path`, under a temporary name first, so that no half-written file ever has the name.
 ///
 /// # Errors
-/// The file cannot be written, or a tensor's type has no counterpart in the format.
+/// The file cannot be written, a tensor's type has no counterpart in the format, or a tensor has values that are not
+/// finite; then nothing is written.
 pub fn save_tensors<'t>(
     path: &Path,
     tensors: impl IntoIterator<Item = (&'t str, &'t Tensor)>,
@@ -62,6 +64,7 @@ pub fn save_tensors<'t>(
                 ));
             }
         };
+        finite(tensor, name, path)?;
         let shape = tensor.size().iter().map(|n| *n as usize).collect();
         entries.push((name, Entry { tensor, dtype, shape }));
     }

@@ -38,14 +38,15 @@ impl Job {
             ],
             "algorithm": {"sft": {
                 "steps": steps, "batchSize": 12, "microBatchSize": 5, "learningRate": 0.002, "warmupSteps": 2,
-                "schedule": "cosine", "maxGradNorm": 1.0, "weightDecay": 0.01, "betas": [0.9, 0.98],
+                "schedule": "cosine", "maxGradNorm": 1.0, "weightDecay": 0.01, "betas": [0.9, 0.98], "maxSkippedUpdates": 3,
             }},
             "reward": {
                 "alpha": 0.5, "profile": "paper", "penalty": -1.0, "normalization": "running", "quality": "analysis",
+                "extraction": "paper", "emptyOutputs": "count",
                 "cwes": [], "maxTests": 2, "detectors": [], "sandboxes": [], "timeoutSeconds": 30,
             },
             "rollout": {"maxPromptTokens": 64, "maxResponseTokens": 96, "temperature": 1.0, "topP": 1.0, "topK": 0},
-            "checkpoint": {"everySteps": 1, "retain": 10},
+            "checkpoint": {"everySteps": 1, "retain": 10, "keepBest": {"metric": "val/joint", "goal": "max", "count": 1}},
             "evaluation": {
                 "everySteps": 0, "beforeTraining": true, "suites": [], "limit": 4, "greedy": true, "samples": 2,
             },

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use real_crds::progress::{LastWords, Outcome, Phase, Progress};
 
-use crate::job::{Job, read_json};
+use crate::job::{Job, read_json, stderr};
 
 /// Has a command leave its last words in a file.
 fn with_last_words(mut command: Command, path: &Path) -> Command {
@@ -28,7 +28,7 @@ fn a_finished_run_says_what_it_has_done() {
     let (job, place) = (Job::sft(2), tempfile::NamedTempFile::new().expect("a temporary file"));
     let mut command = with_last_words(job.command(&[]), place.path());
     assert!(command.env("REAL_ATTEMPT", "3").status().expect("the program starts").success());
-    let LastWords { outcome, message, progress } = last_words(place.path());
+    let LastWords { outcome, message, progress, .. } = last_words(place.path());
     assert_eq!((outcome, message.as_str()), (Outcome::Done, ""));
     assert_eq!((progress.attempt, progress.step, progress.total_steps), (3, 2, 2));
     assert_eq!(progress.phase, Phase::Done);
@@ -47,7 +47,7 @@ fn a_bad_configuration_is_said_to_be_the_reason() {
     job.config["reward"]["alpha"] = 1.5.into();
     let status = with_last_words(job.command(&[]), place.path()).status().expect("the program starts");
     assert_eq!(status.code(), Some(2));
-    let LastWords { outcome, message, progress } = last_words(place.path());
+    let LastWords { outcome, message, progress, .. } = last_words(place.path());
     assert_eq!((outcome, progress.phase), (Outcome::Failed, Phase::Starting));
     assert!(message.contains("reward.alpha is 1.5; it has to lie in [0, 1]"), "{message}");
 }
@@ -103,4 +103,111 @@ fn progress_at(address: &str) -> Progress {
     stream.read_to_string(&mut answer).expect("an answer");
     let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
     serde_json::from_str(body).expect("progress of the API's type")
+}
+
+#[test]
+fn a_run_whose_gradients_are_no_numbers_skips_counts_fails_and_saves_nothing_of_it() {
+    let (mut job, place) = (Job::sft(20), tempfile::NamedTempFile::new().expect("a temporary file"));
+    // One update with it, and sums of squares overflow.
+    job.config["algorithm"]["sft"]["learningRate"] = 1e30.into();
+    let output = with_last_words(job.command(&[]), place.path()).output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let LastWords { outcome, reason, message, progress } = last_words(place.path());
+    assert_eq!((outcome, reason.as_deref()), (Outcome::Failed, Some("Diverged")));
+    assert!(message.starts_with("step 5: ") && message.contains("of the actor is "), "{message}");
+    assert!(message.contains("4 updates in a row") && message.contains("maxSkippedUpdates allows 3"), "{message}");
+    assert_eq!((progress.step, progress.skipped_updates), (4, 3));
+    let warned: Vec<(u64, &str)> = progress.warnings.iter().map(|w| (w.step, w.reason.as_str())).collect();
+    assert_eq!(warned, [(1, "UpdateSkipped"), (2, "UpdateSkipped"), (3, "UpdateSkipped")]);
+    let lines = fs::read_to_string(job.run_dir().join("warnings.jsonl")).expect("warnings.jsonl");
+    assert!(lines.lines().count() == 3 && lines.contains("step 2: "), "{lines}");
+    let skipped: Vec<f64> = job.metrics().iter().map(|line| line["actor/skipped"].as_f64().expect("a count")).collect();
+    assert_eq!(skipped, [0.0, 1.0, 1.0, 1.0]);
+    let weights = |step| fs::read(job.checkpoint(step, "model.safetensors")).expect("a checkpoint");
+    assert!(weights(1) == weights(4), "what was skipped changed nothing");
+    assert!(!job.checkpoint(5, "").exists());
+}
+
+#[test]
+fn the_best_checkpoint_stays_and_is_named_also_after_a_resume() {
+    let (mut job, place) = (Job::sft(4), tempfile::NamedTempFile::new().expect("a temporary file"));
+    job.config["checkpoint"] = serde_json::json!({
+        "everySteps": 1, "retain": 1, "keepBest": {"metric": "train/loss", "goal": "max", "count": 1},
+    });
+    let best = |job: &Job| {
+        let losses: Vec<f64> = job.metrics().iter().map(|line| line["train/loss"].as_f64().expect("a loss")).collect();
+        (1..).zip(&losses).max_by(|a, b| a.1.total_cmp(b.1)).expect("a step").0
+    };
+    for (arguments, last) in [(&[] as &[&str], 4), (&["--resume"], 6)] {
+        job.config["algorithm"]["sft"]["steps"] = last.into();
+        assert!(with_last_words(job.command(arguments), place.path()).status().expect("the program starts").success());
+        let words = last_words(place.path());
+        let left: Vec<u64> = words.progress.checkpoints.iter().map(|checkpoint| checkpoint.step).collect();
+        assert_eq!((left, words.progress.best_checkpoint), (vec![best(&job), last], Some(best(&job))));
+        assert!(job.checkpoint(best(&job), "manifest.json").is_file());
+    }
+}
+
+#[test]
+fn a_metric_that_no_step_has_and_data_that_is_left_out_are_warned_of() {
+    let (mut job, place) = (Job::sft(2), tempfile::NamedTempFile::new().expect("a temporary file"));
+    job.config["checkpoint"]["keepBest"]["metric"] = "train/lost".into();
+    let data = tempfile::NamedTempFile::with_suffix(".jsonl").expect("a temporary file");
+    let line = |question: &str, answer: &str| {
+        let line =
+            serde_json::json!({"id": "x", "prompt": [{"role": "user", "content": question}], "response": answer});
+        format!("{line}\n")
+    };
+    let long = "print(1)\n".repeat(200);
+    fs::write(data.path(), line("a", "print(1)") + &line("b", &long) + &line(&long, "print(1)")).expect("writable");
+    job.config["train"][1]["uri"] = data.path().to_str().expect("a path").into();
+    assert!(with_last_words(job.command(&[]), place.path()).status().expect("the program starts").success());
+    let warnings = last_words(place.path()).progress.warnings;
+    let of = |reason: &str| -> Vec<&str> {
+        warnings.iter().filter(|warning| warning.reason == reason).map(|warning| warning.message.as_str()).collect()
+    };
+    let [missing] = of("MetricMissing")[..] else { panic!("once: {warnings:?}") };
+    assert!(missing.contains("train/lost"), "{missing}");
+    let [left_out] = of("DataLeftOut")[..] else { panic!("one data set: {warnings:?}") };
+    assert!(
+        left_out.starts_with("data set b: 2 of 3 demonstrations are left out: 1 with prompts of more"),
+        "{left_out}"
+    );
+    assert!(left_out.ends_with("1 with answers of more than 96 (maxResponseTokens)"), "{left_out}");
+}
+
+#[test]
+fn a_damaged_checkpoint_that_is_passed_over_is_in_the_last_words() {
+    let (mut job, place) = (Job::sft(2), tempfile::NamedTempFile::new().expect("a temporary file"));
+    job.run_well(&[]);
+    fs::write(job.checkpoint(2, "model.safetensors"), "weights").expect("writable");
+    job.config["algorithm"]["sft"]["steps"] = 3.into();
+    let mut command = with_last_words(job.command(&["--resume"]), place.path());
+    assert!(command.status().expect("the program starts").success());
+    let progress = last_words(place.path()).progress;
+    let [warning] = progress.warnings.as_slice() else { panic!("one: {progress:?}") };
+    assert_eq!(warning.reason, "CheckpointDamaged");
+    assert!(warning.message.contains("step-2/model.safetensors is damaged"), "{}", warning.message);
+    assert!(warning.message.ends_with("the checkpoint of step 1 is used"), "{}", warning.message);
+}
+
+#[test]
+fn a_signal_while_data_is_being_read_ends_the_run_though_the_data_does_not_end() {
+    let (mut job, place) = (Job::sft(2), tempfile::NamedTempFile::new().expect("a temporary file"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // Nobody ever writes to it.
+    let endless = folder.path().join("endless.jsonl");
+    nix::unistd::mkfifo(&endless, nix::sys::stat::Mode::S_IRWXU).expect("a named pipe");
+    job.config["train"][0]["uri"] = endless.to_str().expect("a path").into();
+    let mut child = with_last_words(job.command(&["--listen", "127.0.0.1:0"]), place.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut first).expect("a line");
+    kill(Pid::from_raw(i32::try_from(child.id()).expect("a process id")), Signal::SIGTERM).expect("it is there");
+    assert_eq!(child.wait().expect("it ends").code(), Some(75));
+    let words = last_words(place.path());
+    assert_eq!((words.outcome, words.message.as_str()), (Outcome::Stopped, "asked to stop before training began"));
 }

@@ -14,7 +14,8 @@ use job::Job;
 fn the_loss_falls_and_the_checkpoint_is_a_model_folder() {
     let mut job = Job::sft(40);
     job.config["algorithm"]["sft"]["learningRate"] = 0.01.into();
-    job.config["checkpoint"] = serde_json::json!({"everySteps": 10, "retain": 2});
+    job.config["checkpoint"]["everySteps"] = 10.into();
+    job.config["checkpoint"]["retain"] = 2.into();
     job.run_well(&[]);
     let metrics = job.metrics();
     let loss = |line: usize| metrics[line]["train/loss"].as_f64().expect("a loss");

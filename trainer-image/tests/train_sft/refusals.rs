@@ -136,3 +136,97 @@ fn a_checkpoint_that_does_not_fit_is_named_and_leaves_nothing_half_written() {
     );
     assert_eq!(fs::read_dir(job.run_dir().join("checkpoints")).expect("a folder").count(), 0);
 }
+
+/// A job that starts from the weights that another one has written.
+fn pretrained() -> (Job, Job) {
+    let first = Job::sft(1);
+    first.run_well(&[]);
+    let mut job = Job::sft(1);
+    job.config["model"] = serde_json::json!({"uri": first.checkpoint(1, ""), "initialize": "pretrained"});
+    (first, job)
+}
+
+/// Changes a JSON file of the job's model folder.
+fn change_model(job: &Job, file: &str, change: impl FnOnce(&mut serde_json::Value)) {
+    let path = Path::new(job.config["model"]["uri"].as_str().expect("a path")).join(file);
+    let mut content = crate::job::read_json(&path);
+    change(&mut content);
+    fs::write(path, content.to_string()).expect("writable");
+}
+
+/// Writes a number over the first value of a 32-bit tensor in a safetensors file.
+fn overwrite(path: &Path, tensor: &str, value: f32) {
+    let mut bytes = fs::read(path).expect("readable");
+    let header = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
+    let entries: serde_json::Value = serde_json::from_slice(&bytes[8..8 + header]).expect("a header");
+    let start = 8 + header + entries[tensor]["data_offsets"][0].as_u64().expect("an offset") as usize;
+    bytes[start..start + 4].copy_from_slice(&value.to_le_bytes());
+    fs::write(path, bytes).expect("writable");
+}
+
+fn refused(job: &Job, pieces: &[&str]) {
+    let output = job.run(&[]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    for piece in pieces {
+        assert!(stderr(&output).contains(piece), "`{piece}` is not in {}", stderr(&output));
+    }
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_refused_with_the_tensors_name() {
+    let (first, job) = pretrained();
+    let name = "model.layers.1.mlp.down_proj.weight";
+    for value in [f32::NAN, f32::INFINITY] {
+        overwrite(&first.checkpoint(1, "model.safetensors"), name, value);
+        refused(&job, &["model.safetensors", name, "1 values that are not finite"]);
+    }
+}
+
+#[test]
+fn weights_of_another_model_than_the_configurations_are_refused_by_name() {
+    let (_first, job) = pretrained();
+    let restore =
+        crate::job::read_json(&Path::new(job.config["model"]["uri"].as_str().expect("a path")).join("config.json"));
+    let with = |key: &str, value: serde_json::Value, pieces: &[&str]| {
+        change_model(&job, "config.json", |config| {
+            *config = restore.clone();
+            config[key] = value;
+        });
+        refused(&job, pieces);
+    };
+    with("num_hidden_layers", 1.into(), &["model.layers.1.", "num_hidden_layers is 1, the weights have 2 layers"]);
+    with("num_hidden_layers", 3.into(), &["no tensor model.layers.2."]);
+    with("model_type", "llama".into(), &["architectures is Qwen2ForCausalLM", "LlamaForCausalLM"]);
+    with("architectures", serde_json::json!(["Qwen2MoeForCausalLM"]), &["architectures is Qwen2MoeForCausalLM"]);
+    with(
+        "quantization_config",
+        serde_json::json!({"quant_method": "gptq", "bits": 4}),
+        &["quantization_config", "gptq"],
+    );
+    with("final_logit_softcapping", 30.0.into(), &["final_logit_softcapping is 30", "only null is implemented"]);
+    // As a Llama the biases of its attention would be passed over.
+    change_model(&job, "config.json", |config| {
+        *config = restore.clone();
+        config["model_type"] = "llama".into();
+        config["architectures"] = serde_json::json!(["LlamaForCausalLM"]);
+    });
+    refused(&job, &["self_attn.k_proj.bias", "are left over; config.json describes a model without them"]);
+}
+
+#[test]
+fn lengths_beyond_the_models_positions_are_refused_before_anything_is_loaded() {
+    no_use_in_trying_again(
+        |job| job.config["rollout"]["maxResponseTokens"] = 200.into(),
+        &[
+            "64 + 200 tokens are 264, more than the 256 positions",
+            "max_position_embeddings",
+            "rollout.maxResponseTokens",
+        ],
+    );
+}
+
+#[test]
+fn a_tokenizer_that_knows_more_tokens_than_the_model_is_refused() {
+    let vocabulary = |job: &mut Job| change_model(job, "config.json", |config| config["vocab_size"] = 6.into());
+    no_use_in_trying_again(vocabulary, &["data set a", "the model knows 0 to 5 (vocab_size", "do not belong together"]);
+}

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::ResourceExt;
 use real_crds::v1alpha1::RealTrainingJobStatus;
 use serde::de::DeserializeOwned;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::situation::Situation;
 use crate::child::Child;
 use crate::conditions::whole_seconds;
-use crate::job::Plan;
+use crate::job::{Doomed, Plan};
 
 /// Children, the attempt's Job, deletions, the status, in this order; of a refused plan only the status.
 pub(super) fn carry_out(situation: &mut Situation, plan: &Plan) {
@@ -24,7 +24,13 @@ pub(super) fn carry_out(situation: &mut Situation, plan: &Plan) {
             situation.observed.jobs.push(job);
         }
         for deletion in &plan.delete {
-            situation.delete_job(&deletion.name);
+            match deletion.kind {
+                Doomed::Job => situation.delete_job(&deletion.name),
+                Doomed::ConfigMap => {
+                    let left = |config: &ObjectMeta| config.name.as_ref() != Some(&deletion.name);
+                    situation.observed.children.configs.retain(left);
+                }
+            }
         }
     }
     let mut status = situation.job.status.clone().unwrap_or_default();
@@ -54,7 +60,10 @@ fn apply(situation: &mut Situation, child: &Child) {
     body["metadata"]["uid"] = json!(format!("uid-of-{}", child.name));
     match child.resource.kind.as_str() {
         "Service" => children.service = Some(parse(with_defaults(body))),
-        "ConfigMap" => children.config = Some(parse::<ConfigMap>(body).metadata),
+        "ConfigMap" => {
+            children.configs.retain(|config| config.name.as_ref() != Some(&child.name));
+            children.configs.push(parse::<ConfigMap>(body).metadata);
+        }
         "ServiceAccount" => children.service_account = Some(parse(body)),
         "NetworkPolicy" => children.network_policy = Some(parse(body)),
         other => panic!("a plan applied a {other}"),

@@ -24,7 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
     let label = || BTreeMap::from([("team".to_owned(), "sec".to_owned())]);
     vec![
         ("a Service that someone deletes is made again", changed(runs(), |all| all.service = None)),
-        ("a configuration that someone deletes is made again", changed(runs(), |all| all.config = None)),
+        ("a configuration that someone deletes is made again", changed(runs(), |all| all.configs.clear())),
         ("a service account that someone deletes is made again", changed(runs(), |all| all.service_account = None)),
         ("a network policy that someone deletes is made again", changed(runs(), |all| all.network_policy = None)),
         ("all children that someone deletes are made again", changed(runs(), |all| *all = Children::default())),
@@ -52,9 +52,23 @@ pub(super) fn cases() -> Vec<Case> {
                 metadata.annotations = Some(label());
             }),
         ),
+        ("each attempt gets a configuration of its own", runs().failed_once_more().later(3600)),
         (
-            "a configuration that someone edits is set right when the next attempt starts",
-            changed(runs().failed_once_more().later(3600), |all| all.config.as_mut().unwrap().annotations = None),
+            "the configuration of an attempt that is gone is removed",
+            runs().failed_once_more().started_again().runs().failed_once_more().started_again().gone(),
+        ),
+        (
+            "a configuration that is there before its attempt is written all the same",
+            changed(runs().failed_once_more().later(3600), |all| {
+                let mut planted = all.configs[0].clone();
+                planted.name = Some("ppo-config-2".into());
+                all.configs.push(planted);
+            }),
+        ),
+        ("an attempt of an earlier version goes on with its own configuration", runs().of_an_earlier_version()),
+        (
+            "the configuration of an attempt of an earlier version is made again under its name",
+            changed(runs().of_an_earlier_version(), |all| all.configs.clear()),
         ),
         (
             "a job with a service account of its own gets none made",

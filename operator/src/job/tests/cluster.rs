@@ -10,7 +10,8 @@ use super::act::carry_out;
 use super::pods::{State, exited, running};
 use super::situation::Situation;
 use crate::job::ending::ending;
-use crate::job::{Plan, Refusal, Report};
+use crate::job::{Plan, Report};
+use crate::refusal::{Lasting, Refusal};
 
 impl Situation {
     /// The attempt that goes on.
@@ -147,7 +148,47 @@ impl Situation {
 
     /// The API server refuses writes.
     pub(super) fn refused(mut self, reason: &str, message: &str) -> Self {
-        self.observed.refused = Some(Refusal { reason: reason.to_owned(), message: message.to_owned() });
+        self.observed.refused = Some(Refusal { reason: reason.to_owned(), message: message.to_owned(), lasting: None });
+        self
+    }
+
+    /// The API server has refused an attempt of the present spec, and will for ever.
+    pub(super) fn refused_for_good(mut self, message: &str) -> Self {
+        let lasting = Some(Lasting { generation: self.job.metadata.generation, at: self.now });
+        self.observed.refused = Some(Refusal { reason: "Invalid".to_owned(), message: message.to_owned(), lasting });
+        self
+    }
+
+    /// Another job has the better right to the place of the checkpoints.
+    pub(super) fn place_held_by(mut self, other: &str) -> Self {
+        self.observed.checkpoint_holder = Some(other.to_owned());
+        self
+    }
+
+    /// The cluster has no Kueue.
+    pub(super) fn without_kueue(mut self) -> Self {
+        self.observed.without_kueue = true;
+        self
+    }
+
+    /// Somebody, or the node's controller, deletes a pod of the attempt; it has 300 s to end.
+    pub(super) fn pod_deleted(mut self, rank: usize) -> Self {
+        let due = self.now + jiff::SignedDuration::from_secs(300);
+        let pod = &mut self.observed.pods[rank];
+        pod.metadata.deletion_timestamp = Some(Time(due));
+        pod.metadata.deletion_grace_period_seconds = Some(300);
+        pod.spec.get_or_insert_default().node_name = Some("node-7".to_owned());
+        self
+    }
+
+    /// As an earlier version of the operator made it: all attempts mount one configuration.
+    pub(super) fn of_an_earlier_version(mut self) -> Self {
+        let name = format!("{}-config", self.job.name_any());
+        let pod = self.attempt().spec.as_mut().unwrap().template.spec.as_mut().unwrap();
+        let mut volumes = pod.volumes.iter_mut().flatten();
+        let config = volumes.find(|volume| volume.name == "real-config").and_then(|volume| volume.config_map.as_mut());
+        config.unwrap().name.clone_from(&name);
+        self.observed.children.configs[0].name = Some(name);
         self
     }
 

@@ -7,7 +7,7 @@ use super::pods::{creating, exited, running, unscheduled};
 use super::situation::Situation;
 
 pub(super) fn cases() -> Vec<Case> {
-    let watched = || Situation::running_for(0).edited(|spec| spec.progress_deadline_seconds = Some(600)).settled();
+    let watched = || Situation::running_for(0).edited(|spec| spec.progress_deadline_seconds = 600).settled();
     let step = |attempt, step| Progress { attempt, step, total_steps: 100, ..Progress::default() };
     let hung = || watched().later(600);
     let impatient = || Situation::ready().edited(|spec| spec.start_deadline_seconds = Some(300));
@@ -25,6 +25,10 @@ pub(super) fn cases() -> Vec<Case> {
             "an attempt that hangs once too often ends the job",
             hung().edited(|spec| spec.restart_policy.backoff_limit = 0),
         ),
+        (
+            "a deadline of 0 is none",
+            Situation::running_for(0).edited(|spec| spec.progress_deadline_seconds = 0).settled().later(1_000_000),
+        ),
         ("each step begins the time anew", watched().later(500).says(step(1, 3)).later(599)),
         ("a step that is followed by none is the last", watched().later(500).says(step(1, 3)).later(600)),
         (
@@ -34,7 +38,7 @@ pub(super) fn cases() -> Vec<Case> {
         (
             "the time between steps does not count while an attempt starts",
             Situation::started()
-                .edited(|spec| spec.progress_deadline_seconds = Some(10))
+                .edited(|spec| spec.progress_deadline_seconds = 10)
                 .later(40)
                 .pods([running(), creating()]),
         ),

@@ -2,8 +2,8 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use real_crds::v1alpha1::{
-    ClaimStorage, ConfigMapVolume, EmptyDirVolume, EnvVar, EnvVarSource, KeySelector, PodPatch, Quantity, Resources,
-    SecretRef, SecretVolume, Volume,
+    ClaimStorage, ConfigMapVolume, DnsPolicy, EmptyDirVolume, EnvVar, EnvVarSource, KeySelector, PodPatch, PodUsers,
+    Quantity, Resources, SecretRef, SecretVolume, Volume,
 };
 use serde_json::{Value, json};
 
@@ -78,6 +78,28 @@ fn elaborate() -> Situation {
             service_account_name: Some("reader".into()),
             image_pull_secrets: vec![SecretRef { name: "registry".into() }],
             volumes,
+            topology_spread_constraints: serde_json::from_value(json!([{
+                "maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule",
+                "labelSelector": {"matchLabels": {"team": "sec"}},
+            }]))
+            .unwrap(),
+            security_context: Some(PodUsers { run_as_user: Some(1000), fs_group: Some(2000), ..PodUsers::default() }),
+            host_network: false,
+            dns_policy: Some(DnsPolicy::None),
+            dns_config: serde_json::from_value(json!({
+                "nameservers": ["10.0.0.10"], "searches": ["lab"], "options": [{"name": "ndots", "value": "2"}],
+            }))
+            .unwrap(),
+            resource_claims: serde_json::from_value(json!([{"name": "gpu", "resourceClaimTemplateName": "h100"}]))
+                .unwrap(),
+            env_from: serde_json::from_value(json!([{"prefix": "HUB_", "secretRef": {"name": "hub"}}])).unwrap(),
+            init_containers: serde_json::from_value(json!([{"name": "fetch", "image": "fetch:1", "args": ["a"]}]))
+                .unwrap(),
+            sidecars: serde_json::from_value(
+                json!([{"name": "logs", "image": "logs:1", "env": [{"name": "A", "value": "b"}],
+                "resources": {"limits": {"memory": "64Mi"}}}]),
+            )
+            .unwrap(),
         });
     })
 }

@@ -74,7 +74,7 @@ pub(super) fn done() -> State {
 
 /// All steps are done, with last words.
 pub(super) fn done_with(progress: &Progress) -> State {
-    ended("Succeeded", 0, "Completed", LastWords::compose(Outcome::Done, "", progress))
+    ended("Succeeded", 0, "Completed", LastWords::compose(Outcome::Done, None, "", progress))
 }
 
 /// Ended with an exit code and nothing to say.
@@ -90,7 +90,12 @@ pub(super) fn exited_with_log(code: i32, log: &str) -> State {
 /// Ended with an exit code and last words.
 pub(super) fn exited_with(code: i32, message: &str, progress: &Progress) -> State {
     let outcome = if code == 75 { Outcome::Stopped } else { Outcome::Failed };
-    ended("Failed", code, "Error", LastWords::compose(outcome, message, progress))
+    ended("Failed", code, "Error", LastWords::compose(outcome, None, message, progress))
+}
+
+/// Ended because its losses or gradients stopped being finite.
+pub(super) fn diverged(message: &str, progress: &Progress) -> State {
+    ended("Failed", 2, "Error", LastWords::compose(Outcome::Failed, Some("Diverged"), message, progress))
 }
 
 /// Killed for memory.

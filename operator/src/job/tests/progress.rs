@@ -1,9 +1,9 @@
 //! How far training is, from what rank 0 says.
 
-use real_crds::progress::{Checkpoint, Decoding, Evaluation, Progress};
+use real_crds::progress::{Checkpoint, Decoding, Evaluation, Progress, Warning};
 
 use super::Case;
-use super::pods::{done, done_with, exited, exited_with};
+use super::pods::{diverged, done, done_with, exited, exited_with};
 use super::situation::Situation;
 
 fn checkpoint(step: u64) -> Checkpoint {
@@ -12,7 +12,8 @@ fn checkpoint(step: u64) -> Checkpoint {
 
 fn evaluation(step: u64, suite: &str, decoding: Decoding, joint: f64) -> Evaluation {
     let suite = suite.to_owned();
-    Evaluation { suite, decoding, step, n: 64, function: 0.5, quality: 0.5, joint, no_code: 0.0, dropped: 0 }
+    let (half, joint) = (Some(0.5), Some(joint));
+    Evaluation { suite, decoding, step, n: 64, function: half, quality: half, joint, no_code: Some(0.0), dropped: 0 }
 }
 
 fn at(attempt: u64, step: u64) -> Progress {
@@ -44,10 +45,28 @@ pub(super) fn cases() -> Vec<Case> {
             evaluation(80, "b", Decoding::Sampled, 0.1),
             evaluation(120, "a", Decoding::Greedy, 0.9),
         ],
+        best_checkpoint: Some(40),
         ..with(at(1, 130), &[40, 80])
     };
+    let unjudged = |dropped| {
+        let nothing = Evaluation {
+            n: 0,
+            function: None,
+            quality: None,
+            joint: None,
+            no_code: None,
+            dropped,
+            ..judged.evaluations[0].clone()
+        };
+        Progress { evaluations: vec![nothing], ..at(1, 41) }
+    };
+    let warning =
+        |step, reason: &str| Warning { step, reason: reason.to_owned(), message: format!("something of {step}") };
+    let warned = |warnings: &[Warning]| Progress { warnings: warnings.to_vec(), skipped_updates: 2, ..at(1, 57) };
+    let (first, second_warning) = (warning(0, "DataLeftOut"), warning(55, "UpdateSkipped"));
     let many = Progress {
         evaluations: (0..30).map(|step| evaluation(step, "a", Decoding::Greedy, 0.5)).collect(),
+        best_checkpoint: Some(3),
         ..with(at(1, 190), &(0..30).collect::<Vec<_>>())
     };
     let second = || runs().says(with(at(1, 55), &[40])).failed_once_more().started_again().runs();
@@ -75,7 +94,7 @@ pub(super) fn cases() -> Vec<Case> {
             runs().says(with(at(1, 130), &[40, 80, 120])).settled().says(with(at(1, 161), &[80, 120, 160])),
         ),
         (
-            "last words that name only the newest checkpoint leave the others listed",
+            "checkpoints that last words do not name are gone",
             runs()
                 .says(with(at(1, 130), &[40, 80]))
                 .settled()
@@ -90,8 +109,32 @@ pub(super) fn cases() -> Vec<Case> {
                 .pods([done_with(&with(at(1, 200), &[120, 160, 200])), done()])
                 .job_complete(),
         ),
-        ("the best checkpoint is the one with the highest mean joint rate of those that are kept", runs().says(judged)),
-        ("lists are bounded and keep what is newest", runs().says(many)),
+        ("the best checkpoint is the one that the trainer names", runs().says(judged.clone())),
+        (
+            "a best checkpoint that is gone is not named",
+            runs()
+                .says(judged.clone())
+                .settled()
+                .says(Progress { best_checkpoint: Some(40), ..with(at(1, 161), &[80, 160]) }),
+        ),
+        ("lists are bounded and keep what is newest, and the best", runs().says(many)),
+        ("an evaluation of which nothing was judged is no result", runs().says(unjudged(64))),
+        ("what the trainer warns of is a condition and an event", runs().says(warned(std::slice::from_ref(&first)))),
+        (
+            "each warning is an event once",
+            runs()
+                .says(warned(std::slice::from_ref(&first)))
+                .settled()
+                .says(warned(&[first.clone(), second_warning.clone()])),
+        ),
+        (
+            "a warning stays a condition when the trainer says no more",
+            runs().says(warned(&[first, second_warning])).settled().failed_once_more(),
+        ),
+        (
+            "a run that diverged is not tried again",
+            runs().pods([diverged("step 57: the actor's loss is NaN", &at(1, 56)), exited(143)]).job_failed(),
+        ),
         ("numbers of a run that diverges stay short", runs().says(diverged)),
         ("checkpoints that live in the pod are no claim's", in_the_pod.settled().runs().says(with(at(1, 55), &[40]))),
         (

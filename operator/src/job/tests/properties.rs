@@ -97,7 +97,7 @@ prop_compose! {
             spec.suspend = suspend;
             spec.active_deadline_seconds = deadlines[0];
             spec.start_deadline_seconds = deadlines[1];
-            spec.progress_deadline_seconds = deadlines[2];
+            spec.progress_deadline_seconds = deadlines[2].unwrap_or(0);
             spec.ttl_seconds_after_finished = deadlines[3];
             (spec.restart_policy.backoff_limit, spec.restart_policy.max_preemptions) = limits;
         });

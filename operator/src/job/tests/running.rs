@@ -21,6 +21,22 @@ pub(super) fn cases() -> Vec<Case> {
         ("a job that goes on running writes nothing and is asked how far it is", runs()),
         ("rank 0 is asked at an IPv6 address in brackets", nodes(1).pods([running_at("fd00::7")])),
         ("a gang of which a rank is done already still runs", runs().pods([running(), done()])),
+        ("a gang of which a pod is being deleted does not run, and says since when", runs().pod_deleted(1).later(10)),
+        (
+            "a pod that should have ended long ago is told with what to do about it",
+            runs().pod_deleted(1).later(10).settled().later(600),
+        ),
+        (
+            "an attempt does not follow one that was given up while its pod may still run on a lost node",
+            runs()
+                .edited(|spec| spec.progress_deadline_seconds = 600)
+                .settled()
+                .later(600)
+                .settled()
+                .pod_deleted(1)
+                .later(60)
+                .jobs_gone(),
+        ),
         ("rank 0 is not asked once it is done", runs().pods([done(), running()])),
         ("a gang that lost a rank runs until its Job says how it ends", runs().pods([running(), exited(1)])),
         (

@@ -74,9 +74,17 @@ pub(super) fn cases() -> Vec<Case> {
         ("a model in a volume is no obstacle", {
             Situation::ready().edited(|spec| spec.model.storage_uri = "pvc://models/qwen".into())
         }),
-        ("a job that MultiKueue manages is left alone", {
+        ("a job that MultiKueue manages says so and is left alone", {
             Situation::ready().edited(|spec| spec.managed_by = Some(ManagedBy::MultiKueue))
         }),
+        (
+            "a job whose other controller has said something is left alone",
+            Situation::ready()
+                .edited(|spec| spec.managed_by = Some(ManagedBy::MultiKueue))
+                .settled_status()
+                .later(60)
+                .edited(|spec| spec.suspend = true),
+        ),
         ("a job that names this operator is its own", {
             Situation::ready().edited(|spec| spec.managed_by = Some(ManagedBy::Operator))
         }),
@@ -100,6 +108,46 @@ pub(super) fn cases() -> Vec<Case> {
             Situation::ready().refused("AlreadyExists", "services \"ppo\" already exists and is not this job's"),
         ),
         (
+            "an attempt that the server never takes is not accepted, though its pool is not ready",
+            Situation::ppo().refused_for_good(INVALID),
+        ),
+        (
+            "a refusal for good is asked about again after a while",
+            Situation::ready().refused_for_good(INVALID).settled_status().later(61),
+        ),
+        (
+            "a refusal for good that nobody mends fails the job",
+            Situation::ready().refused_for_good(INVALID).settled_status().later(300),
+        ),
+        (
+            "an edit gives as long again",
+            Situation::ready()
+                .refused_for_good(INVALID)
+                .settled_status()
+                .later(299)
+                .edited(|spec| spec.trainer.env.clear())
+                .refused_for_good(INVALID)
+                .settled_status()
+                .later(30),
+        ),
+        (
+            "a job that was mended after a refusal for good starts",
+            Situation::ready()
+                .refused_for_good(INVALID)
+                .settled_status()
+                .later(60)
+                .edited(|spec| spec.trainer.env.clear()),
+        ),
+        (
+            "a source that nobody fetches fails the job unless it is mended",
+            evaluated_on(Situation::ready(), "hf://suite").settled().later(300),
+        ),
+        (
+            "a job whose place for checkpoints is another's waits and says whose",
+            Situation::ready().place_held_by("elder"),
+        ),
+        ("a job in a queue of a cluster without Kueue says so", Situation::ready().in_queue("gpu").without_kueue()),
+        (
             "a refusal that is unchanged is not written again",
             Situation::ready().refused("QuotaExceeded", "exceeded quota").settled_status().later(30),
         ),
@@ -109,6 +157,9 @@ pub(super) fn cases() -> Vec<Case> {
         ),
     ]
 }
+
+const INVALID: &str = "spec.trainer.resourcesPerNode: the API server refuses it: \
+    spec.template.spec.containers[0].resources.requests: Invalid value: \"32Gi\"";
 
 fn pool_deleted() -> jiff::Timestamp {
     super::situation::BEGINNING.parse().unwrap()

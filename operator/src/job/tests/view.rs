@@ -46,6 +46,8 @@ pub(super) struct View {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     apply: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    trial: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     create: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     delete: Vec<String>,
@@ -102,8 +104,13 @@ pub(super) fn view(situation: &Situation, plan: &Plan) -> View {
         next_attempt: status.and_then(|status| Some(relative(status.next_attempt_time.as_ref()?.0, now))),
         completed: status.and_then(|status| Some(relative(status.completion_time.as_ref()?.0, now))),
         apply: plan.apply.iter().map(child).collect(),
+        trial: plan.trial.as_ref().map(child),
         create: plan.create.as_ref().map(child),
-        delete: plan.delete.iter().map(|deletion| format!("Job/{}: {}", deletion.name, deletion.why)).collect(),
+        delete: plan
+            .delete
+            .iter()
+            .map(|deletion| format!("{:?}/{}: {}", deletion.kind, deletion.name, deletion.why))
+            .collect(),
         events: plan
             .events
             .iter()

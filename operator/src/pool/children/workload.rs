@@ -51,13 +51,15 @@ pub(super) fn deployment(pool: &RewardPool, fleet: Fleet, replicas: Option<u32>,
             pod.runtime_class_name = crate::pool::runtime_class(pool).map(str::to_owned);
         }
         // A lost node should take as little as possible of a fleet, but a small cluster still has to hold it.
-        pod.topology_spread_constraints = Some(vec![TopologySpreadConstraint {
-            label_selector: Some(selector(pool, fleet)),
-            max_skew: 1,
-            topology_key: "kubernetes.io/hostname".into(),
-            when_unsatisfiable: "ScheduleAnyway".into(),
-            ..TopologySpreadConstraint::default()
-        }]);
+        pod.topology_spread_constraints.get_or_insert_with(|| {
+            vec![TopologySpreadConstraint {
+                label_selector: Some(selector(pool, fleet)),
+                max_skew: 1,
+                topology_key: "kubernetes.io/hostname".into(),
+                when_unsatisfiable: "ScheduleAnyway".into(),
+                ..TopologySpreadConstraint::default()
+            }]
+        });
     }
     let mut metadata = metadata(pool, fleet.name_in(&pool.name_any()), Some(fleet));
     let by = if replicas.is_some() { BY_OPERATOR } else { BY_AUTOSCALER };

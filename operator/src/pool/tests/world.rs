@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use super::server::Server;
 use crate::conditions;
 use crate::pool::status::{READY, STALLED};
-use crate::pool::{Child, Consumers, Fleet, FleetLoad, Kind, Observed, Plan, Refusal, Settings, plan};
+use crate::pool::{Child, Consumers, Fleet, FleetLoad, Kind, Observed, Plan, Settings, plan};
+use crate::refusal::Refusal;
 
 pub(super) const POOL_UID: &str = "11111111-2222-3333-4444-555555555555";
 
@@ -151,7 +152,7 @@ impl World {
     }
 
     pub(super) fn refused(mut self, reason: &str, message: &str) -> Self {
-        self.observed.refused = Some(Refusal { reason: reason.into(), message: message.into() });
+        self.observed.refused = Some(Refusal { reason: reason.into(), message: message.into(), lasting: None });
         self
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use nix::mount::{MsFlags, mount};
 use nix::sys::wait::{WaitStatus, wait};
+use real_terminal::errln;
 
 use super::folder::Folder;
 use super::{config, forward, network};
@@ -52,7 +53,7 @@ pub fn init(folder: &Folder, programs: &Path) -> Result<()> {
             continue;
         };
         if matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..)) {
-            eprintln!("{} ended: {status:?}; starting it again", program.name);
+            errln!("{} ended: {status:?}; starting it again", program.name);
             thread::sleep(PAUSE);
             *pid = start(folder, programs, program)?;
         }

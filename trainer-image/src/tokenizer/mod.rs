@@ -1,11 +1,15 @@
 //! The tokenizer of a Hugging Face folder: `tokenizer.json`, the chat template, and which tokens end an answer.
 
+mod python;
+mod rewrite;
+mod template;
+
 use std::path::{Path, PathBuf};
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, ErrorKind, context};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use template::ChatTemplate;
 
 /// Why text cannot be turned into tokens or back.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +53,14 @@ pub enum TokenizerError {
         /// The model's folder.
         dir: PathBuf,
     },
+    /// A file of the tokenizer cannot be copied or written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The tokenizer refuses a text.
     #[error("tokenizer: {0}")]
     Text(String),
@@ -58,13 +70,11 @@ pub enum TokenizerError {
 pub struct Tokenizer {
     dir: PathBuf,
     inner: tokenizers::Tokenizer,
-    template: Option<Environment<'static>>,
-    special: Vec<(&'static str, String)>,
+    template: Option<ChatTemplate>,
     eos: Vec<i64>,
+    end_of_turn: i64,
     pad: i64,
 }
-
-const TEMPLATE: &str = "chat";
 
 impl Tokenizer {
     /// Reads `tokenizer.json` and, where they are there, `tokenizer_config.json`, `chat_template.jinja`,
@@ -78,7 +88,7 @@ impl Tokenizer {
         let inner = tokenizers::Tokenizer::from_bytes(bytes)
             .map_err(|e| TokenizerError::Malformed { path, reason: e.to_string() })?;
         let settings = optional_json(dir, "tokenizer_config.json")?;
-        let sources = [optional_json(dir, "generation_config.json")?, optional_json(dir, "config.json")?];
+        let sources = [optional_json(dir, GENERATION_CONFIG)?, optional_json(dir, "config.json")?];
 
         let special: Vec<(&'static str, String)> = ["bos_token", "eos_token", "pad_token", "unk_token"]
             .into_iter()
@@ -89,13 +99,21 @@ impl Tokenizer {
             inner.token_to_id(text).map(i64::from)
         };
         let configured = |key: &str| sources.iter().map(|source| ids(source.get(key))).find(|found| !found.is_empty());
-        let eos = configured("eos_token_id").or_else(|| id_of("eos_token").map(|id| vec![id])).unwrap_or_default();
-        if eos.is_empty() {
+        let mut eos = configured("eos_token_id").unwrap_or_default();
+        let own = id_of("eos_token");
+        let pad = configured("pad_token_id").map(|ids| ids[0]).or_else(|| id_of("pad_token"));
+        let template = ChatTemplate::load(dir, &settings, special.clone())?;
+        let by_template = template.as_ref().and_then(|template| end_of_turn(template, &inner, &eos, own));
+        let Some(end_of_turn) = by_template.or(own).or(eos.first().copied()) else {
             return Err(TokenizerError::NoEnd { dir: dir.to_path_buf() });
+        };
+        for end in own.into_iter().chain([end_of_turn]) {
+            if !eos.contains(&end) {
+                eos.push(end);
+            }
         }
-        let pad = configured("pad_token_id").map(|ids| ids[0]).or_else(|| id_of("pad_token")).unwrap_or(eos[0]);
-        let template = template_source(dir, &settings)?.map(|source| environment(dir, source)).transpose()?;
-        Ok(Self { dir: dir.to_path_buf(), inner, template, special, eos, pad })
+        let pad = pad.unwrap_or(eos[0]);
+        Ok(Self { dir: dir.to_path_buf(), inner, template, eos, end_of_turn, pad })
     }
 
     /// Tokens of `text`; special tokens are recognised where they are written out, none are added.
@@ -124,14 +142,8 @@ impl Tokenizer {
     /// # Errors
     /// There is no chat template, or it refuses the conversation.
     pub fn chat_text(&self, messages: &[impl Serialize]) -> Result<String, TokenizerError> {
-        let dir = || self.dir.clone();
-        let template = self.template.as_ref().ok_or_else(|| TokenizerError::NoTemplate { dir: dir() })?;
-        let special = minijinja::Value::from_pairs(self.special.iter().map(|(key, text)| (*key, text.as_str())));
-        let messages = minijinja::Value::from(minijinja::value::Serde(messages));
-        template
-            .get_template(TEMPLATE)
-            .and_then(|t| t.render(context! { messages, add_generation_prompt => true, ..special }))
-            .map_err(|e| TokenizerError::Template { dir: dir(), reason: format!("{e:#}") })
+        let template = self.template.as_ref().ok_or_else(|| TokenizerError::NoTemplate { dir: self.dir.clone() })?;
+        template.render(messages, true)
     }
 
     /// Tokens of a conversation, up to where the answer begins.
@@ -142,9 +154,16 @@ impl Tokenizer {
         self.encode(&self.chat_text(messages)?)
     }
 
-    /// Tokens that end an answer; at least one. The first is the one to train on.
+    /// Tokens that end an answer, each of them: those that `generation_config.json` (or else `config.json`) lists, the
+    /// tokenizer's own `eos_token`, and [`Tokenizer::end_of_turn`].
     pub fn eos(&self) -> &[i64] {
         &self.eos
+    }
+
+    /// The token to teach as the end of an answer, whatever the order of the lists: the one that the chat template puts
+    /// after what an assistant said; without it the tokenizer's own `eos_token`, or the first one that is listed.
+    pub fn end_of_turn(&self) -> i64 {
+        self.end_of_turn
     }
 
     /// Token to fill batches with.
@@ -157,23 +176,73 @@ impl Tokenizer {
         self.inner.get_vocab_size(true)
     }
 
-    /// Files of `dir` that make up a tokenizer, to be copied beside saved weights.
-    pub fn files(dir: &Path) -> Vec<PathBuf> {
-        [
-            "tokenizer.json",
-            "tokenizer_config.json",
-            "chat_template.jinja",
-            "generation_config.json",
-            "special_tokens_map.json",
-            "added_tokens.json",
-            "vocab.json",
-            "merges.txt",
-        ]
-        .iter()
-        .map(|name| dir.join(name))
-        .filter(|path| path.is_file())
-        .collect()
+    /// Copies the files that make up the tokenizer to `folder`, beside saved weights. Where the token that was taught as the
+    /// end of an answer is in no list of `generation_config.json`, it is added: others are to stop at it too.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub fn save(&self, folder: &Path) -> Result<(), TokenizerError> {
+        for name in FILES {
+            let (from, to) = (self.dir.join(name), folder.join(name));
+            if from.is_file() {
+                std::fs::copy(&from, &to).map_err(|source| TokenizerError::Write { path: to, source })?;
+            }
+        }
+        let mut settings = optional_json(&self.dir, GENERATION_CONFIG)?;
+        let listed = match ids(settings.get("eos_token_id")) {
+            listed if listed.is_empty() => ids(optional_json(&self.dir, "config.json")?.get("eos_token_id")),
+            listed => listed,
+        };
+        if listed.contains(&self.end_of_turn) {
+            return Ok(());
+        }
+        if !settings.is_object() {
+            settings = json!({});
+        }
+        settings["eos_token_id"] = json!(self.eos);
+        let path = folder.join(GENERATION_CONFIG);
+        std::fs::write(&path, format!("{settings:#}\n")).map_err(|source| TokenizerError::Write { path, source })
     }
+}
+
+const GENERATION_CONFIG: &str = "generation_config.json";
+
+/// Files that make up a tokenizer.
+const FILES: [&str; 8] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    GENERATION_CONFIG,
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+];
+
+/// The token that a chat template puts after what an assistant said: the first special one there. Where it closes only
+/// turns that another one follows, it has to be known as an end (`listed`, `own`): it might be the beginning of the next.
+fn end_of_turn(
+    template: &ChatTemplate,
+    inner: &tokenizers::Tokenizer,
+    listed: &[i64],
+    own: Option<i64>,
+) -> Option<i64> {
+    const ANSWER: &str = "ANSWER";
+    let message = |role: &str, content: &str| json!({"role": role, "content": content});
+    let mut conversation = vec![message("user", "question"), message("assistant", ANSWER)];
+    let special = inner.get_added_tokens_decoder();
+    let after = |conversation: &[Value]| -> Option<Vec<i64>> {
+        let text = template.render(conversation, false).ok()?;
+        let encoding = inner.encode_fast(&text[text.rfind(ANSWER)? + ANSWER.len()..], false).ok()?;
+        Some(encoding.get_ids().iter().map(|id| i64::from(*id)).collect())
+    };
+    let is_special = |id: &i64| u32::try_from(*id).is_ok_and(|id| special.get(&id).is_some_and(|token| token.special));
+    let is_end = |id: &i64| listed.contains(id) || own == Some(*id);
+    let last = after(&conversation)?.into_iter().find(|id| is_special(id) || is_end(id));
+    last.or_else(|| {
+        conversation.push(message("user", "question"));
+        after(&conversation)?.into_iter().find(is_end)
+    })
 }
 
 /// A JSON file's content; null where there is no such file.
@@ -200,36 +269,4 @@ fn ids(value: Option<&Value>) -> Vec<i64> {
         Some(id) => id.as_i64().into_iter().collect(),
         None => Vec::new(),
     }
-}
-
-/// The chat template: a file of its own, a string, or the one named `default` of a list.
-fn template_source(dir: &Path, settings: &Value) -> Result<Option<String>, TokenizerError> {
-    let path = dir.join("chat_template.jinja");
-    if path.exists() {
-        return std::fs::read_to_string(&path).map(Some).map_err(|source| TokenizerError::Read { path, source });
-    }
-    let named = |list: &Vec<Value>| {
-        let default = list.iter().find(|entry| entry["name"] == "default")?;
-        default["template"].as_str().map(str::to_owned)
-    };
-    Ok(match settings.get("chat_template") {
-        Some(Value::String(source)) => Some(source.clone()),
-        Some(Value::Array(list)) => named(list),
-        _ => None,
-    })
-}
-
-/// Jinja as transformers sets it up for chat templates.
-fn environment(dir: &Path, source: String) -> Result<Environment<'static>, TokenizerError> {
-    let mut environment = Environment::new();
-    let template_error =
-        |e: minijinja::Error| TokenizerError::Template { dir: dir.to_path_buf(), reason: format!("{e:#}") };
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(template_error)?;
-    environment.set_syntax(syntax);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    environment.add_function("raise_exception", |message: String| -> Result<String, minijinja::Error> {
-        Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-    });
-    environment.add_template_owned(TEMPLATE, source).map_err(template_error)?;
-    Ok(environment)
 }

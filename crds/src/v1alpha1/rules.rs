@@ -1,0 +1,74 @@
+//! Rules that several types share. Each speaks to the person who wrote the field: what stands there, and what may.
+
+use kube::core::{Message, Rule};
+
+/// A text that names an object of Kubernetes (RFC 1123 subdomain).
+pub(super) fn object_name() -> Rule {
+    Rule::new("self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')").message(
+        Message::Expression(
+            "'\"' + self + '\" is not a name: it must be lower-case letters, digits, - and ., and begin and end with a letter \
+             or digit'"
+                .into(),
+        ),
+    )
+}
+
+/// A text that names a `RewardPool`, after which Services are named (RFC 1035 label).
+pub(super) fn pool_name() -> Rule {
+    Rule::new("self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(Message::Expression(
+        "'\"' + self + '\" is not the name of a RewardPool: it must be lower-case letters, digits and -, begin with a letter and \
+         end with a letter or digit'"
+            .into(),
+    ))
+}
+
+/// A folder inside a volume. It must not lead out of it.
+pub(super) fn folder() -> Vec<Rule> {
+    vec![
+        Rule::new("!self.matches('(^|/)[.][.]?(/|$)')").message(Message::Expression(
+            "'\"' + self + '\" must not have . or .. as a part: it is a folder inside the volume'".into(),
+        )),
+        Rule::new("self.matches('^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$')").message(Message::Expression(
+            "'\"' + self + '\" is not a folder inside a volume, such as runs/a: its parts are letters, digits, ., _ and -'".into(),
+        )),
+    ]
+}
+
+/// Rules of a struct with a `storageUri`: a path or a URI that can be read.
+pub(super) fn source() -> Vec<Rule> {
+    let rule = |rule: &str, message: Message| Rule::new(rule).message(message).field_path(".storageUri");
+    vec![
+        rule(
+            "self.storageUri.matches('^((bundled|file|hf|s3|https|pvc)://.+|[^:]+)$')",
+            "storageUri must be a path, or begin with bundled://, file://, hf://, s3://, https:// or pvc://".into(),
+        ),
+        rule(
+            "!self.storageUri.startsWith('pvc://') \
+                || self.storageUri.matches('^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^/]')",
+            Message::Expression("'storageUri (\"' + self.storageUri + '\") must be pvc://CLAIM/PATH'".into()),
+        ),
+        rule(
+            "!self.storageUri.startsWith('pvc://') || !self.storageUri.matches('/[.][.]?(/|$)')",
+            Message::Expression(
+                "'storageUri (\"' + self.storageUri + '\") must not have . or .. as a part: it is a place inside the claim'"
+                    .into(),
+            ),
+        ),
+    ]
+}
+
+/// An amount of a resource, as a number or as a text.
+pub(super) fn quantity() -> Vec<Rule> {
+    vec![
+        Rule::new("type(self) == int ? self >= 0 : isQuantity(self) && !self.startsWith('-') && !self.startsWith('+')").message(
+            Message::Expression(
+                "type(self) == int || self.startsWith('-') ? 'a quantity must be at least 0' : \
+                 self.endsWith('B') || self.endsWith('b') \
+                 ? '\"%s\" is not a quantity: did you mean %s?'.format([self, self.upperAscii().replace(' ', '').replace('B', '')\
+                    .replace('I', 'i').replace('K', 'k').replace('ki', 'Ki')]) \
+                 : '\"%s\" is not a quantity: write it like 500m, 2, 16G or 16Gi'.format([self])"
+                    .into(),
+            ),
+        ),
+    ]
+}

@@ -1,0 +1,122 @@
+//! `real-detector check`: files, folders and standard input, for people, editors and CI.
+
+mod files;
+mod github;
+mod json;
+mod judge;
+mod lines;
+mod sarif;
+mod text;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::ValueEnum;
+use real_detector::Options;
+use real_detector::catalogue;
+use real_detector::mypy::TypeChecker;
+use real_terminal::{exit, outln};
+
+use judge::{Checked, Totals};
+
+/// Time for the type checker's verdict on one program.
+const TYPES_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Arguments of `real-detector check`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0  every file was checked and is clean
+  1  something was found
+  2  some file could not be checked, or the arguments are wrong")]
+pub(crate) struct CheckArgs {
+    /// Python files; folders, whose .py files are checked except where .gitignore says no; - for standard input
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Read lines of {"id", "code"} from standard input, and answer each with a line
+    #[arg(long, conflicts_with_all = ["paths", "format"])]
+    jsonl: bool,
+    /// Add `mypy --strict` verdicts
+    #[arg(long)]
+    types: bool,
+    /// CWE numbers to report, such as 89,78 [default: all that there are rules for]
+    #[arg(long, value_delimiter = ',', value_name = "NUMBER")]
+    cwe: Option<Vec<u32>>,
+    /// What the findings look like
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Files checked at once [default: number of CPUs]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+}
+
+/// How findings are written.
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// For people: each finding with its line and the way the value took
+    Text,
+    /// One object
+    Json,
+    /// SARIF 2.1.0, which code hosts and editors read
+    Sarif,
+    /// Workflow commands of GitHub Actions, shown at the lines of a pull request
+    Github,
+}
+
+impl CheckArgs {
+    fn options(&self) -> anyhow::Result<Options> {
+        if let Some(unknown) = catalogue::unknown_cwes(self.cwe.as_deref().unwrap_or_default())? {
+            bail!("--cwe {unknown}");
+        }
+        Ok(Options { cwes: self.cwe.clone(), ..Options::default() })
+    }
+
+    fn jobs(&self) -> usize {
+        let cpus = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.map_or_else(cpus, usize::from)
+    }
+}
+
+/// Checks what is asked for and says what was found.
+///
+/// # Errors
+/// The arguments cannot be followed.
+pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let options = args.options()?;
+    let jobs = args.jobs();
+    let checker = args.types.then(|| TypeChecker::new(if args.jsonl { 1 } else { jobs }, TYPES_TIMEOUT));
+    if args.jsonl {
+        return lines::run(&options, checker.as_ref());
+    }
+    if args.paths.is_empty() {
+        bail!("nothing to check: name files or folders, - for standard input, or use --jsonl");
+    }
+    let sources = files::find(&args.paths);
+    let mut totals = Totals::default();
+    let mut kept: Vec<Checked> = Vec::new();
+    judge::all(&sources, &options, checker.as_ref(), jobs, |checked| {
+        totals.add(&checked);
+        match args.format {
+            Format::Text => text::print(&checked),
+            Format::Github => github::print(&checked),
+            Format::Json | Format::Sarif => kept.push(checked),
+        }
+        // Nobody reads on: what is left need not be checked.
+        real_terminal::is_open()
+    });
+    match args.format {
+        Format::Text => outln!("{}", totals.sentence()),
+        Format::Github => real_terminal::errln!("{}", totals.sentence()),
+        Format::Json => outln!("{}", json::document(&kept, &totals)),
+        Format::Sarif => outln!("{}", sarif::document(&kept)?),
+    }
+    Ok(if totals.failed > 0 {
+        exit::REFUSED.into()
+    } else if totals.findings > 0 {
+        exit::FINDINGS.into()
+    } else {
+        exit::DONE.into()
+    })
+}

@@ -1,0 +1,180 @@
+//! An attempt that is there: on its way, running, or losing its pods.
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+use real_crds::v1alpha1::{NodeCounts, Phase};
+
+use super::{Planner, Poll, Verdict, after, many, pool_gate, ready};
+use crate::conditions::whole_seconds;
+use crate::job::children::{Config, out_of_sync};
+use crate::job::ending::{Cause, failing};
+use crate::job::gang::{Gang, UNSCHEDULABLE, gang, is_running};
+use crate::job::observed::index;
+use crate::job::status::SCHEDULED;
+use crate::job::{Names, attempt, leaving};
+use crate::labels::HTTP_PORT;
+
+/// Until a Job has made its pods, nobody has to worry.
+const NO_PODS_AFTER: u64 = 30;
+
+impl Planner<'_> {
+    pub(super) fn starting(&mut self) -> Verdict {
+        self.draft.condition(SCHEDULED, false, "Starting", "");
+        let (nodes, name) = (self.job.spec.trainer.nodes, Names(&self.job.name_any()).attempt(self.attempt));
+        let message = format!("attempt {}: waiting for {} of Job {name} to run", self.attempt, many(nodes, "pod"));
+        (Phase::Starting, "AttemptStarted".to_owned(), message)
+    }
+
+    pub(super) fn queued(&mut self) -> Verdict {
+        self.draft.condition(SCHEDULED, false, "Queued", "");
+        let queue = attempt::queue(self.job).map_or_else(String::new, |queue| format!(" in queue {queue}"));
+        (
+            Phase::Queued,
+            "WaitsForQuota".to_owned(),
+            format!(
+                "attempt {}: Job {} waits{queue} for its turn",
+                self.attempt,
+                Names(&self.job.name_any()).attempt(self.attempt)
+            ),
+        )
+    }
+
+    /// An attempt that is there and has not ended.
+    pub(super) fn follow(&mut self, current: &Job) -> Verdict {
+        self.plan.apply = out_of_sync(self.job, &self.observed.children, &Config::Kept(current), self.settings);
+        self.draft.status.next_attempt_time = None;
+        let pods = self.observed.pods_of(self.attempt);
+        let started = current.status.as_ref().and_then(|status| status.start_time.as_ref());
+        let started = started.or(current.metadata.creation_timestamp.as_ref()).map_or(self.now, |time| time.0);
+        if let Some(message) = failing(current, &pods) {
+            self.draft.condition(SCHEDULED, true, "Scheduled", "");
+            self.draft.status.nodes = Some(NodeCounts::new(ready(&pods), self.nodes()));
+            let message = format!("attempt {}: {message}; the other ranks are being stopped", self.attempt);
+            return (Phase::Restarting, "RankFailed".to_owned(), message);
+        }
+        if current.spec.as_ref().and_then(|spec| spec.suspend) != Some(true)
+            && let Some((pod, overdue)) = leaving::first(&pods, self.now)
+        {
+            return self.losing(pod, overdue, &pods);
+        }
+        let state = gang(current, &pods, self.job.spec.trainer.nodes);
+        // A gang that ran once and lost a rank is about to be failed by its Job.
+        let ran = self.previous.running_time.is_some();
+        if !matches!(state, Gang::Queued | Gang::Running)
+            && !ran
+            && let Some(most) = self.job.spec.start_deadline_seconds
+        {
+            let deadline = after(started, most);
+            if self.now >= deadline {
+                let message =
+                    format!("not all pods ran within {most} s (spec.startDeadlineSeconds): {}", hindrance(&state));
+                return self.give_up(Cause::StartDeadlineExceeded, &message);
+            }
+            self.look_again_at(deadline);
+        }
+        // Small steps of a start that goes well are not worth a write each.
+        let grown = after(started, NO_PODS_AFTER);
+        let young = self.now < grown;
+        if !young {
+            self.draft.status.nodes = Some(NodeCounts::new(ready(&pods), self.nodes()));
+        } else if !matches!(state, Gang::Queued | Gang::Running) {
+            self.look_again_at(grown);
+        }
+        match state {
+            Gang::Queued => {
+                // Its queue took its quota away.
+                self.draft.stop_clock(self.now);
+                self.queued()
+            }
+            Gang::NoPods if young => self.starting(),
+            Gang::NoPods => {
+                self.draft.warning = true;
+                let name = current.name_any();
+                self.draft.condition(SCHEDULED, false, "NoPods", "");
+                let message = format!(
+                    "{name} has made no pods for {NO_PODS_AFTER} s: a quota or an admission policy may refuse them, see \
+                     `kubectl describe job {name}`"
+                );
+                (Phase::Starting, "NoPods".to_owned(), message)
+            }
+            Gang::Unscheduled { reason, message } => {
+                self.draft.warning = reason == UNSCHEDULABLE;
+                self.draft.condition(SCHEDULED, false, reason, message.clone());
+                (Phase::Starting, reason.to_owned(), message)
+            }
+            Gang::Stuck { reason, mut message } => {
+                self.draft.warning = true;
+                if reason.contains("Image") {
+                    message.push_str("; spec.trainer.image can be changed while spec.suspend is true");
+                }
+                self.draft.condition(SCHEDULED, true, "Scheduled", "");
+                (Phase::Starting, reason, message)
+            }
+            Gang::Starting if ran => self.running(),
+            Gang::Starting => self.starting(),
+            Gang::Running => self.running(),
+        }
+    }
+
+    pub(super) fn running(&mut self) -> Verdict {
+        let nodes = self.nodes();
+        let since = self.draft.status.running_time.get_or_insert(Time(whole_seconds(self.now))).0;
+        self.draft.condition(SCHEDULED, true, "Scheduled", "");
+        self.draft.status.nodes = Some(NodeCounts::new(nodes, nodes));
+        let most = self.job.spec.progress_deadline_seconds;
+        if most > 0 {
+            let report = self.observed.report.as_ref();
+            let last = report
+                .filter(|report| report.progress.attempt == u64::from(self.attempt))
+                .map_or(since, |report| report.step_since.max(since));
+            let deadline = after(last, most);
+            if self.now >= deadline {
+                let message = format!("no step for {most} s (spec.progressDeadlineSeconds)");
+                return self.give_up(Cause::Hung, &message);
+            }
+            self.look_again_at(deadline);
+        }
+        let pods = self.observed.pods_of(self.attempt);
+        let first = pods.iter().find(|pod| index(pod) == Some(0) && is_running(pod));
+        let address = first.and_then(|pod| pod.status.as_ref()?.pod_ip.clone());
+        self.plan.poll = address.map(|address| Poll {
+            attempt: self.attempt,
+            url: if address.contains(':') {
+                format!("http://[{address}]:{HTTP_PORT}/v1/progress")
+            } else {
+                format!("http://{address}:{HTTP_PORT}/v1/progress")
+            },
+        });
+        let pool = self.job.spec.reward_pool_ref.as_ref();
+        if let Some((_, problem)) = pool.and_then(|pool| pool_gate::problem(&pool.name, self.observed.pool.as_ref())) {
+            let message = format!("attempt {}: {nodes} of {nodes} pods run, but {problem}", self.attempt);
+            self.draft.warning = true;
+            return (Phase::Running, "RunningWithoutRewards".to_owned(), message);
+        }
+        (Phase::Running, "AllPodsRun".to_owned(), format!("attempt {}: {nodes} of {nodes} pods run", self.attempt))
+    }
+
+    /// A pod is being deleted, and not by the attempt's end: drained, preempted, deleted by hand, or its node is lost. It may
+    /// still run, so nothing follows before it has ended.
+    fn losing(&mut self, pod: &Pod, overdue: bool, pods: &[&Pod]) -> Verdict {
+        self.draft.condition(SCHEDULED, false, "PodTerminating", "");
+        self.draft.status.nodes = Some(NodeCounts::new(ready(pods), self.nodes()));
+        let who = leaving::describe(pod, self.now);
+        let reason = if overdue { "PodStuckTerminating" } else { "PodTerminating" };
+        if !overdue && let Some(end) = leaving::end(pod) {
+            self.look_again_at(end);
+        }
+        let message = format!("attempt {}: {who}; another attempt follows once it has ended", self.attempt);
+        (Phase::Restarting, reason.to_owned(), message)
+    }
+}
+
+fn hindrance(state: &Gang) -> String {
+    match state {
+        Gang::NoPods => "the Job has made no pods".to_owned(),
+        Gang::Unscheduled { message, .. } | Gang::Stuck { message, .. } => message.clone(),
+        Gang::Queued | Gang::Starting | Gang::Running => "containers are still starting".to_owned(),
+    }
+}

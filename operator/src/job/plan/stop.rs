@@ -1,0 +1,65 @@
+//! Suspension, and what is left to do after the end.
+
+use kube::ResourceExt;
+use real_crds::v1alpha1::{Phase, RealTrainingJobStatus};
+
+use super::{Plan, Planner, Verdict, after};
+use crate::job::ending::ending;
+use crate::job::status::{SCHEDULED, lifecycle};
+use crate::job::{leaving, progress};
+
+impl Planner<'_> {
+    /// No pods, no matter how far the job is. SIGTERM makes the trainer write a checkpoint.
+    pub(super) fn suspend(&mut self) -> Verdict {
+        self.draft.stop_clock(self.now);
+        self.draft.condition(SCHEDULED, false, "Suspended", "");
+        self.draft.status.next_attempt_time = None;
+        if let Some(current) = self.current().filter(|current| current.metadata.deletion_timestamp.is_none()) {
+            self.delete(current, "spec.suspend is true");
+        }
+        let left = self.pods_left();
+        if self.current().is_some() || !left.is_empty() {
+            let message = match self.current() {
+                _ if !left.is_empty() => format!(
+                    "{}: may take up to {} s to write a checkpoint",
+                    leaving::list(&left, self.now),
+                    self.job.spec.trainer.termination_grace_period_seconds
+                ),
+                Some(current) => format!("Job {} is being deleted", current.name_any()),
+                None => String::new(),
+            };
+            return (Phase::Suspending, "Suspending".to_owned(), message);
+        }
+        (Phase::Suspended, "SuspendedByUser".to_owned(), "spec.suspend is true; no pods are left".to_owned())
+    }
+
+    /// A finished job is never started again. What still runs of it is stopped, what its last words were is told, its spec has
+    /// been seen, and its own time comes.
+    pub(super) fn after_the_end(mut self) -> Plan {
+        for job in &self.observed.jobs {
+            if ending(job, &[]).is_none() && job.metadata.deletion_timestamp.is_none() {
+                self.delete(job, "the training job is finished");
+            }
+        }
+        let attempt = self.previous.attempt.unwrap_or(1);
+        self.tell(progress::last_words(self.observed, attempt, self.now));
+        if self.previous.observed_generation != self.job.metadata.generation {
+            let observed_generation = self.job.metadata.generation;
+            let mut status = RealTrainingJobStatus { observed_generation, ..lifecycle(self.previous) };
+            for condition in &mut status.conditions {
+                condition.observed_generation = observed_generation;
+            }
+            self.plan.status = Some(status);
+        }
+        if let Some(ttl) = self.job.spec.ttl_seconds_after_finished {
+            let ended = self.previous.completion_time.as_ref().map_or(self.now, |time| time.0);
+            let deadline = after(ended, ttl);
+            if self.now >= deadline {
+                self.plan.delete_object = true;
+            } else {
+                self.look_again_at(deadline);
+            }
+        }
+        self.plan
+    }
+}

@@ -1,0 +1,72 @@
+//! Writes that the API server refused.
+
+use jiff::Timestamp;
+
+/// A write that the API server refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// A word in `CamelCase`, such as `QuotaExceeded`.
+    pub reason: String,
+    /// The server's message, with what was refused.
+    pub message: String,
+    /// Set where what was to be written is at fault itself: the same will be refused again.
+    pub lasting: Option<Lasting>,
+}
+
+/// A refusal that lasts until somebody changes something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lasting {
+    /// Generation of the object that it was made from.
+    pub generation: Option<i64>,
+    /// When the server was last asked.
+    pub at: Timestamp,
+}
+
+impl Refusal {
+    /// Whether nothing else is said here, whenever it was.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        let generation = |refusal: &Self| refusal.lasting.as_ref().map(|lasting| lasting.generation);
+        (&self.reason, &self.message, generation(self)) == (&other.reason, &other.message, generation(other))
+    }
+}
+
+/// Fields of a trainer's pod, and those of a training job that they come from.
+const FIELDS: [(&str, &str); 14] = [
+    (".resources", "spec.trainer.resourcesPerNode"),
+    (".volumeMounts", "spec.trainer.podPatch.volumes"),
+    ("spec.volumes", "spec.trainer.podPatch.volumes"),
+    ("template.labels", "spec.trainer.podPatch.labels"),
+    ("template.metadata.labels", "spec.trainer.podPatch.labels"),
+    ("template.annotations", "spec.trainer.podPatch.annotations"),
+    ("template.metadata.annotations", "spec.trainer.podPatch.annotations"),
+    (".tolerations", "spec.trainer.podPatch.tolerations"),
+    (".affinity", "spec.trainer.podPatch.affinity"),
+    (".nodeSelector", "spec.trainer.podPatch.nodeSelector"),
+    (".topologySpreadConstraints", "spec.trainer.podPatch.topologySpreadConstraints"),
+    (".securityContext", "spec.trainer.podPatch.securityContext"),
+    (".env", "spec.trainer.env"),
+    (".image", "spec.trainer.image"),
+];
+
+/// What the server says of an attempt's Job, with the field that its user wrote in front.
+pub(crate) fn of_an_attempt(message: &str) -> String {
+    let (_, about) = message.split_once(" is invalid: ").unwrap_or(("", message));
+    let field = FIELDS.iter().filter_map(|(part, field)| Some((about.find(part)?, field))).min();
+    field.map_or_else(|| message.to_owned(), |(_, field)| format!("{field}: the API server refuses it: {about}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_says_of_a_pod_is_said_of_the_field_that_it_comes_from() {
+        let said = "Job.batch \"a-1\" is invalid: spec.template.spec.containers[0].resources.requests: Invalid value: \"32Gi\": must be \
+                    less than or equal to memory limit of 16Gi";
+        let told = of_an_attempt(said);
+        assert!(told.starts_with("spec.trainer.resourcesPerNode: the API server refuses it: spec.template"), "{told}");
+        let said = "Job.batch \"a-1\" is invalid: spec.template.spec.containers[0].volumeMounts[3].mountPath: Invalid value: \"/data\": must be unique";
+        assert!(of_an_attempt(said).starts_with("spec.trainer.podPatch.volumes: "), "{said}");
+        assert_eq!(of_an_attempt("no such thing"), "no such thing");
+    }
+}
