@@ -73,6 +73,7 @@ fmt: ## format Rust
 
 generate: ## rewrite generated files: CRDs, API docs, the chart's copies
 	cargo run --locked -p real-crds
+	cargo run --locked -p real-detector -- rules --pages docs/rules
 	REAL_UPDATE=1 cargo test --locked -p real-operator --test chart_files --test chart_rbac
 
 datasets: build ## build the quickstart's tasks anew, each confirmed by the sandbox

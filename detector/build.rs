@@ -1,21 +1,29 @@
-//! Lists the rule files, so that adding a rule is adding a file.
+//! Lists the rule files, so that adding a rule is adding a file. A file that nothing would read fails the build.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+/// Folders of `rules/`, by the constant that lists their files. The families of rules are read alike.
+const FOLDERS: [(&str, &[&str]); 3] =
+    [("RULES", &["flow", "constant", "obligation"]), ("LANGUAGES", &["languages"]), ("LIBRARY", &["library"])];
+
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?).join("rules");
+    refuse_strays(&root)?;
+    println!("cargo::rerun-if-changed={}", root.display());
     let mut code = String::new();
-    for (constant, folder) in [("RULES", "flow"), ("LANGUAGES", "languages"), ("LIBRARY", "library")] {
-        let folder = root.join(folder);
-        println!("cargo::rerun-if-changed={}", folder.display());
+    for (constant, folders) in FOLDERS {
         writeln!(code, "pub(super) const {constant}: &[(&str, &str)] = &[").map_err(io::Error::other)?;
-        for path in files(&folder)? {
+        for folder in folders {
+            let path = root.join(folder);
             println!("cargo::rerun-if-changed={}", path.display());
-            let name = path.file_name().unwrap_or_default().display();
-            writeln!(code, "    ({:?}, include_str!({:?})),", name.to_string(), path.display().to_string())
-                .map_err(io::Error::other)?;
+            for path in files(&path)? {
+                println!("cargo::rerun-if-changed={}", path.display());
+                let name = format!("{folder}/{}", path.file_name().unwrap_or_default().display());
+                writeln!(code, "    ({name:?}, include_str!({:?})),", path.display().to_string())
+                    .map_err(io::Error::other)?;
+            }
         }
         code.push_str("];\n");
     }
@@ -28,4 +36,30 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     paths.sort();
     Ok(paths)
+}
+
+/// Whatever lies under `rules/` is a YAML file in one of the folders.
+fn refuse_strays(root: &Path) -> io::Result<()> {
+    let known: Vec<&str> = FOLDERS.iter().flat_map(|(_, folders)| folders.iter().copied()).collect();
+    let refuse = |path: &Path| {
+        Err(io::Error::other(format!(
+            "{} would not be loaded: a rule is a .yaml file in one of rules/{{{}}}",
+            path.display(),
+            known.join(",")
+        )))
+    };
+    for entry in fs::read_dir(root)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !path.is_dir() || !known.contains(&name.as_str()) {
+            return refuse(&path);
+        }
+        for entry in fs::read_dir(&path)? {
+            let path = entry?.path();
+            if path.extension().is_none_or(|extension| extension != "yaml") {
+                return refuse(&path);
+            }
+        }
+    }
+    Ok(())
 }

@@ -1,28 +1,39 @@
 //! One program → its findings: the pure function that everything else calls.
 
-use std::time::{Duration, Instant};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
 
-use real_detector_api::{AnalysisError, AnalysisErrorKind, Finding};
+use real_detector_api::{AnalysisError, AnalysisErrorKind, Finding, OriginKind};
 
+use crate::budget::{Budget, Effort, Expired};
 use crate::rules::registry;
-use crate::syntax::{Positions, parse};
-use crate::{cfg, taint};
+use crate::syntax::{Position, Positions};
+use crate::{cfg, entry, syntax, taint};
 
 /// Stack for one analysis: syntax trees are walked recursively, and are at most [`crate::syntax::MAX_DEPTH`] deep.
 const STACK_BYTES: usize = 512 << 20;
+/// Programs of at most this depth and these bytes need no such stack: a MiB will do, which every thread has.
+const SHALLOW: (usize, usize) = (32, 2 << 10);
+const PANICKED: &str = "the analysis panicked; this is a bug of the detector";
+
+/// How deep code in constants of code in constants is looked at.
+const MAX_CODE_DEPTH: usize = 3;
 
 /// What to look for, and for how long.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// CWE numbers to report; all where absent.
     pub cwes: Option<Vec<u32>>,
+    /// Whose values count; everybody's where absent.
+    pub origins: Option<Vec<OriginKind>>,
     /// Time for one program.
     pub timeout: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cwes: None, timeout: Duration::from_secs(10) }
+        Self { cwes: None, origins: None, timeout: Duration::from_secs(10) }
     }
 }
 
@@ -31,31 +42,126 @@ impl Default for Options {
 /// # Errors
 /// `Syntax` and `TooLarge` are about the program; `Deadline` and `Internal` are ours.
 pub fn analyze(code: &str, options: &Options) -> Result<Vec<Finding>, AnalysisError> {
+    analyze_counting(code, options).0
+}
+
+/// [`analyze`], with what it took.
+pub fn analyze_counting(code: &str, options: &Options) -> (Result<Vec<Finding>, AnalysisError>, Effort) {
+    let depth = match syntax::check(code) {
+        Ok(depth) => depth,
+        Err(error) => return (Err(error), Effort::default()),
+    };
+    let broken = |message: &str| (Err(Stop::Error(internal(message))), Effort::default());
+    let mut outcome = (Err(Stop::Deep), Effort::default());
+    if is_shallow(code, depth) {
+        let here = catch_unwind(AssertUnwindSafe(|| analyze_here(code, options, true)));
+        outcome = here.unwrap_or_else(|_| broken(PANICKED));
+    }
+    if matches!(outcome.0, Err(Stop::Deep)) {
+        outcome = on_large_stack(|| analyze_here(code, options, false)).unwrap_or_else(|problem| broken(&problem));
+    }
+    let findings = outcome.0.map_err(|stop| match stop {
+        Stop::Error(error) => error,
+        Stop::Deep => internal("the analysis asked for a larger stack twice"),
+    });
+    (findings, outcome.1)
+}
+
+/// Runs what walks syntax trees on a stack that is large enough for it.
+pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     std::thread::scope(|scope| {
-        let worker =
-            std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || analyze_here(code, options));
+        let worker = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
         match worker.map(std::thread::ScopedJoinHandle::join) {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(internal("the analysis panicked; this is a bug of the detector")),
-            Err(problem) => Err(internal(&format!("cannot start a thread: {problem}"))),
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(_)) => Err(PANICKED.to_owned()),
+            Err(problem) => Err(format!("cannot start a thread: {problem}")),
         }
     })
 }
 
-/// Like [`analyze`], on the stack of the caller: for threads that have [`STACK_BYTES`] of it.
-fn analyze_here(code: &str, options: &Options) -> Result<Vec<Finding>, AnalysisError> {
-    let deadline = Instant::now() + options.timeout;
-    let registry = registry().map_err(|problem| internal(&problem.to_string()))?;
-    let module = parse(code)?;
-    let program = cfg::lower(&module, &|path| registry.never_returns(path));
-    let solved = taint::solve_program(&program, registry, deadline).map_err(|_| AnalysisError {
-        kind: AnalysisErrorKind::Deadline,
-        message: format!("the analysis took longer than {} s", options.timeout.as_secs_f64()),
-        line: None,
-    })?;
-    let positions = Positions::new(code);
-    let wanted = |cwe| options.cwes.as_ref().is_none_or(|cwes| cwes.contains(&cwe));
-    Ok(taint::find(&solved, &positions, &wanted))
+/// Why an analysis has no findings to give.
+enum Stop {
+    Error(AnalysisError),
+    /// Code in a constant is too deep for the stack of the caller.
+    Deep,
+}
+
+fn is_shallow(code: &str, depth: usize) -> bool {
+    depth <= SHALLOW.0 && code.len() <= SHALLOW.1
+}
+
+/// Like [`analyze_counting`], for a checked program, on the stack of the caller; `small` where that is no large one.
+fn analyze_here(code: &str, options: &Options, small: bool) -> (Result<Vec<Finding>, Stop>, Effort) {
+    let budget = Rc::new(Budget::new(options.timeout));
+    let findings = Unit { options, budget: &budget, small }.findings(code, 0);
+    (findings, budget.effort())
+}
+
+/// How a program, and the code that stands in its constants, is looked at.
+struct Unit<'a> {
+    options: &'a Options,
+    budget: &'a Rc<Budget>,
+    small: bool,
+}
+
+impl Unit<'_> {
+    /// Findings of a checked program, or at `depth` > 0 of code that stands in a constant of one.
+    fn findings(&self, code: &str, depth: usize) -> Result<Vec<Finding>, Stop> {
+        let (options, budget) = (self.options, self.budget);
+        let registry = registry().map_err(|problem| Stop::Error(internal(&problem.to_string())))?;
+        let late = |stage: &'static str| {
+            move |Expired| {
+                Stop::Error(AnalysisError {
+                    kind: AnalysisErrorKind::Deadline,
+                    message: format!("the analysis took longer than {} s ({stage})", options.timeout.as_secs_f64()),
+                    line: None,
+                })
+            }
+        };
+        let module = syntax::parse_checked(code).map_err(Stop::Error)?;
+        budget.check().map_err(late("parsing"))?;
+        let never_returns = |path: &str| registry.never_returns(path);
+        let mut program = cfg::lower(&module, &never_returns, budget).map_err(late("control flow"))?;
+        program.fragment = depth > 0;
+        entry::expose(&mut program, registry);
+        let solved = taint::solve_program(&program, registry, budget).map_err(late("data flow"))?;
+        let positions = Positions::new(code);
+        let wanted = |cwe| options.cwes.as_ref().is_none_or(|cwes| cwes.contains(&cwe));
+        let counts = |kind| options.origins.as_ref().is_none_or(|kinds| kinds.contains(&kind));
+        let mut findings = taint::find(&solved, &positions, &wanted, &counts).map_err(late("findings"))?;
+        if depth < MAX_CODE_DEPTH {
+            for (text, span) in taint::constant_code(&solved) {
+                let at = positions.at(span.start as usize);
+                findings.extend(self.inner(&text, depth + 1)?.into_iter().map(|finding| relocated(finding, at)));
+            }
+            findings.sort_by(|a, b| (a.line, a.column, &a.rule).cmp(&(b.line, b.column, &b.rule)));
+            findings.dedup_by(|a, b| (a.line, a.column, &a.rule) == (b.line, b.column, &b.rule));
+        }
+        Ok(findings)
+    }
+
+    /// Findings of code that stands in a constant. What is no Python raises when it is run.
+    fn inner(&self, code: &str, depth: usize) -> Result<Vec<Finding>, Stop> {
+        let findings = match syntax::check(code) {
+            Ok(nesting) if self.small && !is_shallow(code, nesting) => return Err(Stop::Deep),
+            Ok(_) => self.findings(code, depth),
+            Err(error) => Err(Stop::Error(error)),
+        };
+        match findings {
+            Err(Stop::Error(error)) if error.kind.is_verdict() => Ok(vec![]),
+            findings => findings,
+        }
+    }
+}
+
+/// A finding in code that stands in a constant: it is where the code is run.
+fn relocated(mut finding: Finding, at: Position) -> Finding {
+    (finding.line, finding.column) = (at.line, at.column);
+    for step in &mut finding.trace {
+        step.note = format!("line {} of the code that is run here: {}", step.line, step.note);
+        (step.line, step.column) = (at.line, at.column);
+    }
+    finding
 }
 
 fn internal(message: &str) -> AnalysisError {

@@ -9,7 +9,7 @@ use crate::rules::{RegistryError, registry};
 /// # Errors
 /// The rules cannot be loaded.
 pub fn cwes() -> Result<BTreeSet<u32>, &'static RegistryError> {
-    Ok(registry()?.rules.iter().map(|rule| rule.cwe).collect())
+    Ok(registry()?.cwes().into_iter().collect())
 }
 
 /// What is wrong with a wish for these CWE numbers: those without a rule, and those that have one. `None` where each has.

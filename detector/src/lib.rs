@@ -5,15 +5,20 @@
 #![forbid(unsafe_code)]
 
 pub mod analysis;
+pub mod budget;
 pub mod catalogue;
 pub mod cfg;
 pub mod dataflow;
+pub mod entry;
 pub mod mypy;
 pub mod rules;
 pub mod server;
 pub mod ssa;
+mod suppress;
 pub mod syntax;
 pub mod taint;
 pub mod text;
 
-pub use analysis::{Options, analyze};
+pub use analysis::{Options, analyze, analyze_counting};
+pub use budget::Effort;
+pub use suppress::suppressed_lines;

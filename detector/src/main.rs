@@ -3,12 +3,13 @@
 mod check;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
-use real_detector::rules::registry;
+use real_detector::rules::{pages, registry};
 use real_detector::server::{ServerConfig, serve};
 use real_terminal::{LogArgs, causes, errln, exit, outln};
 
@@ -26,10 +27,19 @@ struct Arguments {
 enum Command {
     /// Check files, folders, or lines of `{"id", "code"}` on standard input.
     Check(check::CheckArgs),
-    /// List the rules.
-    Rules,
+    /// List the rules, or show some with their reasons and examples.
+    Rules(Rules),
     /// Serve the HTTP API until SIGTERM or SIGINT.
     Serve(Serve),
+}
+
+#[derive(clap::Args)]
+struct Rules {
+    /// Ids of rules, or CWE numbers.
+    ids: Vec<String>,
+    /// Write a page a rule into this folder.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "ids")]
+    pages: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -58,7 +68,7 @@ fn main() -> ExitCode {
     let failed = if matches!(arguments.command, Command::Check(_)) { exit::REFUSED } else { exit::FAILED };
     let outcome = match arguments.command {
         Command::Check(check) => check::run(&check),
-        Command::Rules => list_rules().map(|()| ExitCode::SUCCESS),
+        Command::Rules(rules) => show_rules(&rules).map(|()| ExitCode::SUCCESS),
         Command::Serve(arguments) => run_service(&arguments).map(|()| ExitCode::SUCCESS),
     };
     real_terminal::finish(outcome.unwrap_or_else(|error| {
@@ -67,9 +77,31 @@ fn main() -> ExitCode {
     }))
 }
 
-fn list_rules() -> anyhow::Result<()> {
-    for rule in &registry()?.rules {
-        outln!("{:<20} CWE-{:<5} {}", rule.id, rule.cwe, rule.title);
+fn show_rules(asked: &Rules) -> anyhow::Result<()> {
+    let rules = &registry()?.rules;
+    if let Some(folder) = &asked.pages {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        for (name, text) in pages::all(rules) {
+            let path = folder.join(name);
+            std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        return Ok(());
+    }
+    if asked.ids.is_empty() {
+        for rule in rules {
+            outln!("{:<24} CWE-{:<5} {}", rule.id, rule.cwe, rule.title);
+        }
+        return Ok(());
+    }
+    for id in &asked.ids {
+        let number = id.strip_prefix("CWE-").unwrap_or(id).parse().ok();
+        let named = |own: u32| number == Some(own);
+        let mut meant = rules.iter().filter(|rule| rule.id == *id || rule.is_wanted(&named)).peekable();
+        if meant.peek().is_none() {
+            let known: Vec<String> = rules.iter().map(|rule| format!("{} (CWE-{})", rule.id, rule.cwe)).collect();
+            bail!("there is no rule `{id}`; there are {}", known.join(", "));
+        }
+        meant.for_each(|rule| outln!("{}", pages::page(rule)));
     }
     Ok(())
 }

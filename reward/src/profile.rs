@@ -227,7 +227,10 @@ fn clean(checks: &[QualityCheck], analysis: &Analysis) -> Result<bool, Reason> {
     for check in checks {
         clean &= match check {
             QualityCheck::Security => analysis.findings.is_empty(),
-            QualityCheck::Types => analysis.types.as_ref().ok_or_else(|| missing("a type checker's verdict"))?.clean,
+            // A program that keeps the checker from looking has not earned what it says.
+            QualityCheck::Types => {
+                analysis.types.as_ref().ok_or_else(|| missing("a type checker's verdict"))?.is_earned()
+            }
         };
     }
     Ok(clean)
@@ -270,12 +273,19 @@ mod tests {
     }
 
     fn analysis(findings: usize, types: Option<bool>, error: Option<AnalysisErrorKind>) -> Analysis {
-        let finding =
-            Finding { cwe: 89, rule: "r".into(), line: 1, column: 1, message: String::new(), trace: Vec::new() };
+        let finding = Finding {
+            cwe: 89,
+            rule: "r".into(),
+            line: 1,
+            column: 1,
+            message: String::new(),
+            trace: Vec::new(),
+            origins: Vec::new(),
+        };
         Analysis {
             id: "0".into(),
             findings: vec![finding; findings],
-            types: types.map(|clean| TypesVerdict { clean, errors: Vec::new() }),
+            types: types.map(|clean| TypesVerdict { clean, errors: Vec::new(), unchecked: Vec::new() }),
             error: error.map(|kind| AnalysisError { kind, message: "why".into(), line: None }),
             millis: 1.0,
         }

@@ -118,6 +118,7 @@ impl Scorer {
         let checks = Checks {
             security: task.quality.contains(&QualityCheck::Security),
             cwes: self.config.cwes.clone(),
+            origins: None,
             types: task.quality.contains(&QualityCheck::Types),
         };
         if !checks.types {

@@ -44,6 +44,9 @@ impl Prepared {
         for error in analysis.types.iter_mut().flat_map(|types| &mut types.errors) {
             back(&mut error.line);
         }
+        for place in analysis.types.iter_mut().flat_map(|types| &mut types.unchecked) {
+            back(&mut place.line);
+        }
         if let Some(line) = analysis.error.as_mut().and_then(|error| error.line.as_mut()) {
             back(line);
         }
@@ -84,10 +87,12 @@ mod tests {
                 column: 1,
                 message: String::new(),
                 trace: vec![TraceStep { line: 2, column: 1, note: String::new() }],
+                origins: vec![],
             }],
             types: Some(TypesVerdict {
                 clean: false,
                 errors: vec![TypeDiagnostic { line: 5, column: 1, code: "c".into(), message: String::new() }],
+                unchecked: vec![],
             }),
             error: None,
             millis: 0.0,

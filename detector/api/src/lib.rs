@@ -31,13 +31,16 @@ pub struct Checks {
     /// CWE numbers to report; all that rules exist for where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cwes: Option<Vec<u32>>,
+    /// Whose values count; everybody's where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origins: Option<Vec<OriginKind>>,
     /// `mypy --strict`.
     pub types: bool,
 }
 
 impl Default for Checks {
     fn default() -> Self {
-        Self { security: true, cwes: None, types: false }
+        Self { security: true, cwes: None, origins: None, types: false }
     }
 }
 
@@ -84,6 +87,22 @@ pub struct Finding {
     pub message: String,
     /// The way from source to sink.
     pub trace: Vec<TraceStep>,
+    /// Who has a say in what arrives at the sink.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<OriginKind>,
+}
+
+/// Who chooses a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OriginKind {
+    /// Whoever talks to the program: requests, standard input, the network.
+    #[default]
+    Attacker,
+    /// Whoever calls what the program offers.
+    Caller,
+    /// Nobody that the program shows: results of unknown calls, attributes set elsewhere, what a store gives back.
+    Unknown,
 }
 
 /// One step on the way of a tainted value.
@@ -104,6 +123,40 @@ pub struct TypesVerdict {
     pub clean: bool,
     /// The errors, as mypy orders them.
     pub errors: Vec<TypeDiagnostic>,
+    /// What the program tells the checker not to look at, by line; mypy's verdict is what it is without that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unchecked: Vec<Unchecked>,
+}
+
+impl TypesVerdict {
+    /// Whether there is no error, and nothing that keeps the checker from finding one.
+    pub fn is_earned(&self) -> bool {
+        self.clean && self.unchecked.iter().all(|one| one.kind == UncheckedKind::Any)
+    }
+}
+
+/// A place that a program tells the type checker not to look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unchecked {
+    /// Line, from 1.
+    pub line: u32,
+    /// How.
+    pub kind: UncheckedKind,
+}
+
+/// How a program keeps the type checker from looking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UncheckedKind {
+    /// `# type: ignore`, `# mypy: …`
+    Comment,
+    /// `@no_type_check`
+    Decorator,
+    /// A branch such as `if not TYPE_CHECKING:`, which checkers take for dead.
+    Branch,
+    /// An annotation with `Any`: told, and no suppression.
+    Any,
 }
 
 /// One error of the type checker.

@@ -1,5 +1,6 @@
 //! Classes: their bodies run where they stand, their methods are functions.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use ruff_python_ast::{Stmt, StmtClassDef};
@@ -24,7 +25,7 @@ impl<'a> Lowerer<'a> {
         }
         let name: Rc<str> = Rc::from(class.name.as_str());
         let id = ClassId(self.classes.len() as u32);
-        self.classes.push(Class { name: name.clone(), bases, foreign_bases, methods: vec![] });
+        self.classes.push(Class { name: name.clone(), bases, foreign_bases, methods: BTreeMap::new() });
         self.context().known_classes.insert(name.clone(), id);
         let object = self.push(Op::Class(id), span);
         // Methods may name the class before its statement is over.
@@ -38,7 +39,7 @@ impl<'a> Lowerer<'a> {
                 let (method, value) = self.function(function, Some(id));
                 self.context().classes = open;
                 let name: Rc<str> = Rc::from(function.name.as_str());
-                self.classes[id.0 as usize].methods.push((name.clone(), method));
+                self.classes[id.0 as usize].methods.insert(name.clone(), method);
                 self.builder().write(&class_variable(&unique, &name), value);
             } else {
                 self.statement(statement);
@@ -48,7 +49,7 @@ impl<'a> Lowerer<'a> {
             self.context().classes.pop().map(|(_, scope)| scope.bound.into_keys().collect()).unwrap_or_default();
         if self.builder().reachable() {
             for name in names {
-                let is_method = self.classes[id.0 as usize].methods.iter().any(|(method, _)| *method == name);
+                let is_method = self.classes[id.0 as usize].methods.contains_key(&name);
                 if !is_method {
                     let value = self.builder().read(&class_variable(&unique, &name));
                     attributes.push((name, value));

@@ -38,6 +38,7 @@ impl<'a> Lowerer<'a> {
     ) -> (ValueId, ValueId, ValueId) {
         let opened = self.context().renames.len();
         let after = self.builder().block();
+        self.builder().open();
         let mut first = None;
         for generator in generators {
             let iterable = self.expression(&generator.iter);
@@ -55,6 +56,7 @@ impl<'a> Lowerer<'a> {
         }
         let result = result(self);
         self.builder().end(Terminator::Goto(after));
+        self.builder().close_at(after);
         self.builder().seal(after);
         self.builder().enter(after);
         self.context().renames.truncate(opened);

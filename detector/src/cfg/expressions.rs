@@ -30,6 +30,9 @@ impl<'a> Lowerer<'a> {
     /// Lowers an expression to the value it makes.
     pub(super) fn expression(&mut self, expression: &'a Expr) -> ValueId {
         let span = span_of(expression);
+        if self.is_over() {
+            return self.push(Op::Unknown, span);
+        }
         if let Some(literal) = literal(expression) {
             return self.push(Op::Literal(literal), span);
         }
@@ -58,6 +61,7 @@ impl<'a> Lowerer<'a> {
             }
             Expr::Lambda(lambda) => self.lambda(lambda),
             Expr::If(choice) => {
+                self.builder().open();
                 let (condition, tested) = self.condition(&choice.test);
                 let (then, otherwise) = self.branch(condition, &tested, span);
                 let after = self.builder().block();
@@ -67,6 +71,7 @@ impl<'a> Lowerer<'a> {
                 self.builder().enter(otherwise);
                 let no = self.expression(&choice.orelse);
                 self.builder().end(Terminator::Goto(after));
+                self.builder().close_at(after);
                 self.builder().seal(after);
                 self.builder().enter(after);
                 self.join(vec![yes, no], span)
@@ -214,6 +219,7 @@ impl<'a> Lowerer<'a> {
 
     fn call(&mut self, call: &'a ExprCall) -> ValueId {
         let span = span_of(call);
+        let mark = self.mark();
         let never_returns = self.static_path(&call.func).is_some_and(|path| (self.never_returns)(&path));
         // A method is no place of its own: what `text.isdigit()` says, it says about `text`.
         let method = call.func.as_attribute_expr();
@@ -246,17 +252,15 @@ impl<'a> Lowerer<'a> {
             self.builder().end(Terminator::Stop);
             return self.push(Op::Unknown, span);
         }
-        self.survive(call, result, &tested, span);
+        self.survive(call, result, &tested, mark, span);
         result
     }
 
     /// `int(x)` that comes back says something about `x`.
-    fn survive(&mut self, call: &'a ExprCall, result: ValueId, tested: &[ValueId], span: Span) {
+    fn survive(&mut self, call: &'a ExprCall, result: ValueId, tested: &[ValueId], mark: usize, span: Span) {
         for (argument, value) in call.arguments.args.iter().zip(tested) {
             let variable = match argument {
-                Expr::Name(_) | Expr::Attribute(_) | Expr::Subscript(_) => self
-                    .context()
-                    .reads
+                Expr::Name(_) | Expr::Attribute(_) | Expr::Subscript(_) => self.context().reads[mark..]
                     .iter()
                     .rev()
                     .find(|(_, read)| read == value)

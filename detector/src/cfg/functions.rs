@@ -2,12 +2,24 @@
 
 use std::rc::Rc;
 
-use ruff_python_ast::{ExprLambda, Parameters, Stmt, StmtFunctionDef};
+use ruff_python_ast::{Expr, ExprLambda, Parameters, Stmt, StmtFunctionDef};
 
 use super::scope::Scope;
 use super::{Context, Header, Lowerer, span, span_of};
-use crate::ssa::{ClassId, FunctionId, Op, Parameter, ParameterKind, Terminator, ValueId};
+use crate::ssa::{ClassId, FunctionId, Op, Parameter, ParameterKind, Route, Terminator, ValueId};
 use ruff_text_size::Ranged;
+
+/// Methods of applications and routers that make a function answer requests.
+const ROUTES: &[&str] =
+    &["route", "get", "post", "put", "patch", "delete", "head", "options", "websocket", "api_route"];
+
+fn route(decorator: &Expr) -> Option<Route> {
+    let call = decorator.as_call_expr()?;
+    let method = &call.func.as_attribute_expr()?.attr;
+    let pattern = call.arguments.args.first()?.as_string_literal_expr()?;
+    let known = ROUTES.contains(&method.as_str());
+    known.then(|| Route { method: Rc::from(method.as_str()), pattern: Rc::from(pattern.value.to_str()) })
+}
 
 impl<'a> Lowerer<'a> {
     /// `def`: lowers the body and makes the function object.
@@ -24,6 +36,8 @@ impl<'a> Lowerer<'a> {
             parent: self.contexts.last().map(|context| context.id),
             method_of: class.filter(|_| !is_static),
             parameters,
+            routes: function.decorator_list.iter().filter_map(|decorator| route(&decorator.expression)).collect(),
+            opaque_decorators: decorators.len() < function.decorator_list.len(),
             decorators,
             span: span(function.name.range()),
         };

@@ -14,18 +14,23 @@ mod statements;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use ruff_python_ast::{ModModule, Stmt};
+use ruff_python_ast::ModModule;
 use ruff_text_size::{Ranged, TextRange};
 
+use crate::budget::{Budget, Expired};
 use crate::ssa::{
-    BlockId, Builder, Class, ClassId, Function, FunctionId, Op, Parameter, Program, Span, Terminator, ValueId, Variable,
+    BlockId, Builder, Class, ClassId, Function, FunctionId, Op, Parameter, Program, Route, Span, Terminator, ValueId,
+    Variable,
 };
 use scope::Scope;
 
 /// Lowers a module.
 ///
 /// `never_returns` says of a dotted path (`sys.exit`) whether a call of it never comes back.
-pub fn lower(module: &ModModule, never_returns: &dyn Fn(&str) -> bool) -> Program {
+///
+/// # Errors
+/// [`Expired`] where the budget's time is over first.
+pub fn lower(module: &ModModule, never_returns: &dyn Fn(&str) -> bool, budget: &Budget) -> Result<Program, Expired> {
     let mut lowerer = Lowerer {
         functions: vec![],
         classes: vec![],
@@ -33,14 +38,26 @@ pub fn lower(module: &ModModule, never_returns: &dyn Fn(&str) -> bool) -> Progra
         shared: scope::shared_names(module),
         stars: vec![],
         never_returns,
+        budget,
+        instructions: 0,
     };
     let id = lowerer.reserve();
     lowerer.contexts.push(Context::new(id, Scope::of_body(&module.body)));
     lowerer.start();
     lowerer.body(&module.body);
     lowerer.finish(Header { name: Rc::from("<module>"), span: span(module.range()), ..Header::default() });
-    Program { functions: lowerer.functions.into_iter().flatten().collect(), classes: lowerer.classes }
+    budget.check()?;
+    Ok(Program {
+        functions: lowerer.functions.into_iter().flatten().collect(),
+        classes: lowerer.classes,
+        entries: vec![],
+        fragment: false,
+    })
 }
+
+/// Instructions of a program beyond which no code is lowered twice: loops over constants are loops, and the ways through
+/// a `finally` body are not told apart.
+const MAX_COPIED: usize = 1 << 16;
 
 /// Everything about a function but its code.
 #[derive(Default)]
@@ -50,6 +67,8 @@ struct Header {
     method_of: Option<ClassId>,
     parameters: Vec<Parameter>,
     decorators: Vec<Rc<str>>,
+    opaque_decorators: bool,
+    routes: Vec<Route>,
     span: Span,
 }
 
@@ -62,6 +81,9 @@ struct Lowerer<'a> {
     /// Modules of `from m import *`.
     stars: Vec<Rc<str>>,
     never_returns: &'a dyn Fn(&str) -> bool,
+    budget: &'a Budget,
+    /// Instructions so far.
+    instructions: usize,
 }
 
 /// A function under construction.
@@ -85,10 +107,10 @@ struct Context<'a> {
     loops: Vec<jumps::Loop>,
     /// Where exceptions go, innermost last.
     handlers: Vec<BlockId>,
-    /// `finally` bodies that jumps out of here pass, innermost last, with the loops open around them.
-    finals: Vec<(&'a [Stmt], usize)>,
-    /// Whether a `finally` body is being lowered for a jump that passes it.
-    unwinding: bool,
+    /// `finally` bodies that jumps out of here pass, innermost last.
+    finals: Vec<jumps::Final<'a>>,
+    /// How many `finally` bodies are being lowered within each other.
+    unwinding: usize,
     /// Reads of variables, in order of lowering.
     reads: Vec<(Variable, ValueId)>,
     /// Variables that went into a value.
@@ -114,7 +136,7 @@ impl<'a> Context<'a> {
             loops: vec![],
             handlers: vec![],
             finals: vec![],
-            unwinding: false,
+            unwinding: 0,
             reads: vec![],
             mentions: HashMap::new(),
             yields: vec![],
@@ -133,7 +155,18 @@ impl<'a> Lowerer<'a> {
         &mut self.context().builder
     }
 
+    /// Whether the time is over: what is lowered from now on is not used.
+    fn is_over(&self) -> bool {
+        self.budget.is_expired()
+    }
+
+    /// Whether code may be lowered more than once, for precision.
+    fn may_copy(&self) -> bool {
+        self.instructions < MAX_COPIED
+    }
+
     fn push(&mut self, op: Op, span: Span) -> ValueId {
+        self.instructions += 1;
         self.builder().push(op, span)
     }
 
@@ -169,6 +202,9 @@ impl<'a> Lowerer<'a> {
             generator: context.scope.yields,
             parameters: header.parameters,
             decorators: header.decorators,
+            opaque_decorators: header.opaque_decorators,
+            routes: header.routes,
+            outer: None,
             blocks: context.builder.blocks,
             values: context.builder.values,
             yields: context.yields,

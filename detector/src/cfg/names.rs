@@ -7,8 +7,14 @@ use ruff_python_ast::{Expr, Number};
 use super::{Lowerer, span_of};
 use crate::ssa::{BlockId, Builder, Cell, ClassId, FunctionId, Literal, Op, Span, Terminator, ValueId, Variable};
 
+/// Most `from … import *` that a name is looked up in.
+const MAX_STARS: usize = 8;
 /// Deepest `a.b.c` that gets a variable of its own.
 const MAX_PLACE: usize = 4;
+/// Longest dotted path that is followed through imports.
+const MAX_PATH: usize = 16;
+/// Longest list of constants that is looked at.
+const MAX_CONSTANTS: usize = 64;
 /// Most variables that one test can say something about.
 const MAX_MENTIONS: usize = 16;
 
@@ -77,6 +83,7 @@ const BUILTINS: &[&str] = &[
     "type",
     "vars",
     "zip",
+    "__builtins__",
     "__import__",
     "__name__",
     "__file__",
@@ -139,11 +146,14 @@ impl<'a> Lowerer<'a> {
                 variable
             }
             Resolved::Nobody => {
-                let path = match self.stars.last() {
-                    Some(module) if !BUILTINS.contains(&name) => Rc::from(format!("{module}.{name}")),
-                    _ => Rc::from(name),
-                };
-                return self.push(Op::Path(path), span);
+                if self.stars.is_empty() || BUILTINS.contains(&name) {
+                    return self.push(Op::Unbound(Rc::from(name)), span);
+                }
+                // Any of the modules may have it.
+                let paths: Vec<String> =
+                    self.stars.iter().rev().take(MAX_STARS).map(|module| format!("{module}.{name}")).collect();
+                let paths = paths.into_iter().map(|path| self.push(Op::Path(Rc::from(path)), span)).collect();
+                return self.push(Op::Logic(false, paths), span);
             }
         };
         self.read_variable(&variable)
@@ -161,7 +171,7 @@ impl<'a> Lowerer<'a> {
         let here = builder.here();
         builder.enter(BlockId(0));
         let value = builder.push(op, span);
-        builder.write(variable, value);
+        builder.write_at_entry(variable, value);
         builder.enter(here);
     }
 
@@ -212,6 +222,11 @@ impl<'a> Lowerer<'a> {
 
     /// The dotted path that an expression names, as far as imports alone say it.
     pub(super) fn static_path(&self, expression: &Expr) -> Option<Rc<str>> {
+        self.static_path_within(expression, MAX_PATH)
+    }
+
+    fn static_path_within(&self, expression: &Expr, depth: usize) -> Option<Rc<str>> {
+        let depth = depth.checked_sub(1)?;
         match expression {
             Expr::Name(name) => match self.resolve(&name.id) {
                 Resolved::Own(variable) => self.contexts.last()?.imports.get(&variable).cloned(),
@@ -222,15 +237,18 @@ impl<'a> Lowerer<'a> {
                 Resolved::Nobody => Some(Rc::from(name.id.as_str())),
             },
             Expr::Attribute(attribute) => {
-                let base = self.static_path(&attribute.value)?;
+                let base = self.static_path_within(&attribute.value, depth)?;
                 Some(Rc::from(format!("{base}.{}", attribute.attr)))
             }
-            Expr::Call(call) => self.static_path(&call.func),
+            Expr::Call(call) => self.static_path_within(&call.func, depth),
             // `Optional[X]`, `X | None`
-            Expr::Subscript(subscript) => self.static_path(&subscript.slice),
-            Expr::BinOp(operation) => self.static_path(&operation.left),
+            Expr::Subscript(subscript) => self.static_path_within(&subscript.slice, depth),
+            Expr::BinOp(operation) => self.static_path_within(&operation.left, depth),
             Expr::StringLiteral(text) => {
                 let text = text.value.to_str();
+                if text.len() > 200 {
+                    return None;
+                }
                 let mut parts = text.split('.');
                 let first = parts.next()?;
                 let base = self
@@ -260,6 +278,7 @@ impl<'a> Lowerer<'a> {
             Expr::Name(name) => {
                 let owner = self.contexts.iter().rev().find(|context| context.scope.owns(&name.id))?;
                 match owner.scope.only_value(&name.id)? {
+                    // No names of names: they may go round in a circle.
                     Expr::Name(_) => None,
                     value => self.constants(value),
                 }
@@ -405,5 +424,8 @@ pub(super) fn literal(expression: &Expr) -> Option<Literal> {
 }
 
 fn all_literals(items: &[Expr]) -> Option<Vec<&Expr>> {
+    if items.len() > MAX_CONSTANTS {
+        return None;
+    }
     items.iter().map(|item| literal(item).map(|_| item)).collect()
 }

@@ -13,6 +13,7 @@ impl<'a> Lowerer<'a> {
     pub(super) fn match_statement(&mut self, statement: &'a StmtMatch) {
         let (subject, mut tested) = self.condition(&statement.subject);
         let after = self.builder().block();
+        self.builder().open();
         for case in &statement.cases {
             let test = self.pattern(&case.pattern, subject);
             let span = span_of(&case.pattern);
@@ -47,6 +48,7 @@ impl<'a> Lowerer<'a> {
             }
         }
         self.builder().end(Terminator::Goto(after));
+        self.builder().close_at(after);
         self.builder().seal(after);
         self.builder().enter(after);
     }

@@ -2,15 +2,19 @@
 
 use std::rc::Rc;
 
-use ruff_python_ast::{Stmt, StmtAugAssign, StmtIf, StmtImport, StmtImportFrom, StmtWith};
+use ruff_python_ast::{Stmt, StmtAugAssign, StmtIf, StmtImport, StmtImportFrom, StmtWith, WithItem};
 
 use super::expressions::binary;
+use super::jumps::Jump;
 use super::{Lowerer, span_of};
-use crate::ssa::{Literal, Op, Terminator};
+use crate::ssa::{Argument, Literal, Op, Passing, Terminator};
 
 impl<'a> Lowerer<'a> {
     /// Lowers one statement.
     pub(super) fn statement(&mut self, statement: &'a Stmt) {
+        if self.is_over() {
+            return;
+        }
         self.step();
         let span = span_of(statement);
         match statement {
@@ -24,8 +28,7 @@ impl<'a> Lowerer<'a> {
                     Some(value) => self.expression(value),
                     None => self.push(Op::Literal(Literal::None), span),
                 };
-                self.unwind(0);
-                self.builder().end(Terminator::Return(value));
+                self.jump(Jump::Return, Some(value));
             }
             Stmt::Assign(assign) => {
                 let mark = self.mark();
@@ -71,15 +74,26 @@ impl<'a> Lowerer<'a> {
             Stmt::Expr(one) => {
                 self.expression(&one.value);
             }
-            Stmt::Break(_) => self.break_loop(),
-            Stmt::Continue(_) => self.continue_loop(),
-            Stmt::Delete(_)
-            | Stmt::TypeAlias(_)
-            | Stmt::Global(_)
-            | Stmt::Nonlocal(_)
-            | Stmt::Pass(_)
-            | Stmt::IpyEscapeCommand(_) => {}
+            Stmt::Break(_) => self.jump(Jump::Break, None),
+            Stmt::Continue(_) => self.jump(Jump::Continue, None),
+            Stmt::Delete(one) => {
+                for target in &one.targets {
+                    if let ruff_python_ast::Expr::Subscript(subscript) = target {
+                        self.delete_item(subscript, span);
+                    }
+                }
+            }
+            Stmt::TypeAlias(_) | Stmt::Global(_) | Stmt::Nonlocal(_) | Stmt::Pass(_) | Stmt::IpyEscapeCommand(_) => {}
         }
+    }
+
+    /// `del container[key]` is the method that Python calls for it.
+    fn delete_item(&mut self, subscript: &'a ruff_python_ast::ExprSubscript, span: crate::ssa::Span) {
+        let container = self.expression(&subscript.value);
+        let key = self.expression(&subscript.slice);
+        let callee = self.push(Op::Attribute(container, Rc::from("__delitem__")), span);
+        let arguments = vec![Argument { passing: Passing::Positional, value: key }];
+        self.push(Op::Call { callee, arguments }, span);
     }
 
     fn augmented(&mut self, assign: &'a StmtAugAssign) {
@@ -93,6 +107,7 @@ impl<'a> Lowerer<'a> {
 
     fn if_statement(&mut self, statement: &'a StmtIf) {
         let after = self.builder().block();
+        self.builder().open();
         let clauses = statement.elif_else_clauses.iter().map(|clause| (clause.test.as_ref(), &*clause.body));
         for (test, body) in std::iter::once((Some(&*statement.test), &*statement.body)).chain(clauses) {
             let Some(test) = test else {
@@ -107,6 +122,7 @@ impl<'a> Lowerer<'a> {
             self.builder().enter(otherwise);
         }
         self.builder().end(Terminator::Goto(after));
+        self.builder().close_at(after);
         self.builder().seal(after);
         self.builder().enter(after);
     }
@@ -119,7 +135,13 @@ impl<'a> Lowerer<'a> {
                 self.assign(target, entered);
             }
         }
-        self.body(&statement.body);
+        let swallows =
+            |item: &WithItem| self.static_path(&item.context_expr).is_some_and(|path| &*path == "contextlib.suppress");
+        if statement.items.iter().any(swallows) {
+            self.swallowed(&statement.body);
+        } else {
+            self.body(&statement.body);
+        }
     }
 
     fn import(&mut self, import: &'a StmtImport) {

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use real_detector::Options;
 use real_detector::mypy::TypeChecker;
 use real_detector::server::run;
+use real_detector::{Options, suppressed_lines};
 use real_detector_api::{AnalysisError, Finding, Program, TypeDiagnostic};
 
 use super::files::Source;
@@ -119,7 +119,10 @@ fn one(source: &Source, options: &Options, checker: Option<&TypeChecker>) -> Che
     };
     let analysis = run(Program { id: String::new(), code: code.clone() }, true, options, checker);
     let types = analysis.types.map(|verdict| verdict.errors).unwrap_or_default();
-    Checked { name, code, findings: analysis.findings, types, failure: analysis.error.map(Failure::from) }
+    // People say with `# nosec` that they have looked at a line. Nothing but this honours it.
+    let silenced = suppressed_lines(&code);
+    let findings = analysis.findings.into_iter().filter(|finding| !silenced.contains(&finding.line)).collect();
+    Checked { name, code, findings, types, failure: analysis.error.map(Failure::from) }
 }
 
 #[cfg(test)]

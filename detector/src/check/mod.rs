@@ -17,6 +17,7 @@ use clap::ValueEnum;
 use real_detector::Options;
 use real_detector::catalogue;
 use real_detector::mypy::TypeChecker;
+use real_detector_api::OriginKind;
 use real_terminal::{exit, outln};
 
 use judge::{Checked, Totals};
@@ -44,6 +45,9 @@ pub(crate) struct CheckArgs {
     /// CWE numbers to report, such as 89,78 [default: all that there are rules for]
     #[arg(long, value_delimiter = ',', value_name = "NUMBER")]
     cwe: Option<Vec<u32>>,
+    /// Whose values count: attacker, caller, unknown [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "KIND", value_parser = origin_kind)]
+    origins: Option<Vec<OriginKind>>,
     /// What the findings look like
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -65,12 +69,16 @@ enum Format {
     Github,
 }
 
+fn origin_kind(text: &str) -> Result<OriginKind, String> {
+    serde_json::from_value(text.into()).map_err(|_| format!("`{text}` is not one of attacker, caller, unknown"))
+}
+
 impl CheckArgs {
     fn options(&self) -> anyhow::Result<Options> {
         if let Some(unknown) = catalogue::unknown_cwes(self.cwe.as_deref().unwrap_or_default())? {
             bail!("--cwe {unknown}");
         }
-        Ok(Options { cwes: self.cwe.clone(), ..Options::default() })
+        Ok(Options { cwes: self.cwe.clone(), origins: self.origins.clone(), ..Options::default() })
     }
 
     fn jobs(&self) -> usize {

@@ -98,6 +98,7 @@ mod tests {
             line,
             column,
             message: "text".into(),
+            origins: Vec::new(),
             trace: vec![TraceStep { line: 1, column: 7, note: "comes in".into() }],
         };
         Checked { name: "a.py".into(), code: code.into(), findings: vec![finding], types: Vec::new(), failure: None }

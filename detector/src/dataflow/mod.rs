@@ -3,10 +3,20 @@
 //! An analysis gives a join semi-lattice of facts and says what each instruction makes of the facts of its operands. The
 //! engine visits blocks in reverse post-order, only those that control reaches, and visits again what depends on a fact
 //! that grew, until nothing does (sparse conditional propagation after Wegman and Zadeck, TOPLAS 1991). It terminates
-//! where the lattice has no infinite ascending chain, or where `widen` cuts them.
+//! because every fact is a [`Slot`], whose height is bounded: an instruction is evaluated at most as often as the facts that
+//! its block reads grow.
 
-use std::collections::{BTreeSet, HashSet};
+mod graph;
+mod slot;
 
+pub use graph::{Graph, reverse_post_order};
+pub use slot::{Growth, Slot, Widening};
+
+use std::collections::BTreeSet;
+
+use rustc_hash::FxHashSet;
+
+use crate::budget::Budget;
 use crate::ssa::{BlockId, Function, Op, Terminator, ValueId};
 
 /// A set of facts with a least upper bound. `Default` is the least element: nothing is known to come here.
@@ -14,9 +24,13 @@ pub trait Lattice: Clone + Default + PartialEq {
     /// Makes `self` the least upper bound of both; says whether it grew.
     fn join(&mut self, other: &Self) -> bool;
 
-    /// Cuts an ascending chain: gives a bound from which only finitely many more steps are possible.
+    /// Gives up detail. From [`Widening::Top`] only finitely many more steps are possible, and widening what is as wide
+    /// already changes nothing.
     #[must_use]
-    fn widen(&self) -> Self;
+    fn widen(&self, to: Widening) -> Self;
+
+    /// How much memory it takes, in pieces of about 100 bytes.
+    fn weight(&self) -> usize;
 }
 
 /// Where control goes after a block.
@@ -38,13 +52,7 @@ pub trait Analysis {
 
     /// Which ways a test leaves open.
     fn branch(&self, condition: ValueId, facts: &[Self::Fact]) -> Ways;
-
-    /// Asked now and then; the engine stops early on true.
-    fn expired(&self) -> bool;
 }
-
-/// How often a value may grow before it is widened.
-const PATIENCE: u8 = 12;
 
 /// Facts about one function.
 #[derive(Clone, Debug)]
@@ -57,52 +65,36 @@ pub struct Solution<F> {
     pub returned: F,
     /// Values returned where control comes.
     pub returns: Vec<ValueId>,
+    weight: usize,
 }
 
-/// Blocks that the entry reaches, each before those it leads to (loops aside).
-pub fn reverse_post_order(function: &Function) -> Vec<BlockId> {
-    let mut seen = vec![false; function.blocks.len()];
-    let mut order = vec![];
-    if function.blocks.is_empty() {
-        return order;
+impl<F> Solution<F> {
+    /// How much memory its facts take, in pieces of about 100 bytes.
+    pub fn weight(&self) -> usize {
+        self.weight
     }
-    let mut stack = vec![(BlockId(0), function.successors(BlockId(0)), 0)];
-    seen[0] = true;
-    while let Some((block, successors, next)) = stack.last_mut() {
-        if let Some(&to) = successors.get(*next) {
-            *next += 1;
-            if !std::mem::replace(&mut seen[to.0 as usize], true) {
-                stack.push((to, function.successors(to), 0));
-            }
-        } else {
-            order.push(*block);
-            stack.pop();
-        }
-    }
-    order.reverse();
-    order
 }
 
-/// Runs an analysis to its fixpoint.
-pub fn solve<A: Analysis>(analysis: &mut A, function: &Function) -> Solution<A::Fact> {
-    let order = reverse_post_order(function);
-    let mut rank = vec![usize::MAX; function.blocks.len()];
-    for (i, block) in order.iter().enumerate() {
-        rank[block.0 as usize] = i;
-    }
-    let uses = block_uses(function);
+/// Runs an analysis to its fixpoint, or until the budget's time is over: what it gives then is not to be used.
+pub fn solve<A: Analysis>(analysis: &mut A, function: &Function, graph: &Graph, budget: &Budget) -> Solution<A::Fact> {
+    let order = graph.order();
     let mut facts: Vec<A::Fact> = vec![A::Fact::default(); function.values.len()];
-    let mut growth = vec![0u8; function.values.len()];
-    let mut frontier =
-        Frontier { reached: vec![false; function.blocks.len()], rank, edges: HashSet::new(), work: BTreeSet::new() };
+    let mut growth = vec![Growth::default(); function.values.len()];
+    let mut weight = 0;
+    let mut frontier = Frontier {
+        reached: vec![false; function.blocks.len()],
+        graph,
+        edges: FxHashSet::default(),
+        work: BTreeSet::new(),
+    };
     if !order.is_empty() {
         frontier.reached[0] = true;
         frontier.work.insert(0);
     }
-    while let Some(at) = frontier.work.pop_first() {
-        if analysis.expired() {
-            break;
-        }
+    // In sweeps: what goes back in a loop waits until all that goes on was visited, so that many ways back cost one visit.
+    let mut swept = 0;
+    'blocks: while let Some(at) = frontier.next(swept) {
+        swept = at + 1;
         let id = order[at];
         let block = &function.blocks[id.0 as usize];
         for &handler in &block.handlers {
@@ -110,6 +102,10 @@ pub fn solve<A: Analysis>(analysis: &mut A, function: &Function) -> Solution<A::
         }
         let mut passes = true;
         for &value in block.phis.iter().chain(&block.instructions) {
+            budget.step();
+            if budget.is_expired() {
+                break 'blocks;
+            }
             let new = match function.op(value) {
                 Op::Phi(operands) => {
                     let mut joined = A::Fact::default();
@@ -120,27 +116,30 @@ pub fn solve<A: Analysis>(analysis: &mut A, function: &Function) -> Solution<A::
                     }
                     Some(joined)
                 }
+                // What was never reached is the least element, so the ways need not be looked at.
+                Op::Join(operands) => {
+                    let mut joined = A::Fact::default();
+                    for operand in operands {
+                        joined.join(&facts[operand.0 as usize]);
+                    }
+                    Some(joined)
+                }
                 op => analysis.transfer(value, op, &facts),
             };
             let Some(new) = new else {
                 passes = false;
                 break;
             };
-            let grown = &mut growth[value.0 as usize];
             let fact = &mut facts[value.0 as usize];
-            let before = (*grown >= PATIENCE).then(|| fact.clone());
-            if fact.join(&new) {
-                *grown = grown.saturating_add(1);
-                if let Some(before) = before {
-                    *fact = fact.widen();
-                    // What only comes and goes with widening is no growth.
-                    if *fact == before {
-                        continue;
-                    }
-                }
-                for user in &uses[value.0 as usize] {
+            let before = fact.weight();
+            if growth[value.0 as usize].join(fact, &new, budget.is_coarse()) {
+                let after = fact.weight();
+                budget.release(before);
+                budget.keep(after);
+                weight = weight + after - before.min(weight);
+                for user in graph.users(value) {
                     if frontier.reached[user.0 as usize] {
-                        frontier.work.insert(frontier.rank[user.0 as usize]);
+                        frontier.work.insert(graph.rank(*user));
                     }
                 }
             }
@@ -163,52 +162,40 @@ pub fn solve<A: Analysis>(analysis: &mut A, function: &Function) -> Solution<A::
             Terminator::Return(_) | Terminator::Stop => {}
         }
     }
-    let mut returned = A::Fact::default();
+    let mut returned = Slot::<A::Fact>::default();
     let mut returns = vec![];
-    for block in &order {
+    for block in order {
         if let (true, Terminator::Return(value)) =
             (frontier.reached[block.0 as usize], &function.blocks[block.0 as usize].terminator)
         {
-            returned.join(&facts[value.0 as usize]);
+            returned.join(&facts[value.0 as usize], budget.is_coarse());
             returns.push(*value);
         }
     }
-    Solution { facts, reached: frontier.reached, returned, returns }
-}
-
-/// Blocks whose instructions or test use a value.
-fn block_uses(function: &Function) -> Vec<Vec<BlockId>> {
-    let mut uses: Vec<Vec<BlockId>> = vec![vec![]; function.values.len()];
-    for instruction in &function.values {
-        instruction.op.operands(|operand| {
-            let blocks = &mut uses[operand.0 as usize];
-            if blocks.last() != Some(&instruction.block) {
-                blocks.push(instruction.block);
-            }
-        });
-    }
-    for (i, block) in function.blocks.iter().enumerate() {
-        if let Terminator::Branch { condition, .. } = block.terminator {
-            uses[condition.0 as usize].push(BlockId(i as u32));
-        }
-    }
-    uses
+    Solution { facts, reached: frontier.reached, returned: returned.get().clone(), returns, weight }
 }
 
 /// What control reaches so far, and what is to be visited.
-struct Frontier {
+struct Frontier<'a> {
     reached: Vec<bool>,
-    rank: Vec<usize>,
-    edges: HashSet<(BlockId, BlockId)>,
+    graph: &'a Graph,
+    edges: FxHashSet<(BlockId, BlockId)>,
     work: BTreeSet<usize>,
 }
 
-impl Frontier {
+impl Frontier<'_> {
+    /// The next block in order from a place on, from the first one on where there is none.
+    fn next(&mut self, from: usize) -> Option<usize> {
+        let next = self.work.range(from..).next().or_else(|| self.work.first()).copied()?;
+        self.work.remove(&next);
+        Some(next)
+    }
+
     /// Opens an edge. A block that another edge reaches is visited again, for its φ-nodes.
     fn reach(&mut self, from: BlockId, to: BlockId) {
         if self.edges.insert((from, to)) {
             self.reached[to.0 as usize] = true;
-            self.work.insert(self.rank[to.0 as usize]);
+            self.work.insert(self.graph.rank(to));
         }
     }
 }

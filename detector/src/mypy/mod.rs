@@ -8,6 +8,7 @@
 
 mod interpreter;
 mod output;
+mod unchecked;
 mod worker;
 
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -17,6 +18,7 @@ use real_detector_api::{AnalysisError, AnalysisErrorKind, TypesVerdict};
 
 pub use interpreter::interpreter;
 pub use output::parse_output;
+pub use unchecked::unchecked;
 use worker::{Failure, Worker};
 
 /// A pool of warm workers, started when first needed.

@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use super::interpreter::interpreter;
 use super::output::parse_output;
+use super::unchecked::unchecked;
 
 const ZYGOTE: &str = include_str!("zygote.py");
 /// Importing mypy and filling its cache, on a busy machine.
@@ -112,8 +113,8 @@ impl Worker {
         }
         let errors = parse_output(&answer.stdout);
         match (answer.status, errors.is_empty()) {
-            (0, true) => Ok(TypesVerdict { clean: true, errors }),
-            (1 | 2, false) => Ok(TypesVerdict { clean: false, errors }),
+            (0, true) => Ok(TypesVerdict { clean: true, errors, unchecked: unchecked(code) }),
+            (1 | 2, false) => Ok(TypesVerdict { clean: false, errors, unchecked: unchecked(code) }),
             (status, _) => {
                 let last = answer.stderr.lines().last().unwrap_or("nothing on standard error").to_owned();
                 Err(Failure::Program(format!("mypy ended with status {status}: {last}")))

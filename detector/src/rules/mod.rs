@@ -1,10 +1,15 @@
 //! Rules and library models: data files, checked when they are loaded.
 
 mod embedded;
+pub mod pages;
 mod registry;
 mod schema;
 mod trees;
 
-pub use registry::{Effect, Guard, Registry, RegistryError, Sink, registry};
-pub use schema::{ArgumentAt, Condition, Matching, Of, Part, Returns, Rule};
+pub use crate::text::Matching;
+pub use registry::{Effect, Guard, Leave, Open, Registry, RegistryError, Sink, registry};
+pub use schema::{
+    ArgumentAt, Condition, ConstantModel, Guarding, Is, ObligationModel, Of, Part, Protected, RegexModel, Returns,
+    Rule, Whose,
+};
 pub use trees::{NodeKind, Trees};

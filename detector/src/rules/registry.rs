@@ -1,16 +1,19 @@
 //! All data files, cross-checked and indexed by the paths that programs use.
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use real_detector_api::OriginKind;
+// Looked up for every call and attribute of a program; the keys are ours.
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 use thiserror::Error;
 
 use super::embedded::{LANGUAGES, LIBRARY, RULES};
 use super::schema::{
-    ArgumentAt, CallModel, Condition, GuardModel, LibraryFile, Matching, Of, Part, Returns, Rule, SourceModel, Unless,
+    Alongside, ArgumentAt, CallModel, Condition, ConstantModel, GuardModel, Guarding, LibraryFile, ObligationModel, Of,
+    Part, RegexModel, Returns, Rule, SourceModel, Unless, Whose,
 };
 use super::trees::Trees;
-use crate::text::{CharSet, Language, LanguageError, Languages, Pattern};
+use crate::text::{CharSet, Language, LanguageError, Languages, Matching, Pattern};
 
 /// A mistake in the data files.
 #[derive(Debug, Error)]
@@ -63,26 +66,60 @@ pub struct Sink {
     pub condition: Condition,
     /// Values of another argument that make it harmless.
     pub unless: Option<Unless>,
+    /// What another argument must look like.
+    pub alongside: Option<Alongside>,
+    /// Whose values are meant.
+    pub from: Whose,
+    /// A test that clears it.
+    pub cleared_by: Option<Guarding>,
+    /// Where values are bound.
+    pub executor: Option<ArgumentAt>,
 }
 
-/// A map by path, with `*.name` for methods of anything.
+/// Text that must not leave the program, ready for use.
+#[derive(Clone, Debug)]
+pub struct Leave {
+    /// Index of the rule.
+    pub rule: usize,
+    /// Language of the text.
+    pub language: usize,
+    /// Methods of the routes whose functions are meant.
+    pub routes: Vec<String>,
+}
+
+/// What a rule says of text that is handed to a call which nothing is known about.
+#[derive(Clone, Debug)]
+pub struct Open {
+    /// Index of the rule.
+    pub rule: usize,
+    /// Language of the text.
+    pub language: usize,
+    /// Words of which the name of what is called has one; any name where empty.
+    pub callee_words: Vec<String>,
+    /// Keyword arguments that say that the text is of the language.
+    pub condition: Condition,
+}
+
+/// A map by path, with `*.name` for methods of anything and `module.*` for all of a module.
 #[derive(Debug)]
 struct Paths<T> {
     exact: HashMap<String, Vec<T>>,
+    modules: HashMap<String, Vec<T>>,
     methods: HashMap<String, Vec<T>>,
 }
 
 impl<T> Default for Paths<T> {
     fn default() -> Self {
-        Self { exact: HashMap::new(), methods: HashMap::new() }
+        Self { exact: HashMap::default(), modules: HashMap::default(), methods: HashMap::default() }
     }
 }
 
 impl<T: Clone> Paths<T> {
     fn add(&mut self, path: &str, value: &T) {
-        let (map, key) = match path.strip_prefix("*.") {
-            Some(method) => (&mut self.methods, method),
-            None => (&mut self.exact, path),
+        let (map, key) = match (path.strip_prefix("*."), path.strip_suffix(".*")) {
+            (Some(method), _) => (&mut self.methods, method),
+            (None, Some(module)) => (&mut self.modules, module),
+            (None, None) => (&mut self.exact, path),
         };
         map.entry(key.to_owned()).or_default().push(value.clone());
     }
@@ -92,7 +129,9 @@ impl<T: Clone> Paths<T> {
             return found;
         }
         match path.rsplit_once('.') {
-            Some((_, method)) => self.methods.get(method).map_or(&[], Vec::as_slice),
+            Some((module, method)) => {
+                self.modules.get(module).or_else(|| self.methods.get(method)).map_or(&[], Vec::as_slice)
+            }
             None => &[],
         }
     }
@@ -106,11 +145,28 @@ pub struct Registry {
     /// Languages.
     pub languages: Languages,
     types: HashMap<String, String>,
-    sources: Paths<String>,
+    known_types: HashSet<String>,
+    sources: Paths<(String, OriginKind)>,
     effects: Paths<Effect>,
     guards: Paths<Guard>,
     sinks: Paths<Sink>,
+    constants: Paths<(usize, ConstantModel)>,
+    regexes: Paths<(usize, RegexModel)>,
+    everything: Vec<String>,
+    /// Text that must not leave the program.
+    pub leaves: Vec<Leave>,
+    /// What must be tested, by index of the rule.
+    pub obligations: Vec<(usize, ObligationModel)>,
     never_return: Paths<()>,
+    chains: HashSet<String>,
+    builders: HashMap<String, String>,
+    inert: Paths<()>,
+    names: HashMap<String, String>,
+    words: HashMap<String, String>,
+    /// What holds for calls that nothing is known about.
+    pub open: Vec<Open>,
+    call_back: Paths<()>,
+    keep_callers: Paths<()>,
     /// Syntax trees.
     pub trees: Trees,
 }
@@ -142,12 +198,30 @@ impl Registry {
         for (file, text) in library {
             let library: LibraryFile = serde_saphyr::from_str(text).map_err(|problem| fault(file, problem))?;
             registry.types.extend(library.types);
+            registry.names.extend(library.names);
+            registry.words.extend(library.words);
+            registry.chains.extend(library.chains);
+            for (class, methods) in library.builders {
+                registry.builders.extend(methods.into_iter().map(|method| (method, class.clone())));
+            }
+            library.inert.iter().for_each(|path| registry.inert.add(path, &()));
             library.never_return.iter().for_each(|path| registry.never_return.add(path, &()));
+            registry.everything.extend(library.everything);
+            library.call_back.iter().for_each(|path| registry.call_back.add(path, &()));
+            library.keep_callers.iter().for_each(|path| registry.keep_callers.add(path, &()));
             for model in &library.trees {
                 registry.trees.add(model, &registry.languages).map_err(|problem| fault(file, problem))?;
             }
             registry.add_models(file, &library.sources, &library.calls, &library.guards)?;
         }
+        registry.known_types = registry
+            .types
+            .values()
+            .chain(registry.words.values())
+            .chain(registry.builders.values())
+            .chain(&registry.chains)
+            .cloned()
+            .collect();
         for (file, text) in rules {
             let rule: Rule = serde_saphyr::from_str(text).map_err(|problem| fault(file, problem))?;
             registry.add_models(file, &rule.sources, &rule.sanitizers, &rule.guards)?;
@@ -160,8 +234,39 @@ impl Registry {
                     language,
                     condition: sink.r#where.clone(),
                     unless: sink.unless.clone(),
+                    alongside: sink.alongside.clone(),
+                    from: sink.from,
+                    cleared_by: sink.cleared_by,
+                    executor: sink.executor.clone(),
                 };
                 sink.calls.iter().for_each(|path| registry.sinks.add(path, &ready));
+            }
+            let index = registry.rules.len();
+            for leave in &rule.leaves {
+                let language = registry.language(file, &leave.language)?;
+                let ready = Leave { rule: index, language, routes: leave.routes.clone() };
+                registry.leaves.push(ready);
+            }
+            for constant in &rule.constants {
+                constant.calls.iter().for_each(|path| registry.constants.add(path, &(index, constant.clone())));
+            }
+            for regex in &rule.regexes {
+                regex.calls.iter().for_each(|path| registry.regexes.add(path, &(index, regex.clone())));
+            }
+            registry.obligations.extend(rule.obligations.iter().map(|one| (index, one.clone())));
+            if let Some(open) = &rule.anywhere {
+                registry.open.push(Open {
+                    rule: index,
+                    language: registry.language(file, &open.language)?,
+                    callee_words: open.callee_words.clone(),
+                    condition: open.r#where.clone(),
+                });
+            }
+            if registry.rules.iter().any(|other| other.id == rule.id) {
+                return Err(fault(file, format!("another rule has the id `{}` too", rule.id)));
+            }
+            if !file.ends_with(&format!("/{}.yaml", rule.id)) {
+                return Err(fault(file, format!("the file must be named after its id `{}`", rule.id)));
             }
             registry.rules.push(rule);
         }
@@ -176,7 +281,7 @@ impl Registry {
         guards: &[GuardModel],
     ) -> Result<(), RegistryError> {
         for source in sources {
-            source.values.iter().for_each(|path| self.sources.add(path, &source.note));
+            source.values.iter().for_each(|path| self.sources.add(path, &(source.note.clone(), source.kind)));
         }
         for call in calls {
             let effect = Effect {
@@ -211,17 +316,68 @@ impl Registry {
 
     /// The path under which the library knows an object.
     pub fn canonical<'a>(&'a self, path: &'a str) -> &'a str {
+        // A builtin function belongs to the module `builtins`.
+        if path == "__builtins__" || path.strip_suffix(".__self__").is_some_and(|function| !function.contains('.')) {
+            return "builtins";
+        }
+        let path = path.strip_prefix("builtins.").or_else(|| path.strip_prefix("__builtins__.")).unwrap_or(path);
         self.types.get(path).map_or(path, String::as_str)
+    }
+
+    /// What a name stands for that nothing in the unit binds, by convention.
+    pub fn unbound(&self, name: &str) -> Option<&str> {
+        self.names.get(name).map(String::as_str)
+    }
+
+    /// What an object of unknown class is, by the last word of its name.
+    pub fn by_word(&self, name: &str) -> Option<&str> {
+        self.words.get(&*last_word(name)).map(String::as_str)
+    }
+
+    /// The object that a call gives which binds what it is passed and makes no text of it. What methods of unknown objects are
+    /// called with, they bind.
+    pub fn bound_in(&self, path_called: &str, with_arguments: bool) -> Option<&str> {
+        let (object, method) = path_called.strip_suffix("()")?.rsplit_once('.')?;
+        if let Some(class) = self.chains.get(object) {
+            return Some(class);
+        }
+        // `values()` of a mapping is something else.
+        self.builders.get(method).filter(|_| with_arguments && !self.is_type(object)).map(String::as_str)
+    }
+
+    /// Whether something is known about what a path names.
+    pub fn knows(&self, path: &str) -> bool {
+        self.is_type(path)
+            || self.source(path).is_some()
+            || self.effect(path).is_some()
+            || !self.sinks(path).is_empty()
+            || self.guard(path).is_some()
+            || !self.constants(path).is_empty()
+            || !self.regexes(path).is_empty()
+    }
+
+    /// Whether a call does no more with a text than show or keep it.
+    pub fn is_inert(&self, path: &str) -> bool {
+        let root = path.split('.').next().unwrap_or(path);
+        !self.inert.get(path).is_empty() || self.inert.modules.contains_key(root)
+    }
+
+    /// Whether nothing is known about what a call gives or does with what it is passed.
+    pub fn is_unknown(&self, path: &str) -> bool {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        // `ValueError(text)` tells somebody.
+        let exception = ["Error", "Exception", "Warning"].iter().any(|end| name.ends_with(end));
+        !exception && !self.knows(path) && !self.is_inert(path)
     }
 
     /// Whether the library knows a path as that of an object.
     pub fn is_type(&self, path: &str) -> bool {
-        self.types.values().any(|known| known == path)
+        self.known_types.contains(path)
     }
 
-    /// Why a value is an attacker's, where it is.
-    pub fn source(&self, path: &str) -> Option<&str> {
-        self.sources.get(path).first().map(String::as_str)
+    /// Why somebody outside chooses a value, and who, where that is so.
+    pub fn source(&self, path: &str) -> Option<(&str, OriginKind)> {
+        self.sources.get(path).first().map(|(note, kind)| (note.as_str(), *kind))
     }
 
     /// What a call returns, where a model says so. Later files win.
@@ -239,10 +395,60 @@ impl Registry {
         self.sinks.get(path)
     }
 
+    /// Calls that are wrong by a constant, with the index of the rule.
+    pub fn constants(&self, path: &str) -> &[(usize, ConstantModel)] {
+        self.constants.get(path)
+    }
+
+    /// How a call applies a regular expression, with the index of the rule.
+    pub fn regexes(&self, path: &str) -> &[(usize, RegexModel)] {
+        self.regexes.get(path)
+    }
+
+    /// Whether to be in this container says nothing.
+    pub fn is_everything(&self, path: &str) -> bool {
+        self.everything.iter().any(|own| own == path)
+    }
+
+    /// CWE numbers that rules exist for, each once, in order.
+    pub fn cwes(&self) -> Vec<u32> {
+        let mut all: Vec<u32> =
+            self.rules.iter().flat_map(|rule| std::iter::once(rule.cwe).chain(rule.also.iter().copied())).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Whether a call is known to call what it is handed with nothing but what it is handed beside it.
+    pub fn calls_back(&self, path: &str) -> bool {
+        !self.call_back.get(path).is_empty()
+    }
+
+    /// Whether a decorator leaves the callers of a function those that the unit shows.
+    pub fn keeps_callers(&self, path: &str) -> bool {
+        !self.keep_callers.get(path).is_empty()
+    }
+
     /// Whether a call never comes back.
     pub fn never_returns(&self, path: &str) -> bool {
         !self.never_return.get(path).is_empty()
     }
+}
+
+/// The last word of a name in any of Python's spellings, in lower case: `_db_cursor`, `readCursor`, `CURSOR2`.
+fn last_word(name: &str) -> String {
+    let name = name.trim_end_matches(|char: char| char == '_' || char.is_ascii_digit());
+    let start = name.rfind('_').map_or(0, |at| at + 1);
+    let word = &name[start..];
+    let mut before = false;
+    let mut first = 0;
+    for (at, char) in word.char_indices() {
+        if char.is_uppercase() && before {
+            first = at;
+        }
+        before = char.is_lowercase();
+    }
+    word[first..].to_lowercase()
 }
 
 fn class(file: &str, text: &str) -> Result<CharSet, RegistryError> {

@@ -73,7 +73,7 @@ pub async fn serve(config: ServerConfig) -> anyhow::Result<()> {
         longest_wait: config.longest_wait,
         workers: config.workers,
         waiting: Mutex::default(),
-        options: Options { cwes: None, timeout: config.timeout },
+        options: Options { timeout: config.timeout, ..Options::default() },
         types: TypeChecker::new(config.workers, config.timeout.max(Duration::from_secs(30))),
         metrics: Metrics::default(),
     });

@@ -134,7 +134,7 @@ async fn judge(service: &Arc<Service>, program: Program, checks: &Arc<Checks>) -
 }
 
 fn judge_here(service: &Service, program: Program, checks: &Checks) -> Analysis {
-    let options = Options { cwes: checks.cwes.clone(), ..service.options.clone() };
+    let options = Options { cwes: checks.cwes.clone(), origins: checks.origins.clone(), ..service.options.clone() };
     let types = checks.types.then_some(&service.types);
     run(program, checks.security, &options, types)
 }

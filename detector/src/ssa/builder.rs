@@ -1,14 +1,43 @@
 //! Control flow and SSA of one function, built together (Braun et al., "Simple and Efficient Construction of Static
 //! Single Assignment Form", CC 2013): a block is *sealed* when all its predecessors are known; until then reads of a
 //! variable leave operand-less φ-nodes behind, which sealing completes.
+//!
+//! Code has one way in: where the ways through an `if`, a loop or a `try` meet, only the variables that were written on
+//! these ways need a φ-node, and the others are read where the statement began ([`Builder::open`]). The number of φ-nodes
+//! therefore grows with what is written, not with variables times branches.
 
-use std::collections::HashMap;
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
 
 use super::{Block, BlockId, Instruction, Op, Span, Terminator, ValueId};
 
 /// A variable of one function.
 pub type Variable = Rc<str>;
+
+/// Operands that φ-nodes of one function may have together. From then on variables are joined from all that was written
+/// to them on the way, which is coarser and as long as that is.
+const MAX_OPERANDS: usize = 1 << 17;
+
+/// Ways that meet in one block, for each value that a variable may have there, beyond which all values are joined.
+const WAYS_PER_VALUE: usize = 8;
+
+/// Code with one way in.
+#[derive(Debug)]
+struct Region {
+    /// The block it begins in.
+    entry: BlockId,
+    /// What it writes.
+    written: FxHashMap<Variable, Vec<ValueId>>,
+}
+
+/// A block in which the ways out of a region meet.
+#[derive(Clone, Debug)]
+struct Exit {
+    region: Rc<Region>,
+    /// Whether control comes from anywhere within.
+    catches: bool,
+}
 
 /// Blocks and instructions under construction.
 #[derive(Debug, Default)]
@@ -17,13 +46,18 @@ pub struct Builder {
     pub blocks: Vec<Block>,
     /// Instructions so far.
     pub values: Vec<Instruction>,
-    definitions: Vec<HashMap<Variable, ValueId>>,
-    entry_definitions: Vec<HashMap<Variable, ValueId>>,
+    definitions: Vec<FxHashMap<Variable, ValueId>>,
     sealed: Vec<bool>,
     incomplete: Vec<Vec<(Variable, ValueId)>>,
-    handler_edges: Vec<Vec<BlockId>>,
+    open: Vec<Region>,
+    exits: FxHashMap<BlockId, Exit>,
+    operands: usize,
     current: Option<BlockId>,
 }
+
+/// A region that was closed.
+#[derive(Clone, Debug)]
+pub struct Closed(Rc<Region>);
 
 impl Builder {
     /// Adds an empty block that nothing leads to yet.
@@ -36,11 +70,9 @@ impl Builder {
             predecessors: vec![],
             handlers: vec![],
         });
-        self.definitions.push(HashMap::new());
-        self.entry_definitions.push(HashMap::new());
+        self.definitions.push(FxHashMap::default());
         self.sealed.push(false);
         self.incomplete.push(vec![]);
-        self.handler_edges.push(vec![]);
         id
     }
 
@@ -80,15 +112,46 @@ impl Builder {
         self.blocks[from.0 as usize].terminator = terminator;
     }
 
-    /// Lets the instructions of the current block jump to `handler`, with the variables as they are now. The current
-    /// block must have no definitions yet.
+    /// Lets the instructions of the current block jump to `handler`, whose region must be closed before it is sealed.
     pub fn may_raise_to(&mut self, handler: BlockId) {
         let from = self.here();
-        if !self.handler_edges[from.0 as usize].contains(&handler) {
-            self.handler_edges[from.0 as usize].push(handler);
+        if !self.blocks[from.0 as usize].handlers.contains(&handler) {
             self.blocks[from.0 as usize].handlers.push(handler);
             self.blocks[handler.0 as usize].predecessors.push(from);
         }
+    }
+
+    /// Begins a region here.
+    pub fn open(&mut self) {
+        let entry = self.here();
+        self.open.push(Region { entry, written: FxHashMap::default() });
+    }
+
+    /// Ends the innermost region.
+    pub fn close(&mut self) -> Closed {
+        let region = self.open.pop().unwrap_or(Region { entry: BlockId(0), written: FxHashMap::default() });
+        if let Some(outer) = self.open.last_mut() {
+            for (variable, values) in &region.written {
+                outer.written.entry(variable.clone()).or_default().extend(values);
+            }
+        }
+        Closed(Rc::new(region))
+    }
+
+    /// Ends the innermost region, whose ways out meet in `block`.
+    pub fn close_at(&mut self, block: BlockId) {
+        let closed = self.close();
+        self.leave(&closed, block);
+    }
+
+    /// Says that `block` is reached from within a region only.
+    pub fn leave(&mut self, region: &Closed, block: BlockId) {
+        self.exits.insert(block, Exit { region: region.0.clone(), catches: false });
+    }
+
+    /// Says that `block` is reached by exceptions from within a region only: a variable may be all that it was there.
+    pub fn catch(&mut self, region: &Closed, block: BlockId) {
+        self.exits.insert(block, Exit { region: region.0.clone(), catches: true });
     }
 
     /// Appends an instruction to the current block.
@@ -109,6 +172,14 @@ impl Builder {
     pub fn write(&mut self, variable: &Variable, value: ValueId) {
         let block = self.here();
         self.definitions[block.0 as usize].insert(variable.clone(), value);
+        if let Some(region) = self.open.last_mut() {
+            region.written.entry(variable.clone()).or_default().push(value);
+        }
+    }
+
+    /// Binds a variable at the function's entry, where every read finds it that finds nothing nearer.
+    pub fn write_at_entry(&mut self, variable: &Variable, value: ValueId) {
+        self.definitions[0].insert(variable.clone(), value);
     }
 
     /// The current value of a variable; [`Op::Unknown`] where it is unbound.
@@ -117,15 +188,9 @@ impl Builder {
         self.read_in(variable, block)
     }
 
-    /// The current value of a variable where it is bound in the current block itself.
-    pub fn bound_here(&mut self, variable: &Variable) -> Option<ValueId> {
-        let block = self.here();
-        self.definitions[block.0 as usize].get(variable).copied()
-    }
-
     fn read_in(&mut self, variable: &Variable, block: BlockId) -> ValueId {
-        // Walks up single predecessors without recursion: long programs make long chains of blocks.
-        let mut chain = vec![];
+        // Walks up single predecessors and over regions without recursion: long programs make long chains of blocks.
+        let mut start = None;
         let mut at = block;
         let value = loop {
             if let Some(&value) = self.definitions[at.0 as usize].get(variable) {
@@ -137,16 +202,29 @@ impl Builder {
                 self.remember(variable, at, phi);
                 break phi;
             }
-            let predecessors = &self.blocks[at.0 as usize].predecessors;
-            match predecessors.as_slice() {
+            if let Some(exit) = self.exits.get(&at) {
+                match exit.region.written.get(variable) {
+                    None => {
+                        start.get_or_insert(at);
+                        at = exit.region.entry;
+                        continue;
+                    }
+                    Some(written) if exit.catches || self.is_sparse(written.len(), at) => {
+                        let region = exit.region.clone();
+                        break self.join(variable, at, &region);
+                    }
+                    Some(_) => {}
+                }
+            }
+            match self.blocks[at.0 as usize].predecessors.as_slice() {
                 [] => {
                     let unknown = self.add(Op::Unknown, Span::default(), at);
                     self.blocks[at.0 as usize].instructions.insert(0, unknown);
                     self.remember(variable, at, unknown);
                     break unknown;
                 }
-                [single] if !self.is_handler_edge(*single, at) => {
-                    chain.push(at);
+                [single] => {
+                    start.get_or_insert(at);
                     at = *single;
                 }
                 _ => {
@@ -157,19 +235,21 @@ impl Builder {
                 }
             }
         };
-        for block in chain {
-            self.remember(variable, block, value);
+        // Only where the walk began: in every block on the way it would be as many as variables times blocks.
+        if let Some(start) = start {
+            self.remember(variable, start, value);
         }
         value
     }
 
-    fn remember(&mut self, variable: &Variable, block: BlockId, value: ValueId) {
-        self.definitions[block.0 as usize].entry(variable.clone()).or_insert(value);
-        self.entry_definitions[block.0 as usize].insert(variable.clone(), value);
+    /// Whether a φ-node of this block would have far more operands than there are values.
+    fn is_sparse(&self, written: usize, block: BlockId) -> bool {
+        let ways = self.blocks[block.0 as usize].predecessors.len();
+        self.operands > MAX_OPERANDS || ways > WAYS_PER_VALUE * (written + 1)
     }
 
-    fn is_handler_edge(&self, from: BlockId, to: BlockId) -> bool {
-        self.handler_edges[from.0 as usize].contains(&to)
+    fn remember(&mut self, variable: &Variable, block: BlockId, value: ValueId) {
+        self.definitions[block.0 as usize].entry(variable.clone()).or_insert(value);
     }
 
     fn phi(&mut self, block: BlockId) -> ValueId {
@@ -180,33 +260,22 @@ impl Builder {
 
     fn complete(&mut self, variable: &Variable, block: BlockId, phi: ValueId) {
         let predecessors = self.blocks[block.0 as usize].predecessors.clone();
-        let operands = predecessors
-            .into_iter()
-            .map(|from| {
-                if self.is_handler_edge(from, block) {
-                    self.read_at_entry(variable, from)
-                } else {
-                    self.read_in(variable, from)
-                }
-            })
-            .collect();
+        self.operands += predecessors.len();
+        let operands = predecessors.into_iter().map(|from| self.read_in(variable, from)).collect();
         self.values[phi.0 as usize].op = Op::Phi(operands);
     }
 
-    /// The value of a variable before the first instruction of a block.
-    fn read_at_entry(&mut self, variable: &Variable, block: BlockId) -> ValueId {
-        if let Some(&value) = self.entry_definitions[block.0 as usize].get(variable) {
-            return value;
-        }
-        match self.definitions[block.0 as usize].remove(variable) {
-            None => self.read_in(variable, block),
-            Some(later) => {
-                let value = self.read_in(variable, block);
-                self.definitions[block.0 as usize].insert(variable.clone(), later);
-                self.entry_definitions[block.0 as usize].insert(variable.clone(), value);
-                value
-            }
-        }
+    /// All that a variable was from the beginning of a region on.
+    fn join(&mut self, variable: &Variable, block: BlockId, region: &Region) -> ValueId {
+        let join = self.add(Op::Join(vec![]), Span::default(), block);
+        self.blocks[block.0 as usize].phis.push(join);
+        self.remember(variable, block, join);
+        let mut operands = vec![self.read_in(variable, region.entry)];
+        operands.extend(region.written.get(variable).into_iter().flatten());
+        operands.sort_unstable();
+        operands.dedup();
+        self.values[join.0 as usize].op = Op::Join(operands);
+        join
     }
 
     /// Says that all predecessors of a block are known.

@@ -3,11 +3,11 @@
 use super::{BlockId, Function};
 use crate::dataflow::reverse_post_order;
 
-/// Immediate dominators of the blocks that the entry reaches.
+/// The dominator tree of the blocks that the entry reaches.
 #[derive(Debug)]
 pub struct Dominators {
-    parents: Vec<Option<BlockId>>,
-    depths: Vec<u32>,
+    /// By block: its number in a walk through the tree, and the last number below it. (0, 0) where nothing comes.
+    ranges: Vec<(u32, u32)>,
 }
 
 impl Dominators {
@@ -18,15 +18,17 @@ impl Dominators {
         for (i, block) in order.iter().enumerate() {
             rank[block.0 as usize] = i;
         }
+        let mut ranges = vec![(0, 0); function.blocks.len()];
         let mut parents: Vec<Option<BlockId>> = vec![None; function.blocks.len()];
-        let Some(&entry) = order.first() else { return Self { parents, depths: vec![] } };
+        let Some(&entry) = order.first() else { return Self { ranges } };
         parents[entry.0 as usize] = Some(entry);
         let mut changed = true;
         while changed {
             changed = false;
             for &block in &order[1..] {
                 let mut new: Option<BlockId> = None;
-                for &from in &function.blocks[block.0 as usize].predecessors {
+                // Backwards: many ways to one block come from a row of blocks, and neighbours meet at once.
+                for &from in function.blocks[block.0 as usize].predecessors.iter().rev() {
                     if parents[from.0 as usize].is_none() {
                         continue;
                     }
@@ -38,23 +40,35 @@ impl Dominators {
                 }
             }
         }
-        let mut depths = vec![0; function.blocks.len()];
-        for &block in order.iter().skip(1) {
+        // Parents come before their children in the order: sizes of subtrees from the back, then numbers from the front.
+        let mut sizes = vec![1u32; function.blocks.len()];
+        for &block in order[1..].iter().rev() {
             if let Some(parent) = parents[block.0 as usize] {
-                depths[block.0 as usize] = depths[parent.0 as usize] + 1;
+                sizes[parent.0 as usize] += sizes[block.0 as usize];
             }
         }
-        Self { parents, depths }
+        let mut next_child = vec![0u32; function.blocks.len()];
+        for (i, &block) in order.iter().enumerate() {
+            let at = block.0 as usize;
+            let number = match parents[at] {
+                Some(parent) if i > 0 => {
+                    let number = next_child[parent.0 as usize];
+                    next_child[parent.0 as usize] += sizes[at];
+                    number
+                }
+                _ => 1,
+            };
+            ranges[at] = (number, number + sizes[at] - 1);
+            next_child[at] = number + 1;
+        }
+        Self { ranges }
     }
 
     /// Whether every way from the entry to `block` passes `over`.
     pub fn dominates(&self, over: BlockId, block: BlockId) -> bool {
-        let mut at = block;
-        while self.depths[at.0 as usize] > self.depths[over.0 as usize] {
-            let Some(parent) = self.parents[at.0 as usize] else { return false };
-            at = parent;
-        }
-        at == over
+        let (number, _) = self.ranges[block.0 as usize];
+        let (first, last) = self.ranges[over.0 as usize];
+        over == block || (number > 0 && first <= number && number <= last)
     }
 }
 

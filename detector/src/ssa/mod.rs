@@ -8,10 +8,11 @@ mod builder;
 mod dominators;
 mod origin;
 
-pub use builder::{Builder, Variable};
+pub use builder::{Builder, Closed, Variable};
 pub use dominators::Dominators;
-pub use origin::origin;
+pub use origin::{origin, origins};
 
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::rc::Rc;
 
 /// Index of an instruction in [`Function::values`], and of its result.
@@ -157,6 +158,8 @@ pub enum Op {
     Parameter(usize),
     /// Join of one value per predecessor of the block.
     Phi(Vec<ValueId>),
+    /// Join of values, by whichever ways control came here: what a variable may be where an exception is caught.
+    Join(Vec<ValueId>),
     /// `value` where `condition` came out as `truth`.
     Refine {
         /// The value that is known better.
@@ -186,8 +189,10 @@ pub enum Op {
     Load(Cell),
     /// A shared variable is written.
     Store(Cell, ValueId),
-    /// A module, a builtin or a name that nobody binds, by its dotted path.
+    /// What an import binds, by its dotted path.
     Path(Rc<str>),
+    /// A name that nothing in the unit binds: a builtin, or from elsewhere.
+    Unbound(Rc<str>),
     /// A function, method or lambda object.
     Function(FunctionId),
     /// A class object.
@@ -262,11 +267,12 @@ impl Op {
             | Self::Parameter(_)
             | Self::Load(_)
             | Self::Path(_)
+            | Self::Unbound(_)
             | Self::Function(_)
             | Self::Class(_)
             | Self::Caught
             | Self::Unknown => {}
-            Self::Phi(values) | Self::Logic(_, values) => values.iter().copied().for_each(visit),
+            Self::Phi(values) | Self::Join(values) | Self::Logic(_, values) => values.iter().copied().for_each(visit),
             Self::Refine { value, condition: other, .. } | Self::Survived { value, call: other } => {
                 visit(*value);
                 visit(*other);
@@ -366,7 +372,7 @@ pub struct Block {
     pub terminator: Terminator,
     /// Blocks that continue here; φ operands are in this order.
     pub predecessors: Vec<BlockId>,
-    /// Exception handlers that its instructions may jump to; the state there is that at the start of this block.
+    /// Exception handlers that its instructions may jump to; what they do to variables is joined there ([`Op::Join`]).
     pub handlers: Vec<BlockId>,
 }
 
@@ -398,8 +404,28 @@ pub enum ParameterKind {
     DoubleStar,
 }
 
+/// A decorator that makes a function answer requests: `@app.get("/users/<int:id>")`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// `route`, `get`, `post`, …
+    pub method: Rc<str>,
+    /// The pattern of its paths.
+    pub pattern: Rc<str>,
+}
+
+impl Route {
+    /// Whether the framework only ever fills a parameter with a number: by the pattern (Flask, Bottle), or by the
+    /// annotation where the pattern is of a framework that enforces those (`FastAPI`, Litestar).
+    pub fn fills_with_number(&self, parameter: &Parameter) -> bool {
+        let converted = |converter: &str| self.pattern.contains(&format!("<{converter}:{}>", parameter.name));
+        let annotated =
+            || matches!(parameter.annotation.as_deref(), Some("int" | "float" | "bool" | "decimal.Decimal"));
+        converted("int") || converted("float") || &*self.method != "route" && !self.pattern.contains('<') && annotated()
+    }
+}
+
 /// A function, lambda or module body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Function {
     /// Its name for people.
     pub name: Rc<str>,
@@ -413,6 +439,12 @@ pub struct Function {
     pub parameters: Vec<Parameter>,
     /// Dotted paths of its decorators, after imports.
     pub decorators: Vec<Rc<str>>,
+    /// Whether it has decorators whose paths imports do not say.
+    pub opaque_decorators: bool,
+    /// Requests that it answers.
+    pub routes: Vec<Route>,
+    /// The copy of it that callers from outside enter, where the unit itself enters it as well.
+    pub outer: Option<FunctionId>,
     /// Blocks; 0 is the entry.
     pub blocks: Vec<Block>,
     /// Instructions.
@@ -457,9 +489,13 @@ pub struct Class {
     pub bases: Vec<ClassId>,
     /// Dotted paths of base classes from elsewhere.
     pub foreign_bases: Vec<Rc<str>>,
-    /// Its own methods.
-    pub methods: Vec<(Rc<str>, FunctionId)>,
+    /// Its own methods; of two with one name the later.
+    pub methods: BTreeMap<Rc<str>, FunctionId>,
 }
+
+/// Most classes among which a member is looked for. Hierarchies beyond that are made by machines; what lies further up is
+/// not seen.
+const MAX_ANCESTORS: usize = 256;
 
 /// A whole program.
 #[derive(Debug)]
@@ -468,6 +504,10 @@ pub struct Program {
     pub functions: Vec<Function>,
     /// Classes.
     pub classes: Vec<Class>,
+    /// Functions that callers from outside enter with what they like.
+    pub entries: Vec<FunctionId>,
+    /// Whether it runs inside of another program, which binds the names that it does not.
+    pub fragment: bool,
 }
 
 impl Program {
@@ -481,22 +521,39 @@ impl Program {
         &self.classes[id.0 as usize]
     }
 
-    /// A method, looked up through base classes.
-    pub fn method(&self, class: ClassId, name: &str) -> Option<FunctionId> {
-        let mut seen = vec![class];
-        let mut next = 0;
-        while let Some(&class) = seen.get(next) {
-            next += 1;
-            let class = self.class(class);
-            if let Some((_, method)) = class.methods.iter().rev().find(|(own, _)| &**own == name) {
-                return Some(*method);
+    /// Instructions and their operands.
+    pub fn size(&self) -> usize {
+        let mut size = 0;
+        for instruction in self.functions.iter().flat_map(|function| &function.values) {
+            size += 1;
+            instruction.op.operands(|_| size += 1);
+        }
+        size
+    }
+
+    /// A class and its base classes, nearest first; at most [`MAX_ANCESTORS`].
+    pub fn ancestors(&self, class: ClassId) -> impl Iterator<Item = ClassId> {
+        let mut waiting = VecDeque::from([class]);
+        // Most classes have one base or none, and need not remember where they were.
+        let mut seen: Option<HashSet<ClassId>> = None;
+        let ancestors = std::iter::from_fn(move || {
+            let class = waiting.pop_front()?;
+            let bases = &self.class(class).bases;
+            if bases.len() > 1 && seen.is_none() {
+                seen = Some(HashSet::from([class]));
             }
-            for base in &class.bases {
-                if !seen.contains(base) {
-                    seen.push(*base);
+            for base in bases {
+                if seen.as_mut().is_none_or(|seen| seen.insert(*base)) {
+                    waiting.push_back(*base);
                 }
             }
-        }
-        None
+            Some(class)
+        });
+        ancestors.take(MAX_ANCESTORS)
+    }
+
+    /// A method, looked up through base classes.
+    pub fn method(&self, class: ClassId, name: &str) -> Option<FunctionId> {
+        self.ancestors(class).find_map(|class| self.class(class).methods.get(name).copied())
     }
 }

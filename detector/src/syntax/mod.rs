@@ -13,12 +13,22 @@ use ruff_python_parser::parse_module;
 /// The largest program that is looked at, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// Parses a program.
+/// Parses a program, on a stack that is deep enough for [`MAX_DEPTH`].
 ///
 /// # Errors
-/// `Syntax` where the text is not Python 3, `TooLarge` where it is beyond [`MAX_BYTES`] or nests deeper than
-/// [`MAX_DEPTH`] (CPython's own parser gives up earlier).
+/// Those of [`check`] and [`parse_checked`].
 pub fn parse(code: &str) -> Result<ModModule, AnalysisError> {
+    check(code)?;
+    parse_checked(code)
+}
+
+/// Looks at the limits that keep the recursive parser, and all that comes after it, off the end of the stack; gives a bound
+/// of how deep they go.
+///
+/// # Errors
+/// `TooLarge` where the program is beyond [`MAX_BYTES`] or nests deeper than [`MAX_DEPTH`] (CPython's own parser gives up
+/// earlier), `Syntax` where CPython's tokenizer refuses it.
+pub fn check(code: &str) -> Result<usize, AnalysisError> {
     if code.len() > MAX_BYTES {
         return Err(error(
             AnalysisErrorKind::TooLarge,
@@ -26,9 +36,8 @@ pub fn parse(code: &str) -> Result<ModModule, AnalysisError> {
             None,
         ));
     }
-    let positions = Positions::new(code);
     if let Some(offset) = code.find('\0') {
-        let line = positions.at(offset).line;
+        let line = Positions::new(code).at(offset).line;
         return Err(error(AnalysisErrorKind::Syntax, "source code cannot contain null bytes".to_owned(), Some(line)));
     }
     check_depth(code).map_err(|deep| match deep {
@@ -38,11 +47,18 @@ pub fn parse(code: &str) -> Result<ModModule, AnalysisError> {
             let message = format!("an expression nests deeper than {MAX_DEPTH} levels");
             error(AnalysisErrorKind::TooLarge, message, None)
         }
-    })?;
+    })
+}
+
+/// Parses a program that [`check`] has let pass.
+///
+/// # Errors
+/// `Syntax` where the text is not Python 3.
+pub fn parse_checked(code: &str) -> Result<ModModule, AnalysisError> {
     match parse_module(code) {
         Ok(parsed) => Ok(parsed.into_syntax()),
         Err(problem) => {
-            let line = positions.at(problem.location.start().to_usize()).line;
+            let line = Positions::new(code).at(problem.location.start().to_usize()).line;
             Err(error(AnalysisErrorKind::Syntax, problem.error.to_string(), Some(line)))
         }
     }

@@ -9,11 +9,16 @@ pub struct Position {
     pub column: u32,
 }
 
+/// Bytes between two counts of characters: a place is found in as much time, however long its line is.
+const STRIDE: usize = 256;
+
 /// Index of line starts of one program.
 #[derive(Debug)]
 pub struct Positions<'a> {
     code: &'a str,
     starts: Vec<usize>,
+    /// Characters that begin before each multiple of [`STRIDE`].
+    counts: Vec<usize>,
 }
 
 impl<'a> Positions<'a> {
@@ -24,7 +29,24 @@ impl<'a> Positions<'a> {
             .iter()
             .enumerate()
             .filter(|&(i, byte)| *byte == b'\n' || (*byte == b'\r' && bytes.get(i + 1) != Some(&b'\n')));
-        Self { code, starts: std::iter::once(0).chain(ends.map(|(i, _)| i + 1)).collect() }
+        let starts = std::iter::once(0).chain(ends.map(|(i, _)| i + 1)).collect();
+        let mut before = 0;
+        let counts = bytes.chunks(STRIDE).map(|chunk| {
+            before += characters(chunk);
+            before - characters(chunk)
+        });
+        let counts = counts.collect();
+        Self { code, starts, counts }
+    }
+
+    /// Characters that begin before a byte offset.
+    fn characters_before(&self, offset: usize) -> usize {
+        let chunk = offset / STRIDE;
+        match self.counts.get(chunk) {
+            Some(before) => before + characters(&self.code.as_bytes()[chunk * STRIDE..offset]),
+            // The end of a program whose last chunk is full.
+            None => characters(self.code.as_bytes()),
+        }
     }
 
     /// The place of a byte offset; offsets past the end give the end.
@@ -32,19 +54,33 @@ impl<'a> Positions<'a> {
         let offset = offset.min(self.code.len());
         let line = self.starts.partition_point(|&start| start <= offset);
         let start = self.starts[line - 1];
-        let column = self.code.as_bytes()[start..offset].iter().filter(|byte| (**byte as i8) >= -0x40).count() + 1;
+        let column = self.characters_before(offset) - self.characters_before(start) + 1;
         Position { line: u32::try_from(line).unwrap_or(u32::MAX), column: u32::try_from(column).unwrap_or(u32::MAX) }
     }
 
     /// The text of an offset range, on one line and cut to `limit` characters.
     pub fn excerpt(&self, start: usize, end: usize, limit: usize) -> String {
         let text = self.code.get(start..end).unwrap_or("");
-        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        match flat.char_indices().nth(limit) {
-            Some((cut, _)) => format!("{}…", &flat[..cut]),
-            None => flat,
+        let mut flat = String::new();
+        let mut count = 0;
+        for word in text.split_whitespace() {
+            let space = (count > 0).then_some(' ');
+            for char in space.into_iter().chain(word.chars()) {
+                if count == limit {
+                    flat.push('…');
+                    return flat;
+                }
+                flat.push(char);
+                count += 1;
+            }
         }
+        flat
     }
+}
+
+/// Characters that begin in some bytes.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| (**byte as i8) >= -0x40).count()
 }
 
 #[cfg(test)]
@@ -59,5 +95,28 @@ mod tests {
         assert_eq!(positions.at(6), Position { line: 2, column: 3 });
         assert_eq!(positions.at(12).line, 3);
         assert_eq!(positions.at(999).line, 4);
+    }
+
+    #[test]
+    fn columns_in_long_lines_are_those_that_counting_gives() {
+        for length in [0, 1, 127, 128, 129, 1_000] {
+            let code = "ä;".repeat(length);
+            let positions = Positions::new(&code);
+            for offset in (0..=code.len()).filter(|offset| code.is_char_boundary(*offset)) {
+                assert_eq!(
+                    positions.at(offset).column as usize,
+                    code[..offset].chars().count() + 1,
+                    "{length} {offset}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn excerpts_are_flat_and_short() {
+        let positions = Positions::new("f(a,\n   'b')");
+        assert_eq!(positions.excerpt(0, 12, 80), "f(a, 'b')");
+        assert_eq!(positions.excerpt(0, 12, 4), "f(a,…");
+        assert_eq!(positions.excerpt(0, 12, 9), "f(a, 'b')");
     }
 }

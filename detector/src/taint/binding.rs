@@ -81,6 +81,6 @@ impl Pass<'_, '_> {
             self.solved.pass_argument(callee, star, &Value::container(items));
         }
         self.solved.enter(callee, self.id, call);
-        self.solved.returns[callee.0 as usize].clone()
+        self.solved.returned(callee, self.id)
     }
 }

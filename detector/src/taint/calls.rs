@@ -1,5 +1,6 @@
 //! Calls: of the program's own functions through their summaries, of others through the library models.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::transfer::{Pass, fact, with_item};
@@ -7,6 +8,10 @@ use super::value::{Items, Object, Value};
 use crate::dataflow::Lattice;
 use crate::ssa::{Argument, Op, Passing, ValueId};
 use crate::text::Origins;
+use real_detector_api::OriginKind;
+
+/// Arguments of a call beyond which it is not looked at which function gets which others.
+const MAX_APART: usize = 16;
 
 /// The arguments of a call that stand on their own.
 pub(super) struct Arguments<'a> {
@@ -113,11 +118,14 @@ impl Pass<'_, '_> {
 
     fn outside(&mut self, call: ValueId, path: &Rc<str>, receiver: Option<&Value>, arguments: &Arguments<'_>) -> Value {
         let registry = self.solved.registry;
-        // Functions that are handed over are called by whom they are handed to.
-        for (_, value) in arguments.iter() {
-            self.hand_over(value, arguments, call);
+        self.hand_over(arguments, call);
+        if let Some(result) = self.by_name(call, path, receiver, arguments) {
+            return result;
         }
         let path_called = if path.len() > 160 { "?()".to_owned() } else { format!("{path}()") };
+        if let Some(object) = registry.bound_in(&path_called, arguments.iter().next().is_some()) {
+            return Value::object(Object::Path(Rc::from(object)));
+        }
         if registry.source(&path_called).is_some() {
             return self.path(call, &path_called);
         }
@@ -129,23 +137,33 @@ impl Pass<'_, '_> {
             return result;
         }
         let mut result = self.path(call, &path_called);
-        let origins = arguments.origins().union(receiver.map_or(Origins::NONE, Value::origins));
+        let mut origins = arguments.origins().union(receiver.map_or(Origins::NONE, Value::origins));
+        // A method of a value that is known is a method of that value's class.
+        let of_value = path.starts_with("?.")
+            && !receiver.is_some_and(|one| one.objects.iter().any(|object| matches!(object, Object::Instance(_))));
+        if !of_value && registry.is_unknown(path) {
+            let name = path.trim_start_matches("?.");
+            let note = format!("what `{name}` returns, which the program does not show");
+            origins = origins.union(self.solved.source(self.id, call, &note, OriginKind::Unknown));
+        }
         if !registry.is_type(registry.canonical(&path_called)) {
             result.join(&Value::any(origins));
         }
         result
     }
 
-    /// `map(f, xs)`, `sorted(xs, key=f)`, `Thread(target=f, args=xs)`: `f` may get whatever else is passed.
-    fn hand_over(&mut self, value: &Value, arguments: &Arguments<'_>, call: ValueId) {
-        for object in &value.objects {
+    /// `map(f, xs)`, `sorted(xs, key=f)`, `Thread(target=f, args=xs)`: functions that are handed over are called by whom
+    /// they are handed to, and may get whatever else is passed.
+    fn hand_over(&mut self, arguments: &Arguments<'_>, call: ValueId) {
+        let mut handed: BTreeSet<&Object> = BTreeSet::new();
+        for (_, value) in arguments.iter() {
+            handed.extend(value.objects.iter().filter(|one| matches!(one, Object::Function(_) | Object::Method(_))));
+        }
+        // With very many arguments each function may as well get its own.
+        let all = (arguments.iter().nth(MAX_APART).is_some()).then(|| Self::given(arguments, None));
+        for object in handed {
             let (Object::Function(function) | Object::Method(function)) = object else { continue };
-            let mut given = Value::default();
-            for (_, other) in arguments.iter() {
-                if !other.objects.contains(object) {
-                    given.join(&other.element());
-                }
-            }
+            let given = all.clone().unwrap_or_else(|| Self::given(arguments, Some(object)));
             let skip = usize::from(matches!(object, Object::Method(_)));
             if given.is_none() {
                 continue;
@@ -156,6 +174,17 @@ impl Pass<'_, '_> {
             }
             self.solved.enter(*function, self.id, call);
         }
+    }
+
+    /// The elements of all arguments that are not the function itself.
+    fn given(arguments: &Arguments<'_>, function: Option<&Object>) -> Value {
+        let mut given = Value::default();
+        for (_, value) in arguments.iter() {
+            if function.is_none_or(|function| !value.objects.contains(function)) {
+                given.join(&value.element());
+            }
+        }
+        given
     }
 
     /// A class without `__init__`: a data class keeps what it is given.

@@ -48,11 +48,25 @@ impl Pass<'_, '_> {
                 let subject = arguments.positional(effect.argument.unwrap_or(1)).unwrap_or(&value);
                 let pattern = arguments.positional(0).filter(|_| effect.argument != Some(1)).or(receiver);
                 let replacement = arguments.positional(effect.argument.map_or(0, |index| index - 1));
-                substitute(pattern, replacement, subject)
+                let limited = arguments.keyword("count").or(arguments.positional(effect.argument.unwrap_or(1) + 1));
+                substitute(pattern, replacement, subject, limited.is_some())
             }
             Returns::Join => join(&value, arguments),
+            Returns::JoinPath => {
+                let mut text = Text::default();
+                for (i, (_, one)) in arguments.iter().enumerate() {
+                    let part = one.to_text();
+                    let separated = if i == 0 { part } else { Text::literal("/").concat(&part, languages()) };
+                    text = if i == 0 { separated } else { text.concat(&separated, languages()) };
+                }
+                Value::text(text)
+            }
             Returns::Format => Value::text(brace_format(&value, arguments)),
             Returns::Translate => translate(&value, arguments),
+            // Options may let more through: `quote(text, safe="'")`, `escape(text, quote=False)`.
+            Returns::Keeps | Returns::Removes if arguments.iter().count() > effect.argument.map_or(0, |at| at + 1) => {
+                holes(&part)
+            }
             Returns::Keeps => holes(&|hole| Hole { chars: hole.chars.intersection(effect.chars), ..part(hole) }),
             Returns::Removes => holes(&|hole| Hole { chars: hole.chars.difference(effect.chars), ..part(hole) }),
             Returns::Closed => holes(&|hole| {
@@ -125,11 +139,19 @@ impl Pass<'_, '_> {
                 }
                 if effect.returns == Returns::Match { Value::hole(hole) } else { Value::list(Value::hole(hole)) }
             }
+            Returns::Any => Value::any(value.origins()),
+            Returns::Repr => Value::text(formatted(&value, true, "")),
             Returns::Nodes => Value::list(self.solved.registry.trees.node(&value)),
             Returns::Attribute => {
                 let name = arguments.positional(1).and_then(|name| name.text.as_literal()).map(Rc::from);
                 match (arguments.positional(0), name) {
-                    (Some(object), Some(name)) => self.attribute(call, object, &name),
+                    (Some(object), Some(name)) => {
+                        let mut found = self.attribute(call, object, &name);
+                        if let Some(default) = arguments.positional(2) {
+                            found.join(default);
+                        }
+                        found
+                    }
                     _ => Value::any(arguments.positional(0).map_or(Origins::NONE, Value::origins)),
                 }
             }
@@ -145,7 +167,7 @@ impl Pass<'_, '_> {
         for object in arguments.positional(0).map(|function| function.objects.clone()).unwrap_or_default() {
             match object {
                 Object::Function(function) | Object::Method(function) => {
-                    result.join(&self.solved.returns[function.0 as usize].clone().unwrap_or_default());
+                    result.join(&self.solved.returned(function, self.id).unwrap_or_default());
                 }
                 Object::Path(path) => match self.solved.registry.effect(&path).copied() {
                     Some(effect) if effect.returns == Returns::Number => {
@@ -246,7 +268,7 @@ fn replaced(hole: Hole, old: &str, new: Option<&str>, new_hole: Hole, limited: b
 }
 
 /// `re.sub(pattern, replacement, text)`
-fn substitute(pattern: Option<&Value>, replacement: Option<&Value>, subject: &Value) -> Value {
+fn substitute(pattern: Option<&Value>, replacement: Option<&Value>, subject: &Value, limited: bool) -> Value {
     let hole = subject.to_hole();
     let inserted = match replacement {
         Some(value) if value.objects.is_empty() => value.to_hole(),
@@ -258,7 +280,7 @@ fn substitute(pattern: Option<&Value>, replacement: Option<&Value>, subject: &Va
         .map_or(CharSet::NONE, |pattern| pattern.single_characters());
     // `\1` puts back what was matched, but none of what a class of single characters removed unless it is captured.
     let back = inserted.chars.intersection(CharSet::of("\\")).is_empty();
-    let gone = if back { gone } else { CharSet::NONE };
+    let gone = if back && !limited { gone } else { CharSet::NONE };
     Value::hole(Hole {
         chars: hole.chars.difference(gone).union(inserted.chars),
         origins: hole.origins.union(inserted.origins),

@@ -1,63 +1,203 @@
 //! Sinks that an attacker's value reaches.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use rustc_hash::FxHashMap;
 
 use super::calls::Arguments;
+use super::control::Scope;
+use super::open;
+use super::origins::OriginTable;
 use super::solver::Solved;
-use super::trace::trace;
+use super::trace::{Tracer, only};
 use super::transfer::fact;
 use super::value::{Key, Value};
-use crate::rules::{Part, Sink};
+use super::{constant, leave, obligation, regex};
+use crate::budget::Expired;
+use crate::rules::{Condition, Guarding, Part, Sink, Whose};
 use crate::ssa::{Argument, BinaryOp, Function, FunctionId, Op, Passing, ValueId, origin};
 use crate::syntax::Positions;
-use crate::text::Origins;
-use real_detector_api::Finding;
+use crate::text::{Origins, Part as TextPart, Template};
+use real_detector_api::{Finding, OriginKind};
 
-/// All findings, by position then rule. `wanted` says of a CWE number whether it is asked for.
-pub fn find(solved: &Solved<'_>, positions: &Positions<'_>, wanted: &dyn Fn(u32) -> bool) -> Vec<Finding> {
-    let mut found: BTreeMap<(u32, u32, String), Finding> = BTreeMap::new();
+/// Findings by line, column and rule.
+pub(super) type Found = BTreeMap<(u32, u32, String), Finding>;
+
+/// What a check needs to report.
+pub(super) struct Report<'a, 'p> {
+    pub(super) solved: &'a Solved<'p>,
+    pub(super) positions: &'a Positions<'a>,
+    wanted: &'a dyn Fn(u32) -> bool,
+    counts: &'a dyn Fn(OriginKind) -> bool,
+    found: Found,
+    tracer: Option<Tracer<'a, 'p>>,
+}
+
+impl<'a, 'p> Report<'a, 'p> {
+    /// Whether findings of a rule are asked for.
+    pub(super) fn wants(&self, rule: usize) -> bool {
+        self.solved.registry.rules[rule].is_wanted(self.wanted)
+    }
+
+    /// A finding at a value, with what led there; the first one at a place stays.
+    pub(super) fn add(
+        &mut self,
+        (rule, message): (usize, Option<&str>),
+        (id, sink): (FunctionId, ValueId),
+        from: Option<(ValueId, Origins)>,
+    ) {
+        let kinds = from.map(|(_, origins)| OriginTable::kinds(origins)).unwrap_or_default();
+        if !kinds.is_empty() && !kinds.iter().any(|kind| (self.counts)(*kind)) {
+            return;
+        }
+        let rule = &self.solved.registry.rules[rule];
+        if !rule.unknown && kinds == [OriginKind::Unknown] {
+            return;
+        }
+        let span = self.solved.program.function(id).span(sink);
+        let at = self.positions.at(span.start as usize);
+        let Entry::Vacant(place) = self.found.entry((at.line, at.column, rule.id.clone())) else { return };
+        let (solved, positions) = (self.solved, self.positions);
+        let trace = match from {
+            Some((value, origins)) => {
+                let tracer = self.tracer.get_or_insert_with(|| Tracer::new(solved, positions));
+                tracer.trace((id, value), (id, sink), origins)
+            }
+            None => only(solved, positions, (id, sink)),
+        };
+        place.insert(Finding {
+            cwe: rule.cwe,
+            rule: rule.id.clone(),
+            line: at.line,
+            column: at.column,
+            message: message.unwrap_or(&rule.message).to_owned(),
+            trace,
+            origins: kinds,
+        });
+    }
+}
+
+/// All findings, by position then rule. `wanted` says of a CWE number whether it is asked for, `counts` of an origin.
+///
+/// # Errors
+/// [`Expired`] where the budget's time is over first.
+pub fn find(
+    solved: &Solved<'_>,
+    positions: &Positions<'_>,
+    wanted: &dyn Fn(u32) -> bool,
+    counts: &dyn Fn(OriginKind) -> bool,
+) -> Result<Vec<Finding>, Expired> {
+    let mut report = Report { solved, positions, wanted, counts, found: Found::new(), tracer: None };
+    for check in [flows, leave::check, constant::check, regex::check, obligation::check] {
+        check(&mut report);
+        solved.budget.check()?;
+    }
+    Ok(report.found.into_values().collect())
+}
+
+/// Values of an attacker that reach the argument of a call.
+fn flows(report: &mut Report<'_, '_>) {
+    let solved = report.solved;
+    // What a sink makes of a value is the same wherever the same value goes.
+    let mut dangers: FxHashMap<(ValueId, *const Sink, bool), Origins> = FxHashMap::default();
     for (index, solution) in solved.solutions.iter().enumerate() {
         let Some(solution) = solution else { continue };
         let id = FunctionId(index as u32);
         let function = solved.program.function(id);
+        dangers.clear();
+        let Some(scope) = Scope::new(solved, id) else { continue };
         for (i, instruction) in function.values.iter().enumerate() {
             let Op::Call { callee, arguments } = &instruction.op else { continue };
             if !solution.reached[instruction.block.0 as usize] {
                 continue;
             }
+            if solved.budget.is_expired() {
+                return;
+            }
             for path in fact(&solution.facts, *callee).paths() {
                 for sink in solved.registry.sinks(path) {
-                    let rule = &solved.registry.rules[sink.rule];
-                    if !wanted(rule.cwe) || !holds(sink, arguments, &solution.facts) {
+                    if !report.wants(sink.rule) || !holds(sink, arguments, &solution.facts) {
                         continue;
                     }
                     for argument in arguments.iter().enumerate().filter(|one| is_meant(sink, one.0, one.1)) {
-                        let value = argument.1.value;
-                        let origins = danger(sink, fact(&solution.facts, value), solved);
+                        let mut value = argument.1.value;
+                        if sink.part == Part::LookedUp {
+                            value = scope.name_of(value, instruction.block);
+                        }
+                        let only_executes = executes(sink, arguments, function, value);
+                        let origins = *dangers
+                            .entry((value, std::ptr::from_ref(sink), only_executes))
+                            .or_insert_with(|| danger(sink, fact(&solution.facts, value), solved, only_executes));
                         let chosen = sink.part == Part::FirstItem && names_program(function, value);
-                        if origins.is_none() || chosen && solved.are_parameters(origins) {
+                        if origins.is_none() || chosen && OriginTable::are_parameters(origins) {
                             continue;
                         }
-                        let call = ValueId(i as u32);
-                        let at = positions.at(instruction.span.start as usize);
-                        let key = (at.line, at.column, rule.id.clone());
-                        found.entry(key).or_insert_with(|| Finding {
-                            cwe: rule.cwe,
-                            rule: rule.id.clone(),
-                            line: at.line,
-                            column: at.column,
-                            message: rule.message.clone(),
-                            trace: trace(solved, positions, (id, value), (id, call), origins),
-                        });
+                        let cleared = |guarding: Guarding| scope.is_cleared(guarding, value, instruction.block);
+                        if is_meant_from(sink, (id, value), origins, solved) && !sink.cleared_by.is_some_and(cleared) {
+                            report.add((sink.rule, None), (id, ValueId(i as u32)), Some((value, origins)));
+                        }
                     }
+                }
+            }
+            let mut reached = open::handed_on(solved, (id, solution), *callee, arguments);
+            reached.extend(open::leaving(solved, solution, function, *callee, arguments));
+            for (rule, value, origins) in reached {
+                if !origins.is_none() && report.wants(rule) {
+                    report.add((rule, None), (id, ValueId(i as u32)), Some((value, origins)));
                 }
             }
         }
     }
-    found.into_values().collect()
+}
+
+/// Whether the values at a sink are of those that it is about.
+pub(super) fn is_meant_from(
+    sink: &Sink,
+    (id, value): (FunctionId, ValueId),
+    origins: Origins,
+    solved: &Solved<'_>,
+) -> bool {
+    let origins = origins.known();
+    match sink.from {
+        Whose::Anybody => true,
+        Whose::Users => OriginTable::kinds(origins).contains(&OriginKind::Attacker),
+        Whose::NotConstructors => !OriginTable::are_settings(origins),
+        Whose::PartOrUser => {
+            let own = whole_parameter(solved.program.function(id), value);
+            let own = own.and_then(|own| solved.origins.at((id, own)));
+            !OriginTable::are_parameters(origins) || !own.is_some_and(|own| origins.is_within(own.bit))
+        }
+    }
+}
+
+/// The parameter that a value is, or is a part of as it stands.
+fn whole_parameter(function: &Function, value: ValueId) -> Option<ValueId> {
+    let mut at = origin(&function.values, value);
+    for _ in 0..16 {
+        at = match function.op(at) {
+            Op::Parameter(_) => return Some(at),
+            Op::Attribute(object, _) | Op::Subscript(object, _) | Op::Element(object) | Op::Item(object, _) => *object,
+            _ => return None,
+        };
+        at = origin(&function.values, at);
+    }
+    None
 }
 
 fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
+    if let Some(alongside) = &sink.alongside {
+        let given = Arguments::new(arguments, facts);
+        let has = |template: &crate::text::Template| {
+            template.0.iter().any(|part| match part {
+                crate::text::Part::Literal(text) => alongside.has.iter().any(|own| text.contains(own.as_str())),
+                crate::text::Part::Hole(_) => false,
+            })
+        };
+        if !given.positional(alongside.at).is_some_and(|value| value.text.templates().iter().any(has)) {
+            return false;
+        }
+    }
     if let Some(unless) = &sink.unless {
         let arguments = Arguments::new(arguments, facts);
         let named = || unless.names.iter().find_map(|name| arguments.keyword(name));
@@ -68,7 +208,12 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
             return false;
         }
     }
-    sink.condition.iter().all(|(name, wanted)| {
+    are_met(&sink.condition, arguments, facts)
+}
+
+/// Whether keyword arguments may have these truth values.
+pub(super) fn are_met(condition: &Condition, arguments: &[Argument], facts: &[Value]) -> bool {
+    condition.iter().all(|(name, wanted)| {
         let given = arguments.iter().find(|one| matches!(&one.passing, Passing::Keyword(own) if **own == **name));
         match given {
             // An absent keyword is false.
@@ -110,10 +255,24 @@ fn names_program(function: &Function, list: ValueId) -> bool {
     }
 }
 
-/// Who can change what the sink does through an argument.
-fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>) -> Origins {
+/// Whether a statement is a parameter as it stands, with the values that are bound to it beside it.
+fn executes(sink: &Sink, arguments: &[Argument], function: &Function, value: ValueId) -> bool {
+    let Some(bound) = &sink.executor else { return false };
+    let at = |(index, argument): (usize, &Argument)| match &argument.passing {
+        Passing::Positional | Passing::Star => bound.at.is_some_and(|at| at <= index),
+        Passing::Keyword(name) => bound.names.iter().any(|own| **own == **name),
+        Passing::DoubleStar => false,
+    };
+    arguments.iter().enumerate().any(at) && matches!(function.op(origin(&function.values, value)), Op::Parameter(_))
+}
+
+/// Who can change what the sink does through an argument. What only executes is given whole statements by its callers.
+pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, only_executes: bool) -> Origins {
+    if value.origins().is_none() && value.items.is_none() {
+        return Origins::NONE;
+    }
     let text = match (sink.part, &value.items) {
-        (Part::Text, _) => value.to_text(),
+        (Part::Text | Part::LookedUp, _) => value.to_text(),
         (Part::FirstItem | Part::AfterDashC, None) => {
             // A text as a list is split by nobody: it is the program's name.
             if sink.part == Part::FirstItem { value.to_text() } else { return Origins::NONE }
@@ -133,6 +292,15 @@ fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>) -> Origins {
     let languages = &solved.registry.languages;
     text.templates()
         .iter()
-        .filter_map(|template| languages.injection(template, language))
+        .filter(|template| !only_executes || !is_callers_own(template))
+        .filter_map(|template| languages.injection(&languages.with_known_structure(template, language), language))
         .fold(Origins::NONE, |all, hole| all.union(hole.origins))
+}
+
+/// Whether a text is one that a caller gave, whole.
+fn is_callers_own(template: &Template) -> bool {
+    match template.0.as_slice() {
+        [TextPart::Hole(hole)] => OriginTable::are_parameters(hole.origins),
+        _ => false,
+    }
 }

@@ -4,19 +4,26 @@
 //! equal to. Tests are followed through `not`, `and`/`or` (De Morgan), comparisons, library predicates, `all`/`any` over a
 //! comprehension, loops that every element passed, and through the program's own validators.
 
+use std::rc::Rc;
+
 use super::calls::Arguments;
 use super::narrow::{each, equal_to, has_plain_flags, matched, member_of, narrowed, without};
+use super::origins::OriginTable;
 use super::solver::Solved;
 use super::transfer::{Pass, fact};
 use super::trees::Naming;
 use super::value::{Object, Value};
-use crate::dataflow::Lattice;
+use crate::dataflow::{Lattice, Solution};
 use crate::rules::{Guard, Of};
-use crate::ssa::{CompareOp, Function, FunctionId, Op, ParameterKind, Passing, Terminator, ValueId, origin};
+use crate::ssa::{CompareOp, Function, FunctionId, Op, ParameterKind, Passing, Terminator, ValueId};
 use crate::text::{CharSet, Origins, Pattern};
 
-/// How far tests are followed.
+/// How far tests are followed, and how many for one refinement; what is not looked at says nothing.
 const MAX_DEPTH: usize = 12;
+const MAX_TESTS: u32 = 256;
+/// Most tests of one parameter, and most `return`s, that are looked at in a function that checks its arguments.
+const MAX_CHECKS: usize = 64;
+const MAX_RETURNS: usize = 64;
 
 /// A test made on a changed copy of a value.
 #[derive(Clone, Copy, Default)]
@@ -42,22 +49,37 @@ impl View {
 pub(super) struct Scene<'a, 'p> {
     pub(super) solved: &'a mut Solved<'p>,
     pub(super) function: &'p Function,
-    id: FunctionId,
     facts: &'a [Value],
+    roots: Rc<[ValueId]>,
+    /// How many tests may still be followed.
+    fuel: u32,
 }
 
-impl Pass<'_, '_> {
+/// What a function has found out about one of its parameters where it returns.
+#[derive(Debug)]
+pub(super) struct Checks {
+    parameter: ValueId,
+    /// By `return` that control reaches: what is returned, and the refinements of the parameter on every way there.
+    returns: Vec<(ValueId, Vec<ValueId>)>,
+}
+
+impl<'p> Pass<'_, 'p> {
+    fn scene<'a>(&'a mut self, facts: &'a [Value]) -> Scene<'a, 'p> {
+        let roots = self.solved.roots(self.id);
+        Scene { solved: self.solved, function: self.function, facts, roots, fuel: MAX_TESTS }
+    }
+
     /// `value` where `condition` came out as `truth`.
     pub(super) fn refine(&mut self, value: ValueId, condition: ValueId, truth: bool, facts: &[Value]) -> Value {
         let known = fact(facts, value).clone();
-        let mut scene = Scene { solved: self.solved, function: self.function, id: self.id, facts };
+        let mut scene = self.scene(facts);
         scene.constrain(known, value, condition, truth, MAX_DEPTH)
     }
 
     /// `value` after a call on it came back.
     pub(super) fn survived(&mut self, value: ValueId, call: ValueId, facts: &[Value]) -> Value {
         let known = fact(facts, value).clone();
-        let mut scene = Scene { solved: self.solved, function: self.function, id: self.id, facts };
+        let mut scene = self.scene(facts);
         let known = scene.after_call(known, value, call, None, MAX_DEPTH);
         self.changed_by(known, value, call, facts)
     }
@@ -65,8 +87,7 @@ impl Pass<'_, '_> {
     /// `value` after each of its elements has come through a loop body as `last`.
     pub(super) fn each_element(&mut self, value: ValueId, element: ValueId, last: ValueId, facts: &[Value]) -> Value {
         let known = fact(facts, value).clone();
-        let scene = Scene { solved: self.solved, function: self.function, id: self.id, facts };
-        scene.every_element(known, value, (element, last))
+        self.scene(facts).every_element(known, value, (element, last))
     }
 }
 
@@ -93,15 +114,16 @@ impl Scene<'_, '_> {
     }
 
     fn constrain(&mut self, known: Value, value: ValueId, condition: ValueId, truth: bool, depth: usize) -> Value {
-        if depth == 0 {
+        if depth == 0 || self.fuel == 0 {
             return known;
         }
+        self.fuel -= 1;
         match self.function.op(condition) {
             Op::Not(inner) => self.constrain(known, value, *inner, !truth, depth - 1),
             Op::Same(inner) | Op::Refine { value: inner, .. } | Op::Survived { value: inner, .. } => {
                 self.constrain(known, value, *inner, truth, depth - 1)
             }
-            Op::Phi(operands) => match operands.as_slice() {
+            Op::Phi(operands) | Op::Join(operands) => match operands.as_slice() {
                 [first, rest @ ..] if rest.iter().all(|other| other == first || *other == condition) => {
                     self.constrain(known, value, *first, truth, depth - 1)
                 }
@@ -115,6 +137,10 @@ impl Scene<'_, '_> {
                 let mut joined = Value::default();
                 let mut so_far = known;
                 for part in parts {
+                    if self.fuel == 0 {
+                        joined.join(&so_far);
+                        break;
+                    }
                     joined.join(&self.constrain(so_far.clone(), value, *part, truth, depth - 1));
                     so_far = self.constrain(so_far, value, *part, !truth, depth - 1);
                 }
@@ -175,6 +201,9 @@ impl Scene<'_, '_> {
         }
         if inside {
             let mut container = self.fact(right).clone();
+            if container.paths().any(|path| self.solved.registry.is_everything(path)) {
+                return known;
+            }
             if self.is_policy(right, left) {
                 container = Value::any(Origins::NONE);
             }
@@ -201,7 +230,7 @@ impl Scene<'_, '_> {
         matches!(self.function.op(root), Op::Parameter(_))
             && self.root(tested) != root
             && self.fact(tested).origins().intersection(origins).is_none()
-            && self.solved.are_parameters(origins)
+            && OriginTable::are_parameters(origins)
     }
 
     fn subset(&mut self, known: Value, value: ValueId, left: ValueId, right: ValueId) -> Value {
@@ -386,19 +415,16 @@ impl Scene<'_, '_> {
         }
         let Some(parameter) = parameter else { return known };
         let Some(solution) = self.solved.solutions[id.0 as usize].clone() else { return known };
-        let is_parameter = |value: &ValueId| matches!(function.op(*value), Op::Parameter(index) if *index == parameter);
-        let Some(root) = (0..function.values.len() as u32).map(ValueId).find(is_parameter) else { return known };
-        let dominators = self.solved.dominators(id);
-        let mut inner = Scene { solved: self.solved, function, id, facts: &solution.facts };
+        let Some(checks) = self.checks(id, parameter, &solution) else { return known };
+        let root = checks.parameter;
+        let depth = depth.saturating_sub(3);
+        let (roots, fuel) = (self.solved.roots(id), self.fuel);
+        let mut inner = Scene { solved: self.solved, function, facts: &solution.facts, roots, fuel };
         let mut result = Value::default();
-        for (block, code) in function.blocks.iter().enumerate() {
-            let Terminator::Return(returned) = code.terminator else { continue };
-            if !solution.reached[block] {
-                continue;
-            }
+        for (returned, refinements) in &checks.returns {
             if let Some(truth) = truth {
-                let (yes, no) = match function.op(returned) {
-                    Op::Literal(_) => fact(&solution.facts, returned).truth(),
+                let (yes, no) = match function.op(*returned) {
+                    Op::Literal(_) => fact(&solution.facts, *returned).truth(),
                     _ => (true, true),
                 };
                 if !(if truth { yes } else { no }) {
@@ -406,31 +432,61 @@ impl Scene<'_, '_> {
                 }
             }
             let mut here = known.clone();
-            let block = crate::ssa::BlockId(block as u32);
-            for instruction in &function.values {
-                if !dominators.dominates(instruction.block, block) || !solution.reached[instruction.block.0 as usize] {
-                    continue;
-                }
-                here = match &instruction.op {
-                    Op::Refine { value, condition, truth } if inner.view(*value, root).is_some_and(View::is_plain) => {
-                        inner.constrain(here, root, *condition, *truth, depth.saturating_sub(3))
-                    }
-                    Op::Survived { value, call } if inner.view(*value, root).is_some_and(View::is_plain) => {
-                        inner.after_call(here, root, *call, None, depth.saturating_sub(3))
-                    }
-                    Op::EachElement { value, element, last } if inner.view(*value, root).is_some() => {
-                        inner.every_element(here, root, (*element, *last))
-                    }
-                    _ => continue,
+            for refinement in refinements {
+                here = match function.op(*refinement) {
+                    Op::Refine { condition, truth, .. } => inner.constrain(here, root, *condition, *truth, depth),
+                    Op::Survived { call, .. } => inner.after_call(here, root, *call, None, depth),
+                    Op::EachElement { element, last, .. } => inner.every_element(here, root, (*element, *last)),
+                    _ => here,
                 };
             }
             if let Some(truth) = truth {
-                here = inner.constrain(here, root, returned, truth, depth.saturating_sub(3));
+                here = inner.constrain(here, root, *returned, truth, depth);
             }
             result.join(&here);
         }
-        let _ = inner.id;
+        self.fuel = inner.fuel;
         if result.is_none() { known } else { result }
+    }
+
+    /// The refinements of a parameter that hold where a function returns; the same for all calls of it.
+    fn checks(&mut self, id: FunctionId, parameter: usize, solution: &Solution<Value>) -> Option<Rc<Checks>> {
+        if let Some(known) = self.solved.checks.get(&(id, parameter)) {
+            return known.clone();
+        }
+        let function = self.solved.program.function(id);
+        let is_parameter = |value: &ValueId| matches!(function.op(*value), Op::Parameter(index) if *index == parameter);
+        let root = (0..function.values.len() as u32).map(ValueId).find(is_parameter);
+        let checks = root.and_then(|root| {
+            let dominators = self.solved.dominators(id);
+            let roots = self.solved.roots(id);
+            let scene = Scene { solved: self.solved, function, facts: &solution.facts, roots, fuel: 0 };
+            let about = |value: ValueId| match *function.op(value) {
+                Op::Refine { value, .. } | Op::Survived { value, .. } => {
+                    scene.view(value, root).is_some_and(View::is_plain)
+                }
+                Op::EachElement { value, .. } => scene.view(value, root).is_some(),
+                _ => false,
+            };
+            let block_of = |value: ValueId| function.values[value.0 as usize].block;
+            let all = (0..function.values.len() as u32).map(ValueId);
+            let found: Vec<ValueId> = all
+                .filter(|value| solution.reached[block_of(*value).0 as usize] && about(*value))
+                .take(MAX_CHECKS)
+                .collect();
+            let mut returns = vec![];
+            for (block, code) in function.blocks.iter().enumerate() {
+                let Terminator::Return(returned) = code.terminator else { continue };
+                if solution.reached[block] {
+                    let block = crate::ssa::BlockId(block as u32);
+                    let holds = |value: &ValueId| dominators.dominates(block_of(*value), block);
+                    returns.push((returned, found.iter().copied().filter(holds).collect()));
+                }
+            }
+            (returns.len() <= MAX_RETURNS).then(|| Rc::new(Checks { parameter: root, returns }))
+        });
+        self.solved.checks.insert((id, parameter), checks.clone());
+        checks
     }
 
     /// Whether a test of `tested` says something about `value`, and how.
@@ -471,7 +527,7 @@ impl Scene<'_, '_> {
 
     /// The value behind refinements.
     pub(super) fn root(&self, value: ValueId) -> ValueId {
-        origin(&self.function.values, value)
+        self.roots[value.0 as usize]
     }
 
     /// Whether a value is another one that only went through refinements and joins of them.
@@ -481,7 +537,7 @@ impl Scene<'_, '_> {
             return true;
         }
         match self.function.op(root) {
-            Op::Phi(operands) if depth > 0 => {
+            Op::Phi(operands) | Op::Join(operands) if depth > 0 => {
                 operands.iter().all(|operand| *operand == root || self.comes_from(*operand, origin, depth - 1))
             }
             _ => false,

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::store::Place;
 use super::transfer::{Pass, fact};
 use super::value::{Object, Value};
 use crate::dataflow::Lattice;
@@ -10,26 +11,42 @@ use crate::ssa::{Function, Op, ParameterKind, Passing, ValueId};
 /// By value, the parameters (as bits) whose object it may be, however changed; from the 64th on they share a bit.
 pub(super) type Aliases = Rc<Vec<u64>>;
 
-/// Follows parameters through new names and changes in place.
+/// Follows parameters through new names and changes in place: each value gets each of the 64 bits at most once.
 pub(super) fn aliases(function: &Function) -> Aliases {
     let mut found = vec![0u64; function.values.len()];
-    let mut grew = !function.parameters.is_empty();
-    while grew {
-        grew = false;
-        for (i, instruction) in function.values.iter().enumerate() {
-            let bits = match &instruction.op {
-                Op::Parameter(index) => bit(*index),
-                Op::Refine { value, .. }
-                | Op::Survived { value, .. }
-                | Op::EachElement { value, .. }
-                | Op::Same(value)
-                | Op::Mutated(value, _)
-                | Op::WithItem(value, ..) => found[value.0 as usize],
-                Op::Phi(operands) => operands.iter().fold(0, |bits, operand| bits | found[operand.0 as usize]),
-                _ => 0,
-            };
-            grew |= bits & !found[i] != 0;
-            found[i] |= bits;
+    if function.parameters.is_empty() {
+        return Rc::new(found);
+    }
+    let mut names: Vec<(u32, u32)> = vec![];
+    let mut waiting = vec![];
+    for (i, instruction) in function.values.iter().enumerate() {
+        match &instruction.op {
+            Op::Parameter(index) => {
+                found[i] = bit(*index);
+                waiting.push(i as u32);
+            }
+            Op::Refine { value, .. }
+            | Op::Survived { value, .. }
+            | Op::EachElement { value, .. }
+            | Op::Same(value)
+            | Op::Mutated(value, _)
+            | Op::WithItem(value, ..) => names.push((value.0, i as u32)),
+            Op::Phi(operands) | Op::Join(operands) => {
+                names.extend(operands.iter().map(|operand| (operand.0, i as u32)));
+            }
+            _ => {}
+        }
+    }
+    names.sort_unstable();
+    while let Some(value) = waiting.pop() {
+        let bits = found[value as usize];
+        let first = names.partition_point(|(of, _)| *of < value);
+        for (_, name) in names[first..].iter().take_while(|(of, _)| *of == value) {
+            let known = &mut found[*name as usize];
+            if bits & !*known != 0 {
+                *known |= bits;
+                waiting.push(*name);
+            }
         }
     }
     Rc::new(found)
@@ -49,19 +66,20 @@ impl Pass<'_, '_> {
     }
 
     /// An argument after a call: with what the called functions of the program put into it.
-    pub(super) fn changed_by(&self, mut known: Value, value: ValueId, call: ValueId, facts: &[Value]) -> Value {
+    pub(super) fn changed_by(&mut self, mut known: Value, value: ValueId, call: ValueId, facts: &[Value]) -> Value {
         let Op::Call { callee, arguments } = self.function.op(call) else { return known };
+        let program = self.solved.program;
         for object in &fact(facts, *callee).objects {
             let (target, skip) = match object {
                 Object::Function(function) => (*function, 0),
                 Object::Method(function) => (*function, 1),
-                Object::Class(class) => match self.solved.program.method(*class, "__init__") {
+                Object::Class(class) => match program.method(*class, "__init__") {
                     Some(init) => (init, 1),
                     None => continue,
                 },
                 _ => continue,
             };
-            let parameters = &self.solved.program.function(target).parameters;
+            let parameters = &program.function(target).parameters;
             for (i, _) in arguments.iter().enumerate().filter(|(_, argument)| argument.value == value) {
                 let index = match &arguments[i].passing {
                     Passing::Positional => Some(i + skip),
@@ -72,7 +90,7 @@ impl Pass<'_, '_> {
                     matches!(one.kind, ParameterKind::Normal | ParameterKind::KeywordOnly)
                 };
                 if let Some(index) = index.filter(|index| parameters.get(*index).is_some_and(plain))
-                    && let Some(changed) = self.solved.changes.get(&(target, index))
+                    && let Some(changed) = self.solved.store.read(Place::Changed(target, index as u32), self.id)
                 {
                     known.join(changed);
                 }

@@ -3,39 +3,22 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
-use std::time::Instant;
 
+use super::guards::Checks;
 use super::mutations::{Aliases, aliases};
+use super::origins::OriginTable;
+use super::store::{Place, Store};
 use super::transfer::Pass;
 use super::value::{Object, Value};
-use crate::dataflow::{Lattice, Solution, solve};
+use crate::budget::{Budget, Expired};
+use crate::dataflow::{Graph, Lattice, Solution, solve};
 use crate::rules::Registry;
-use crate::ssa::{Cell, ClassId, Dominators, FunctionId, Op, ParameterKind, Program, ValueId};
+use crate::ssa::{Cell, ClassId, Dominators, FunctionId, ParameterKind, Program, ValueId, origins as roots_of};
 use crate::text::Origins;
+use real_detector_api::OriginKind;
 
-/// How often a function is solved again before what it is given is widened. There is no bound beyond that: a fixpoint
-/// that is cut short would miss flows, so what does not come to one in time gets no verdict ([`Expired`]).
-const PATIENCE: u32 = 12;
-/// The patience with programs in which much is solved again: rounds for all functions together, and for one from then on.
-const SHARED_PATIENCE: (usize, usize) = (1000, 3);
-const SHORT_PATIENCE: u32 = 2;
-
-/// The analysis ran out of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expired;
-
-/// Where an attacker's value comes in.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Origin {
-    pub(super) function: FunctionId,
-    pub(super) value: ValueId,
-    pub(super) note: Rc<str>,
-    /// Whether it is a parameter that whoever uses the program's functions chooses.
-    pub(super) parameter: bool,
-}
-
-/// A field: class (none where it is unknown) and name; `*` stands for all that a constructor was given.
-pub(super) type Field = (Option<ClassId>, Rc<str>);
+/// How many functions may be solved within each other, each because the one around it calls it for the first time.
+const MAX_DEPTH: usize = 32;
 
 /// What the analysis knows about a program.
 pub struct Solved<'p> {
@@ -43,100 +26,111 @@ pub struct Solved<'p> {
     pub program: &'p Program,
     /// The rules.
     pub registry: &'p Registry,
-    pub(super) solutions: Vec<Option<Solution<Value>>>,
-    pub(super) parameters: Vec<Vec<Value>>,
-    /// None: it has not come back so far.
-    pub(super) returns: Vec<Option<Value>>,
-    pub(super) cells: HashMap<Cell, Value>,
-    pub(super) fields: HashMap<Field, Value>,
-    pub(super) origins: Vec<Origin>,
+    pub(super) solutions: Vec<Option<Rc<Solution<Value>>>>,
+    pub(super) store: Store,
+    pub(super) origins: OriginTable,
+    /// Names of attributes that the program sets somewhere.
+    pub(super) assigned: HashSet<Rc<str>>,
     /// Functions that some call enters.
     pub(super) called: Vec<bool>,
-    /// Functions that nothing calls: an attacker does.
+    /// Functions that an attacker calls with what he likes.
     pub(super) exposed: Vec<bool>,
     /// Call sites by callee, for traces.
     pub(super) sites: HashMap<FunctionId, BTreeSet<(FunctionId, ValueId)>>,
-    pub(super) dominators: Vec<Option<Rc<Dominators>>>,
-    /// What functions make of containers that they are given, by function and parameter.
-    pub(super) changes: HashMap<(FunctionId, usize), Value>,
-    aliases: Vec<Option<Aliases>>,
-    cell_readers: HashMap<Cell, HashSet<FunctionId>>,
-    field_readers: HashMap<Rc<str>, HashSet<FunctionId>>,
-    work: BTreeSet<FunctionId>,
-    rounds: Vec<u32>,
-    total_rounds: usize,
-    /// Whether some function was solved too often.
-    patience_lost: bool,
-    deadline: Instant,
+    pub(super) budget: Rc<Budget>,
+    /// What functions find out about their arguments, by function and parameter, as long as their solutions stand.
+    pub(super) checks: HashMap<(FunctionId, usize), Option<Rc<Checks>>>,
+    parts: Vec<Parts>,
+    /// Functions that are being solved, outermost first.
+    active: Vec<FunctionId>,
+}
+
+/// What follows from the code of a function alone, made when it is asked for.
+#[derive(Clone, Default)]
+struct Parts {
+    graph: Option<Rc<Graph>>,
+    dominators: Option<Rc<Dominators>>,
+    aliases: Option<Aliases>,
+    roots: Option<Rc<[ValueId]>>,
 }
 
 /// Solves a program.
 ///
 /// # Errors
-/// [`Expired`] where `deadline` passes first.
+/// [`Expired`] where the budget's time is over first: a fixpoint that is cut short would miss flows, so there is no verdict.
 pub fn solve_program<'p>(
     program: &'p Program,
     registry: &'p Registry,
-    deadline: Instant,
+    budget: &Rc<Budget>,
 ) -> Result<Solved<'p>, Expired> {
     let count = program.functions.len();
+    budget.add_size(program.size());
     let mut solved = Solved {
         program,
         registry,
         solutions: vec![None; count],
-        parameters: program
-            .functions
-            .iter()
-            .map(|function| vec![Value::default(); function.parameters.len()])
-            .collect(),
-        returns: vec![None; count],
-        cells: HashMap::new(),
-        fields: HashMap::new(),
-        origins: vec![],
+        store: Store::new(count, budget.clone()),
+        origins: OriginTable::default(),
+        assigned: assigned(program),
         called: vec![false; count],
         exposed: vec![false; count],
         sites: HashMap::new(),
-        dominators: vec![None; count],
-        changes: HashMap::new(),
-        aliases: vec![None; count],
-        cell_readers: HashMap::new(),
-        field_readers: HashMap::new(),
-        work: BTreeSet::from([FunctionId(0)]),
-        rounds: vec![0; count],
-        total_rounds: 0,
-        patience_lost: false,
-        deadline,
+        budget: budget.clone(),
+        checks: HashMap::new(),
+        parts: vec![Parts::default(); count],
+        active: vec![],
     };
+    solved.store.wait(FunctionId(0));
+    program.entries.iter().for_each(|id| solved.expose(*id));
     solved.run()?;
-    // What nothing has called is called from outside; that may call what was not called so far.
-    for id in (1..count).map(|i| FunctionId(i as u32)) {
-        if !solved.called[id.0 as usize] {
-            solved.expose(id);
-            solved.run()?;
-        }
-    }
+    // What no call has reached, and no caller is known of, is called from outside after all.
+    let is_idle =
+        |index: &usize| !solved.called[*index] && !solved.exposed[*index] && program.functions[*index].outer.is_none();
+    let idle: Vec<usize> = (1..count).filter(is_idle).collect();
+    idle.into_iter().for_each(|index| solved.expose(FunctionId(index as u32)));
+    solved.run()?;
     Ok(solved)
+}
+
+fn assigned(program: &Program) -> HashSet<Rc<str>> {
+    let all = program.functions.iter().flat_map(|function| &function.values);
+    all.filter_map(|instruction| match &instruction.op {
+        Op::SetAttribute(_, name, _) => Some(name.clone()),
+        _ => None,
+    })
+    .collect()
 }
 
 impl Solved<'_> {
     fn run(&mut self) -> Result<(), Expired> {
-        while let Some(id) = self.work.pop_first() {
-            if self.is_expired() {
-                return Err(Expired);
-            }
-            self.rounds[id.0 as usize] += 1;
-            self.total_rounds += 1;
-            self.patience_lost |= self.is_tired(id);
-            let program = self.program;
-            let function = program.function(id);
-            let mut pass = Pass { solved: self, id, function };
-            let solution = solve(&mut pass, function);
-            if self.is_expired() {
-                return Err(Expired);
-            }
-            self.summarise(id, solution);
+        while let Some(id) = self.store.next() {
+            self.solve(id);
+            self.budget.check()?;
         }
         Ok(())
+    }
+
+    /// Solves one function with what is known so far.
+    fn solve(&mut self, id: FunctionId) {
+        self.store.start(id);
+        self.active.push(id);
+        let program = self.program;
+        let function = program.function(id);
+        let graph = self.graph(id);
+        let budget = self.budget.clone();
+        let mut pass = Pass { solved: self, id, function };
+        let solution = solve(&mut pass, function, &graph, &budget);
+        self.active.pop();
+        self.store.finish(id);
+        self.summarise(id, solution);
+    }
+
+    /// Solves a function that is called for the first time at once, so that its caller knows what comes back.
+    pub(super) fn demand(&mut self, id: FunctionId) {
+        let known = self.solutions[id.0 as usize].is_some() || self.active.contains(&id);
+        if !known && self.active.len() < MAX_DEPTH && !self.budget.is_expired() {
+            self.solve(id);
+        }
     }
 
     fn summarise(&mut self, id: FunctionId, solution: Solution<Value>) {
@@ -150,156 +144,112 @@ impl Solved<'_> {
         } else {
             (!solution.returns.is_empty()).then(|| solution.returned.clone())
         };
-        self.solutions[id.0 as usize] = Some(solution);
-        let tired = self.is_tired(id);
-        let grew = match (&mut self.returns[id.0 as usize], returned) {
-            (Some(old), Some(new)) => {
-                let grew = old.join(&new);
-                if grew && tired {
-                    *old = old.widen();
-                }
-                grew
-            }
-            (old @ None, Some(new)) => {
-                *old = Some(new);
-                true
-            }
-            (_, None) => false,
-        };
-        if grew {
-            let callers: Vec<FunctionId> = self.sites.get(&id).into_iter().flatten().map(|site| site.0).collect();
-            self.work.extend(callers);
+        if let Some(old) = self.solutions[id.0 as usize].take() {
+            self.budget.release(old.weight());
+        }
+        (0..function.parameters.len()).for_each(|parameter| {
+            self.checks.remove(&(id, parameter));
+        });
+        self.solutions[id.0 as usize] = Some(Rc::new(solution));
+        if let Some(returned) = returned {
+            self.store.write(Place::Returned(id), &returned);
         }
     }
 
     /// Lets an attacker call a function.
     fn expose(&mut self, id: FunctionId) {
         self.exposed[id.0 as usize] = true;
-        self.work.insert(id);
-    }
-
-    /// Whether what a function is given, and gives, is widened from now on.
-    fn is_tired(&self, id: FunctionId) -> bool {
-        let shared = SHARED_PATIENCE.0 + SHARED_PATIENCE.1 * self.rounds.len();
-        let patience = if self.total_rounds > shared { SHORT_PATIENCE } else { PATIENCE };
-        self.rounds[id.0 as usize] > patience
-    }
-
-    pub(super) fn is_expired(&self) -> bool {
-        Instant::now() >= self.deadline
-    }
-
-    /// The bit of an origin.
-    pub(super) fn origin(&mut self, function: FunctionId, value: ValueId, note: &str) -> Origins {
-        let found = self.origins.iter().position(|one| one.function == function && one.value == value);
-        let index = found.unwrap_or_else(|| {
-            let parameter = matches!(self.program.function(function).op(value), Op::Parameter(_));
-            self.origins.push(Origin { function, value, note: Rc::from(note), parameter });
-            self.origins.len() - 1
-        });
-        Origins::one(index)
-    }
-
-    /// Whether these are all parameters that whoever uses the program's functions chooses.
-    pub(super) fn are_parameters(&self, origins: Origins) -> bool {
-        let shared = self.origins.len() > 127 && !origins.intersection(Origins::one(127)).is_none();
-        let mut own =
-            self.origins.iter().enumerate().filter(|(i, _)| !origins.intersection(Origins::one(*i)).is_none());
-        !shared && own.all(|(_, origin)| origin.parameter)
+        self.store.wait(id);
     }
 
     /// Joins into a parameter.
     pub(super) fn pass_argument(&mut self, callee: FunctionId, parameter: usize, value: &Value) {
-        let tired = self.is_tired(callee);
-        let own = &mut self.parameters[callee.0 as usize][parameter];
-        if own.join(value) {
-            if tired {
-                *own = own.widen();
-            }
-            self.work.insert(callee);
-        }
+        self.store.write(Place::Parameter(callee, parameter as u32), value);
+    }
+
+    /// What a function is given as a parameter.
+    pub(super) fn parameter(&mut self, function: FunctionId, parameter: usize) -> Value {
+        self.store.read(Place::Parameter(function, parameter as u32), function).cloned().unwrap_or_default()
+    }
+
+    /// What a function returns, for one that calls it; none where it has not come back so far.
+    pub(super) fn returned(&mut self, callee: FunctionId, reader: FunctionId) -> Option<Value> {
+        self.store.read(Place::Returned(callee), reader).cloned()
     }
 
     /// Joins into what a function makes of a container that it is given.
     pub(super) fn change_argument(&mut self, function: FunctionId, parameter: usize, changed: &Value) {
-        let tired = self.is_tired(function);
-        let own = self.changes.entry((function, parameter)).or_default();
-        if own.join(changed) {
-            if tired {
-                *own = own.widen();
-            }
-            self.work.extend(self.sites.get(&function).into_iter().flatten().map(|site| site.0));
-        }
+        self.store.write(Place::Changed(function, parameter as u32), changed);
     }
 
-    /// Which parameters the values of a function may be, computed once.
-    pub(super) fn aliases(&mut self, id: FunctionId) -> Aliases {
-        let program = self.program;
-        self.aliases[id.0 as usize].get_or_insert_with(|| aliases(program.function(id))).clone()
-    }
-
-    /// Notes that a call enters a function.
+    /// Notes that a call enters a function, and solves it where that was never done.
     pub(super) fn enter(&mut self, callee: FunctionId, from: FunctionId, call: ValueId) {
         self.sites.entry(callee).or_default().insert((from, call));
-        if !std::mem::replace(&mut self.called[callee.0 as usize], true) {
-            self.work.insert(callee);
-        }
         let function = self.program.function(callee);
         if let (Some(class), Some(own)) = (function.method_of, function.parameters.first())
             && own.kind == ParameterKind::Normal
         {
             self.pass_argument(callee, 0, &Value::object(Object::Instance(class)));
         }
+        if !std::mem::replace(&mut self.called[callee.0 as usize], true) {
+            self.store.wait(callee);
+        }
+        self.demand(callee);
     }
 
     pub(super) fn load_cell(&mut self, cell: &Cell, reader: FunctionId) -> Value {
-        self.cell_readers.entry(cell.clone()).or_default().insert(reader);
-        self.cells.get(cell).cloned().unwrap_or_default()
+        self.store.read(Place::Variable(cell.clone()), reader).cloned().unwrap_or_default()
     }
 
     pub(super) fn store_cell(&mut self, cell: &Cell, value: &Value) {
-        let own = self.cells.entry(cell.clone()).or_default();
-        if own.join(value) {
-            if self.patience_lost {
-                *own = own.widen();
-            }
-            self.work.extend(self.cell_readers.get(cell).into_iter().flatten());
-        }
+        self.store.write(Place::Variable(cell.clone()), value);
     }
 
     pub(super) fn load_field(&mut self, class: Option<ClassId>, name: &Rc<str>, reader: FunctionId) -> Value {
-        self.field_readers.entry(name.clone()).or_default().insert(reader);
+        let Some(own) = class else {
+            return self.store.read(Place::Field(None, name.clone()), reader).cloned().unwrap_or_default();
+        };
         let mut found = Value::default();
-        let mut classes = vec![class];
-        let mut next = 0;
-        while let Some(&class) = classes.get(next) {
-            next += 1;
-            if let Some(value) = self.fields.get(&(class, name.clone())) {
+        let program = self.program;
+        for class in program.ancestors(own) {
+            if let Some(value) = self.store.read(Place::Field(Some(class), name.clone()), reader) {
                 found.join(value);
-            }
-            for base in class.into_iter().flat_map(|class| &self.program.class(class).bases) {
-                if !classes.contains(&Some(*base)) {
-                    classes.push(Some(*base));
-                }
             }
         }
         found
     }
 
     pub(super) fn store_field(&mut self, class: Option<ClassId>, name: &Rc<str>, value: &Value) {
-        let tired = self.patience_lost;
-        let own = self.fields.entry((class, name.clone())).or_default();
-        if own.join(value) {
-            if tired {
-                *own = own.widen();
-            }
-            self.work.extend(self.field_readers.get(name).into_iter().flatten());
-        }
+        self.store.write(Place::Field(class, name.clone()), value);
     }
 
-    /// The dominator tree of a function, computed once.
+    /// What the engine needs to know about the code of a function.
+    fn graph(&mut self, id: FunctionId) -> Rc<Graph> {
+        let program = self.program;
+        self.parts[id.0 as usize].graph.get_or_insert_with(|| Rc::new(Graph::new(program.function(id)))).clone()
+    }
+
+    /// Which parameters the values of a function may be.
+    pub(super) fn aliases(&mut self, id: FunctionId) -> Aliases {
+        let program = self.program;
+        self.parts[id.0 as usize].aliases.get_or_insert_with(|| aliases(program.function(id))).clone()
+    }
+
+    /// The dominator tree of a function.
     pub(super) fn dominators(&mut self, id: FunctionId) -> Rc<Dominators> {
         let program = self.program;
-        self.dominators[id.0 as usize].get_or_insert_with(|| Rc::new(Dominators::new(program.function(id)))).clone()
+        let parts = &mut self.parts[id.0 as usize];
+        parts.dominators.get_or_insert_with(|| Rc::new(Dominators::new(program.function(id)))).clone()
+    }
+
+    /// By value of a function, the definition that it is another name of.
+    pub(super) fn roots(&mut self, id: FunctionId) -> Rc<[ValueId]> {
+        let program = self.program;
+        self.parts[id.0 as usize].roots.get_or_insert_with(|| roots_of(&program.function(id).values).into()).clone()
+    }
+
+    /// The bit of what somebody outside chooses, but for parameters.
+    pub(super) fn source(&mut self, function: FunctionId, value: ValueId, note: &str, kind: OriginKind) -> Origins {
+        self.origins.source((function, value), note, kind)
     }
 }

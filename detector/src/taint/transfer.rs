@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::origins::Role;
 use super::solver::Solved;
-use super::value::{Items, Key, Object, Value, languages, part};
+use super::value::{Items, Key, MAX_ENTRIES, Object, Value, languages, part};
 use crate::dataflow::{Analysis, Lattice, Ways};
 use crate::ssa::{BinaryOp, Function, FunctionId, Literal, Op, ParameterKind, Piece, ValueId};
 use crate::text::{CharSet, Hole, LanguageSet, Origins, Text};
+use real_detector_api::OriginKind;
 
 /// The solution of one function, in the making.
 pub(super) struct Pass<'s, 'p> {
@@ -28,7 +30,7 @@ impl Analysis for Pass<'_, '_> {
         Some(match op {
             Op::Literal(literal) => literal_value(literal),
             Op::Parameter(index) => self.parameter(value, *index),
-            Op::Phi(_) => Value::default(),
+            Op::Phi(_) | Op::Join(_) => Value::default(),
             Op::Refine { value, condition, truth } => self.refine(*value, *condition, *truth, facts),
             Op::Survived { value, call } => self.survived(*value, *call, facts),
             Op::EachElement { value, element, last } => self.each_element(*value, *element, *last, facts),
@@ -38,6 +40,7 @@ impl Analysis for Pass<'_, '_> {
                 Value::default()
             }
             Op::Path(path) => self.path(value, path),
+            Op::Unbound(name) => self.unbound(value, name),
             Op::Function(function) => {
                 self.defaults(*function, facts);
                 Value::object(Object::Function(*function))
@@ -118,25 +121,21 @@ impl Analysis for Pass<'_, '_> {
             _ => Ways::All,
         }
     }
-
-    fn expired(&self) -> bool {
-        self.solved.is_expired()
-    }
 }
 
 impl Pass<'_, '_> {
     fn parameter(&mut self, value: ValueId, index: usize) -> Value {
         let function = self.function;
         let parameter = &function.parameters[index];
-        let mut result = self.solved.parameters[self.id.0 as usize][index].clone();
+        let mut result = self.solved.parameter(self.id, index);
         let registry = self.solved.registry;
         if let Some(annotation) = &parameter.annotation {
             let path = format!("{annotation}()");
             let path = registry.canonical(&path);
             if registry.is_type(path) {
                 result.objects.insert(Object::Path(Rc::from(path)));
-                if let Some(note) = registry.source(path) {
-                    let origins = self.solved.origin(self.id, value, note);
+                if let Some((note, _)) = registry.source(path) {
+                    let origins = self.solved.source(self.id, value, note, OriginKind::Attacker);
                     result.join(&Value::any(origins));
                 }
                 return result;
@@ -149,8 +148,21 @@ impl Pass<'_, '_> {
                 result.join(&Value::object(Object::Instance(class)));
                 return result;
             }
-            let note = format!("parameter `{}` of `{}`, which callers choose", parameter.name, function.name);
-            let any = Value::any(self.solved.origin(self.id, value, &note));
+            if let Some(class) = registry.by_word(&parameter.name) {
+                result.join(&self.path(value, class));
+            }
+            let note = || format!("parameter `{}` of `{}`, which callers choose", parameter.name, function.name);
+            let role = match (&*function.name, function.routes.is_empty()) {
+                (_, false) => Role::Handler,
+                ("__init__", true) => Role::Constructor,
+                _ => Role::Function,
+            };
+            let origins = self.solved.origins.parameter((self.id, value), index, role, note);
+            if function.routes.iter().any(|route| route.fills_with_number(parameter)) {
+                result.join(&Value::number(origins));
+                return result;
+            }
+            let any = Value::any(origins);
             result.join(&match parameter.kind {
                 ParameterKind::Star => Value::list(any),
                 ParameterKind::DoubleStar => Value::container(Items { any, ..Items::default() }),
@@ -165,6 +177,9 @@ impl Pass<'_, '_> {
         for (i, parameter) in program.function(function).parameters.iter().enumerate() {
             if let Some(default) = parameter.default {
                 self.solved.pass_argument(function, i, fact(facts, default));
+                if let Some(outer) = program.function(function).outer {
+                    self.solved.pass_argument(outer, i, fact(facts, default));
+                }
             }
         }
     }
@@ -174,9 +189,34 @@ impl Pass<'_, '_> {
         let registry = self.solved.registry;
         let path = registry.canonical(path);
         let mut result = Value::object(Object::Path(Rc::from(path)));
-        if let Some(note) = registry.source(path) {
-            let origins = self.solved.origin(self.id, value, note);
+        if let Some((note, kind)) = registry.source(path) {
+            let origins = self.solved.source(self.id, value, note, kind);
             result.join(&Value::any(origins));
+        }
+        result
+    }
+
+    /// A name that nothing in the unit binds: what it stands for by convention.
+    fn unbound(&mut self, value: ValueId, name: &Rc<str>) -> Value {
+        let mut result = match self.solved.registry.unbound(name) {
+            Some(path) => self.path(value, path),
+            None => self.named(value, name, name),
+        };
+        if self.solved.program.fragment && !self.solved.registry.knows(name) {
+            let note = format!("`{name}`, which the code around binds");
+            result.join(&Value::any(self.solved.source(self.id, value, &note, OriginKind::Unknown)));
+        }
+        result
+    }
+
+    /// An object of unknown class, by its path and what its name says about it.
+    fn named(&mut self, value: ValueId, path: &str, name: &str) -> Value {
+        let registry = self.solved.registry;
+        let mut result = self.path(value, path);
+        if !registry.knows(registry.canonical(path))
+            && let Some(class) = registry.by_word(name)
+        {
+            result.join(&self.path(value, class));
         }
         result
     }
@@ -187,22 +227,31 @@ impl Pass<'_, '_> {
         let mut known = false;
         for one in &object.objects {
             match one {
+                Object::Path(_) | Object::Function(_) | Object::Method(_) if &**name == "__call__" => {
+                    known = true;
+                    result.join(&Value::object(one.clone()));
+                }
                 Object::Path(path) => {
                     known = true;
                     let path = if path.len() > 160 { Rc::from("?") } else { path.clone() };
-                    result.join(&self.path(value, &format!("{path}.{name}")));
+                    let whole = format!("{path}.{name}");
+                    result.join(&if self.solved.registry.is_type(&path) {
+                        self.path(value, &whole)
+                    } else {
+                        self.named(value, &whole, name)
+                    });
                 }
                 Object::Instance(class) | Object::Class(class) => {
                     known = true;
                     let bound = matches!(one, Object::Instance(_));
-                    result.join(&self.member(*class, bound, name));
+                    result.join(&self.member(value, *class, bound, name));
                 }
                 _ => {}
             }
         }
         if !known {
             let origins = object.origins();
-            result.join(&self.path(value, &format!("?.{name}")));
+            result.join(&self.named(value, &format!("?.{name}"), name));
             result.join(&self.solved.load_field(None, name, self.id));
             if !origins.is_none() {
                 result.join(&Value::any(origins));
@@ -213,16 +262,15 @@ impl Pass<'_, '_> {
         result
     }
 
-    fn member(&mut self, class: crate::ssa::ClassId, bound: bool, name: &Rc<str>) -> Value {
+    fn member(&mut self, value: ValueId, class: crate::ssa::ClassId, bound: bool, name: &Rc<str>) -> Value {
         let program = self.solved.program;
         if let Some(method) = program.method(class, name) {
             let function = program.function(method);
             let decorated = |path: &str| function.decorators.iter().any(|decorator| &**decorator == path);
             if bound && (decorated("property") || decorated("functools.cached_property")) {
-                self.solved.sites.entry(method).or_default();
                 let call = ValueId(0);
                 self.solved.enter(method, self.id, call);
-                return self.solved.returns[method.0 as usize].clone().unwrap_or_default();
+                return self.solved.returned(method, self.id).unwrap_or_default();
             }
             let takes_receiver = function.method_of.is_some() && (bound || decorated("classmethod"));
             return Value::object(if takes_receiver { Object::Method(method) } else { Object::Function(method) });
@@ -237,7 +285,12 @@ impl Pass<'_, '_> {
             result.join(&Value::object(Object::Path(Rc::from(self.solved.registry.canonical(&path)))));
         }
         if result.is_none() {
-            result = Value::object(Object::Path(Rc::from(format!("?.{name}"))));
+            result = self.named(value, &format!("?.{name}"), name);
+            // What is set elsewhere in the program may only not have come here so far.
+            if !self.solved.assigned.contains(name) {
+                let note = format!("attribute `{name}`, which the program does not set");
+                result.join(&Value::any(self.solved.source(self.id, value, &note, OriginKind::Unknown)));
+            }
         }
         result
     }
@@ -263,6 +316,10 @@ impl Pass<'_, '_> {
             }),
             _ => result = container.lookup(None),
         }
+        if let Some(named) = self.entry_of(value, container, index) {
+            result.join(&named);
+            return result;
+        }
         for path in container.paths() {
             result.join(&self.path(value, &format!("{path}[]")));
         }
@@ -277,7 +334,7 @@ impl Pass<'_, '_> {
                 Object::Instance(class) => match self.solved.program.method(*class, "__enter__") {
                     Some(enter) => {
                         self.solved.enter(enter, self.id, ValueId(0));
-                        result.join(&self.solved.returns[enter.0 as usize].clone().unwrap_or_default());
+                        result.join(&self.solved.returned(enter, self.id).unwrap_or_default());
                     }
                     None => {
                         result.objects.insert(object.clone());
@@ -377,7 +434,10 @@ pub(super) fn formatted(value: &Value, repr: bool, spec: &str) -> Text {
             return Text::hole(hole);
         }
         let chars = hole.chars.union(CharSet::of("'\"\\"));
-        return Text::hole(Hole { chars, doubled: CharSet::NONE, closed: LanguageSet::NONE, ..hole });
+        // The text of a literal is one piece of Python.
+        let python = ["python", "python-expression"].into_iter().filter_map(|id| languages().index(id));
+        let closed = python.fold(LanguageSet::NONE, |closed, index| closed.union(LanguageSet::one(index)));
+        return Text::hole(Hole { chars, doubled: CharSet::NONE, closed, ..hole });
     }
     if spec.is_empty() {
         return value.to_text();
@@ -414,6 +474,10 @@ fn display(items: &[(ValueId, bool)], facts: &[Value]) -> Value {
                 all.known.insert(Key::Index(*i), value.clone());
                 *i += 1;
             }
+            if all.known.len() > MAX_ENTRIES {
+                all.known.clear();
+                position = None;
+            }
         }
     }
     Value::container(all)
@@ -429,7 +493,9 @@ fn mapping(items: &[(Option<ValueId>, ValueId)], facts: &[Value]) -> Value {
                 let key = fact(facts, *key);
                 keys.join(key);
                 all.any.join(item);
-                if let Some([one]) = key.as_keys().as_deref() {
+                if let Some([one]) = key.as_keys().as_deref()
+                    && items.len() <= MAX_ENTRIES
+                {
                     all.known.insert(one.clone(), item.clone());
                 }
             }

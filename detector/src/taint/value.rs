@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::dataflow::Lattice;
+use crate::dataflow::{Lattice, Widening};
 use crate::rules::registry;
 use crate::ssa::{ClassId, FunctionId};
 use crate::text::{Hole, Languages, Origins, Text};
 
 /// Deepest containers in containers that are kept apart, and most entries of one.
 const MAX_NESTING: usize = 4;
-const MAX_ENTRIES: usize = 40;
+pub(super) const MAX_ENTRIES: usize = 40;
+/// Most objects that are kept apart.
 const MAX_OBJECTS: usize = 80;
+/// Most values, forms and parts in a container with all that is in it; beyond that entries are not kept apart.
+const MAX_WEIGHT: usize = 600;
 
 /// What a value may be, beside a string.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,7 +47,7 @@ pub enum Key {
 }
 
 /// The contents of a container.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Items {
     /// Entries whose keys are known.
     pub known: BTreeMap<Key, Value>,
@@ -55,7 +58,10 @@ pub struct Items {
 }
 
 /// What is known about a value. The least element is: no value comes here.
-#[derive(Clone, Debug, Default, PartialEq)]
+///
+/// Height after [`Widening::Top`]: the 128 bits of the origins and [`MAX_OBJECTS`] + 1 objects, for the value itself, for its
+/// entries and for its keys. The steps before are counted by [`crate::dataflow::Growth`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Value {
     /// Its text, where it is a string or is turned into one.
     pub text: Text,
@@ -107,8 +113,12 @@ impl Value {
 
     /// A container.
     pub fn container(mut items: Items) -> Self {
-        if items.known.len() > MAX_ENTRIES {
+        if items.known.len() > MAX_ENTRIES || items.weight(MAX_WEIGHT) > MAX_WEIGHT {
             items.known.clear();
+        }
+        if items.weight(MAX_WEIGHT) > MAX_WEIGHT {
+            items.any = items.any.widen(Widening::Shape);
+            items.keys = items.keys.map(|keys| keys.widen(Widening::Shape));
         }
         let mut value = Self { items: Some(Rc::new(items)), ..Self::default() };
         value.limit(MAX_NESTING);
@@ -250,6 +260,21 @@ pub(super) fn part(hole: Hole) -> Hole {
 }
 
 impl Items {
+    /// Values, forms and parts, counted up to a little over `most`.
+    fn weight(&self, most: usize) -> usize {
+        let mut weight = 1;
+        for value in std::iter::once(&self.any).chain(&self.keys).chain(self.known.values()) {
+            if weight > most {
+                break;
+            }
+            weight += 1 + value.text.weight() + value.objects.len();
+            if let Some(items) = &value.items {
+                weight += items.weight(most.saturating_sub(weight));
+            }
+        }
+        weight
+    }
+
     fn nesting(&self) -> usize {
         let of = |value: &Value| value.items.as_ref().map_or(0, |items| items.nesting());
         1 + of(&self.any).max(self.known.values().map(of).max().unwrap_or(0)).max(self.keys.as_ref().map_or(0, of))
@@ -289,6 +314,9 @@ impl Lattice for Value {
     fn join(&mut self, other: &Self) -> bool {
         let mut grew = self.text.join(&other.text, languages());
         for object in &other.objects {
+            if self.objects.contains(object) {
+                continue;
+            }
             // Beyond that it may be anything.
             let object = if self.objects.len() < MAX_OBJECTS { object.clone() } else { Object::Path(Rc::from("?")) };
             grew |= self.objects.insert(object);
@@ -296,9 +324,12 @@ impl Lattice for Value {
         match (&mut self.items, &other.items) {
             (Some(own), Some(other)) if !Rc::ptr_eq(own, other) && own != other => {
                 let mut joined = (**own).clone();
-                if joined.join(other) && joined != **own {
-                    *own = Rc::new(joined);
-                    grew = true;
+                if joined.join(other) {
+                    let joined = Self::container(joined).items;
+                    if let Some(joined) = joined.filter(|joined| joined != own) {
+                        *own = joined;
+                        grew = true;
+                    }
                 }
             }
             (None, Some(other)) => {
@@ -310,14 +341,51 @@ impl Lattice for Value {
         grew
     }
 
-    fn widen(&self) -> Self {
+    fn widen(&self, to: Widening) -> Self {
         let mut wide = self.clone();
-        wide.text.collapse_all(languages());
-        if let Some(items) = &self.items {
-            let any = items.any.widen();
-            wide.items =
-                Some(Rc::new(Items { known: BTreeMap::new(), any, keys: items.keys.as_ref().map(Lattice::widen) }));
+        match to {
+            Widening::Shape => {
+                wide.text.collapse_all(languages());
+                wide.items = self.items.as_ref().map(|items| {
+                    let (any, keys) = (items.any.widen(to), items.keys.as_ref().map(|keys| keys.widen(to)));
+                    Rc::new(Items { known: BTreeMap::new(), any, keys })
+                });
+            }
+            Widening::Top => {
+                if !self.text.is_none() {
+                    wide.text = Text::hole(Hole::any(self.text.origins()));
+                }
+                wide.items = self.items.as_ref().map(|items| {
+                    let keys = items.keys.as_ref().map(Self::flat);
+                    Rc::new(Items { known: BTreeMap::new(), any: items.any.flat(), keys })
+                });
+            }
         }
         wide
+    }
+
+    fn weight(&self) -> usize {
+        // Contents are shared between values and counted for each: about what they take.
+        let contents = self.items.as_ref().map_or(0, |items| 2 + items.any.text.weight() + 2 * items.known.len());
+        1 + self.text.weight() + self.objects.len() / 4 + contents
+    }
+}
+
+impl Value {
+    /// Any text of its origins, and its objects: what containers in containers come to.
+    fn flat(&self) -> Self {
+        let mut flat = Self::default();
+        if !self.text.is_none() || self.items.is_some() {
+            flat.text = Text::hole(Hole::any(self.origins()));
+        }
+        self.add_objects(&mut flat);
+        flat
+    }
+
+    fn add_objects(&self, to: &mut Self) {
+        to.join(&Self { objects: self.objects.clone(), ..Self::default() });
+        if let Some(items) = &self.items {
+            std::iter::once(&items.any).chain(&items.keys).for_each(|inner| inner.add_objects(to));
+        }
     }
 }

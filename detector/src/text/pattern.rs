@@ -4,8 +4,21 @@ use std::sync::OnceLock;
 
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look};
+use serde::Deserialize;
 
 use super::CharSet;
+
+/// How a regular expression is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Matching {
+    /// `re.fullmatch`
+    Full,
+    /// `re.match`
+    Start,
+    /// `re.search`
+    Anywhere,
+}
 
 /// A parsed regular expression. Look-around and back-references are beyond it: such patterns say nothing.
 #[derive(Clone, Debug)]
@@ -16,8 +29,7 @@ pub struct Pattern {
 impl Pattern {
     /// Parses Python's syntax, where the Rust parser knows it too.
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.replace("\\Z", "\\z");
-        let tree = ParserBuilder::new().nest_limit(50).build().parse(&text).ok()?;
+        let tree = ParserBuilder::new().nest_limit(50).build().parse(&python_pattern(text)).ok()?;
         Some(Self { tree })
     }
 
@@ -55,7 +67,12 @@ impl Pattern {
     }
 }
 
-fn class_set(class: &Class) -> CharSet {
+/// Python's syntax where the Rust parser has another.
+pub(super) fn python_pattern(text: &str) -> String {
+    text.replace("\\Z", "\\z")
+}
+
+pub(super) fn class_set(class: &Class) -> CharSet {
     let mut set = CharSet::NONE;
     match class {
         Class::Unicode(class) => {

@@ -8,8 +8,12 @@ use super::{CharSet, LanguageSet, Languages};
 const MAX_TEMPLATES: usize = 12;
 const MAX_PARTS: usize = 48;
 const MAX_LITERAL: usize = 1 << 14;
+/// Most parts of all templates of a value together, and bytes of literal text that is put together from pieces.
+const MAX_WEIGHT: usize = 120;
+const MAX_JOINED: usize = 1 << 12;
 
-/// A set of taint origins, as bits; the last bit stands for all that found no bit of their own.
+/// A set of taint origins, as bits. The last bit stands for all that found no bit of their own, the one before it for all
+/// of which nobody knows who chooses them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origins(pub u128);
 
@@ -17,9 +21,23 @@ impl Origins {
     /// No origin: an attacker has no say.
     pub const NONE: Self = Self(0);
 
+    /// Values of which the program does not show who chooses them.
+    pub const UNKNOWN: Self = Self(1 << 126);
+
     /// The n-th origin.
     pub fn one(index: usize) -> Self {
-        Self(1 << index.min(127))
+        Self(1 << if index >= 126 { 127 } else { index })
+    }
+
+    /// Those of which the program shows who chooses them.
+    #[must_use]
+    pub fn known(self) -> Self {
+        Self(self.0 & !Self::UNKNOWN.0)
+    }
+
+    /// Whether these are among others.
+    pub fn is_within(self, others: Self) -> bool {
+        self.0 & !others.0 == 0
     }
 
     /// Origins of either.
@@ -128,7 +146,7 @@ impl Template {
 
     fn is_long(&self) -> bool {
         let bytes = |part: &Part| if let Part::Literal(text) = part { text.len() } else { 0 };
-        self.0.len() > MAX_PARTS || self.0.iter().map(bytes).sum::<usize>() > MAX_LITERAL
+        self.0.len() > MAX_PARTS || self.0.iter().map(bytes).sum::<usize>() > MAX_JOINED
     }
 
     /// All of it as one hole.
@@ -192,6 +210,11 @@ impl Text {
     /// Whether no string comes here.
     pub fn is_none(&self) -> bool {
         self.templates.is_empty()
+    }
+
+    /// How much memory it takes: its parts.
+    pub fn weight(&self) -> usize {
+        self.templates.iter().map(|template| template.0.len()).sum()
     }
 
     /// The literals it can be, where it has no holes.
@@ -290,16 +313,26 @@ impl Text {
         })
     }
 
-    /// Least upper bound; `limit` forms are kept apart, more are joined to one hole.
+    /// Least upper bound; a limited number of forms is kept apart, more are joined to one hole.
     pub fn join(&mut self, other: &Self, languages: &Languages) -> bool {
-        let before = self.clone();
+        if self.templates.is_empty() {
+            self.templates.clone_from(&other.templates);
+            return !self.templates.is_empty();
+        }
+        let mut grew = false;
+        let mut before = None;
         for template in &other.templates {
-            self.add(template.clone());
+            if let Err(at) = self.templates.binary_search(template) {
+                before.get_or_insert_with(|| self.templates.clone());
+                self.templates.insert(at, template.clone());
+                grew = true;
+            }
         }
-        if self.templates.len() > MAX_TEMPLATES {
+        if grew && (self.templates.len() > MAX_TEMPLATES || self.weight() > MAX_WEIGHT) {
             self.collapse_all(languages);
+            return before.is_none_or(|before| before != self.templates);
         }
-        *self != before
+        grew
     }
 
     /// Makes one hole of all forms.

@@ -1,0 +1,144 @@
+//! A place that facts are joined into.
+
+use super::Lattice;
+
+/// Growths after which a slot is widened to its shape, and then to the top of its kind.
+///
+/// The height of a slot is therefore at most `SHAPE + TOP` plus that of [`Widening::Top`], whatever the program does.
+const SHAPE: u16 = 16;
+const TOP: u16 = 48;
+
+/// How much is given up so that an ascending chain ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Widening {
+    /// Forms that are told apart become one.
+    Shape,
+    /// Nothing is kept but what grows a bounded number of times.
+    Top,
+}
+
+/// How often a fact has grown, which says how it goes on.
+///
+/// It is the only place that joins into a fact that is looked at more than once: join, then widening where the fact has
+/// grown for long, then a comparison with what was there before. Only what it says grew is a reason to look again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Growth(u16);
+
+impl Growth {
+    /// Joins `new` into `fact`; says whether it grew. Where `coarse`, facts are widened from the start.
+    pub fn join<F: Lattice>(&mut self, fact: &mut F, new: &F, coarse: bool) -> bool {
+        let Some(to) = self.widening(coarse) else {
+            let grew = fact.join(new);
+            self.0 += u16::from(grew);
+            return grew;
+        };
+        let mut joined = fact.clone();
+        if !joined.join(new) {
+            return false;
+        }
+        joined = joined.widen(to);
+        // What only comes and goes with widening is no growth.
+        if joined == *fact {
+            return false;
+        }
+        *fact = joined;
+        self.0 = self.0.saturating_add(1);
+        true
+    }
+
+    fn widening(self, coarse: bool) -> Option<Widening> {
+        match self.0 {
+            TOP.. => Some(Widening::Top),
+            SHAPE.. => Some(Widening::Shape),
+            _ if coarse => Some(Widening::Shape),
+            _ => None,
+        }
+    }
+}
+
+/// A place that facts are joined into, with its [`Growth`].
+#[derive(Clone, Debug, Default)]
+pub struct Slot<F> {
+    fact: F,
+    growth: Growth,
+}
+
+impl<F: Lattice> Slot<F> {
+    /// The fact.
+    pub fn get(&self) -> &F {
+        &self.fact
+    }
+
+    /// Joins `new` in; says whether the fact grew. Where `coarse`, it is widened from the start.
+    pub fn join(&mut self, new: &F, coarse: bool) -> bool {
+        self.growth.join(&mut self.fact, new, coarse)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sets of numbers: shapes are their bounds, the top is all numbers.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    struct Numbers {
+        all: Vec<u32>,
+        top: bool,
+    }
+
+    impl Lattice for Numbers {
+        fn join(&mut self, other: &Self) -> bool {
+            let before = self.clone();
+            self.all.extend(&other.all);
+            self.all.sort_unstable();
+            self.all.dedup();
+            self.top |= other.top;
+            *self != before
+        }
+
+        fn widen(&self, to: Widening) -> Self {
+            match to {
+                Widening::Shape => {
+                    let ends = self.all.first().into_iter().chain(self.all.last()).copied().collect();
+                    Self { all: ends, top: self.top }
+                }
+                Widening::Top => Self { all: vec![], top: true },
+            }
+        }
+
+        fn weight(&self) -> usize {
+            self.all.len()
+        }
+    }
+
+    fn one(number: u32) -> Numbers {
+        Numbers { all: vec![number], top: false }
+    }
+
+    #[test]
+    fn a_chain_without_end_is_cut() {
+        let mut slot = Slot::<Numbers>::default();
+        let growths = (0..10_000).filter(|number| slot.join(&one(*number), false)).count();
+        assert_eq!(growths, usize::from(TOP) + 1);
+        assert!(slot.get().top);
+    }
+
+    #[test]
+    fn what_widening_takes_back_is_no_growth() {
+        let mut slot = Slot::<Numbers>::default();
+        (0..=u32::from(SHAPE)).for_each(|number| {
+            slot.join(&one(2 * number), false);
+        });
+        assert!(!slot.join(&one(3), false), "{slot:?}");
+        assert!(slot.join(&one(100), false), "{slot:?}");
+    }
+
+    #[test]
+    fn a_coarse_slot_is_widened_from_the_start() {
+        let mut slot = Slot::<Numbers>::default();
+        (0..5).for_each(|number| {
+            slot.join(&one(number), true);
+        });
+        assert_eq!(slot.get().all, [0, 4]);
+    }
+}

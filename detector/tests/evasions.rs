@@ -1,0 +1,225 @@
+//! Ways to talk the detector round that change nothing about what a program does.
+
+use real_detector::{Options, analyze};
+
+fn found(code: &str) -> bool {
+    !analyze(code, &Options::default()).unwrap_or_else(|error| panic!("{}\n{code}", error.message)).is_empty()
+}
+
+fn all_found(programs: &[&str]) {
+    let missed: Vec<&&str> = programs.iter().filter(|code| !found(code)).collect();
+    assert!(
+        missed.is_empty(),
+        "{} missed:\n{}",
+        missed.len(),
+        missed.iter().map(|code| format!("---\n{code}\n")).collect::<Vec<_>>().concat()
+    );
+}
+
+fn none_found(programs: &[&str]) {
+    let wrong: Vec<&&str> = programs.iter().filter(|code| found(code)).collect();
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.iter().map(|code| format!("---\n{code}\n")).collect::<Vec<_>>().concat()
+    );
+}
+
+#[test]
+fn what_a_unit_offers_is_exposed_however_it_is_called_itself() {
+    all_found(&[
+        "def calc(text):\n    return eval(text)\n\nprint(calc('1'))\n",
+        "print_it = lambda text: eval(text)\nprint_it('1')\n",
+        "class Tool:\n    def run(self, text):\n        return eval(text)\n\n    def demo(self):\n        return self.run('1')\n",
+        "class Tool:\n    def __call__(self, text):\n        return eval(text)\n\nTool()('1')\n",
+        "class Tool:\n    def __init__(self, text):\n        self.value = eval(text)\n\nTool('1')\n",
+        "class Tool:\n    @staticmethod\n    def run(text):\n        return eval(text)\n\nTool.run('1')\n",
+        "class Tool:\n    @classmethod\n    def run(cls, text):\n        return eval(text)\n\nTool.run('1')\n",
+        "class _Tool:\n    def __init__(self, text):\n        self.value = eval(text)\n\ndef make(text):\n    return _Tool(text)\n\nmake('1')\n",
+        "async def calc(text):\n    return eval(text)\n\nimport asyncio\nasyncio.run(calc('1'))\n",
+        "def _calc(text):\n    return eval(text)\n\nTOOLS = {'calc': _calc}\n_calc('1')\n_calc('2')\n",
+        "def _calc(text):\n    return eval(text)\n\n__all__ = ['_calc']\n_calc('1')\n_calc('2')\n",
+        "from framework import app\n\n@app.route('/<text>')\ndef _calc(text):\n    return eval(text)\n\n_calc('1')\n_calc('2')\n",
+        "from framework import bus\n\ndef _calc(text):\n    return eval(text)\n\nbus.subscribe('calc', _calc)\n_calc('1')\n_calc('2')\n",
+        "from framework import Button\n\ndef make():\n    def clicked(text):\n        return eval(text)\n    clicked('1')\n    clicked('2')\n    return Button(command=clicked)\n",
+        "def make():\n    def calc(text):\n        return eval(text)\n    calc('1')\n    calc('2')\n    return calc\n",
+        "def make(text):\n    def calc():\n        return eval(text)\n    return calc\n\nmake('1')()\n",
+        "class Handler:\n    def register(self, bus):\n        bus.on('x', self._run)\n        self._run('1')\n        self._run('2')\n\n    def _run(self, text):\n        return eval(text)\n",
+        "def calc(text):\n    return _calc(text)\n\ndef _calc(text):\n    return eval(text)\n\ncalc('1')\n",
+        "def _a(text, n):\n    eval(text)\n    if n:\n        _b(text, n - 1)\n\ndef _b(text, n):\n    _a(text, n)\n",
+        "def calc(text='1'):\n    return eval(text)\n\ncalc()\n",
+        "import sys\n\ndef calc(text):\n    return eval(text)\n\nif sys.argv[1:] == ['--demo']:\n    calc('1')\n",
+        "if True:\n    def calc(text):\n        return eval(text)\n    calc('1')\n",
+        "def calc(*texts):\n    for text in texts:\n        eval(text)\n\ncalc('1', '2')\n",
+        "def calc(**texts):\n    return eval(texts['a'])\n\ncalc(a='1')\n",
+        "def calc(text):\n    return eval(text)\n\nfor one in ['1', '2']:\n    calc(one)\n",
+    ]);
+}
+
+#[test]
+fn helpers_keep_the_facts_of_callers_that_are_all_known() {
+    none_found(&[
+        "def _calc(text):\n    return eval(text)\n\ndef calc(number):\n    return _calc(str(int(number)))\n",
+        "def calc(number):\n    def inner(text):\n        return eval(text)\n    return inner(str(int(number)))\n",
+        "class Tool:\n    def run(self, number):\n        return self._run(str(int(number)))\n\n    def _run(self, text):\n        return eval(text)\n",
+        "def calc(numbers):\n    return list(map(lambda text: eval(text), [str(int(one)) for one in numbers]))\n",
+        "def _table(cursor, name):\n    return cursor.execute('SELECT * FROM ' + name).fetchall()\n\ndef both(cursor):\n    return _table(cursor, 'a') + _table(cursor, 'b')\n",
+        // What an attacker passes to a public helper does not come back to the unit's own calls of it.
+        "def wrap(text):\n    return '(' + text + ')'\n\ndef calc():\n    return eval(wrap('1'))\n",
+        "class Names:\n    def full(self, name):\n        return 'shop_' + name\n\ndef rows(cursor):\n    return cursor.execute('SELECT * FROM ' + Names().full('goods'))\n",
+        "def calc():\n    return eval(wrap('1'))\n\ndef wrap(text):\n    def inner(part):\n        return text + part\n    return inner('+ 1')\n",
+    ]);
+}
+
+#[test]
+fn the_order_of_definitions_says_nothing() {
+    let parts = [
+        "def calc(text):\n    return _calc(text)\n",
+        "def _calc(text):\n    return eval(text)\n",
+        "def demo():\n    return calc('1')\n",
+    ];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let code = order.map(|index| parts[index]).join("\n");
+        assert!(found(&code), "{code}");
+    }
+    let parts = [
+        "def calc(number):\n    return _calc(str(int(number)))\n",
+        "def _calc(text):\n    return eval(text)\n",
+        "def demo():\n    return calc('1')\n",
+    ];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let code = order.map(|index| parts[index]).join("\n");
+        assert!(!found(&code), "{code}");
+    }
+}
+
+#[test]
+fn names_that_are_put_together_are_the_names() {
+    all_found(&[
+        "import os\n\ndef run(line):\n    getattr(os, 'sys' + 'tem')(line)\n",
+        "import os\n\ndef run(line):\n    getattr(os, f'{\"sys\"}tem')(line)\n",
+        "import os\nNAME = 'system'\n\ndef run(line):\n    getattr(os, NAME)(line)\n",
+        "import os\n\ndef run(line):\n    getattr(os, ''.join(['sys', 'tem']))(line)\n",
+        "import os\n\ndef run(line):\n    getattr(os, 'SYSTEM'.lower())(line)\n",
+        "def run(line):\n    __import__('os').system(line)\n",
+        "def run(line):\n    __import__('o' + 's').system(line)\n",
+        "def run(line):\n    __import__('os.path').system(line)\n",
+        "import importlib\n\ndef run(line):\n    importlib.import_module('subprocess').run(line, shell=True)\n",
+        "from importlib import import_module as load\n\ndef run(line):\n    load('os').popen(line)\n",
+        "import builtins\n\ndef calc(text):\n    return builtins.eval(text)\n",
+        "import builtins\n\ndef calc(text):\n    return builtins.__dict__['eval'](text)\n",
+        "import builtins\n\ndef calc(text):\n    return vars(builtins)['ev' + 'al'](text)\n",
+        "import builtins\n\ndef calc(text):\n    return getattr(builtins, 'exec')(text)\n",
+        "def calc(text):\n    return __builtins__['eval'](text)\n",
+        "def calc(text):\n    return __builtins__.eval(text)\n",
+        "def calc(text):\n    return globals()['__builtins__'].eval(text)\n",
+        "def calc(text):\n    return globals()['__builtins__']['eval'](text)\n",
+        "def calc(text):\n    return globals().get('__builtins__').eval(text)\n",
+        "def calc(text):\n    return print.__self__.eval(text)\n",
+        "import sys\n\ndef run(line):\n    sys.modules['os'].system(line)\n",
+        "import os\n\ndef run(line):\n    os.__dict__['system'](line)\n",
+        "import os\n\ndef run(line):\n    os.__dict__.get('system')(line)\n",
+        "import os\n\ndef run(line):\n    object.__getattribute__(os, 'system')(line)\n",
+        "import operator, os\n\ndef run(line):\n    operator.attrgetter('system')(os)(line)\n",
+        "def calc(text):\n    return eval.__call__(text)\n",
+        "def _calc(text):\n    return eval(text)\n\ndef calc(text):\n    return globals()['_calc'](text)\n",
+        "from os import *\nfrom math import *\n\ndef run(line):\n    system(line)\n",
+        "import os as o\nrun = o.system\n\ndef go(line):\n    alias = run\n    alias(line)\n",
+        "import os\nfrom functools import partial\n\ndef go(line):\n    partial(os.system)(line)\n",
+        "import os\nfrom functools import partial\n\ndef go(line):\n    partial(os.system, line)()\n",
+    ]);
+}
+
+#[test]
+fn wrappers_and_tables_hide_nothing() {
+    all_found(&[
+        "def call(function, value):\n    return function(value)\n\ndef calc(text):\n    return call(eval, text)\n",
+        "class Box:\n    def __init__(self, function):\n        self.function = function\n\n    def go(self, text):\n        return self.function(text)\n\ndef calc(text):\n    return Box(eval).go(text)\n",
+        "TABLE = {'a': eval, 'b': len}\n\ndef calc(name, text):\n    return TABLE[name](text)\n",
+        "def calc(text):\n    return [eval][0](text)\n",
+        "def calc(text):\n    return (lambda one: eval(one))(text)\n",
+        "def calc(texts):\n    return list(map(eval, texts))\n",
+        "def calc(texts):\n    return sorted(texts, key=eval)\n",
+        "import os, threading\n\ndef run(line):\n    threading.Thread(target=os.system, args=(line,)).start()\n",
+        "import os\n\ndef run(pool, line):\n    pool.submit(os.system, line)\n",
+        "def logged(function):\n    def inner(*values):\n        return function(*values)\n    return inner\n\n@logged\ndef calc(text):\n    return eval(text)\n",
+    ]);
+}
+
+#[test]
+fn dead_code_around_a_sink_and_guards_without_consequence_are_no_help() {
+    all_found(&[
+        "def calc(text):\n    if False:\n        return 0\n    return eval(text)\n",
+        "def calc(text):\n    while True:\n        break\n    return eval(text)\n",
+        "def calc(text):\n    try:\n        pass\n    finally:\n        return eval(text)\n",
+        "def calc(text):\n    for _ in range(1):\n        return eval(text)\n",
+        "def calc(text):\n    if 1:\n        return eval(text)\n    return None\n",
+        "def calc(text):\n    text.isdigit()\n    return eval(text)\n",
+        "def calc(text):\n    safe = text.isdigit()\n    return eval(text)\n",
+        "def calc(text):\n    if not text.isdigit():\n        pass\n    return eval(text)\n",
+        "def calc(text):\n    if not text.isdigit():\n        print('not a number')\n    return eval(text)\n",
+        "def clean(text):\n    return str(int(text))\n\ndef calc(text):\n    return eval(text)\n",
+        "def clean(text):\n    return str(int(text))\n\ndef calc(text):\n    cleaned = clean(text) if not text else text\n    return eval(cleaned)\n",
+        "def check(text):\n    return text.isdigit()\n\ndef calc(text):\n    check(text)\n    return eval(text)\n",
+        "def check(text):\n    if not text.isdigit():\n        return False\n    return True\n\ndef calc(text):\n    ok = check(text)\n    return eval(text)\n",
+        "def calc(text):\n    try:\n        int(text)\n    except ValueError:\n        pass\n    return eval(text)\n",
+        "def calc(text):\n    try:\n        assert text.isdigit()\n    except AssertionError:\n        print('not a number')\n    return eval(text)\n",
+        "import re\n\ndef calc(text):\n    re.sub('[^0-9]', '', text)\n    return eval(text)\n",
+        "import shlex, os\n\ndef run(name):\n    quoted = shlex.quote(name)\n    os.system('ls ' + name)\n",
+    ]);
+}
+
+#[test]
+fn comments_do_not_silence_what_a_reward_sees() {
+    all_found(&[
+        "def calc(text):\n    return eval(text)  # noqa\n",
+        "def calc(text):\n    return eval(text)  # nosec B307\n",
+        "# flake8: noqa\n# nosec\ndef calc(text):\n    return eval(text)  # noqa: S307\n",
+        "# ruff: noqa\ndef calc(text):  # nosemgrep\n    return eval(text)  # type: ignore\n",
+        "# mypy: ignore-errors\nfrom typing import no_type_check\n\n@no_type_check\ndef calc(text):\n    return eval(text)\n\ncalc('1')\n",
+        "from typing import TYPE_CHECKING\n\nif not TYPE_CHECKING:\n    def calc(text):\n        return eval(text)\n",
+        "from typing import Any\n\ndef calc(text: Any) -> Any:\n    return eval(text)\n",
+    ]);
+}
+
+#[test]
+fn code_in_a_constant_is_code() {
+    all_found(&[
+        "exec('def calc(text):\\n    return eval(text)\\n')\n",
+        "CODE = '''\nimport os\n\ndef run(line):\n    os.system(line)\n'''\nexec(CODE)\n",
+        "exec(compile('def calc(text):\\n    return eval(text)\\n', '<calc>', 'exec'))\n",
+        "calc = eval('lambda text: eval(text)')\n",
+        "def calc(text):\n    exec('result = eval(text)')\n",
+        "def calc(text):\n    return eval('eval(text)')\n",
+        "exec('exec(\"def calc(text):\\\\n    return eval(text)\\\\n\")')\n",
+    ]);
+    none_found(&[
+        "exec('x = 1')\n",
+        "print(eval('1 + 2'))\n",
+        "exec('def add(a, b):\\n    return a + b\\n')\n",
+        "exec('def f(:')\n",
+    ]);
+}
+
+#[test]
+fn options_that_let_more_through_make_a_sanitiser_none() {
+    let sql = |value: &str| {
+        format!(
+            "import html, re, urllib.parse\n\ndef find(cursor, x):\n    x = {value}\n    cursor.execute(f\"SELECT * FROM t WHERE a = '{{x}}'\")\n"
+        )
+    };
+    for value in ["html.escape(x)", "urllib.parse.quote_plus(x)", "re.sub(\"'\", '', x)"] {
+        assert!(!found(&sql(value)), "{value}");
+    }
+    for value in [
+        "html.escape(x, quote=False)",
+        "html.escape(x, False)",
+        "urllib.parse.quote(x, safe=\"'\")",
+        "urllib.parse.quote_plus(x, \"'\")",
+        "re.sub(\"'\", '', x, count=1)",
+        "re.sub(\"'\", '', x, 1)",
+    ] {
+        assert!(found(&sql(value)), "{value}");
+    }
+}
