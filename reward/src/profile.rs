@@ -135,7 +135,7 @@ pub fn reward(
     let runnable = compiles && runs(&run.results);
     let base = Scored { no_code: false, runnable, program: Some(program.to_owned()), tier: run.tier, ..no_code(rules) };
     let graded = rules.profile == Profile::Reference;
-    if !runnable && !(graded && compiles) {
+    if !(runnable || graded && compiles) {
         let shaped = graded.then(|| Shaped {
             quality: reference::quality(asked, None),
             function: reference::function(asked, false, &run.results),
@@ -200,10 +200,10 @@ fn compiles(run: &TestRun) -> Result<bool, Reason> {
 /// Share of functional tests passed, and whether that is all of them.
 fn function(rules: Rules, asked: &Asked<'_>, results: &[TestResult]) -> (f64, bool) {
     let functional = || results.iter().enumerate().filter(|(_, result)| result.group == Group::Functional);
-    let passes = || functional().filter(|(_, result)| result.status == Status::Passed);
+    let passing = || functional().filter(|(_, result)| result.status == Status::Passed);
     let blank = |at: usize| asked.blank.get(at).copied().unwrap_or(false);
-    let earned = rules.empty_outputs == EmptyOutputs::Count || passes().any(|(at, _)| !blank(at));
-    let (passed, all) = (if earned { passes().count() } else { 0 }, functional().count());
+    let earned = rules.empty_outputs == EmptyOutputs::Count || passing().any(|(at, _)| !blank(at));
+    let (passed, all) = (if earned { passing().count() } else { 0 }, functional().count());
     (passed as f64 / all.max(1) as f64, passed == all && all > 0)
 }
 

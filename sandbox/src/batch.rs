@@ -1,16 +1,21 @@
 //! A batch: one program, many tests.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures::future::join_all;
-use real_sandbox_api::{BatchRequest, BatchResponse, Check, Limits, Status, Test, TestResult, Value};
+use real_sandbox_api::{BatchRequest, BatchResponse, Check, Expected, Expr, Limits, Status, Test, TestResult, Value};
+use tokio::sync::watch;
 
 use crate::classes::ClassOrder;
 use crate::job::Work;
-use crate::pool::{Done, Order, Pool};
-use crate::task_cache::TaskCache;
+use crate::pool::{Announced, Done, Order, Pool};
+use crate::queue::Client;
+use crate::record::Record;
+use crate::task_cache::{Fault, TaskCache};
 use crate::verdict::{Ended, Wanted, ended, expected_sources, judge, names_exceptions};
 
 /// Largest record of a returned value.
@@ -24,6 +29,10 @@ const BOUNDS: [(&str, f64, f64); 6] = [
     ("limits.diskMib", 0.0, 16_384.0),
     ("limits.processes", 1.0, 1024.0),
 ];
+/// Tests that may hit a time limit before the others count as further ones.
+const TIME_LIMITS: usize = 2;
+/// Bytes of a program that is compiled once for all its tests.
+const COMPILED_ONCE: usize = 128 << 10;
 /// Tests of one batch.
 const MAX_TESTS: usize = 10_000;
 
@@ -37,7 +46,67 @@ pub fn validate(request: &BatchRequest) -> Result<(), String> {
     {
         return Err(format!("comparison.tolerance: {tolerance}, allowed is a number of 0 or more"));
     }
+    for (at, test) in request.tests.iter().enumerate() {
+        if let Check::Call { entry, args, kwargs, expected } = &test.check {
+            if entry.trim().is_empty() {
+                return Err(format!("tests[{at}].entry: empty, it has to be a Python expression"));
+            }
+            for (number, argument) in args.iter().enumerate() {
+                validate_expression(argument).map_err(|why| format!("tests[{at}].args[{number}]: {why}"))?;
+            }
+            for (name, argument) in kwargs {
+                validate_expression(argument).map_err(|why| format!("tests[{at}].kwargs.{name}: {why}"))?;
+            }
+            validate_expected(expected).map_err(|why| format!("tests[{at}].expected: {why}"))?;
+        }
+    }
     validate_limits(&request.limits)
+}
+
+fn validate_expected(expected: &Expected) -> Result<(), String> {
+    match expected {
+        Expected::Returns(expression) => validate_expression(expression),
+        Expected::Raises(names) if names.is_empty() => Err("raises: empty, name at least one exception".into()),
+        Expected::AnyOf(all) if all.is_empty() => Err("any_of: empty, nothing could pass".into()),
+        Expected::AnyOf(all) => all.iter().try_for_each(validate_expected),
+        Expected::Raises(_) => Ok(()),
+    }
+}
+
+fn validate_expression(expression: &Expr) -> Result<(), String> {
+    match expression {
+        Expr::Source(source) if source.trim().is_empty() => {
+            Err("source: empty, it has to be a Python expression".into())
+        }
+        Expr::Source(_) => Ok(()),
+        Expr::Value(value) => validate_value(value),
+    }
+}
+
+/// Whether the text in a value of the closed encoding is what its kind says.
+fn validate_value(value: &Value) -> Result<(), String> {
+    let float = |text: &String| match text.parse::<f64>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("float: {text:?} is not a number as Python writes it")),
+    };
+    match value {
+        Value::Int(text) => {
+            let digits = text.strip_prefix('-').unwrap_or(text);
+            let number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            if number { Ok(()) } else { Err(format!("int: {text:?} is not an integer in decimal")) }
+        }
+        Value::Float(text) | Value::Decimal(text) => float(text),
+        Value::Complex(real, imaginary) => float(real).and_then(|()| float(imaginary)),
+        Value::Bytes(text) => match STANDARD.decode(text) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("bytes: not base64 ({error})")),
+        },
+        Value::List(parts) | Value::Tuple(parts) | Value::Set(parts) => parts.iter().try_for_each(validate_value),
+        Value::Dict(pairs) => {
+            pairs.iter().try_for_each(|(name, value)| validate_value(name).and_then(|()| validate_value(value)))
+        }
+        Value::None | Value::Bool(_) | Value::Str(_) | Value::Object(..) => Ok(()),
+    }
 }
 
 /// Says which limit is out of bounds, if one is.
@@ -59,57 +128,142 @@ pub fn validate_limits(limits: &Limits) -> Result<(), String> {
 }
 
 /// Runs a valid batch. Dropping the future kills what runs.
-pub async fn run(pool: &Pool, cache: &TaskCache, request: BatchRequest) -> BatchResponse {
+pub async fn run(pool: &Pool, cache: &TaskCache, client: Client, request: BatchRequest) -> BatchResponse {
     let arrived = Instant::now();
-    let request = Arc::new(request);
-    let mut first_start = None;
-    let results = match Prepared::new(pool, cache, &request).await {
-        Err(why) => request.tests.iter().enumerate().map(|(at, test)| ours(at, test, why.clone())).collect(),
-        Ok(prepared) => {
-            let prepared = &prepared;
-            let judged: Vec<_> = if request.stop_at_first_failure {
-                let mut judged = Vec::new();
-                let mut failed = false;
-                for (at, test) in request.tests.iter().enumerate() {
-                    if failed {
-                        judged.push((result(at, test, Status::Skipped, String::new()), None));
-                        continue;
-                    }
-                    let one = prepared.test(pool, &request, at, test).await;
-                    failed = one.0.status != Status::Passed;
-                    judged.push(one);
-                }
-                judged
-            } else {
-                let request = &request;
-                join_all(request.tests.iter().enumerate().map(|(at, test)| prepared.test(pool, request, at, test)))
-                    .await
-            };
-            first_start = judged.iter().filter_map(|(_, started)| *started).min();
-            judged.into_iter().map(|(result, _)| result).collect()
+    let announced = pool.announce(request.tests.len());
+    let judged = match Prepared::new(pool, cache, client, &request).await {
+        Err((status, why)) => {
+            let all = request.tests.iter().enumerate();
+            all.map(|(at, test)| (result(at, test, status, why.clone()), None)).collect()
         }
+        Ok(prepared) if request.stop_at_first_failure => {
+            drop(announced);
+            until_first_failure(&prepared, pool, &request).await
+        }
+        Ok(prepared) => until_hopeless(&prepared, pool, &request, announced).await,
     };
+    let first_start = judged.iter().filter_map(|(_, started)| *started).min();
     BatchResponse {
         id: request.id.clone(),
         tier: pool.config().tier,
-        results,
+        results: judged.into_iter().map(|(result, _)| result).collect(),
         queue_ms: first_start.map_or(0.0, |start| milliseconds(start.saturating_duration_since(arrived))),
         wall_ms: milliseconds(arrived.elapsed()),
     }
 }
 
+type Judged = (TestResult, Option<Instant>);
+
+async fn until_first_failure(prepared: &Prepared, pool: &Pool, request: &BatchRequest) -> Vec<Judged> {
+    let mut judged = Vec::new();
+    let mut failed = false;
+    for (at, test) in request.tests.iter().enumerate() {
+        if failed {
+            judged.push((result(at, test, Status::Skipped, String::new()), None));
+            continue;
+        }
+        let one = prepared.test(pool, request, at, test).await;
+        failed = one.0.status != Status::Passed;
+        judged.push(one);
+    }
+    judged
+}
+
+/// The first test alone, for what it says of the others: a program that does not compile is not tried again. The second
+/// alone too where the first met a time limit, then all that are left at once. What comes after the second time limit, in the
+/// order of the tests, is a time limit without being run, so that an endless program costs two tests and not all.
+async fn until_hopeless(
+    prepared: &Prepared,
+    pool: &Pool,
+    request: &BatchRequest,
+    announced: Announced<'_>,
+) -> Vec<Judged> {
+    let mut judged: Vec<Judged> = Vec::new();
+    for (at, test) in request.tests.iter().enumerate().take(TIME_LIMITS) {
+        if judged.iter().any(|(result, _)| result.status != Status::TimeLimit) {
+            break;
+        }
+        announced.comes();
+        judged.push(prepared.test(pool, request, at, test).await);
+    }
+    drop(announced);
+    let begun = judged.len();
+    let rest = || request.tests.iter().enumerate().skip(begun);
+    if let Some((first, _)) = judged.first().filter(|(result, _)| result.status == Status::SyntaxError) {
+        let detail = first.detail.clone();
+        judged.extend(rest().map(|(at, test)| (result(at, test, Status::SyntaxError, detail.clone()), None)));
+        return judged;
+    }
+    // The last test that is still of interest, as far as is known.
+    let (last, known) = watch::channel(usize::MAX);
+    let limits = Mutex::new(
+        judged
+            .iter()
+            .enumerate()
+            .filter(|(_, (result, _))| result.status == Status::TimeLimit)
+            .map(|(at, _)| at)
+            .collect::<BTreeSet<_>>(),
+    );
+    let settle = |at: Option<usize>| {
+        let mut limits = limits.lock().unwrap_or_else(PoisonError::into_inner);
+        limits.extend(at);
+        if let Some(second) = limits.iter().nth(TIME_LIMITS - 1) {
+            last.send_if_modified(|last| std::mem::replace(last, *second) != *second);
+        }
+    };
+    settle(None);
+    let one = |at: usize, test| {
+        let mut known = known.clone();
+        let settle = &settle;
+        async move {
+            tokio::select! {
+                biased;
+                _ = known.wait_for(|last| *last < at) => (hopeless(at, test), None),
+                one = prepared.test(pool, request, at, test) => {
+                    if one.0.status == Status::TimeLimit {
+                        settle(Some(at));
+                    }
+                    one
+                }
+            }
+        }
+    };
+    judged.extend(join_all(rest().map(|(at, test)| one(at, test))).await);
+    // What had already ended by chance does not count either: verdicts do not depend on which test was quicker.
+    let last = *known.borrow();
+    for (at, test) in request.tests.iter().enumerate().skip(last.saturating_add(1)) {
+        judged[at] = (hopeless(at, test), None);
+    }
+    judged
+}
+
+fn hopeless(at: usize, test: &Test) -> TestResult {
+    let why = format!("not run: {TIME_LIMITS} tests before it hit the time limit");
+    result(at, test, Status::TimeLimit, why)
+}
+
 /// What all tests of a batch share.
 struct Prepared {
+    client: Client,
     files: Option<Arc<Vec<u8>>>,
-    expected: HashMap<String, Result<Value, String>>,
+    code: Option<Arc<Vec<u8>>>,
+    expected: HashMap<String, Result<Value, Fault>>,
     /// Empty where no test expects an exception.
-    classes: Result<Arc<ClassOrder>, String>,
+    classes: Result<Arc<ClassOrder>, Fault>,
 }
 
 impl Prepared {
-    async fn new(pool: &Pool, cache: &TaskCache, request: &BatchRequest) -> Result<Self, String> {
+    async fn new(
+        pool: &Pool,
+        cache: &TaskCache,
+        client: Client,
+        request: &BatchRequest,
+    ) -> Result<Self, (Status, String)> {
         let files = match &request.setup.script {
-            Some(script) => Some(cache.set_up(pool, script).await.map_err(|why| format!("set-up script: {why}"))?),
+            Some(script) => {
+                let files = cache.set_up(pool, script).await;
+                Some(files.map_err(|fault| (fault.status(), format!("setup.script: {}", fault.why())))?)
+            }
             None => None,
         };
         let sources: Vec<String> =
@@ -120,20 +274,29 @@ impl Prepared {
         } else {
             Ok(Arc::default())
         };
-        Ok(Self { files, expected, classes })
+        let code = if request.program.len() >= COMPILED_ONCE && request.tests.len() > 1 {
+            compiled(pool, client, request).await?
+        } else {
+            None
+        };
+        Ok(Self { client, files, code, expected, classes })
     }
 
     async fn test(&self, pool: &Pool, request: &BatchRequest, at: usize, test: &Test) -> (TestResult, Option<Instant>) {
         let value_of = |source: &str| self.expected.get(source).and_then(|value| value.clone().ok());
         let classes = match &self.classes {
             Ok(classes) => classes,
-            Err(why) => return (ours(at, test, format!("exception classes: {why}")), None),
+            Err(fault) => {
+                let why = format!("exception classes: {}", fault.why());
+                return (result(at, test, fault.status(), why), None);
+            }
         };
         let Some(wanted) = Wanted::of(&test.check, &value_of, classes) else {
-            let why = expected_sources(&test.check)
+            let fault = expected_sources(&test.check)
                 .into_iter()
-                .find_map(|source| self.expected.get(source).and_then(|value| value.clone().err()));
-            return (ours(at, test, format!("expected value: {}", why.unwrap_or_default())), None);
+                .find_map(|source| self.expected.get(source).and_then(|value| value.clone().err()))
+                .unwrap_or_else(|| Fault::Ours("it has no value".into()));
+            return (result(at, test, fault.status(), format!("expected: {}", fault.why())), None);
         };
         let (work, stdin) = match &test.check {
             Check::Stdin { stdin, .. } => (
@@ -155,8 +318,10 @@ impl Prepared {
             prelude: request.setup.prelude.clone(),
             stdin,
             files: self.files.clone(),
+            code: self.code.clone(),
             limits: request.limits,
             record_bytes: RECORD_BYTES,
+            client: self.client,
         };
         match pool.run(order).await {
             Err(why) => (ours(at, test, why), None),
@@ -165,6 +330,31 @@ impl Prepared {
                 (verdict(at, test, &done, &wanted, request), Some(started))
             }
         }
+    }
+}
+
+/// A long program's code, so that its tests do not each compile it. A program that does not compile has no test to run.
+async fn compiled(
+    pool: &Pool,
+    client: Client,
+    request: &BatchRequest,
+) -> Result<Option<Arc<Vec<u8>>>, (Status, String)> {
+    let order = Order {
+        work: Work::Compile { program: request.program.clone() },
+        prelude: None,
+        stdin: Vec::new(),
+        files: None,
+        code: None,
+        limits: request.limits,
+        record_bytes: RECORD_BYTES,
+        client,
+    };
+    let done = pool.run(order).await.map_err(|why| (Status::SandboxError, why))?;
+    let limits = &request.limits;
+    match ended(&done.ending, &done.nonce, Duration::from_secs_f64(limits.cpu_seconds), limits.memory_mib << 10) {
+        Ended::Normally(Record::Files(code)) => Ok(Some(Arc::new(code))),
+        Ended::Early(status, why) => Err((status, format!("while it was compiled: {why}"))),
+        Ended::Normally(_) => Ok(None),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The format in which files travel between parent and child: a header line `kind mode path-length content-length`, the path,
 //! the content. The child reads and writes it in `harness/child.py`; the parent never touches the files themselves.
 
+use std::collections::BTreeSet;
+
 /// Adds a file for a child's working directory.
 pub(crate) fn append(bundle: &mut Vec<u8>, path: &str, content: &[u8]) -> Result<(), &'static str> {
     let inside = path.split('/').all(|part| !part.is_empty() && part != "..");
@@ -11,6 +13,18 @@ pub(crate) fn append(bundle: &mut Vec<u8>, path: &str, content: &[u8]) -> Result
     bundle.extend(path.as_bytes());
     bundle.extend(content);
     Ok(())
+}
+
+/// Names a path that another one needs to be a directory.
+pub(crate) fn conflict<'a>(paths: impl Iterator<Item = &'a String>) -> Option<String> {
+    let paths: BTreeSet<&str> = paths.map(|path| path.trim_start_matches("./")).collect();
+    paths.iter().find_map(|path| {
+        let above = path.match_indices('/').map(|(at, _)| &path[..at]);
+        above
+            .filter(|above| paths.contains(above))
+            .map(|above| format!("{above:?} is a file, and {path:?} lies in it"))
+            .next()
+    })
 }
 
 /// The files of a bundle that a child sent; stops at the first thing that is not well-formed.
@@ -50,6 +64,14 @@ mod tests {
         append(&mut bundle, "c", b"").unwrap();
         bundle.extend(b"f 644 99 1\nshort");
         assert_eq!(files(&bundle), [("a/b.txt".to_owned(), &b"x\ny"[..]), ("c".to_owned(), &b""[..])]);
+    }
+
+    #[test]
+    fn a_file_that_is_also_a_directory_is_named() {
+        let paths = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let wrong = conflict(paths(&["a", "ab/c", "a/b/c"]).iter()).unwrap();
+        assert!(wrong.contains("\"a\"") && wrong.contains("a/b/c"), "{wrong}");
+        assert_eq!(conflict(paths(&["a/b", "a/c", "ab"]).iter()), None);
     }
 
     #[test]

@@ -23,12 +23,25 @@ pub(crate) fn starved_time(pid: i32) -> Option<Duration> {
     text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
 }
 
-/// Whether the process has threads or children, or had children: then its own waiting may be its own doing.
+/// Fields of `/proc/PID/stat` after the command, which may itself hold spaces and parentheses; see `proc_pid_stat(5)`.
+fn numbers(pid: i32) -> Option<Vec<u64>> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    Some(fields.split(' ').map(|text| text.parse().unwrap_or(0)).collect())
+}
+
+/// CPU time of the children that a process has waited for, in ticks of 10 ms.
+pub(crate) fn waited_time(pid: i32) -> Option<Duration> {
+    let fields = numbers(pid)?;
+    let ticks = fields.get(13)? + fields.get(14)?;
+    let each = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100).max(1) as u64;
+    Some(Duration::from_micros(ticks.saturating_mul(1_000_000 / each)))
+}
+
+/// Whether the process has threads, or had children: then its own waiting may be its own doing.
 pub(crate) fn has_company(pid: i32) -> bool {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
-    // Fields after the command, which may itself hold spaces and parentheses; see proc_pid_stat(5).
-    let Some((_, fields)) = stat.rsplit_once(") ") else { return true };
-    let number = |index: usize| fields.split(' ').nth(index).and_then(|text| text.parse::<u64>().ok()).unwrap_or(1);
+    let Some(fields) = numbers(pid) else { return true };
+    let number = |index: usize| fields.get(index).copied().unwrap_or(1);
     let (children_user, children_system, threads) = (number(13), number(14), number(17));
-    threads > 1 || children_user + children_system > 0 || !crate::zygote::children(pid).is_empty()
+    threads > 1 || children_user + children_system > 0
 }

@@ -20,6 +20,10 @@ pub struct Job {
     /// What to do.
     #[serde(flatten)]
     pub work: Work,
+    /// Whether files come with it.
+    pub files: bool,
+    /// Whether the program comes compiled.
+    pub code: bool,
     /// Limits of this process.
     pub limits: ChildLimits,
 }
@@ -62,6 +66,24 @@ pub enum Work {
         /// Expressions.
         sources: Vec<String>,
     },
+    /// Compile a program and send the code.
+    Compile {
+        /// Source.
+        program: String,
+    },
+}
+
+impl Work {
+    /// The source that is run.
+    pub fn program(&self) -> &str {
+        match self {
+            Self::Script { program, .. }
+            | Self::Call { program, .. }
+            | Self::Setup { program, .. }
+            | Self::Compile { program } => program,
+            Self::Classes | Self::Eval { .. } => "",
+        }
+    }
 }
 
 /// Limits that the child sets on itself before it looks at the program.

@@ -8,22 +8,28 @@
 //! Expected values stay on the left; only programs, arguments and standard input go right. See `README.md` for the
 //! threats and what answers each.
 
+mod account;
 pub mod batch;
 mod bundle;
 pub mod ceiling;
+mod cgroup;
 pub mod classes;
 mod clock;
 pub mod compare;
-mod family;
 pub mod interpreter;
 pub mod jail;
 pub mod job;
+mod memory;
 pub mod pool;
 pub mod probe;
+pub mod queue;
 pub mod record;
 pub mod scratch;
 pub mod service;
 pub mod supervise;
 pub mod task_cache;
 pub mod verdict;
+mod worker;
 pub mod zygote;
+
+pub use cgroup::clear_abandoned as clear_abandoned_groups;

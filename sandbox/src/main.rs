@@ -13,6 +13,7 @@ use real_sandbox::interpreter::Interpreter;
 use real_sandbox::jail;
 use real_sandbox::pool::{Pool, PoolConfig};
 use real_sandbox::probe::{self, Wish};
+use real_sandbox::scratch::Home;
 use real_sandbox::service::{Admission, Service, router};
 use real_sandbox_api::Tier;
 use real_terminal::{LogArgs, causes, errln, outln};
@@ -114,11 +115,10 @@ async fn serve_until_signal(serve: Serve) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let interpreter = Interpreter::find()?;
     let base = serve.scratch.unwrap_or_else(std::env::temp_dir);
-    let scratch = tempfile::Builder::new().prefix("real-sandbox-").tempdir_in(&base).with_context(|| {
+    let scratch = Home::create(&base).with_context(|| {
         format!("cannot make a directory in {}: set TMPDIR or --scratch to a writable one", base.display())
     })?;
-    // Tests walk through it to their box.
-    std::fs::set_permissions(scratch.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
+    real_sandbox::clear_abandoned_groups();
     let wish = match serve.tier {
         TierChoice::Auto => Wish::Auto,
         TierChoice::A => Wish::Only(Tier::A),
@@ -133,7 +133,8 @@ async fn serve_until_signal(serve: Serve) -> anyhow::Result<()> {
     let longest_wait = serve.queue_seconds.map(Duration::from_secs);
     let service = Service::new(pool, Admission { ceiling: serve.ceiling, longest_wait });
     outln!("listening on http://{address}");
-    axum::serve(listener, router(service)).with_graceful_shutdown(stop_signal()).await?;
+    let routes = router(service).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, routes).with_graceful_shutdown(stop_signal()).await?;
     tracing::info!("stopped");
     Ok(())
 }

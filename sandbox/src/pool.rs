@@ -1,25 +1,31 @@
 //! Workers, each with a zygote, and the queue in front of them.
+//!
+//! As many tests use a CPU at once as there are workers. A test that sleeps gives its place to another: there are more lanes than
+//! workers, each with a zygote that is started when it is first needed.
 
-use std::collections::VecDeque;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use real_sandbox_api::{Limits, Tier};
 use tokio::sync::oneshot;
 
-use crate::family;
 use crate::interpreter::Interpreter;
-use crate::jail::Plan;
-use crate::job::{ChildLimits, Job, Work, nonce};
-use crate::scratch::Scratch;
-use crate::supervise::{self, Bounds, Ending, RunError};
-use crate::zygote::{Zygote, ZygoteError};
+use crate::job::Work;
+use crate::queue::{Client, Queue, Waiting};
+use crate::supervise::Ending;
+use crate::worker::Worker;
 
-/// A worker waits this long before it tries again to start a zygote, doubling up to the last.
-const RESTART_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
+/// Lanes for each worker: one runs, the others are for tests that sleep.
+const LANES: usize = 4;
+/// A test that is not done after this much CPU time, or this long, makes room for others that wait.
+const TURN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
+/// A lane that was started for sleepers ends its zygote after so long without work.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// How a pool is set up.
 #[derive(Clone, Debug)]
@@ -28,7 +34,7 @@ pub struct PoolConfig {
     pub tier: Tier,
     /// Python.
     pub interpreter: Interpreter,
-    /// Number of tests run at once.
+    /// Number of tests that use a CPU at once.
     pub workers: usize,
     /// Tests waiting before batches are refused.
     pub queue: usize,
@@ -47,10 +53,14 @@ pub struct Order {
     pub stdin: Vec<u8>,
     /// Files for the working directory, as a set-up left them.
     pub files: Option<Arc<Vec<u8>>>,
+    /// The program, compiled before.
+    pub code: Option<Arc<Vec<u8>>>,
     /// Limits.
     pub limits: Limits,
     /// Bytes of the record.
     pub record_bytes: u64,
+    /// Who asks.
+    pub client: Client,
 }
 
 /// What came of an [`Order`].
@@ -64,31 +74,128 @@ pub struct Done {
     pub started: Instant,
 }
 
-struct Ticket {
-    order: Order,
-    arrived: Instant,
-    reply: oneshot::Sender<Result<Done, String>>,
+pub(crate) struct Ticket {
+    pub(crate) order: Order,
+    pub(crate) reply: oneshot::Sender<Result<Done, String>>,
 }
 
 #[derive(Default)]
-struct Queue {
-    tickets: VecDeque<Ticket>,
+struct State {
+    queue: Queue<Ticket>,
     closed: bool,
+    /// Tests that use a CPU.
+    busy: usize,
+    /// Long ones among those that run.
+    long: usize,
+    /// Lanes with a zygote and nothing to do.
+    idle: usize,
 }
 
-struct Shared {
-    queue: Mutex<Queue>,
-    filled: Condvar,
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    workers: usize,
     in_flight: AtomicUsize,
-    alive: AtomicUsize,
-    stopping: AtomicBool,
+    pub(crate) alive: AtomicUsize,
+    pub(crate) stopping: AtomicBool,
+}
+
+/// What a lane does next.
+pub(crate) enum Next {
+    Run(Box<Waiting<Ticket>>),
+    /// Ends its zygote.
+    Rest,
+    Stop,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for work. A lane without a zygote leaves it to those that have one.
+    pub(crate) fn next(&self, ready: bool, surplus: bool) -> Next {
+        let mut state = self.lock();
+        let since = Instant::now();
+        state.idle += usize::from(ready);
+        let next = loop {
+            let mine = ready || state.idle == 0;
+            if mine && !state.queue.is_empty() && (state.busy < self.workers || state.closed) {
+                let long_allowed = state.long < (self.workers / 2).max(1);
+                if let Some(waiting) = state.queue.pop(long_allowed) {
+                    state.busy += 1;
+                    state.long += usize::from(waiting.long);
+                    break Next::Run(Box::new(waiting));
+                }
+            }
+            if state.closed && state.queue.is_empty() {
+                break Next::Stop;
+            }
+            if surplus && ready {
+                let left = IDLE.saturating_sub(since.elapsed());
+                if left.is_zero() {
+                    break Next::Rest;
+                }
+                state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            } else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        };
+        state.idle -= usize::from(ready);
+        drop(state);
+        if matches!(next, Next::Run(_)) {
+            self.in_flight.fetch_add(1, Ordering::Relaxed);
+            // Somebody without a zygote may be the only one left for the next.
+            self.changed.notify_all();
+        }
+        next
+    }
+
+    /// A test begins or ceases to use a CPU.
+    pub(crate) fn use_cpu(&self, uses: bool) {
+        let mut state = self.lock();
+        if uses {
+            state.busy += 1;
+        } else {
+            state.busy = state.busy.saturating_sub(1);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Whether a test that has used this much has to make room.
+    pub(crate) fn turn_is_over(&self, cpu: Duration, wall: Duration) -> bool {
+        (cpu >= TURN.0 || wall >= TURN.1) && self.lock().queue.short_ones_wait()
+    }
+
+    /// A test has ended, `long` when it started.
+    pub(crate) fn ended(&self, long: bool) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.lock().long -= usize::from(long);
+        self.use_cpu(false);
+    }
+
+    /// Puts a test back that had its turn.
+    pub(crate) fn put_back(&self, mut waiting: Waiting<Ticket>) {
+        waiting.long = true;
+        let mut state = self.lock();
+        state.queue.remember_long(waiting.program);
+        state.queue.push(waiting);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn remember_long(&self, program: u64) {
+        self.lock().queue.remember_long(program);
+    }
 }
 
 /// A pool of workers.
 pub struct Pool {
     shared: Arc<Shared>,
     config: PoolConfig,
-    workers: Vec<JoinHandle<()>>,
+    hasher: RandomState,
+    lanes: Vec<JoinHandle<()>>,
 }
 
 /// What the autoscaler and people look at.
@@ -104,31 +211,54 @@ pub struct Load {
     pub ready_workers: usize,
 }
 
+/// Tests of a request that was taken on and which come later; they count as waiting until this is dropped.
+pub struct Announced<'a> {
+    pool: &'a Pool,
+    number: u64,
+}
+
+impl Announced<'_> {
+    /// One of them comes now.
+    pub fn comes(&self) {
+        self.pool.shared.lock().queue.comes(self.number);
+    }
+}
+
+impl Drop for Announced<'_> {
+    fn drop(&mut self) {
+        self.pool.shared.lock().queue.withdraw(self.number);
+    }
+}
+
 impl Pool {
     /// Starts the workers. Fails where the first zygote cannot be started; later losses are repaired.
     pub fn start(config: PoolConfig) -> Result<Self, PoolError> {
         let shared = Arc::new(Shared {
-            queue: Mutex::default(),
-            filled: Condvar::new(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            workers: config.workers,
             in_flight: AtomicUsize::new(0),
             alive: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
         });
-        let mut workers = Vec::new();
+        let mut lanes = Vec::new();
         let (report, reports) = std::sync::mpsc::channel();
-        for number in 0..config.workers {
+        for number in 0..config.workers * LANES {
+            let surplus = number >= config.workers;
             let mut worker = Worker::new(number, &config, Arc::clone(&shared))?;
             let report = report.clone();
-            let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-                let first = worker.start_zygote();
-                let _ = report.send(first.as_ref().map(drop).map_err(ToString::to_string));
+            let lane = std::thread::Builder::new().name(format!("lane-{number}")).spawn(move || {
+                let first = if surplus { None } else { Some(worker.start_zygote()) };
+                if let Some(first) = &first {
+                    let _ = report.send(first.as_ref().map(drop).map_err(ToString::to_string));
+                }
                 drop(report);
-                worker.serve(first.ok());
+                worker.serve(first.and_then(Result::ok), surplus);
             });
-            workers.push(thread.map_err(PoolError::System)?);
+            lanes.push(lane.map_err(PoolError::System)?);
         }
         drop(report);
-        let pool = Self { shared, config, workers };
+        let pool = Self { shared, config, hasher: RandomState::new(), lanes };
         for first in reports {
             first.map_err(PoolError::Zygote)?;
         }
@@ -143,15 +273,22 @@ impl Pool {
     /// Queues an order and waits for it. Dropping the future takes the order back or kills its child.
     pub async fn run(&self, order: Order) -> Result<Done, String> {
         let (reply, answer) = oneshot::channel();
+        let (program, client) = (self.hasher.hash_one(order.work.program()), order.client);
+        let item = Ticket { order, reply };
         {
-            let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
-            if queue.closed {
+            let mut state = self.shared.lock();
+            if state.closed {
                 return Err("the service is stopping".into());
             }
-            queue.tickets.push_back(Ticket { order, arrived: Instant::now(), reply });
+            state.queue.push(Waiting { item, client, arrived: Instant::now(), program, long: false });
         }
-        self.shared.filled.notify_one();
+        self.shared.changed.notify_all();
         answer.await.unwrap_or_else(|_| Err("the worker was lost".into()))
+    }
+
+    /// Counts tests as waiting that come later.
+    pub fn announce(&self, tests: usize) -> Announced<'_> {
+        Announced { pool: self, number: self.shared.lock().queue.announce(tests) }
     }
 
     /// Whether the queue is as long as it may get.
@@ -161,12 +298,12 @@ impl Pool {
 
     /// Queue length, age and what runs.
     pub fn load(&self) -> Load {
-        let queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.shared.lock();
         Load {
-            queued: queue.tickets.len(),
+            queued: state.queue.len(),
             in_flight: self.shared.in_flight.load(Ordering::Relaxed),
-            oldest: queue.tickets.front().map(|ticket| ticket.arrived.elapsed()).unwrap_or_default(),
-            ready_workers: self.shared.alive.load(Ordering::Relaxed),
+            oldest: state.queue.oldest().map(|arrived| arrived.elapsed()).unwrap_or_default(),
+            ready_workers: self.shared.alive.load(Ordering::Relaxed).min(self.config.workers),
         }
     }
 }
@@ -174,10 +311,10 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
-        self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-        self.shared.filled.notify_all();
-        for worker in self.workers.drain(..) {
-            let _ = worker.join();
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
+        for lane in self.lanes.drain(..) {
+            let _ = lane.join();
         }
     }
 }
@@ -191,180 +328,4 @@ pub enum PoolError {
     /// The first zygote.
     #[error("cannot start a zygote: {0}")]
     Zygote(String),
-}
-
-struct Worker {
-    plan: Plan,
-    scratch: Scratch,
-    /// Processes that count against `RLIMIT_NPROC` before the test starts one.
-    base_processes: u64,
-    shared: Arc<Shared>,
-}
-
-impl Worker {
-    fn new(number: usize, config: &PoolConfig, shared: Arc<Shared>) -> std::io::Result<Self> {
-        let uid = uid_of_worker(number)?;
-        let scratch = Scratch::create(&config.scratch, number, config.tier, uid)?;
-        let plan = Plan {
-            tier: config.tier,
-            interpreter: config.interpreter.clone(),
-            box_dir: scratch.box_dir(),
-            root_dir: scratch.root_dir(),
-            uid: scratch.uid(),
-        };
-        let base_processes = match config.tier {
-            // Counted in the worker's own user namespace: the guard and the zygote.
-            Tier::A | Tier::G => 2,
-            // A uid of the worker's own: the zygote.
-            Tier::B | Tier::Unisolated if nix::unistd::geteuid().is_root() => 1,
-            // Shared with everything of this uid: only a ceiling, the watch holds the limit itself.
-            Tier::B | Tier::Unisolated => processes_of_own_uid() + 64 * config.workers as u64,
-        };
-        Ok(Self { plan, scratch, base_processes, shared })
-    }
-
-    fn start_zygote(&self) -> Result<Zygote, ZygoteError> {
-        if let Err(error) = self.scratch.clean() {
-            tracing::warn!(%error, "cleaning the box");
-        }
-        let zygote = Zygote::start(&self.plan)?;
-        self.shared.alive.fetch_add(1, Ordering::Relaxed);
-        Ok(zygote)
-    }
-
-    fn serve(&mut self, mut zygote: Option<Zygote>) {
-        while let Some(ticket) = self.next() {
-            if ticket.reply.is_closed() {
-                continue;
-            }
-            self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
-            let started = Instant::now();
-            let mut outcome = self.attempt(&mut zygote, &ticket, started);
-            if matches!(outcome, Err(RunError::Zygote(_))) {
-                // Not the program's doing as far as we know: once more with a new zygote.
-                outcome = self.attempt(&mut zygote, &ticket, started);
-            }
-            self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
-            let _ = ticket.reply.send(outcome.map_err(|error| error.to_string()));
-        }
-        if zygote.is_some() {
-            self.shared.alive.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    fn next(&self) -> Option<Ticket> {
-        let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(ticket) = queue.tickets.pop_front() {
-                return Some(ticket);
-            }
-            if queue.closed {
-                return None;
-            }
-            queue = self.shared.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Runs an order, starting a zygote where there is none; a zygote that failed is gone afterwards.
-    fn attempt(&self, slot: &mut Option<Zygote>, ticket: &Ticket, started: Instant) -> Result<Done, RunError> {
-        let zygote = match slot {
-            Some(zygote) => zygote,
-            None => slot.insert(self.restart_zygote()?),
-        };
-        let outcome = self.execute(zygote, ticket, started);
-        if let Err(RunError::Zygote(error)) = &outcome {
-            tracing::warn!(%error, "replacing a zygote");
-            family::kill_below(zygote.pid());
-            *slot = None;
-            self.shared.alive.fetch_sub(1, Ordering::Relaxed);
-        }
-        outcome
-    }
-
-    fn restart_zygote(&self) -> Result<Zygote, ZygoteError> {
-        let [mut pause, longest] = RESTART_PAUSES;
-        loop {
-            match self.start_zygote() {
-                Ok(zygote) => return Ok(zygote),
-                Err(error) if pause > longest || self.shared.stopping.load(Ordering::Relaxed) => return Err(error),
-                Err(error) => tracing::warn!(%error, "starting a zygote"),
-            }
-            std::thread::sleep(pause);
-            pause *= 2;
-        }
-    }
-
-    fn execute(&self, zygote: &mut Zygote, ticket: &Ticket, started: Instant) -> Result<Done, RunError> {
-        let order = &ticket.order;
-        let limits = &order.limits;
-        let job = Job {
-            nonce: nonce(),
-            prelude: order.prelude.clone(),
-            work: order.work.clone(),
-            limits: ChildLimits::new(limits, zygote.mapped_bytes(), self.base_processes),
-        };
-        let bounds = Bounds {
-            cpu: Duration::from_secs_f64(limits.cpu_seconds),
-            wall: Duration::from_secs_f64(limits.wall_seconds),
-            output_bytes: limits.output_bytes,
-            record_bytes: order.record_bytes,
-            memory_bytes: limits.memory_mib << 20,
-            disk_bytes: limits.disk_mib << 20,
-            processes: limits.processes,
-        };
-        let files = order.files.as_ref().map(|files| files.as_slice());
-        let cancelled = || ticket.reply.is_closed();
-        let ending = supervise::run(zygote, &self.scratch, &job, &order.stdin, files, bounds, &cancelled);
-        if self.scratch.is_open() {
-            self.sweep(zygote)?;
-        }
-        Ok(Done { ending: ending?, nonce: job.nonce, started })
-    }
-
-    /// Tier B: kills what a test left running and empties the box.
-    fn sweep(&self, zygote: &mut Zygote) -> Result<(), RunError> {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while !family::kill_below(zygote.pid()) {
-            zygote.reap()?;
-            if Instant::now() > deadline {
-                return Err(ZygoteError::Silent("ending a test's processes").into());
-            }
-        }
-        self.scratch.clean()?;
-        Ok(())
-    }
-}
-
-/// Uid of a worker's tests where the service runs as root: no other service and no other worker has it, so that
-/// `RLIMIT_NPROC` counts what is ours alone.
-fn uid_of_worker(number: usize) -> std::io::Result<u32> {
-    /// Far above what systems and containers give out.
-    const FIRST: u32 = 0x7000_0000;
-    /// Workers of one service.
-    const EACH: u32 = 128;
-    let own = std::process::id() % 0x1f_ffff * EACH + number as u32 % EACH;
-    let map = std::fs::read_to_string("/proc/self/uid_map")?;
-    let mapped = map.lines().filter_map(|line| {
-        let mut words = line.split_whitespace().map(|word| word.parse::<u32>().ok());
-        let (first, _, count) = (words.next()??, words.next()??, words.next()??);
-        Some((first, count))
-    });
-    let (first, count) = mapped.max_by_key(|(_, count)| *count).unwrap_or((0, 1));
-    if count > FIRST + (1 << 28) {
-        return Ok(FIRST + own % (1 << 28));
-    }
-    // Inside a user namespace only what it maps exists.
-    Ok(first + (count / 2 + own % (count / 4).max(1)).min(count - 1))
-}
-
-/// Processes and threads that count against our own uid's `RLIMIT_NPROC`.
-fn processes_of_own_uid() -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    let own = nix::unistd::geteuid().as_raw();
-    let Ok(entries) = std::fs::read_dir("/proc") else { return 1024 };
-    let ours = entries.flatten().filter(|entry| {
-        entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit())
-            && entry.metadata().is_ok_and(|data| data.uid() == own)
-    });
-    ours.map(|entry| std::fs::read_dir(entry.path().join("task")).map_or(1, |tasks| tasks.count() as u64)).sum()
 }

@@ -83,8 +83,10 @@ async fn works(tier: Tier, interpreter: &Interpreter, scratch: &Path) -> Result<
         prelude: None,
         stdin: b"read\n".to_vec(),
         files: None,
+        code: None,
         limits,
         record_bytes: 4096,
+        client: None,
     };
     let done = pool.run(order).await?;
     let how = ended(&done.ending, &done.nonce, std::time::Duration::from_secs(30), u64::MAX);

@@ -1,6 +1,6 @@
 //! What a child reports over its result pipe.
 //!
-//! `R` once everything of ours is done, then one record: nonce, tag, body. A fault of ours (`F`) is believed only before
+//! `P` once everything of ours is done, `R` once what the task brings is prepared, then one record: nonce, tag, body. A fault of ours (`F`) is believed only before
 //! `R`, so a program cannot pass its own failure off as ours.
 
 use base64::Engine;
@@ -14,8 +14,10 @@ const OTHER_SHAPE: &str = "the record has another shape";
 /// The child's report, as far as it came.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
-    /// Nothing of the program was run: our failure or the task's (prelude, argument).
+    /// Nothing of the program was run: our failure.
     NotReady(String),
+    /// Nothing of the program was run, because something of the task's failed (prelude, argument).
+    Unprepared(String),
     /// The program was started and no record came.
     Silent,
     /// The program wrote to the pipe itself.
@@ -98,7 +100,11 @@ impl std::fmt::Display for Raised {
 
 /// Reads what came over the pipe.
 pub fn parse(bytes: &[u8], nonce: &str) -> Report {
+    let (prepares, bytes) = bytes.strip_prefix(b"P").map_or((false, bytes), |rest| (true, rest));
     let Some(rest) = bytes.strip_prefix(b"R") else {
+        if prepares {
+            return Report::Unprepared(String::from_utf8_lossy(bytes).trim().to_owned());
+        }
         let text = bytes.strip_prefix(b"F").unwrap_or(bytes);
         let text = String::from_utf8_lossy(text).trim().to_owned();
         return Report::NotReady(if text.is_empty() {

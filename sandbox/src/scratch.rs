@@ -5,9 +5,57 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{Flock, FlockArg};
 use real_sandbox_api::Tier;
 
 use crate::job::MAX_FILES;
+
+/// What a service's directory is called, before what is random.
+pub const PREFIX: &str = "real-sandbox-";
+
+/// A service's directory, removed at its end.
+#[derive(Debug)]
+pub struct Home {
+    folder: tempfile::TempDir,
+    /// A directory whose lock is free belongs to a service that was killed.
+    _lock: Flock<fs::File>,
+}
+
+impl Home {
+    /// Makes one below `base`, and removes those that killed services have left there.
+    pub fn create(base: &Path) -> io::Result<Self> {
+        clear_abandoned(base);
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(base)?;
+        let lock = Flock::lock(fs::File::open(folder.path())?, FlockArg::LockExclusiveNonblock);
+        let lock = lock.map_err(|(_, error)| io::Error::from(error))?;
+        // Tests walk through it to their box.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711))?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+fn clear_abandoned(base: &Path) {
+    let own = nix::unistd::geteuid().as_raw();
+    let Ok(entries) = fs::read_dir(base) else { return };
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
+        // Made just now by somebody who has not come to locking it.
+        let fresh =
+            |data: &fs::Metadata| data.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() < 60));
+        let ours = entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == own && !fresh(&data));
+        let Some(file) = ours.then(|| fs::File::open(entry.path()).ok()).flatten() else { continue };
+        if Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok() {
+            let path = entry.path();
+            if let Err(error) = fs::remove_dir_all(&path) {
+                tracing::warn!(%error, path = %path.display(), "removing what a killed service has left");
+            }
+        }
+    }
+}
 
 /// Directories of one worker.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::pipe2;
 
+use crate::account::Account;
 use crate::clock;
-use crate::family;
 use crate::job::{Job, sealed_file};
 use crate::scratch::Scratch;
 use crate::zygote::{Exit, Running, Zygote, ZygoteError};
@@ -55,6 +55,10 @@ pub enum Kill {
     Processes,
     /// Nobody waits for the answer.
     Cancelled,
+    /// Others wait and this one has had its turn: it is run again from the start, later.
+    Turn,
+    /// The kernel ended it because the machine, not the test, was out of memory.
+    Machine,
 }
 
 /// Everything known about a child that has ended.
@@ -84,46 +88,52 @@ const STARVED_GRACE: Duration = Duration::from_secs(8);
 const LONGEST_TICK: Duration = Duration::from_millis(50);
 
 /// Runs one job in a child of the zygote.
-pub fn run(
+pub(crate) fn run(
     zygote: &mut Zygote,
+    mut account: Account,
     scratch: &Scratch,
-    job: &Job,
-    stdin: &[u8],
-    files: Option<&[u8]>,
+    parcel: Parcel,
     bounds: Bounds,
-    cancelled: &dyn Fn() -> bool,
+    interrupt: &dyn Fn(Duration, Duration) -> Option<Kill>,
 ) -> Result<Ending, RunError> {
+    let Parcel { job, stdin, files, code } = parcel;
     let job_file = sealed_file(&serde_json::to_vec(job).map_err(std::io::Error::from)?)?;
     let stdin_file = sealed_file(stdin)?;
-    let files_file = files.map(sealed_file).transpose()?;
+    let more = [files, code].into_iter().flatten().map(sealed_file).collect::<Result<Vec<_>, _>>()?;
     let (stdout, stdout_end) = Pipe::new(bounds.output_bytes)?;
     let (stderr, stderr_end) = Pipe::new(bounds.output_bytes)?;
     let (record, record_end) = Pipe::new(bounds.record_bytes)?;
     let mut descriptors = vec![&job_file, &stdin_file, &stdout_end, &stderr_end, &record_end];
-    descriptors.extend(files_file.as_ref());
+    descriptors.extend(&more);
     let raw: Vec<_> = descriptors.iter().map(|descriptor| descriptor.as_raw_fd()).collect();
     let started = Instant::now();
     let child = zygote.fork(&raw)?;
     drop((stdout_end, stderr_end, record_end));
+    let pipes = [stdout, stderr, record];
     let mut watch =
-        Watch { child, started, bounds, pipes: [stdout, stderr, record], kill: None, cpu: Duration::ZERO, looks: 0 };
-    let exit = watch.until_exit(zygote, scratch, cancelled)?;
+        Watch { child, account: &mut account, started, bounds, pipes, kill: None, cpu: Duration::ZERO, looks: 0 };
+    let exit = watch.until_exit(zygote, scratch, interrupt)?;
     let wall = started.elapsed();
     for pipe in &mut watch.pipes {
         pipe.drain();
     }
     watch.notice_floods();
-    let [stdout, stderr, record] = watch.pipes;
-    let cpu = watch.cpu.max(Duration::try_from_secs_f64(exit.cpu).unwrap_or_default());
-    Ok(Ending {
-        kill: watch.kill,
-        exit,
-        cpu,
-        wall,
-        stdout: stdout.content,
-        stderr: stderr.content,
-        record: record.content,
-    })
+    let Watch { pipes: [stdout, stderr, record], kill, cpu, .. } = watch;
+    let cpu = cpu.max(Duration::try_from_secs_f64(exit.cpu).unwrap_or_default()).max(account.close());
+    Ok(Ending { kill, exit, cpu, wall, stdout: stdout.content, stderr: stderr.content, record: record.content })
+}
+
+/// What a child gets.
+#[derive(Clone, Copy, Debug)]
+pub struct Parcel<'a> {
+    /// What to do.
+    pub job: &'a Job,
+    /// Standard input.
+    pub stdin: &'a [u8],
+    /// Files for the working directory.
+    pub files: Option<&'a [u8]>,
+    /// The program, compiled.
+    pub code: Option<&'a [u8]>,
 }
 
 /// A run that failed on our side.
@@ -140,8 +150,9 @@ pub enum RunError {
     Kernel(#[from] nix::Error),
 }
 
-struct Watch {
+struct Watch<'a, 'b> {
     child: Running,
+    account: &'a mut Account<'b>,
     started: Instant,
     bounds: Bounds,
     pipes: [Pipe; 3],
@@ -150,12 +161,12 @@ struct Watch {
     looks: u32,
 }
 
-impl Watch {
+impl Watch<'_, '_> {
     fn until_exit(
         &mut self,
         zygote: &mut Zygote,
         scratch: &Scratch,
-        cancelled: &dyn Fn() -> bool,
+        interrupt: &dyn Fn(Duration, Duration) -> Option<Kill>,
     ) -> Result<Exit, ZygoteError> {
         loop {
             let tick = if self.kill.is_some() { LONGEST_TICK } else { self.next_look() };
@@ -183,7 +194,7 @@ impl Watch {
             }
             if self.kill.is_none() {
                 self.notice_floods();
-                self.look(zygote, scratch, cancelled);
+                self.look(scratch, interrupt);
             }
             if self.kill.is_some() {
                 self.child.kill();
@@ -210,18 +221,18 @@ impl Watch {
         }
     }
 
-    fn look(&mut self, zygote: &Zygote, scratch: &Scratch, cancelled: &dyn Fn() -> bool) {
+    fn look(&mut self, scratch: &Scratch, interrupt: &dyn Fn(Duration, Duration) -> Option<Kill>) {
         self.looks += 1;
-        if cancelled() {
-            self.kill = Some(Kill::Cancelled);
-            return;
-        }
-        let Some(pid) = self.child.pid else { return };
-        let family = family::of_test(zygote.pid(), pid);
+        let family = self.account.look(&self.child);
         self.cpu = self.cpu.max(family.cpu);
         if self.kill.is_some() {
             return;
         }
+        if let Some(kill) = interrupt(self.cpu, self.started.elapsed()) {
+            self.kill = Some(kill);
+            return;
+        }
+        let Some(pid) = self.child.pid else { return };
         self.kill = if self.cpu >= self.bounds.cpu {
             Some(Kill::Cpu)
         } else if family.processes > self.bounds.processes as usize * 2 {
@@ -244,8 +255,9 @@ impl Watch {
         if wall.saturating_sub(starved) >= self.bounds.wall {
             return Some(Kill::Wall);
         }
-        // Runnable but not running: our machine's fault, unless its own processes took the CPU.
-        if clock::has_company(pid) {
+        // Runnable but not running: our machine's fault, unless its own processes took the CPU. It can neither lower its
+        // priority nor choose its CPU (see `jail::seccomp`), and orphans and children long gone count as its own.
+        if self.account.company || clock::has_company(pid) {
             return Some(Kill::Wall);
         }
         let patience = (self.bounds.wall * STARVED_FACTOR).max(self.bounds.wall + STARVED_GRACE);

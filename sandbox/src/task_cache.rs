@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use real_sandbox_api::{Limits, Value};
+use real_sandbox_api::{Limits, Status, Value};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
@@ -41,17 +41,42 @@ const VALUES: usize = 65_536;
 type Key = [u8; 32];
 type Cell<T> = Arc<OnceCell<Result<T, String>>>;
 
+/// Whose fault it is that something of a task's is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Ours: another try may help, and nothing is remembered.
+    Ours(String),
+    /// The task's.
+    Task(String),
+}
+
+impl Fault {
+    /// The verdict of the tests that need it.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Ours(_) => Status::SandboxError,
+            Self::Task(_) => Status::TaskError,
+        }
+    }
+
+    /// What happened.
+    pub fn why(&self) -> &str {
+        let (Self::Ours(why) | Self::Task(why)) = self;
+        why
+    }
+}
+
 /// The caches of a service.
 #[derive(Default)]
 pub struct TaskCache {
     set_ups: Mutex<Recent<Key, Cell<Arc<Vec<u8>>>>>,
-    values: Mutex<Recent<Key, Result<Value, String>>>,
+    values: Mutex<Recent<Key, Result<Value, Fault>>>,
     orders: Mutex<Recent<Key, Arc<ClassOrder>>>,
 }
 
 impl TaskCache {
     /// Files that a set-up script leaves; the script runs once however many ask.
-    pub async fn set_up(&self, pool: &Pool, script: &str) -> Result<Arc<Vec<u8>>, String> {
+    pub async fn set_up(&self, pool: &Pool, script: &str) -> Result<Arc<Vec<u8>>, Fault> {
         let key = digest(&[script]);
         let cell = {
             let mut cache = self.set_ups.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,8 +88,8 @@ impl TaskCache {
             cell
         };
         // A failure of ours is not remembered, so that the next request tries again.
-        let files = cell.get_or_try_init(|| run_set_up(pool, script)).await?;
-        files.clone()
+        let files = cell.get_or_try_init(|| run_set_up(pool, script)).await.map_err(Fault::Ours)?;
+        files.clone().map_err(Fault::Task)
     }
 
     /// Values of a task's own expressions.
@@ -73,7 +98,7 @@ impl TaskCache {
         pool: &Pool,
         prelude: Option<&str>,
         sources: Vec<String>,
-    ) -> HashMap<String, Result<Value, String>> {
+    ) -> HashMap<String, Result<Value, Fault>> {
         let mut known = HashMap::new();
         let mut missing = Vec::new();
         {
@@ -115,17 +140,16 @@ impl TaskCache {
     }
 
     /// The order of exception classes that tests with this prelude are judged by.
-    pub async fn classes(&self, pool: &Pool, prelude: Option<&str>) -> Result<Arc<ClassOrder>, String> {
+    pub async fn classes(&self, pool: &Pool, prelude: Option<&str>) -> Result<Arc<ClassOrder>, Fault> {
         let key = digest(&[prelude.unwrap_or("")]);
         let known = self.orders.lock().unwrap_or_else(PoisonError::into_inner).get(&key);
         if let Some(order) = known {
             return Ok(order);
         }
-        let found = match outcome(&pool.run(task_order(Work::Classes, prelude)).await?)? {
-            Record::Value(value) => {
-                ClassOrder::read(&value).ok_or("the order of exception classes has another shape")?
-            }
-            other => return Err(describe(other)),
+        let found = match outcome(&pool.run(task_order(Work::Classes, prelude)).await.map_err(Fault::Ours)?)? {
+            Record::Value(value) => ClassOrder::read(&value)
+                .ok_or_else(|| Fault::Ours("the order of exception classes has another shape".into()))?,
+            other => return Err(Fault::Task(describe(other))),
         };
         let found = Arc::new(found);
         let mut cache = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,8 +158,8 @@ impl TaskCache {
         Ok(order)
     }
 
-    fn remember(&self, prelude: Option<&str>, source: &str, value: &Result<Value, String>) {
-        if value.is_ok() {
+    fn remember(&self, prelude: Option<&str>, source: &str, value: &Result<Value, Fault>) {
+        if !matches!(value, Err(Fault::Ours(_))) {
             let mut cache = self.values.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = cache.get_or_insert_with(digest(&[prelude.unwrap_or(""), source]), || value.clone());
             cache.trim(VALUES, usize::MAX, |_| 0);
@@ -149,22 +173,25 @@ async fn run_set_up(pool: &Pool, script: &str) -> Result<Result<Arc<Vec<u8>>, St
         prelude: None,
         stdin: Vec::new(),
         files: None,
+        code: None,
         limits: TASK_LIMITS,
         record_bytes: CAPTURE_BYTES + (1 << 20),
+        client: None,
     };
     let done = pool.run(order).await?;
-    Ok(match outcome(&done) {
-        Ok(Record::Files(files)) => Ok(Arc::new(files)),
-        Ok(other) => Err(describe(other)),
-        Err(why) => Err(why),
-    })
+    match outcome(&done) {
+        Ok(Record::Files(files)) => Ok(Ok(Arc::new(files))),
+        Ok(other) => Ok(Err(describe(other))),
+        Err(Fault::Task(why)) => Ok(Err(why)),
+        Err(Fault::Ours(why)) => Err(why),
+    }
 }
 
-async fn evaluate(pool: &Pool, prelude: Option<&str>, sources: &[String]) -> Result<Vec<Value>, String> {
+async fn evaluate(pool: &Pool, prelude: Option<&str>, sources: &[String]) -> Result<Vec<Value>, Fault> {
     let order = task_order(Work::Eval { sources: sources.to_vec() }, prelude);
-    match outcome(&pool.run(order).await?)? {
+    match outcome(&pool.run(order).await.map_err(Fault::Ours)?)? {
         Record::Value(Value::List(values)) if values.len() == sources.len() => Ok(values),
-        other => Err(describe(other)),
+        other => Err(Fault::Task(describe(other))),
     }
 }
 
@@ -174,16 +201,19 @@ fn task_order(work: Work, prelude: Option<&str>) -> Order {
         prelude: prelude.map(String::from),
         stdin: Vec::new(),
         files: None,
+        code: None,
         limits: TASK_LIMITS,
         record_bytes: RECORD_BYTES,
+        client: None,
     }
 }
 
-fn outcome(done: &crate::pool::Done) -> Result<Record, String> {
+fn outcome(done: &crate::pool::Done) -> Result<Record, Fault> {
     let limit = Duration::from_secs_f64(TASK_LIMITS.cpu_seconds);
     match ended(&done.ending, &done.nonce, limit, TASK_LIMITS.memory_mib << 10) {
         Ended::Normally(record) => Ok(record),
-        Ended::Early(_, why) => Err(why),
+        Ended::Early(Status::SandboxError, why) => Err(Fault::Ours(why)),
+        Ended::Early(_, why) => Err(Fault::Task(why)),
     }
 }
 

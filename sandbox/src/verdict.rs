@@ -113,8 +113,16 @@ pub fn ended(ending: &Ending, nonce: &str, cpu_limit: Duration, memory_limit_kib
         Some(Kill::Cancelled) => return early(Status::SandboxError, "the request was cancelled"),
         _ => {}
     }
-    if let Report::NotReady(why) = &report {
-        return early(Status::SandboxError, why);
+    if ending.kill == Some(Kill::Machine) {
+        return early(Status::SandboxError, "the machine is out of memory: the kernel ended the program");
+    }
+    match &report {
+        Report::NotReady(why) => return early(Status::SandboxError, why),
+        Report::Unprepared(why) if why.is_empty() => {
+            return early(Status::TaskError, "setup.prelude or args: more than its limits, or a crash");
+        }
+        Report::Unprepared(why) => return early(Status::TaskError, why.strip_prefix("TaskError: ").unwrap_or(why)),
+        _ => {}
     }
     match ending.kill {
         Some(Kill::Cpu) => return early(Status::TimeLimit, "CPU time limit"),
@@ -126,7 +134,7 @@ pub fn ended(ending: &Ending, nonce: &str, cpu_limit: Duration, memory_limit_kib
         Some(Kill::Disk) => return early(Status::RuntimeError, "wrote more to files than allowed"),
         Some(Kill::Processes) => return early(Status::RuntimeError, "more processes than allowed"),
         Some(Kill::Record) => return early(Status::OutputLimit, "the returned value is too large"),
-        Some(Kill::Starved | Kill::Cancelled) | None => {}
+        Some(Kill::Starved | Kill::Cancelled | Kill::Machine | Kill::Turn) | None => {}
     }
     if libc::WIFSIGNALED(ending.exit.status) {
         return match libc::WTERMSIG(ending.exit.status) {
@@ -144,7 +152,9 @@ pub fn ended(ending: &Ending, nonce: &str, cpu_limit: Duration, memory_limit_kib
         Report::Record(Record::TooLarge) => early(Status::OutputLimit, "the returned value is too large"),
         Report::Record(record) => Ended::Normally(record),
         Report::Garbled(why) => early(Status::RuntimeError, &why),
-        Report::Silent | Report::NotReady(_) => {
+        // `os._exit(0)` at the end of a script: what it printed is its answer. A call has none.
+        Report::Silent if libc::WEXITSTATUS(ending.exit.status) == 0 => Ended::Normally(Record::Done),
+        Report::Silent | Report::NotReady(_) | Report::Unprepared(_) => {
             let code = libc::WEXITSTATUS(ending.exit.status);
             early(Status::RuntimeError, &format!("the process ended with exit status {code} before it had an answer"))
         }
@@ -188,6 +198,9 @@ pub fn judge(ended: Ended, stdout: &[u8], wanted: &Wanted, comparison: Compariso
             }
         }
         (Wanted::Output(_), Record::Exception(raised)) => (Status::RuntimeError, clip(&raised.to_string())),
+        (Wanted::Outcome(_), Record::Done) => {
+            (Status::RuntimeError, "the process ended with exit status 0 before it had an answer".into())
+        }
         (_, record) => (Status::RuntimeError, clip(&format!("an unexpected record: {record:?}"))),
     }
 }

@@ -3,7 +3,7 @@
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::cmsg_space;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -19,6 +19,8 @@ use crate::jail::Plan;
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long it may take to fork.
 const FORK_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long its guard may take to end it.
+const GUARD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A zygote that does not do its part. Never a verdict.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +106,11 @@ impl Zygote {
     /// Pid of the interpreter, in our PID namespace.
     pub fn pid(&self) -> i32 {
         self.pid
+    }
+
+    /// Pid of its guard.
+    pub fn guard_pid(&self) -> i32 {
+        self.guard.id() as i32
     }
 
     /// Readable when the zygote has something to say.
@@ -192,7 +199,13 @@ impl Zygote {
 
 impl Drop for Zygote {
     fn drop(&mut self) {
-        // The zygote dies with its guard.
+        // The guard ends the zygote and all that it adopts from it, and then itself.
+        let guard = nix::unistd::Pid::from_raw(self.guard.id() as i32);
+        let _ = nix::sys::signal::kill(guard, nix::sys::signal::Signal::SIGTERM);
+        let deadline = Instant::now() + GUARD_TIMEOUT;
+        while Instant::now() < deadline && matches!(self.guard.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         let _ = self.guard.kill();
         let _ = self.guard.wait();
     }

@@ -166,16 +166,16 @@ connection.commit()
         assert_eq!(statuses(&server.results(program, request).await), [Status::Passed]);
 
         for (setup, what) in [
-            (json!({"script": "raise ValueError('no table')"}), "set-up script: ValueError: no table"),
-            (json!({"prelude": "1 / 0"}), "division by zero"),
+            (json!({"script": "raise ValueError('no table')"}), "setup.script: ValueError: no table"),
+            (json!({"prelude": "1 / 0"}), "setup.prelude: ZeroDivisionError: division by zero"),
         ] {
             let results = server.results("print(1)", json!({"setup": setup, "tests": [stdin("", "1")]})).await;
-            assert_eq!(statuses(&results), [Status::SandboxError], "the task is broken, not the program");
+            assert_eq!(statuses(&results), [Status::TaskError], "the task is broken, not the program");
             assert!(results[0].detail.contains(what), "{results:?}");
         }
         let tests = [call("f", &["1 / 0"], &json!({"raises": ["ZeroDivisionError"]}))];
         let results = server.results("def f(x): pass", json!({"tests": tests})).await;
-        assert_eq!(statuses(&results), [Status::SandboxError], "{results:?}");
+        assert_eq!(statuses(&results), [Status::TaskError], "{results:?}");
     })
     .await;
 }
@@ -185,7 +185,7 @@ async fn expected_sources_never_see_the_program() {
     under_each_tier(async |server| {
         let tests = [call("answer", &[], &json!({"returns": {"source": "SECRET"}}))];
         let results = server.results("SECRET = 1\ndef answer(): return 1", json!({"tests": tests})).await;
-        assert_eq!(statuses(&results), [Status::SandboxError]);
+        assert_eq!(statuses(&results), [Status::TaskError]);
         assert!(results[0].detail.contains("SECRET"), "{results:?}");
     })
     .await;

@@ -29,8 +29,9 @@ pub fn record(suite: &str, decoding: Decoding, step: u64, outcomes: &[Outcome]) 
 /// What was evaluated after one step: the rates of each record as `val/SUITE/DECODING/…` with `n` and `dropped`, and the
 /// means of the rates over all records that have them as `val/…`.
 pub fn metrics(records: &[Evaluation]) -> Metrics {
+    type Rate = fn(&Evaluation) -> Option<f64>;
     let mut metrics = Metrics::default();
-    let rates: [(&str, fn(&Evaluation) -> Option<f64>); 4] = [
+    let rates: [(&str, Rate); 4] = [
         ("function", |record| record.function),
         ("quality", |record| record.quality),
         ("joint", |record| record.joint),
@@ -63,8 +64,8 @@ mod tests {
 
     #[test]
     fn where_nothing_was_judged_there_is_no_result_and_no_metric_of_one() {
-        let last = "connection refused".to_owned();
-        let lost: Outcome = Err(Unscored { reason: Reason::Deadline { service: Service::Sandbox, last }, attempts: 4 });
+        let reason = Reason::Deadline { service: Service::Sandbox, last: "connection refused".to_owned() };
+        let lost: Outcome = Err(Unscored { reason, attempts: 4 });
         let nothing = record("s", Decoding::Greedy, 8, &[lost.clone(), lost]);
         assert_eq!((nothing.n, nothing.dropped), (0, 2));
         assert_eq!([nothing.function, nothing.quality, nothing.joint, nothing.no_code], [None; 4]);

@@ -26,6 +26,8 @@ pub(super) enum Row {
 /// A line of an answer that was scored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+// A line of JSON: its flags are facts of their own.
+#[allow(clippy::struct_excessive_bools)]
 pub(super) struct ScoredRow {
     /// The task's id.
     pub id: String,

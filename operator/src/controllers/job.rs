@@ -1,6 +1,6 @@
 //! The controller of `RealTrainingJob`s.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::Stream;
@@ -53,6 +53,7 @@ pub(crate) struct Jobs {
     turnstile: Turnstile,
     uses: Uses,
     scope: String,
+    acting_since: OnceLock<Timestamp>,
 }
 
 /// What the controller of one scope is made of.
@@ -103,6 +104,7 @@ pub(crate) fn start(
         turnstile,
         uses,
         scope: scope.to_string(),
+        acting_since: OnceLock::new(),
         context,
     });
     let which = || selector(&[TRAINER]);
@@ -258,6 +260,7 @@ impl Jobs {
             pool,
             children,
             report: self.poller.report(uid),
+            acting_since: Some(*self.acting_since.get_or_init(Timestamp::now)),
             refused: self.refusals.get(&uid.to_owned()),
             tried: false,
             checkpoint_holder: self.uses.holder(&owner),

@@ -26,12 +26,16 @@ pub(super) fn end(pod: &Pod) -> Option<Timestamp> {
     due.checked_add(SignedDuration::from_secs(LATE)).ok()
 }
 
-/// A pod, since when it is being deleted, and what to do if it does not end.
-pub(super) fn describe(pod: &Pod, now: Timestamp) -> String {
-    let name = pod.name_any();
+/// A pod's name, rank and node.
+fn who(pod: &Pod) -> String {
     let rank = index(pod).map_or_else(String::new, |rank| format!("rank {rank}, "));
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or("no node");
-    let who = format!("pod {name} ({rank}{node})");
+    format!("pod {} ({rank}{node})", pod.name_any())
+}
+
+/// A pod, since when it is being deleted, and what to do if it does not end.
+pub(super) fn describe(pod: &Pod, now: Timestamp) -> String {
+    let (name, who) = (pod.name_any(), who(pod));
     let Some(due) = pod.metadata.deletion_timestamp.as_ref().map(|time| time.0) else {
         return format!("{who} still runs");
     };
@@ -47,9 +51,18 @@ pub(super) fn describe(pod: &Pod, now: Timestamp) -> String {
     )
 }
 
-/// Some pods, the first few by name.
+/// Some pods, the first few by name, and how far each is.
 pub(super) fn list(pods: &[&Pod], now: Timestamp) -> String {
-    let named: Vec<String> = pods.iter().take(NAMED).map(|pod| describe(pod, now)).collect();
+    some(pods, |pod| describe(pod, now))
+}
+
+/// Some pods, the first few by name.
+pub(super) fn names(pods: &[&Pod]) -> String {
+    some(pods, who)
+}
+
+fn some(pods: &[&Pod], describe: impl Fn(&Pod) -> String) -> String {
+    let named: Vec<String> = pods.iter().take(NAMED).map(|pod| describe(pod)).collect();
     let named = named.join(", ");
     match pods.len().saturating_sub(NAMED) {
         0 => named,

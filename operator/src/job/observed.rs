@@ -26,6 +26,8 @@ pub struct Observed {
     pub children: Children,
     /// What rank 0 last said.
     pub report: Option<Report>,
+    /// Since when this operator acts: of what it has not heard before, it knows nothing.
+    pub acting_since: Option<Timestamp>,
     /// The last write that the API server refused, until one succeeds.
     pub refused: Option<Refusal>,
     /// Whether the API server was asked just now about the next attempt's Job, and would take it.

@@ -74,7 +74,7 @@ impl SandboxClient {
         let mut attempts = 0;
         loop {
             let open: Vec<usize> = (0..chosen.len())
-                .filter(|place| results[*place].as_ref().is_none_or(|result| !result.status.is_verdict()))
+                .filter(|place| results[*place].as_ref().is_none_or(|result| result.status.is_worth_another_try()))
                 .collect();
             if open.is_empty() || run.rounds == MOST_ROUNDS {
                 break;

@@ -3,6 +3,7 @@
 //! A *batch* runs one program against many tests. Expected values travel from the caller to the sandbox's parent
 //! process and stay there: the process that runs model-written code only ever sees arguments and standard input.
 
+mod test;
 mod value;
 
 use std::collections::BTreeMap;
@@ -58,7 +59,7 @@ impl Setup {
 
 /// One test of a program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", try_from = "test::AnyTest")]
 pub struct Test {
     /// Name shown in verdicts; the index where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -181,7 +182,7 @@ impl Default for Limits {
             memory_mib: 1024,
             output_bytes: 1 << 20,
             disk_mib: 64,
-            processes: 16,
+            processes: 96,
         }
     }
 }
@@ -260,6 +261,9 @@ pub enum Status {
     Crashed,
     /// Not run, because an earlier test failed and the request said to stop.
     Skipped,
+    /// The task is broken (its set-up, an argument, an expected value): says nothing about the program, and running it again
+    /// does not help.
+    TaskError,
     /// Our failure (no process, lost worker, starved machine): says nothing about the program; run it again.
     SandboxError,
 }
@@ -267,7 +271,12 @@ pub enum Status {
 impl Status {
     /// Whether this says something about the program.
     pub fn is_verdict(self) -> bool {
-        !matches!(self, Self::Skipped | Self::SandboxError)
+        !matches!(self, Self::Skipped | Self::TaskError | Self::SandboxError)
+    }
+
+    /// Whether running it again may help.
+    pub fn is_worth_another_try(self) -> bool {
+        matches!(self, Self::Skipped | Self::SandboxError)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::Aim;
 
 /// Fewer than this are not the corpus.
-const LEAST: usize = 30;
+const LEAST: usize = 110;
 
 /// A program, and the verdicts that are allowed.
 #[derive(Clone, Debug)]

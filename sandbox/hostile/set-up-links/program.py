@@ -1,4 +1,4 @@
 import os
 
-print(sorted(os.listdir(".")))
+print(sorted(set(os.listdir(".")) - {"main.py"}))
 print(open("data").read(), sorted(os.listdir("folder")))

@@ -13,16 +13,17 @@ import builtins
 import decimal
 import keyword
 import linecache
-import random
+import marshal
 import resource
 import stat
 import threading
 import traceback
 import types
 from builtins import (
-    AttributeError, BaseException, EOFError, Exception, MemoryError, NameError, OSError, SyntaxError, SystemExit, TypeError,
-    ValueError, all, bool, bytearray, bytes, compile, complex, dict, eval, exec, float, frozenset, id, int, isinstance,
-    issubclass, len, list, max, memoryview, next, open, print, range, repr, reversed, set, sorted, str, tuple, type,
+    AttributeError, BaseException, EOFError, Exception, FileExistsError, KeyboardInterrupt, MemoryError, NameError, OSError,
+    SyntaxError, SystemExit, TypeError, ValueError, all, bool, bytearray, bytes, compile, complex, dict, eval, exec, float,
+    frozenset, id, int, isinstance, issubclass, len, list, max, memoryview, next, open, print, range, repr, reversed, set,
+    sorted, str, tuple, type,
 )
 
 CLONE_NEWNS = 0x00020000
@@ -32,6 +33,7 @@ SYS_LANDLOCK_RESTRICT_SELF = 446
 SYS_CAPSET = {"x86_64": 126, "aarch64": 91}
 PR_SET_SECCOMP = 22
 SECCOMP_MODE_FILTER = 2
+home = ""  # the working directory that a test starts in
 RESULT = 200  # where the result pipe lives, out of the way of small numbers
 MAX_NODES = 2_000_000
 MAX_BYTES = 32 << 20
@@ -40,6 +42,9 @@ MAX_MESSAGE = 2_000
 OURS = ("<entry>", "<prelude>")  # code of the task, between the call and the program
 
 os_exit, os_getpid, os_write = os._exit, os.getpid, os.write
+dump_code, load_code = marshal.dumps, marshal.loads
+set_trace, set_profile = sys.settrace, sys.setprofile
+set_signal, send_signal = signal.signal, os.kill
 format_exception, run_exit_functions = traceback.format_exception, atexit._run_exitfuncs
 wait_for_threads, set_digits = threading._shutdown, getattr(sys, "set_int_max_str_digits", None)
 numpy = sys.modules.get("numpy")
@@ -54,6 +59,10 @@ HEAP_TYPE = 1 << 9
 
 class TooLarge(Exception):
     """A value is too large to be compared."""
+
+
+class TaskError(Exception):
+    """Something of the task's own is broken; says which field."""
 
 
 def exception_classes():
@@ -79,17 +88,23 @@ class SockFilterProgram(ctypes.Structure):
 
 def run_child(config, descriptors):
     """Isolates this process, then runs the job. Does not return."""
-    job_fd, stdin_fd, stdout_fd, stderr_fd, result_fd, *files_fd = descriptors
+    job_fd, stdin_fd, stdout_fd, stderr_fd, result_fd, *more = descriptors
     for source, target in ((stdin_fd, 0), (stdout_fd, 1), (stderr_fd, 2), (result_fd, RESULT)):
         os.dup2(source, target, inheritable=target < 3)
     try:
         job = json.loads(read_all(job_fd))
-        files = read_all(files_fd[0]) if files_fd else b""
+        files = read_all(more.pop(0)) if job["files"] else b""
+        code = read_all(more.pop(0)) if job["code"] else b""
         isolate(config, job, files)
         report = Report(job["nonce"])
-        work = prepare(job, report)
     except BaseException as error:  # everything until here is ours
         os.write(RESULT, b"F" + "".join(traceback.format_exception_only(type(error), error)).encode()[:MAX_MESSAGE])
+        os._exit(0)
+    try:
+        os.write(RESULT, b"P")
+        work = prepare(job, report, code)
+    except BaseException as error:  # and from there until `ready` it is the task's
+        os.write(RESULT, "".join(traceback.format_exception_only(type(error), error)).encode()[:MAX_MESSAGE])
         os._exit(0)
     gc.enable()
     try:
@@ -120,18 +135,20 @@ def isolate(config, job, files):
         check(libc.mount(b"tmpfs", box.encode(), b"tmpfs", MS_NOSUID_NODEV, options), "mount")
     for name in ("work", "tmp", "shm"):
         os.mkdir(f"{box}/{name}", 0o700)
-    os.chdir(f"{box}/work")
+    global home
+    home = f"{box}/work"
+    os.chdir(home)
+    # Not in the zygote: it must never import what a test has written.
+    sys.path.insert(0, home)
     unpack(files)
-    os.environ.update(HOME=f"{box}/work", TMPDIR=f"{box}/tmp", PWD=f"{box}/work")
-    sys.path.insert(0, f"{box}/work")
     if config["drop_capabilities"]:
         drop_capabilities()
     if config["scope_fd"] is not None:
         check(libc.syscall(SYS_LANDLOCK_RESTRICT_SELF, config["scope_fd"], 0), "landlock_restrict_self")
     os.closerange(3, RESULT)
     os.closerange(RESULT + 1, 1024)
-    random.seed()
-    if numpy:
+    # `random` seeds itself after a fork; numpy costs too much for programs that do not use it.
+    if numpy and ("numpy" in job.get("program", "") or "numpy" in (job.get("prelude") or "") or b"numpy" in files):
         numpy.random.seed()
     for name, value in limits["rlimits"]:
         kind = getattr(resource, name)
@@ -175,34 +192,84 @@ def unpack(bundle):
         at += int(length)
 
 
-def prepare(job, report):
+def of_task(field, do):
+    """Does something of the task's; names the field where it fails."""
+    try:
+        return do()
+    except BaseException as error:
+        raise TaskError(f"{field}: {traceback.format_exception_only(type(error), error)[-1].strip()}") from None
+
+
+def prepare(job, report, code):
     """Everything that is done before the program is looked at; returns what is left to do."""
     mode = job["mode"]
+    if mode == "compile":
+        return lambda report: compile_only(report, job["program"])
     main = types.ModuleType("__main__" if mode in ("script", "setup") else "solution")
     space = main.__dict__
     space["__builtins__"] = builtins
-    space["__file__"] = os.path.join(os.getcwd(), "main.py")
     sys.modules[main.__name__] = main
     sys.modules["__main__"] = main
+    if mode in ("script", "call"):
+        space["__file__"] = sys.argv[0] = save(job["program"], main.__name__)
     if job.get("prelude"):
-        exec(compile(job["prelude"], "<prelude>", "exec", dont_inherit=True), space)
+        of_task("setup.prelude", lambda: exec(compile(job["prelude"], "<prelude>", "exec", dont_inherit=True), space))
     if mode == "eval":
         return lambda report: evaluate(report, job["sources"], space)
     if mode == "classes":
         return lambda report: classes(report, space)
     if mode == "call":
         beside = dict(space)
-        args = [argument(part, beside) for part in job["args"]]
-        kwargs = {name: argument(part, beside) for name, part in job["kwargs"].items()}
+        args = [of_task(f"args[{at}]", lambda: argument(part, beside)) for at, part in enumerate(job["args"])]
+        kwargs = {
+            name: of_task(f"kwargs.{name}", lambda: argument(part, beside)) for name, part in job["kwargs"].items()
+        }
         if job.get("prelude"):
             report.known = exception_classes()
         entry = Entry(job["entry"], space)
-        return lambda report: call(report, job["program"], entry, args, kwargs, space)
+        return lambda report: call(report, Program(job["program"], code), entry, args, kwargs, space)
     if job.get("hide_prompts"):
         builtins.input = silent_input
     if mode == "setup":
-        return lambda report: set_up(report, job["program"], job["capture_bytes"], space)
-    return lambda report: script(report, job["program"], job["fetch"], space)
+        return lambda report: set_up(report, Program(job["program"]), job["capture_bytes"], space)
+    return lambda report: script(report, Program(job["program"], code), job["fetch"], space)
+
+
+def save(program, name):
+    """The program as a file of the working directory, where there is none of this name; its path.
+
+    What the program starts of itself (`multiprocessing`, `sys.executable` with `__file__`) reads it.
+    """
+    path = os.path.join(os.getcwd(), "main.py" if name == "__main__" else f"{name}.py")
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        return path
+    with open(descriptor, "wb") as file:
+        file.write(program.encode("utf-8", "surrogatepass"))
+    return path
+
+
+class Program(str):
+    """Source of a program, with its code where it was compiled before."""
+
+    def __new__(cls, source, code=b""):
+        program = super().__new__(cls, source)
+        program.code = code
+        return program
+
+    def compile(self):
+        """As from a file: a byte order mark is skipped and a coding line obeyed."""
+        if self.code:
+            return load_code(self.code)
+        return compile(str.encode(self, "utf-8"), "main.py", "exec", dont_inherit=True)
+
+
+def compile_only(report, program):
+    """Sends the program's code."""
+    report.ready()
+    code = compiled(report, Program(program))
+    report.send(b"B", dump_code(code))
 
 
 def silent_input(prompt="", /):
@@ -261,8 +328,8 @@ class Report:
         """From here on, what goes wrong is the program's doing."""
         os_write(RESULT, b"R")
 
-    def send(self, tag, *parts):
-        """Writes the record and ends the process."""
+    def send(self, tag, *parts, status=0):
+        """Writes the record and ends the process with the status that an interpreter would."""
         if os_getpid() != self.pid:
             os_exit(0)
         record = b"".join((self.nonce, tag, *parts))
@@ -271,13 +338,13 @@ class Report:
                 record = record[os_write(RESULT, record):]
         except OSError:
             pass
-        os_exit(0)
+        os_exit(status)
 
     def failure(self, error, stage="run"):
         """Sends how the program failed, where, and what kind of exception it was: one class, whatever it derives from."""
         kind = type(error)
         if issubclass(kind, MemoryError):
-            self.send(b"M")
+            self.send(b"M", status=1)
         try:
             known = class_of(kind, self.known)
         except BaseException:
@@ -287,7 +354,8 @@ class Report:
         except BaseException:
             message = ""
         own = "" if id(kind) in self.known else name_of(kind)
-        self.send(b"E", *encode([stage, known, own, message, exit_code(error)]))
+        code = exit_code(error)
+        self.send(b"E", *encode([stage, known, own, message, code]), status=code & 0xFF)
 
 
 def class_of(kind, known):
@@ -315,15 +383,19 @@ def class_of(kind, known):
 def run_program(report, program, space):
     """Compiles and executes the program; a program that does not compile ends the test."""
     report.ready()
+    exec(compiled(report, program), space)
+
+
+def compiled(report, program):
+    """The program's code; one that does not compile ends the test."""
     try:
-        code = compile(program, "main.py", "exec", dont_inherit=True)
+        return program.compile()
     except (SyntaxError, ValueError) as error:
         show(error, program)
-        report.send(b"S", *encode(str(error)[:MAX_MESSAGE]))
+        report.send(b"S", *encode(str(error)[:MAX_MESSAGE]), status=1)
     except (MemoryError, RecursionError) as error:
         show(error, program)
-        report.send(b"S", *encode(f"{type(error).__name__} while compiling"))
-    exec(code, space)
+        report.send(b"S", *encode(f"{type(error).__name__} while compiling"), status=1)
 
 
 def script(report, program, fetch, space):
@@ -333,40 +405,55 @@ def script(report, program, fetch, space):
         run_program(report, program, space)
     except BaseException as raised:
         error = raised
-    finish(report, error, program)
-    try:
-        sys.stdout.flush()
-    except BaseException:
-        pass
     if fetch:
-        report.send(b"B", pack(fetch, MAX_BYTES))
-    report.send(b"D")
+        # Files are wanted whatever became of the program; its exit status says what.
+        late = finish(error, program)
+        written = flush()
+        status = exit_code(late) if late is not None else 0 if written else 120
+        if status < 0:
+            set_signal(signal.SIGINT, signal.SIG_DFL)
+            send_signal(os_getpid(), signal.SIGINT)
+        report.send(b"B", pack(fetch, MAX_BYTES), status=status)
+    fail_or_go_on(report, error, program)
+    report.send(b"D", status=0 if flush() else 120)
 
 
-def finish(report, error, program):
-    """What an interpreter does at its end: threads, exit functions, the traceback."""
+def fail_or_go_on(report, error, program):
+    """Ends the program; one that failed is reported."""
+    failed = finish(error, program)
+    if failed is not None:
+        flush()
+        report.failure(failed)
+
+
+def finish(error, program):
+    """What an interpreter does at its end: threads, exit functions, the traceback. Returns what it failed with."""
     if error is not None and type(error) is not SystemExit:
         show(error, program)
-    elif error is not None and type(error.code) not in (int, type(None)):
+    elif error is not None and error.code is not None and not issubclass(type(error.code), int):
         print(error.code, file=sys.stderr)
     try:
         wait_for_threads()
         run_exit_functions()
     except BaseException as late:
         show(late, program)
-    if error is not None and not (type(error) is SystemExit and exit_code(error) == 0):
-        flush()
-        report.failure(error)
+    return None if type(error) is SystemExit and exit_code(error) == 0 else error
 
 
 def exit_code(error):
     """The exit status that an exception means."""
+    if isinstance(error, KeyboardInterrupt):
+        # An interpreter ends itself by this signal.
+        return -2
     if not isinstance(error, SystemExit):
         return 1
     code = error.code
     if code is None:
         return 0
-    return code & 0xFF if type(code) is int else 1
+    if not issubclass(type(code), int):
+        return 1
+    # As C reads it: what does not fit into a long is -1.
+    return int.__and__(code, 0xFF) if int.bit_length(code) < 64 else 0xFF
 
 
 def show(error, program):
@@ -383,12 +470,15 @@ def show(error, program):
 
 
 def flush():
-    """Output that is still buffered."""
+    """Output that is still buffered; says whether it could be written."""
+    written = True
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None and not stream.closed:
+                stream.flush()
         except BaseException:
-            pass
+            written = False
+    return written
 
 
 class Entry:
@@ -418,12 +508,15 @@ def call(report, program, entry, args, kwargs, space):
         stage = "entry"
         target = entry.find(space)
         stage = "call"
-        value = target(*args, **kwargs)
+        # Tracers can write to the names of their callers: until both are off, the value has none.
+        value, _, _ = target(*args, **kwargs), set_trace(None), set_profile(None)
         stage = "value"
         parts = encode(value)
     except TooLarge:
         report.send(b"L")
     except BaseException as error:
+        set_trace(None)
+        set_profile(None)
         show(error, program)
         if stage == "call" and not comes_from_within(error, target):
             stage = "entry"
@@ -478,7 +571,7 @@ def set_up(report, program, capture_bytes, space):
         run_program(report, program, space)
     except BaseException as raised:
         error = raised
-    finish(report, error, program)
+    fail_or_go_on(report, error, program)
     try:
         bundle = pack(None, capture_bytes)
     except TooLarge:
@@ -490,7 +583,6 @@ def set_up(report, program, capture_bytes, space):
 
 def pack(only, limit):
     """Regular files and directories below the working directory, or just those asked for; links are not followed."""
-    root = os.getcwd() if only is not None else "."
     pieces, total = [], 0
 
     def add(kind, path, mode, content):
@@ -500,22 +592,39 @@ def pack(only, limit):
         fits(total, limit)
         pieces.extend((b"%s %o %d %d\n" % (kind, mode, len(name), len(content)), name, content))
 
+    def below(path):
+        """Opens a file step by step: no part of the way is a link, or leads up."""
+        folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        *way, name = [part for part in path.split("/") if part != "."]
+        if ".." in (*way, name):
+            raise OSError("leads out of the working directory")
+        for part in way:
+            above, folder = folder, os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            os.close(above)
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        os.close(folder)
+        return descriptor
+
     def read(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = below(path)
         with open(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
                 raise TooLarge if stat.S_ISREG(status.st_mode) else OSError("not a regular file")
             return status.st_mode & 0o777, file.read()
 
+    try:
+        os.chdir(home)
+    except OSError:
+        return b""
     if only is not None:
         for path in only:
             try:
-                add(b"f", path, *read(os.path.join(root, path)))
-            except OSError:
+                add(b"f", path, *read(path))
+            except (OSError, ValueError, TooLarge):
                 pass
         return b"".join(pieces)
-    for folder, directories, files in os.walk(root, followlinks=False):
+    for folder, directories, files in os.walk(".", followlinks=False):
         for name in sorted(directories):
             path = os.path.join(folder, name)
             if not os.path.islink(path):

@@ -74,6 +74,10 @@ def serve(config, run_child):
     os.close(null)
     config["filters"] = read_filters(config.pop("filter_fds"))
     sys.argv[:] = ["main.py"]
+    # Where tests start, which is the same for all of them; HOME and TMPDIR came with the environment.
+    os.environ["PWD"] = config["box"] + "/work"
+    if config["isolated"] and not config["namespaces"]:
+        without_shared_memory()
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -86,7 +90,7 @@ def serve(config, run_child):
             reap()
             control.send(b"R")
             continue
-        pid = fork(config)
+        init, pid = fork(config)
         if pid == 0:
             control.close()
             run_child(config, descriptors)
@@ -97,28 +101,51 @@ def serve(config, run_child):
         socket.send_fds(control, [b"P"], [pidfd])
         os.close(pidfd)
         _, status, usage = os.wait4(pid, 0)
-        report = {
-            "status": status,
-            "cpu": usage.ru_utime + usage.ru_stime,
-            "max_rss_kib": usage.ru_maxrss,
-        }
+        cpu = usage.ru_utime + usage.ru_stime
+        if init:
+            # With it the kernel ends whatever is left in the namespace; orphans that ended are on its account.
+            os.kill(init, signal.SIGKILL)
+            _, _, orphans = os.wait4(init, 0)
+            cpu += orphans.ru_utime + orphans.ru_stime
+        report = {"status": status, "cpu": cpu, "max_rss_kib": usage.ru_maxrss}
         control.send(b"X" + json.dumps(report).encode())
 
 
 def fork(config):
-    """Forks; under namespaces the child is the first process of a PID namespace, so all it starts dies with it."""
+    """Forks the test's process; under namespaces into a PID namespace of its own, with an init that was there first.
+
+    The test is not the first process of its namespace, which no signal with a default action would reach.
+    """
     if not config["namespaces"]:
-        return os.fork()
+        return 0, os.fork()
     check(libc.unshare(CLONE_NEWPID), "unshare")
+    # Of the C library: the interpreter's own fork touches pages that an init has no use for.
+    init = check(libc.fork(), "fork")
+    if init == 0:
+        be_init()
     pid = os.fork()
     if pid:
         # Back to our own namespace: it cannot be left a second time otherwise.
         check(libc.setns(config["pid_namespace_fd"], CLONE_NEWPID), "setns")
-    return pid
+    return init, pid
+
+
+def be_init():
+    """The first process of a test's namespace: waits for orphans until it is killed."""
+    try:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+        os.closerange(0, 1024)
+        while True:
+            signal.sigwait([signal.SIGCHLD])
+            reap()
+    finally:
+        os._exit(70)
 
 
 def reap():
-    """Collects orphans that were killed by the parent."""
+    """Collects orphans that have ended."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

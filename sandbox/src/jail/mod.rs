@@ -3,6 +3,7 @@
 //! A worker starts `real-sandbox jail PLAN`; that process walls itself in and then becomes the interpreter. Order matters,
 //! each step needs something that a later one takes away:
 //!
+//! 0. the worker's control group, and [`guard`]: a process stays outside that ends the jail with the service,
 //! 1. [`identity`]: leave root for an unprivileged uid (tier B), or
 //! 2. [`namespaces`] and [`rootfs`]: new namespaces, a root of read-only binds (tiers A, G); drops root in between,
 //! 3. [`limits`]: rlimits that hold for every test,
@@ -14,6 +15,7 @@
 //! tmpfs, capabilities emptied, Landlock's signal scope, the test's rlimits, and last the [`seccomp`] programs, which
 //! forbid all of the above.
 
+pub mod guard;
 pub mod identity;
 pub mod landlock;
 pub mod limits;
@@ -32,6 +34,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use real_sandbox_api::Tier;
 use serde::{Deserialize, Serialize};
 
+use crate::cgroup;
 use crate::interpreter::Interpreter;
 
 /// What a jail is built from. Holds no secret: it travels in `argv`.
@@ -47,6 +50,8 @@ pub struct Plan {
     pub root_dir: PathBuf,
     /// Uid and gid to become when started as root.
     pub uid: u32,
+    /// Directory of the worker's control group, where there is one.
+    pub group: Option<PathBuf>,
 }
 
 /// A wall that could not be put up.
@@ -100,6 +105,8 @@ struct HarnessConfig<'a> {
 const HARNESS: &str = concat!(
     include_str!("../harness/zygote.py"),
     "\n\n",
+    include_str!("../harness/semaphores.py"),
+    "\n\n",
     include_str!("../harness/child.py"),
     "\n\nserve(json.loads(sys.argv[1]), run_child)\n"
 );
@@ -109,8 +116,18 @@ pub fn enter(plan: &Plan) -> Result<Infallible, JailError> {
     let mut scope = None;
     let mut pid_namespace = None;
     let mut reach = identity::Reach::Open;
+    let service = nix::unistd::getppid();
+    if let Some(group) = &plan.group
+        && let Err(error) = cgroup::join(group)
+    {
+        // The worker sees that its group is empty, and does without.
+        real_terminal::errln!("joining {}: {error}", group.display());
+    }
+    if matches!(plan.tier, Tier::B | Tier::Unisolated) {
+        guard::stay_outside(service)?;
+    }
     match plan.tier {
-        Tier::A | Tier::G => pid_namespace = Some(namespaces::enter(plan)?),
+        Tier::A | Tier::G => pid_namespace = Some(namespaces::enter(plan, service)?),
         Tier::B => {
             reach = identity::leave_root(plan.uid, &plan.interpreter)?;
             scope = landlock::signal_scope()?;

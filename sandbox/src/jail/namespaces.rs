@@ -12,17 +12,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::fcntl::{OFlag, open, openat};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::Mode;
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, fork, getegid, geteuid};
+use nix::unistd::{Pid, getegid, geteuid};
 
-use super::{JailError, Plan, Step, identity, rootfs};
+use super::{JailError, Plan, Step, guard, identity, rootfs};
 
 /// Uid and gid that programs see.
 const INNER_ID: u32 = 1000;
 
 /// Enters the namespaces and the new root. Returns in the first process of the new PID namespace, with a descriptor of
 /// that namespace; the calling process stays outside as its guard and never returns.
-pub fn enter(plan: &Plan) -> Result<OwnedFd, JailError> {
+pub fn enter(plan: &Plan, service: Pid) -> Result<OwnedFd, JailError> {
     let inner = CloneFlags::CLONE_NEWUSER
         | CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
@@ -46,29 +45,11 @@ pub fn enter(plan: &Plan) -> Result<OwnedFd, JailError> {
         rootfs::enter(plan)?;
     }
     raise_loopback()?;
-    // SAFETY: this process has a single thread.
-    match unsafe { fork() }.step("fork")? {
-        ForkResult::Parent { child } => guard(child),
-        ForkResult::Child => {
-            nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).step("PR_SET_PDEATHSIG")?;
-            let namespace = openat(&proc, "self/ns/pid", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
-                .step("/proc/self/ns/pid")?;
-            identity::keep_only(identity::CAP_SYS_ADMIN)?;
-            Ok(namespace)
-        }
-    }
-}
-
-/// Waits for the zygote and ends as it did.
-fn guard(zygote: nix::unistd::Pid) -> ! {
-    // The control socket is the zygote's alone, so that the parent sees it close.
-    // SAFETY: descriptor 0 is the control socket; nothing in this process uses it from here on.
-    unsafe { libc::close(0) };
-    let code = match waitpid(zygote, None) {
-        Ok(WaitStatus::Exited(_, code)) => code,
-        _ => 1,
-    };
-    std::process::exit(code)
+    guard::stay_outside(service)?;
+    let namespace =
+        openat(&proc, "self/ns/pid", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).step("/proc/self/ns/pid")?;
+    identity::keep_only(identity::CAP_SYS_ADMIN)?;
+    Ok(namespace)
 }
 
 /// Maps the one uid and gid that exist inside.

@@ -4,7 +4,7 @@
 //! `process_vm_*`, `pidfd_getfd`), changing other processes of the same uid (`prlimit64`, `setpriority`, scheduling), kernel attack
 //! surface (bpf, `io_uring`, `userfaultfd`, keys, perf), memory outside `RLIMIT_AS` (memfd, System V), and in tier B every socket
 //! but a connected pair. Installed last, in the child, after everything that needs one of these calls. What is not listed
-//! fails with `EPERM`, and `clone3` with `ENOSYS`, because its flags cannot be read by a filter and libc then falls back to `clone`.
+//! fails with `EPERM`, some calls do nothing, and `clone3` with `ENOSYS`, because its flags cannot be read by a filter and libc then falls back to `clone`.
 
 use std::collections::BTreeMap;
 
@@ -49,9 +49,25 @@ pub fn compile(policy: Policy) -> Result<Vec<Vec<u8>>, JailError> {
     };
     let no_clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
     Ok(vec![
+        build(without_effect()?, SeccompAction::Allow, SeccompAction::Errno(0))?,
         build(no_clone3, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?,
         build(rules(policy)?, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)?,
     ])
+}
+
+/// Calls that succeed and do nothing.
+///
+/// A program that lowers its priority or pins itself to a busy CPU would look as if the machine had no time for it. A lock on
+/// a file that all tests can read would carry bits between two that run at once; nobody else opens a test's own files, so
+/// the lock it asked for is as good as held.
+fn without_effect() -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError> {
+    let queries = [libc::F_GETLK, libc::F_OFD_GETLK];
+    Ok(BTreeMap::from([
+        (libc::SYS_setpriority, vec![all(&[equal(0, 0)?, equal(1, 0)?])?]),
+        (libc::SYS_sched_setaffinity, vec![all(&[equal(0, 0)?])?]),
+        (libc::SYS_flock, Vec::new()),
+        (libc::SYS_fcntl, queries.iter().map(|query| all(&[equal(1, *query as u64)?])).collect::<Result<_, _>>()?),
+    ]))
 }
 
 fn rules(policy: Policy) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError> {
@@ -93,6 +109,11 @@ fn rules(policy: Policy) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError
     // Typing into a terminal, and what virtual consoles do.
     let no_typing = [condition(1, Op::Ne, libc::TIOCSTI)?, condition(1, Op::Ne, libc::TIOCLINUX)?];
     rules.insert(libc::SYS_ioctl, vec![all(&no_typing)?]);
+    // Leases and notifications tell of others that open the same file.
+    let no_watching = [libc::F_SETLEASE, libc::F_GETLEASE, libc::F_NOTIFY];
+    let no_watching =
+        no_watching.iter().map(|command| condition(1, Op::Ne, *command as u64)).collect::<Result<Vec<_>, _>>()?;
+    rules.insert(libc::SYS_fcntl, vec![all(&no_watching)?]);
     // Only on oneself: same-uid neighbours (in tier B the service itself) would be fair game otherwise.
     for call in [libc::SYS_prlimit64, libc::SYS_sched_setaffinity] {
         rules.insert(call, vec![all(&[equal(0, 0)?])?]);
@@ -187,9 +208,6 @@ const FILES: &[c_long] = &[
     libc::SYS_timerfd_create,
     libc::SYS_timerfd_settime,
     libc::SYS_timerfd_gettime,
-    libc::SYS_inotify_init1,
-    libc::SYS_inotify_add_watch,
-    libc::SYS_inotify_rm_watch,
 ];
 
 const PROCESSES: &[c_long] = &[
@@ -332,7 +350,6 @@ const LEGACY: &[c_long] = &[
     libc::SYS_epoll_wait,
     libc::SYS_eventfd,
     libc::SYS_signalfd,
-    libc::SYS_inotify_init,
     libc::SYS_fork,
     libc::SYS_vfork,
     libc::SYS_getpgrp,

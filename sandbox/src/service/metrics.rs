@@ -21,6 +21,8 @@ pub(super) struct Metrics {
     /// Sum of `tests`, for `/v1/status`.
     answered: Counter,
     refused: Counter,
+    /// Tests without a verdict, by cause.
+    dropped: Family<Labels, Counter>,
     cpu_seconds: Histogram,
     queue_seconds: Histogram,
     queued: Gauge,
@@ -36,6 +38,7 @@ impl Metrics {
             tests: Family::default(),
             answered: Counter::default(),
             refused: Counter::default(),
+            dropped: Family::default(),
             cpu_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             queue_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             queued: Gauge::default(),
@@ -46,6 +49,11 @@ impl Metrics {
         };
         registry.register("tests", "Tests answered, by verdict", metrics.tests.clone());
         registry.register("refused_batches", "Batches refused because the queue was full", metrics.refused.clone());
+        registry.register("dropped_tests", "Tests without a verdict, by whose fault it is", metrics.dropped.clone());
+        for cause in ["sandbox", "task", "deadline"] {
+            // Present at zero, so that an alarm has something to look at.
+            drop(metrics.dropped.get_or_create(&vec![("cause", cause)]));
+        }
         registry.register("test_cpu_seconds", "CPU time of a test", metrics.cpu_seconds.clone());
         registry.register(
             "queue_wait_seconds",
@@ -72,7 +80,17 @@ impl Metrics {
     pub(super) fn test(&self, status: &'static str, cpu_seconds: f64) {
         self.tests.get_or_create(&vec![("status", status)]).inc();
         self.answered.inc();
+        match status {
+            "sandbox_error" => self.dropped("sandbox"),
+            "task_error" => self.dropped("task"),
+            _ => {}
+        }
         self.cpu_seconds.observe(cpu_seconds);
+    }
+
+    /// A test got no verdict.
+    pub(super) fn dropped(&self, cause: &'static str) {
+        self.dropped.get_or_create(&vec![("cause", cause)]).inc();
     }
 
     /// Tests answered, whatever the verdict.
@@ -120,6 +138,7 @@ fn status_name(status: Status) -> &'static str {
         Status::OutputLimit => "output_limit",
         Status::Crashed => "crashed",
         Status::Skipped => "skipped",
+        Status::TaskError => "task_error",
         Status::SandboxError => "sandbox_error",
     }
 }

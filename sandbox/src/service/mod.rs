@@ -3,11 +3,12 @@
 mod metrics;
 mod run_code;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -109,6 +110,7 @@ pub fn router(service: Arc<Service>) -> Router {
 
 async fn run_batch(
     State(service): State<Arc<Service>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Result<Json<BatchRequest>, JsonRejection>,
 ) -> Response {
     let Json(mut request) = match request {
@@ -116,7 +118,7 @@ async fn run_batch(
         Err(rejection) => return refuse(rejection.status(), &rejection.body_text()),
     };
     if let Err(why) = batch::validate(&request) {
-        return refuse(StatusCode::BAD_REQUEST, &why);
+        return refuse(StatusCode::UNPROCESSABLE_ENTITY, &why);
     }
     if let Some(why) = service.busy() {
         service.metrics.refused();
@@ -124,7 +126,7 @@ async fn run_batch(
         return (retry, refuse(StatusCode::TOO_MANY_REQUESTS, why)).into_response();
     }
     request.limits = service.admission.ceiling.over(request.limits);
-    let response = batch::run(&service.pool, &service.cache, request).await;
+    let response = batch::run(&service.pool, &service.cache, Some(peer.ip()), request).await;
     service.metrics.batch(&response);
     Json(response).into_response()
 }

@@ -1,17 +1,18 @@
 //! `POST /run_code`, as verl and other clients of `SandboxFusion` speak it.
 //!
 //! Every outcome of a program is HTTP 200; requests wait in the queue and are never refused, because clients take any other
-//! status for a failed test. `run_timeout` is held against CPU time, and against wall-clock time in which the program had a CPU or
+//! status for a failed test. Only one that would wait for longer than its client is answered with 504, which clients retry. `run_timeout` is held against CPU time, and against wall-clock time in which the program had a CPU or
 //! did not want one, so a busy machine does not turn a correct program into a slow one. Too much output is an error
 //! with a message, never silently cut. `stdout` and `stderr` are always strings.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -28,6 +29,8 @@ use crate::record::Record;
 use crate::verdict::{Ended, ended};
 
 const DEFAULT_TIMEOUT: f64 = 10.0;
+/// Seconds that clients add to both time-outs, less one for the way.
+const CLIENT_GRACE: f64 = 9.0;
 /// `SandboxFusion` reads -1 as no limit.
 const DEFAULT_MEMORY_MIB: u64 = 4096;
 const RECORD_BYTES: u64 = 64 << 20;
@@ -36,9 +39,9 @@ const RECORD_BYTES: u64 = 64 << 20;
 pub(super) struct RunCodeRequest {
     code: String,
     language: String,
-    /// Python has no compile step; accepted and ignored.
-    #[serde(default, rename = "compile_timeout")]
-    _compile_timeout: Option<f64>,
+    /// Python has no compile step; clients wait for its time too.
+    #[serde(default)]
+    compile_timeout: Option<f64>,
     #[serde(default)]
     run_timeout: Option<f64>,
     #[serde(default)]
@@ -72,8 +75,10 @@ struct RunResult {
 
 pub(super) async fn run_code(
     State(service): State<Arc<Service>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Result<Json<RunCodeRequest>, JsonRejection>,
 ) -> Response {
+    let arrived = Instant::now();
     let Json(request) = match request {
         Ok(request) => request,
         Err(rejection) => return refuse(rejection.status(), &rejection.body_text()),
@@ -82,12 +87,18 @@ pub(super) async fn run_code(
         let why = format!("language: {:?}, allowed is \"python\"", request.language);
         return refuse(StatusCode::UNPROCESSABLE_ENTITY, &why);
     }
+    let deadline = arrived + patience(&request);
     let order = match order(request) {
-        Ok(order) => Order { limits: service.admission.ceiling.over(order.limits), ..order },
+        Ok(order) => Order { client: Some(peer.ip()), limits: service.admission.ceiling.over(order.limits), ..order },
         Err(why) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, &why),
     };
     let limits = order.limits;
-    let response = match service.pool.run(order).await {
+    let answered = tokio::time::timeout_at(deadline.into(), service.pool.run(order)).await;
+    let Ok(answered) = answered else {
+        service.metrics.dropped("deadline");
+        return refuse(StatusCode::GATEWAY_TIMEOUT, "the queue is longer than the client waits; try again");
+    };
+    let response = match answered {
         Ok(done) => {
             let response = answer(&done, &limits);
             service.metrics.test(metric(&response), done.ending.cpu.as_secs_f64());
@@ -101,6 +112,13 @@ pub(super) async fn run_code(
     Json(response).into_response()
 }
 
+/// How long the client waits: verl's gives both time-outs and ten seconds, and retries after a 504 alone. Less a second, for
+/// the way.
+fn patience(request: &RunCodeRequest) -> Duration {
+    let seconds = |timeout: Option<f64>| timeout.unwrap_or(DEFAULT_TIMEOUT).clamp(0.0, 3600.0);
+    Duration::from_secs_f64(seconds(request.compile_timeout) + seconds(request.run_timeout) + CLIENT_GRACE)
+}
+
 fn order(request: RunCodeRequest) -> Result<Order, String> {
     let timeout = request.run_timeout.unwrap_or(DEFAULT_TIMEOUT);
     let memory_mib = match request.memory_limit_mb {
@@ -110,6 +128,7 @@ fn order(request: RunCodeRequest) -> Result<Order, String> {
     let limits = Limits { cpu_seconds: timeout, wall_seconds: timeout, memory_mib, ..Limits::default() };
     validate_limits(&limits)?;
     let mut files = Vec::new();
+    bundle::conflict(request.files.keys()).map_or(Ok(()), |why| Err(format!("files: {why}")))?;
     for (path, content) in request.files {
         let Some(content) = content else { continue };
         let content = STANDARD.decode(content).map_err(|error| format!("files.{path}: not base64 ({error})"))?;
@@ -120,8 +139,10 @@ fn order(request: RunCodeRequest) -> Result<Order, String> {
         prelude: None,
         stdin: request.stdin.unwrap_or_default().into_bytes(),
         files: (!files.is_empty()).then(|| Arc::new(files)),
+        code: None,
         limits,
         record_bytes: RECORD_BYTES,
+        client: None,
     })
 }
 
@@ -137,15 +158,17 @@ fn answer(done: &Done, limits: &Limits) -> RunCodeResponse {
             if status != Status::SyntaxError {
                 message = why;
             }
-            ("Finished", Some(exit_code(ending.exit.status)))
+            // What came to its end before it could be killed for its output has failed all the same.
+            let code = Some(exit_code(ending.exit.status)).filter(|code| *code != 0);
+            ("Finished", code.or(Some(-libc::SIGKILL)))
         }
         Ended::Normally(Record::Exception(raised)) => ("Finished", Some(raised.exit_code)),
         Ended::Normally(Record::Files(content)) => {
             files =
                 bundle::files(&content).into_iter().map(|(path, content)| (path, STANDARD.encode(content))).collect();
-            ("Finished", Some(0))
+            ("Finished", Some(exit_code(ending.exit.status)))
         }
-        Ended::Normally(_) => ("Finished", Some(0)),
+        Ended::Normally(_) => ("Finished", Some(exit_code(ending.exit.status))),
     };
     RunCodeResponse {
         status: if code == Some(0) { "Success" } else { "Failed" },
@@ -163,9 +186,9 @@ fn answer(done: &Done, limits: &Limits) -> RunCodeResponse {
     }
 }
 
-/// As a shell would say it for a program without a record: its own status, negative for signals, never 0.
+/// As `subprocess` says it: the program's own status, negative for signals.
 fn exit_code(status: i32) -> i32 {
-    if libc::WIFSIGNALED(status) { -libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status).max(1) }
+    if libc::WIFSIGNALED(status) { -libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
 }
 
 fn text(bytes: &[u8], limit: u64) -> String {

@@ -66,7 +66,9 @@ mod tests {
 
     #[test]
     fn a_path_that_cannot_be_written_is_named() {
-        let error = JsonLines::open(Path::new("/nowhere/metrics.jsonl"), |_| true).err().expect("no such folder");
+        let Err(error) = JsonLines::open(Path::new("/nowhere/metrics.jsonl"), |_| true) else {
+            panic!("no such folder")
+        };
         assert!(error.to_string().contains("/nowhere/metrics.jsonl"), "{error}");
     }
 }

@@ -26,7 +26,9 @@ pub fn describe(answers: &[Answer], longest: u64, alpha: f64, metrics: &mut Metr
     for suspicion in real_reward::monitor::suspicions(&measures) {
         tracing::warn!("the reward is suspect: {suspicion}");
     }
-    measures.into_iter().for_each(|(name, value)| metrics.set(name, value));
+    for (name, value) in measures {
+        metrics.set(name, value);
+    }
     metrics.set("reward/dropped", (answers.len() - scored.len()) as f64);
     metrics.set_summary("response_length", answers.iter().map(|answer| answer.sequence.answer().len() as f64));
     let clipped = answers.iter().filter(|answer| !answer.finished && answer.sequence.answer().len() as u64 >= longest);

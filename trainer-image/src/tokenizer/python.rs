@@ -7,6 +7,8 @@ use minijinja::value::{Kwargs, Tuple, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
 
 /// `json.dumps` with the arguments and defaults that transformers gives to the filter `tojson`.
+// By value, as the filter is called.
+#[allow(clippy::needless_pass_by_value)]
 pub(super) fn tojson(
     value: &Value,
     ensure_ascii: Option<bool>,

@@ -113,7 +113,8 @@ fn formatting(expression: &str) -> String {
             rest = after;
             continue;
         };
-        out.push_str(&format!("({text} | percent_format({}))", formatting(&operand[..length])));
+        let value = formatting(&operand[..length]);
+        out.extend(["(", text, " | percent_format(", &value, "))"]);
         rest = &operand[length..];
     }
     out

@@ -107,7 +107,9 @@ fn run(arguments: &TrainArgs, progress: &SharedProgress) -> Result<Ending, Failu
     let surroundings = Surroundings { progress, stop: &stop };
     let parts = setup::build(&config, device, &dir.path().join("model"), runtime.handle(), &surroundings);
     let parts = match parts {
-        Err(error) if error.chain().any(|cause| cause.is::<StoppedEarly>()) => return Ok(Ending::StoppedEarly),
+        Err(error) if error.chain().any(<dyn std::error::Error>::is::<StoppedEarly>) => {
+            return Ok(Ending::StoppedEarly);
+        }
         parts => parts.map_err(Failure::of_input)?,
     };
     let rim = Rim { dir, progress: progress.clone(), stop };

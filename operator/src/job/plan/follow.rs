@@ -126,12 +126,13 @@ impl Planner<'_> {
         let most = self.job.spec.progress_deadline_seconds;
         if most > 0 {
             let report = self.observed.report.as_ref();
-            let last = report
-                .filter(|report| report.progress.attempt == u64::from(self.attempt))
-                .map_or(since, |report| report.step_since.max(since));
-            let deadline = after(last, most);
+            let report = report.filter(|report| report.progress.attempt == u64::from(self.attempt));
+            // An operator that has only begun has had no time to ask.
+            let last = report.map_or(self.observed.acting_since, |report| Some(report.step_since));
+            let deadline = after(last.map_or(since, |last| last.max(since)), most);
             if self.now >= deadline {
-                let message = format!("no step for {most} s (spec.progressDeadlineSeconds)");
+                let silent = if report.is_none() { "; rank 0 never answered on port 8080" } else { "" };
+                let message = format!("no step for {most} s (spec.progressDeadlineSeconds){silent}");
                 return self.give_up(Cause::Hung, &message);
             }
             self.look_again_at(deadline);

@@ -30,6 +30,7 @@ use crate::child::Child;
 use crate::conditions::find;
 use crate::event::PlannedEvent;
 use crate::images::Images;
+use crate::refusal::Refusal;
 
 /// The phase, and the reason and message that explain it.
 type Verdict = (Phase, String, String);
@@ -242,10 +243,15 @@ impl<'a> Planner<'a> {
 
     /// The API server's word that an attempt of this very spec can never be.
     fn refused_for_good(&self) -> Option<Rejection> {
-        let refusal = self.observed.refused.as_ref()?;
-        let lasting = refusal.lasting.as_ref()?;
-        let same = lasting.generation == self.job.metadata.generation;
-        same.then(|| Rejection { reason: refusal.reason.clone(), message: refusal.message.clone() })
+        let refusal = self.refusal().filter(|refusal| refusal.lasting.is_some())?;
+        Some(Rejection { reason: refusal.reason.clone(), message: refusal.message.clone() })
+    }
+
+    /// What the API server refused, unless it said so of another spec.
+    fn refusal(&self) -> Option<&'a Refusal> {
+        let generation = self.job.metadata.generation;
+        let stands = |refusal: &&Refusal| refusal.lasting.as_ref().is_none_or(|it| it.generation == generation);
+        self.observed.refused.as_ref().filter(stands)
     }
 
     /// Whether the pool is ready, for an attempt that is about to start and for one that runs.
@@ -329,8 +335,7 @@ impl<'a> Planner<'a> {
         let said = said.or_else(earlier);
         let warnings = self.say_warnings(said.as_ref());
         self.tell(said);
-        if let Some(refusal) = observed.refused.as_ref().filter(|_| self.current().is_some() && phase != Phase::Failed)
-        {
+        if let Some(refusal) = self.refusal().filter(|_| self.current().is_some() && phase != Phase::Failed) {
             message = format!("{message}; refused: {}", refusal.message);
         }
         let Concluded { status, event } = self.draft.conclude(phase, &reason, &message);

@@ -42,7 +42,7 @@ impl Planner<'_> {
             return (waiting, reason.to_owned(), message);
         }
         self.begin();
-        if let Some(refusal) = &self.observed.refused {
+        if let Some(refusal) = self.refusal() {
             self.draft.warning = true;
             return (waiting, refusal.reason.clone(), refusal.message.clone());
         }
@@ -83,7 +83,7 @@ impl Planner<'_> {
         }
         self.draft.stalled = true;
         self.look_again_at(deadline);
-        if let Some(lasting) = self.observed.refused.as_ref().and_then(|refusal| refusal.lasting.as_ref()) {
+        if let Some(lasting) = self.refusal().and_then(|refusal| refusal.lasting.as_ref()) {
             let again = after(lasting.at, ASK_AGAIN_AFTER);
             if self.now < again {
                 self.look_again_at(again);

@@ -19,10 +19,18 @@ impl Planner<'_> {
         }
         let left = self.pods_left();
         if self.current().is_some() || !left.is_empty() {
+            let now = self.now;
+            for end in left.iter().filter_map(|pod| leaving::end(pod)).filter(|end| *end > now) {
+                self.look_again_at(end);
+            }
             let message = match self.current() {
+                _ if leaving::first(&left, self.now).is_some_and(|(_, overdue)| overdue) => {
+                    leaving::list(&left, self.now)
+                }
+                // Not how far each is: that would be a write for each.
                 _ if !left.is_empty() => format!(
-                    "{}: may take up to {} s to write a checkpoint",
-                    leaving::list(&left, self.now),
+                    "{} may take up to {} s to write a checkpoint",
+                    leaving::names(&left),
                     self.job.spec.trainer.termination_grace_period_seconds
                 ),
                 Some(current) => format!("Job {} is being deleted", current.name_any()),

@@ -12,9 +12,16 @@ use super::situation::Situation;
 use crate::child::Child;
 use crate::conditions::whole_seconds;
 use crate::job::{Doomed, Plan};
+use crate::refusal::Refusal;
 
 /// Children, the attempt's Job, deletions, the status, in this order; of a refused plan only the status.
 pub(super) fn carry_out(situation: &mut Situation, plan: &Plan) {
+    // What was edited since is not refused any more.
+    let generation = situation.job.metadata.generation;
+    let mended = |refusal: &Refusal| refusal.lasting.as_ref().is_some_and(|lasting| lasting.generation != generation);
+    if situation.observed.refused.as_ref().is_some_and(mended) {
+        situation.observed.refused = None;
+    }
     if situation.observed.refused.is_none() {
         for child in &plan.apply {
             apply(situation, child);

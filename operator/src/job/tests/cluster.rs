@@ -13,6 +13,9 @@ use crate::job::ending::ending;
 use crate::job::{Plan, Report};
 use crate::refusal::{Lasting, Refusal};
 
+/// Seconds that the pods of these jobs have to end.
+const GRACE: i64 = 300;
+
 impl Situation {
     /// The attempt that goes on.
     pub(super) fn attempt(&mut self) -> &mut Job {
@@ -109,13 +112,14 @@ impl Situation {
 
     /// Begins to delete a Job: it and its pods go once the pods have ended.
     pub(super) fn delete_job(&mut self, name: &str) {
-        let now = Time(self.now);
+        let (now, due) = (Time(self.now), Time(self.now + jiff::SignedDuration::from_secs(GRACE)));
         for job in self.observed.jobs.iter_mut().filter(|job| job.name_any() == name) {
             job.metadata.deletion_timestamp.get_or_insert(now.clone());
         }
         for pod in &mut self.observed.pods {
             if pod.labels().get("batch.kubernetes.io/job-name").is_some_and(|job| job == name) {
-                pod.metadata.deletion_timestamp.get_or_insert(now.clone());
+                pod.metadata.deletion_timestamp.get_or_insert(due.clone());
+                pod.metadata.deletion_grace_period_seconds.get_or_insert(GRACE);
             }
         }
     }
@@ -171,12 +175,12 @@ impl Situation {
         self
     }
 
-    /// Somebody, or the node's controller, deletes a pod of the attempt; it has 300 s to end.
+    /// Somebody, or the node's controller, deletes a pod of the attempt; it has its grace period to end.
     pub(super) fn pod_deleted(mut self, rank: usize) -> Self {
-        let due = self.now + jiff::SignedDuration::from_secs(300);
+        let due = self.now + jiff::SignedDuration::from_secs(GRACE);
         let pod = &mut self.observed.pods[rank];
         pod.metadata.deletion_timestamp = Some(Time(due));
-        pod.metadata.deletion_grace_period_seconds = Some(300);
+        pod.metadata.deletion_grace_period_seconds = Some(GRACE);
         pod.spec.get_or_insert_default().node_name = Some("node-7".to_owned());
         self
     }
@@ -261,6 +265,7 @@ impl Situation {
     /// The operator has started anew and has not asked rank 0 yet.
     pub(super) fn forgotten(mut self) -> Self {
         self.observed.report = None;
+        self.observed.acting_since = Some(self.now);
         self
     }
 }

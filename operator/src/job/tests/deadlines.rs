@@ -29,6 +29,14 @@ pub(super) fn cases() -> Vec<Case> {
             "a deadline of 0 is none",
             Situation::running_for(0).edited(|spec| spec.progress_deadline_seconds = 0).settled().later(1_000_000),
         ),
+        (
+            "an operator that has only begun gives rank 0 time to answer",
+            watched().says(step(1, 3)).settled().later(86_400).forgotten().later(599),
+        ),
+        (
+            "a rank 0 that never answers the operator that has begun is hung",
+            watched().says(step(1, 3)).settled().later(86_400).forgotten().later(600),
+        ),
         ("each step begins the time anew", watched().later(500).says(step(1, 3)).later(599)),
         ("a step that is followed by none is the last", watched().later(500).says(step(1, 3)).later(600)),
         (

@@ -72,7 +72,7 @@ pub(super) fn cases() -> Vec<Case> {
     let second = || runs().says(with(at(1, 55), &[40])).failed_once_more().started_again().runs();
     let mut in_the_pod = Situation::ready();
     in_the_pod.job.spec.checkpoint.storage = None;
-    let overflowing = Progress { reward: Some(f64::NAN), kl: Some(1e300), eta_seconds: Some(1e300), ..at(1, 3) };
+    let diverging = Progress { reward: Some(f64::NAN), kl: Some(1e300), eta_seconds: Some(1e300), ..at(1, 3) };
     vec![
         ("a running job tells what rank 0 says", runs().says(with(at(1, 55), &[40]))),
         ("what was told already is not told again", runs().says(at(1, 55)).settled().later(10)),
@@ -135,7 +135,7 @@ pub(super) fn cases() -> Vec<Case> {
             "a run that diverged is not tried again",
             runs().pods([diverged("step 57: the actor's loss is NaN", &at(1, 56)), exited(143)]).job_failed(),
         ),
-        ("numbers of a run that diverges stay short", runs().says(overflowing)),
+        ("numbers of a run that diverges stay short", runs().says(diverging)),
         ("checkpoints that live in the pod are no claim's", in_the_pod.settled().runs().says(with(at(1, 55), &[40]))),
         (
             "last words that are seen after the failure was counted are told",

@@ -1,0 +1,3 @@
+import sys
+
+print(42, file=sys.stderr)

@@ -1,0 +1,2 @@
+print(42, flush=True)
+raise ValueError

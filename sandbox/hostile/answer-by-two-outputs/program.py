@@ -1,0 +1,1 @@
+print(*range(100), sep='\n')

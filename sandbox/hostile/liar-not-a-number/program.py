@@ -1,0 +1,2 @@
+def answer():
+    return float('nan')

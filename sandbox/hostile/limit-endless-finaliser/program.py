@@ -1,0 +1,10 @@
+import atexit
+
+
+@atexit.register
+def last():
+    while True:
+        pass
+
+
+print(42)

@@ -1,0 +1,6 @@
+while True:
+    pass
+
+
+def answer():
+    return 42

@@ -1,0 +1,5 @@
+import os
+
+os.nice(19)
+while True:
+    pass
