@@ -23,7 +23,9 @@ fn styles(code: &str) -> Vec<String> {
     let has_functions = lines.iter().any(|line| line.starts_with("def "));
     if !has_functions {
         let mut inside = String::from("def main():\n");
-        lines.iter().for_each(|line| inside += &format!("    {line}\n"));
+        for line in &lines {
+            inside.extend(["    ", line, "\n"]);
+        }
         // Text in quotes over several lines must not be moved.
         let whole = lines.iter().all(|line| !line.contains("\"\"\"") && !line.starts_with("from __future__"));
         let nested = lines

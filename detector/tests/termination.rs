@@ -9,7 +9,8 @@ use generator::{Choices, program};
 use proptest::prelude::*;
 use real_detector::{Effort, Options, analyze, analyze_counting};
 
-/// Transfer functions evaluated per instruction and operand, at most, in programs made to be looked at again and again.
+/// Transfer functions evaluated per instruction and operand, at most, in programs made to be looked at again and again. The
+/// shapes below take up to 6.1 (loops); recursion through generated code takes more, which is why the margin is larger.
 const STEPS_PER_SIZE: u64 = 64;
 
 fn options() -> Options {
@@ -38,7 +39,7 @@ fn indented(code: &str) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn generated_programs_end_within_a_number_of_steps_per_instruction(
@@ -54,13 +55,13 @@ proptest! {
 #[test]
 fn generated_programs_are_python_with_findings() {
     let mut with_findings = 0;
-    for seed in 0..40u64 {
+    for seed in 0..12u64 {
         let bytes: Vec<u8> =
             (0..600u64).map(|i| ((i + 1).wrapping_mul(seed * 2 + 1).wrapping_mul(0x9e37_79b9) >> 13) as u8).collect();
         with_findings +=
             usize::from(!analyze(&program(&mut Choices::new(&bytes)), &options()).expect("Python").is_empty());
     }
-    assert!((5..40).contains(&with_findings), "{with_findings}");
+    assert!((2..12).contains(&with_findings), "{with_findings}");
 }
 
 #[test]
