@@ -23,7 +23,8 @@ fn errors(table: &Table, state: State, change: &Change) -> Vec<String> {
     }
     match Validator::new().validate(&schema("RealTrainingJob"), &change.of(&job), Some(&job)) {
         Ok(()) => Vec::new(),
-        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+        // Rules of the whole object say where from its root.
+        Err(errors) => errors.iter().map(|error| error.to_string().trim_start_matches('.').to_owned()).collect(),
     }
 }
 

@@ -104,16 +104,11 @@ impl Target<'_> {
 
     /// Makes an object that cannot be changed. One that is ours and holds something else is made anew.
     pub(crate) async fn make_immutable(&self, client: &Client, body: &Value, owner: &str) -> Result<(), Failure> {
-        if self.create(client, body, owner).await? {
+        let Some(found) = self.create_or_find(client, body, owner).await? else { return Ok(()) };
+        if found.data["data"] == body["data"] && found.data["immutable"] == true {
             return Ok(());
         }
-        let found = self.find(client).await?;
-        if found.as_ref().is_some_and(|found| found.data["data"] == body["data"] && found.data["immutable"] == true) {
-            return Ok(());
-        }
-        if let Some(uid) = found.as_ref().and_then(ResourceExt::uid) {
-            self.delete(client, Some(&uid), false).await?;
-        }
+        self.delete(client, found.uid().as_deref(), false).await?;
         self.create(client, body, owner).await.map(drop)
     }
 
@@ -131,14 +126,24 @@ impl Target<'_> {
 
     /// Makes the object unless there is one already. Says whether it did; one of somebody else is an error.
     pub(crate) async fn create(&self, client: &Client, body: &Value, owner: &str) -> Result<bool, Failure> {
+        self.create_or_find(client, body, owner).await.map(|found| found.is_none())
+    }
+
+    /// Makes the object, or gives the one of ours that is there already.
+    async fn create_or_find(
+        &self,
+        client: &Client,
+        body: &Value,
+        owner: &str,
+    ) -> Result<Option<DynamicObject>, Failure> {
         let object: DynamicObject =
             serde_json::from_value(body.clone()).map_err(|source| self.failed(kube::Error::SerdeError(source)))?;
         let parameters = PostParams { field_manager: Some(labels::MANAGER.to_owned()), ..PostParams::default() };
         match self.api(client).create(&parameters, &object).await {
-            Ok(_) => Ok(true),
+            Ok(_) => Ok(None),
             Err(kube::Error::Api(status)) if status.code == 409 && status.reason == "AlreadyExists" => {
                 match self.find(client).await? {
-                    Some(found) if is_owned_by(found.meta(), owner) => Ok(false),
+                    Some(found) if is_owned_by(found.meta(), owner) => Ok(Some(found)),
                     Some(found) => Err(self.foreign(&found)),
                     // Gone again in between.
                     None => Err(self.failed(kube::Error::Api(status))),

@@ -90,7 +90,9 @@ fn every_document_has_only_fields_of_its_kind() {
                 "RoleBinding" => exact::<RoleBinding>(&document),
                 "Service" => exact::<Service>(&document),
                 "ServiceAccount" => exact::<ServiceAccount>(&document),
-                "ServiceMonitor" | "PrometheusRule" => assert_eq!(document["apiVersion"], "monitoring.coreos.com/v1"),
+                "ServiceMonitor" | "PodMonitor" | "PrometheusRule" => {
+                    assert_eq!(document["apiVersion"], "monitoring.coreos.com/v1")
+                }
                 other => panic!("{way}: unexpected kind {other:?}"),
             }
         }
@@ -330,6 +332,7 @@ fn selectors_select_the_pods() {
             ("Service", "/spec/selector"),
             ("NetworkPolicy", "/spec/podSelector/matchLabels"),
             ("PodDisruptionBudget", "/spec/selector/matchLabels"),
+            ("PodMonitor", "/spec/selector/matchLabels"),
         ];
         for (kind, pointer) in pointers {
             for document in of_kind(&documents, kind) {
@@ -372,7 +375,7 @@ fn values_that_are_wrong_are_named() {
         (&["--set", "watchNamespaces={Team_A}"], &["/watchNamespaces/0"]),
         (&["--set", "watchNamespaces={a,a}"], &["/watchNamespaces"]),
         (&["--set", "log.level=loud"], &["/log/level"]),
-        (&["--set", "log.level=info,kube"], &["/log/level"]),
+        (&["--set", "log.level=info\\,kube"], &["/log/level"]),
         (&["--set", "podMonitor.enabled=true,serviceMonitor.enabled=true"], &["scraped twice"]),
         (&["--set", "log.format=xml"], &["/log/format", "json", "text"]),
         (&["--set", "image.pullPolicy=Sometimes"], &["/image/pullPolicy", "IfNotPresent"]),
