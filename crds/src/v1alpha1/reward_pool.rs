@@ -201,7 +201,7 @@ pub struct SandboxLimits {
 
 impl Default for SandboxLimits {
     fn default() -> Self {
-        Self { wall_seconds: 20, memory: Quantity("1Gi".to_owned()), pids: 64, output_bytes: 1 << 20 }
+        Self { wall_seconds: 20, memory: Quantity("1Gi".to_owned()), pids: 96, output_bytes: 1 << 20 }
     }
 }
 

@@ -7,14 +7,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use real_sandbox_api::BatchRequest;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::batch;
@@ -25,6 +25,8 @@ use metrics::Metrics;
 
 /// Largest request.
 const BODY_BYTES: usize = 64 << 20;
+/// Time that a request's body may take to come.
+const BODY_TIME: Duration = Duration::from_secs(30);
 /// Seconds after which a refused client should try again.
 const RETRY_AFTER: &str = "1";
 
@@ -111,11 +113,11 @@ pub fn router(service: Arc<Service>) -> Router {
 async fn run_batch(
     State(service): State<Arc<Service>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Result<Json<BatchRequest>, JsonRejection>,
+    request: Request,
 ) -> Response {
-    let Json(mut request) = match request {
+    let mut request: BatchRequest = match read(request).await {
         Ok(request) => request,
-        Err(rejection) => return refuse(rejection.status(), &rejection.body_text()),
+        Err(refusal) => return refusal,
     };
     if let Err(why) = batch::validate(&request) {
         return refuse(StatusCode::UNPROCESSABLE_ENTITY, &why);
@@ -140,6 +142,18 @@ async fn healthz(State(service): State<Arc<Service>>) -> Response {
 async fn show_metrics(State(service): State<Arc<Service>>) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
     (kind, service.metrics.render(service.pool.load())).into_response()
+}
+
+/// The body, which has to come in good time: a request that is never sent to its end must not stay for ever.
+async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Response> {
+    match tokio::time::timeout(BODY_TIME, Json::<T>::from_request(request, &())).await {
+        Ok(Ok(Json(body))) => Ok(body),
+        Ok(Err(rejection)) => Err(refuse(rejection.status(), &rejection.body_text())),
+        Err(_) => {
+            let why = format!("the request did not come to its end within {} seconds", BODY_TIME.as_secs());
+            Err(([(header::CONNECTION, "close")], refuse(StatusCode::REQUEST_TIMEOUT, &why)).into_response())
+        }
+    }
 }
 
 fn refuse(code: StatusCode, why: &str) -> Response {

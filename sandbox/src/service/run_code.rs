@@ -11,8 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -20,7 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use real_sandbox_api::{Limits, Status};
 use serde::{Deserialize, Serialize};
 
-use super::{Service, refuse};
+use super::{Service, read, refuse};
 use crate::batch::validate_limits;
 use crate::bundle;
 use crate::job::Work;
@@ -76,12 +75,12 @@ struct RunResult {
 pub(super) async fn run_code(
     State(service): State<Arc<Service>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Result<Json<RunCodeRequest>, JsonRejection>,
+    request: Request,
 ) -> Response {
     let arrived = Instant::now();
-    let Json(request) = match request {
+    let request: RunCodeRequest = match read(request).await {
         Ok(request) => request,
-        Err(rejection) => return refuse(rejection.status(), &rejection.body_text()),
+        Err(refusal) => return refusal,
     };
     if request.language != "python" {
         let why = format!("language: {:?}, allowed is \"python\"", request.language);
