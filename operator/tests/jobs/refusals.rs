@@ -49,6 +49,7 @@ async fn a_job_that_another_controller_manages_says_so_and_is_left_alone() {
 }
 
 /// A PPO job of a pool.
+#[expect(clippy::needless_pass_by_value, reason = "a `json!` reads better without a reference")]
 fn ppo(name: &str, trainer: Value) -> Value {
     let mut job = sft(name, json!({"rewardPoolRef": {"name": "judges"}, "trainer": trainer}));
     job["spec"]["algorithm"] = json!({"ppo": {"steps": 4, "batchSize": 8, "miniBatchSize": 8, "microBatchSize": 8}});
@@ -163,12 +164,11 @@ async fn every_known_bad_object_is_refused_in_words() {
         let job: RealTrainingJob = serde_saphyr::from_str(&text).unwrap();
         let name = job.metadata.name.clone().unwrap();
         let made = rig.api::<RealTrainingJob>().create(&kube::api::PostParams::default(), &job).await;
-        match made {
-            Err(refused) => println!("{name}: {refused}"),
-            Ok(_) => {
-                let job = rig.phase(&name, "Pending", "Invalid").await;
-                println!("{name}: {}", condition(&job, "Accepted")["message"]);
-            }
+        if let Err(refused) = made {
+            println!("{name}: {refused}");
+        } else {
+            let job = rig.phase(&name, "Pending", "Invalid").await;
+            println!("{name}: {}", condition(&job, "Accepted")["message"]);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Evaluates the part of PromQL that the chart's alerts use, on what `/metrics` answered at some times.
+//! Evaluates the part of `PromQL` that the chart's alerts use, on what `/metrics` answered at some times.
 //!
 //! <https://prometheus.io/docs/prometheus/latest/querying/>, but `rate` and `delta` are not extrapolated to the ends of their range.
 
