@@ -91,7 +91,7 @@ fn every_document_has_only_fields_of_its_kind() {
                 "Service" => exact::<Service>(&document),
                 "ServiceAccount" => exact::<ServiceAccount>(&document),
                 "ServiceMonitor" | "PodMonitor" | "PrometheusRule" => {
-                    assert_eq!(document["apiVersion"], "monitoring.coreos.com/v1")
+                    assert_eq!(document["apiVersion"], "monitoring.coreos.com/v1");
                 }
                 other => panic!("{way}: unexpected kind {other:?}"),
             }

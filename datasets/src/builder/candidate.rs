@@ -25,6 +25,9 @@ const TRIES: usize = 20;
 /// CPU seconds of a test: these programs take milliseconds.
 const CPU_SECONDS: f64 = 2.0;
 
+/// Processes a program may have: a query needs one.
+const PROCESSES: u32 = 16;
+
 /// A task and what is left to find out about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
@@ -120,7 +123,7 @@ fn assemble(
         setup: Setup { script: Some(database.script(schema)), prelude: None },
         tests: tests.collect(),
         comparison: Comparison::Exact,
-        limits: Limits { cpu_seconds: CPU_SECONDS, ..Limits::default() },
+        limits: Limits { cpu_seconds: CPU_SECONDS, processes: PROCESSES, ..Limits::default() },
         quality: vec![QualityCheck::Security],
         cwes: vec![89],
         attacks: attacks.iter().map(stdin).collect(),

@@ -1,6 +1,7 @@
 //! An API server that answers badly for a whole life.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -9,14 +10,21 @@ use real_test_kube::{Call, Fault, Verb};
 use crate::life::{begin, end, play};
 use crate::rig::Rig;
 
-/// Plays a life in which `fault` decides about each request by its number, and gives its end and the writes it took.
+/// Plays a life in which `fault` decides about each request by its number among those of its verb and resource, and gives its
+/// end and the writes it took. One number for all would let a retry of as many requests as a fault's period fail for ever.
 async fn weather(
     prefix: &str,
     fault: impl Fn(&Call, usize) -> Fault + Send + Sync + 'static,
 ) -> (serde_json::Value, usize) {
     let rig = Rig::new(prefix).await;
-    let number = AtomicUsize::new(0);
-    rig.proxy.rule(move |call| fault(call, number.fetch_add(1, Ordering::SeqCst)));
+    let numbers: Mutex<HashMap<(String, String), usize>> = Mutex::default();
+    rig.proxy.rule(move |call| {
+        let mut numbers = numbers.lock().expect("no panic before");
+        let next = numbers.entry((format!("{:?}", call.verb), call.resource.clone())).or_default();
+        let number = *next;
+        *next += 1;
+        fault(call, number)
+    });
     let _operator = rig.operator();
     begin(&rig).await;
     play(&rig).await;

@@ -220,9 +220,9 @@ def prepare(job, report, code):
         return lambda report: classes(report, space)
     if mode == "call":
         beside = dict(space)
-        args = [of_task(f"args[{at}]", lambda: argument(part, beside)) for at, part in enumerate(job["args"])]
+        args = [of_task(f"args[{at}]", lambda part=part: argument(part, beside)) for at, part in enumerate(job["args"])]
         kwargs = {
-            name: of_task(f"kwargs.{name}", lambda: argument(part, beside)) for name, part in job["kwargs"].items()
+            name: of_task(f"kwargs.{name}", lambda part=part: argument(part, beside)) for name, part in job["kwargs"].items()
         }
         if job.get("prelude"):
             report.known = exception_classes()
