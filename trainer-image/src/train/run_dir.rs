@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use crate::metrics::JsonLines;
 
+/// Held by the trainer that writes here; `.lock` beside it is that of whoever started it on this machine.
+const LOCK: &str = ".trainer.lock";
+
 /// A run directory that exists, can be written to, and is nobody else's for as long as this or a clone of it lives.
 #[derive(Clone, Debug)]
 pub struct RunDir(PathBuf, #[expect(dead_code, reason = "closing the file gives the lock back")] Arc<fs::File>);
@@ -30,11 +33,11 @@ impl RunDir {
         });
         let removed = fs::remove_file(&probe);
         written.and(removed).map_err(failed)?;
-        let lock = fs::File::options().create(true).append(true).open(path.join(".lock")).map_err(failed)?;
+        let lock = fs::File::options().create(true).append(true).open(path.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => anyhow::bail!(
-                "the run directory {} is in use: another trainer holds its .lock; give each run a directory of its own, or wait for \
+                "the run directory {} is in use: another trainer holds its .trainer.lock; give each run a directory of its own, or wait for \
                  the other to end",
                 path.display()
             ),
