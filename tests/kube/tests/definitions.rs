@@ -126,21 +126,28 @@ async fn short_names_and_the_category_find_the_objects() {
 #[tokio::test]
 async fn columns_show_how_a_job_and_a_pool_are_doing() {
     let namespace = with(&format!("{JOB}\n---\n{POOL}")).await;
+    let running = json!({
+        "type": "Running", "status": "True", "reason": "Training", "message": "training",
+        "lastTransitionTime": "2026-01-01T00:00:00Z"
+    });
     let status = json!({
-        "phase": "Running", "reason": "Training", "nodes": { "ready": 2, "desired": 2 },
-        "restarts": { "failures": 1 }, "progress": { "step": 4, "percentage": 40, "reward": "0.71" },
+        "phase": "Running", "reason": "Training", "nodes": { "ready": 2, "desired": 2, "summary": "2/2" },
+        "conditions": [running], "restarts": { "failures": 1 }, "progress": { "step": 4, "percentage": 40, "reward": "0.71" },
     });
     patch_status(&namespace, "rtj/job", &status);
     let ready = json!({
-        "type": "Ready", "status": "True", "reason": "Ready", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"
+        "type": "Ready", "status": "True", "reason": "Ready", "message": "answering", "lastTransitionTime": "2026-01-01T00:00:00Z"
     });
     let status = json!({
-        "conditions": [ready], "detector": { "readyReplicas": 3 }, "sandbox": { "readyReplicas": 5 }, "queue": { "depth": 7 },
+        "conditions": [ready], "detector": { "readyReplicas": 3 }, "sandbox": { "readyReplicas": 5 }, "queue": { "depth": 7 }, "consumers": 2,
     });
     patch_status(&namespace, "rwp/pool", &status);
     for (kind, expected) in [
-        ("rtj", "NAME PHASE STEP PROGRESS% REWARD NODES RESTARTS REASON AGE\njob Running 4 40 0.71 2 1 Training"),
-        ("rwp", "NAME READY DETECTORS SANDBOXES QUEUE AGE\npool True 3 5 7"),
+        (
+            "rtj",
+            "NAME PHASE STEP PROGRESS% REWARD NODES REASON RESTARTS MESSAGE AGE\njob Running 4 40 0.71 2/2 Training 1 training",
+        ),
+        ("rwp", "NAME READY REASON DETECTORS SANDBOXES QUEUE JOBS MESSAGE AGE\npool True Ready 3 5 7 2 answering"),
     ] {
         let said = kubectl(&namespace, &["get", kind, "-o", "wide"], None);
         let lines: Vec<String> =
