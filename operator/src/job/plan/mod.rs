@@ -283,7 +283,10 @@ impl<'a> Planner<'a> {
 
     fn remove_configs_of_attempts_that_are_gone(&mut self) {
         let mut needed: Vec<String> = self.observed.jobs.iter().map(attempt::config_name).collect();
-        needed.push(Names(&self.job.name_any()).config(self.attempt));
+        let job = self.job.name_any();
+        needed.push(Names(&job).config(self.attempt));
+        // As its Job, which may not be seen yet.
+        needed.push(Names(&job).config(self.attempt.saturating_sub(1)));
         let needless = |config: &&ObjectMeta| {
             let name = config.name.as_ref();
             config.deletion_timestamp.is_none() && name.is_some_and(|name| !needed.contains(name))
