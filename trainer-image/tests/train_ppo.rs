@@ -51,7 +51,7 @@ fn ppo(warm_start: &Job, detectors: &[&str], sandboxes: &[&str], steps: u64) -> 
     let mut job = Job::sft(1);
     let quickstart =
         |split: &str| json!([{"name": "quickstart", "uri": format!("bundled://quickstart-{split}"), "weight": 1.0}]);
-    job.config["model"] = json!({"uri": warm_start.checkpoint(120, ""), "initialize": "pretrained"});
+    job.config["model"] = json!({"uri": warm_start.checkpoint(180, ""), "initialize": "pretrained"});
     job.config["train"] = quickstart("train");
     job.config["evaluation"]["suites"] = quickstart("eval");
     job.config["evaluation"]["limit"] = 6.into();
