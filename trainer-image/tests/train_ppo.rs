@@ -46,12 +46,12 @@ impl Drop for Service {
     }
 }
 
-/// A PPO job that starts from a policy with a little supervised training, so that some of its answers are programs.
-fn ppo(warm_start: &Job, detectors: &[&str], sandboxes: &[&str], steps: u64) -> Job {
+/// A PPO job that starts from the quickstart's policy: some of its answers are programs that run.
+fn ppo(detectors: &[&str], sandboxes: &[&str], steps: u64) -> Job {
     let mut job = Job::sft(1);
     let quickstart =
         |split: &str| json!([{"name": "quickstart", "uri": format!("bundled://quickstart-{split}"), "weight": 1.0}]);
-    job.config["model"] = json!({"uri": warm_start.checkpoint(180, ""), "initialize": "pretrained"});
+    job.config["model"] = json!({"uri": "bundled://quickstart-base", "initialize": "pretrained"});
     job.config["train"] = quickstart("train");
     job.config["evaluation"]["suites"] = quickstart("eval");
     job.config["evaluation"]["limit"] = 6.into();
@@ -67,25 +67,12 @@ fn ppo(warm_start: &Job, detectors: &[&str], sandboxes: &[&str], steps: u64) -> 
     job
 }
 
-fn warm_start() -> Job {
-    let mut job = Job::sft(180);
-    job.config["algorithm"]["sft"]["batchSize"] = 48.into();
-    job.config["algorithm"]["sft"]["microBatchSize"] = 48.into();
-    job.config["algorithm"]["sft"]["learningRate"] = 0.01.into();
-    job.config["train"] =
-        json!([{"name": "a", "uri": "bundled://quickstart-demonstrations?count=2000&seed=1", "weight": 1.0}]);
-    job.config["checkpoint"]["everySteps"] = 0.into();
-    job.run_well(&[]);
-    job
-}
-
 #[test]
 fn ppo_runs_on_real_rewards_and_a_resumed_run_is_the_run_that_was_never_stopped() {
     let (Some(detector), Some(sandbox)) = (Service::start("real-detector"), Service::start("real-sandbox")) else {
         return;
     };
-    let warm_start = warm_start();
-    let job = || ppo(&warm_start, &[&detector.address], &[&sandbox.address], 4);
+    let job = || ppo(&[&detector.address], &[&sandbox.address], 4);
     let (straight, stopped) = (job(), job());
     straight.run_well(&[]);
     stopped.run_well(&[]);
@@ -136,9 +123,8 @@ fn ppo_runs_on_real_rewards_and_a_resumed_run_is_the_run_that_was_never_stopped(
 
 #[test]
 fn where_no_answer_can_be_scored_the_run_fails_and_says_why() {
-    let warm_start = warm_start();
     // Nothing listens on port 1.
-    let mut job = ppo(&warm_start, &["http://127.0.0.1:1"], &["http://127.0.0.1:1"], 1);
+    let mut job = ppo(&["http://127.0.0.1:1"], &["http://127.0.0.1:1"], 1);
     job.config["evaluation"]["suites"] = json!([]);
     job.config["reward"]["timeoutSeconds"] = 1.into();
     let output = job.run(&[]);
