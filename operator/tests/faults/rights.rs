@@ -56,19 +56,26 @@ async fn live_a_job(rig: &Rig) {
     rig.create::<RealTrainingJob>(sft("second", json!({"ttlSecondsAfterFinished": 1}))).await;
     rig.phase("second", "Starting", "AttemptStarted").await;
     spoil_children(rig, "second").await;
-    rig.merge::<RealTrainingJob>("second", json!({"spec": {"suspend": true, "evaluation": {"everySteps": 5}}})).await;
-    rig.phase("second", "Suspending", "Suspending").await;
-    rig.collect("second-1").await;
-    rig.phase("second", "Suspended", "SuspendedByUser").await;
-    rig.merge::<RealTrainingJob>("second", json!({"spec": {"suspend": false}})).await;
-    rig.until("second-config-2", "the configuration of attempt 2", |config: &ConfigMap| {
-        config.data.as_ref().is_some_and(|data| data["trainer.json"].contains("\"everySteps\": 5"))
-    })
-    .await;
-    rig.until("second-2", "attempt 2", |_: &Job| true).await;
-    let pods = rig.make_pods("second-2").await;
+    // Of the second resumption on, the first attempt's configuration is no longer needed.
+    for attempt in [1, 2] {
+        let every_steps = attempt + 4;
+        let edit = json!({"spec": {"suspend": true, "evaluation": {"everySteps": every_steps}}});
+        rig.merge::<RealTrainingJob>("second", edit).await;
+        rig.phase("second", "Suspending", "Suspending").await;
+        rig.collect(&format!("second-{attempt}")).await;
+        rig.phase("second", "Suspended", "SuspendedByUser").await;
+        rig.merge::<RealTrainingJob>("second", json!({"spec": {"suspend": false}})).await;
+        let (next, edited) = (attempt + 1, format!("\"everySteps\": {every_steps}"));
+        rig.until(&format!("second-config-{next}"), "the next attempt's configuration", |config: &ConfigMap| {
+            config.data.as_ref().is_some_and(|data| data["trainer.json"].contains(&edited))
+        })
+        .await;
+        rig.until(&format!("second-{next}"), "the next attempt", |_: &Job| true).await;
+    }
+    rig.gone::<ConfigMap>("second-config-1").await;
+    let pods = rig.make_pods("second-3").await;
     rig.end_pod(&pods[0], 0, "").await;
-    rig.complete_job("second-2").await;
+    rig.complete_job("second-3").await;
     rig.gone::<RealTrainingJob>("second").await;
 }
 
