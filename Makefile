@@ -19,6 +19,7 @@ setup: ## fetch what a build needs: compilers, private Python, libtorch
 	@scripts/setup-system
 	@scripts/setup-python >/dev/null
 	@scripts/fetch-libtorch >/dev/null
+	@scripts/claim-target
 
 kube: ## build the real API server, etcd, kubectl and helm that tests use (once, some minutes)
 	@scripts/setup-system
@@ -52,6 +53,7 @@ test: setup kube ## build and run all tests
 	cargo test --locked --workspace
 
 test-core: kube ## tests of everything but the trainer: no libtorch needed
+	@scripts/claim-target
 	@scripts/setup-python >/dev/null
 	cargo build --locked --bins
 	cargo test --locked
