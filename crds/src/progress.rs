@@ -39,6 +39,9 @@ pub struct Progress {
     pub skipped_updates: u64,
     /// What a person should know of, oldest first; the newest [`Self::MOST_WARNINGS`] of this attempt.
     pub warnings: Vec<Warning>,
+    /// What is suspect about the rewards of the last step, a short sentence each (PPO).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suspicions: Vec<String>,
     /// Evaluations so far, oldest first.
     pub evaluations: Vec<Evaluation>,
 }

@@ -19,7 +19,8 @@ pub struct RealTrainingJobStatus {
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
     /// `Accepted`, `Scheduled`, `RewardPoolReady`, `Running`, `Suspended`, `Complete`, `Failed`, `TrainerWarned` (the newest
-    /// warning of the trainer), and kstatus's `Reconciling` and `Stalled`.
+    /// warning of the trainer), `RewardSuspect` (the monitor of the rewards holds something against the last step), and
+    /// kstatus's `Reconciling` and `Stalled`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]

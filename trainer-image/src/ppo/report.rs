@@ -1,7 +1,10 @@
 //! What a step says about its answers: metrics and samples.
 
+use real_reward::monitor::{self, Monitor};
+
 use super::rollout::Answer;
 use crate::metrics::{Metrics, Stopwatch};
+use crate::progress::SharedProgress;
 use crate::tokenizer::Tokenizer;
 use crate::train::algorithm::{SampleOutcome, SampleRecord};
 use crate::train::tasks::{Prompt, TaskSet};
@@ -10,7 +13,7 @@ use crate::train::tasks::{Prompt, TaskSet};
 const SAMPLES: usize = 32;
 
 /// Rewards with their parts over the answers that have one, and lengths over all.
-pub fn describe(answers: &[Answer], longest: u64, alpha: f64, metrics: &mut Metrics) {
+pub fn describe(answers: &[Answer], longest: u64, metrics: &mut Metrics) {
     let scored: Vec<_> = answers.iter().filter_map(Answer::scored).collect();
     metrics.set_summary("critic/score", scored.iter().map(|scored| scored.reward));
     let mean = |of: &dyn Fn(&real_reward::Scored) -> f64| {
@@ -22,18 +25,34 @@ pub fn describe(answers: &[Answer], longest: u64, alpha: f64, metrics: &mut Metr
     metrics.set("reward/joint_mean", mean(&|scored| flag(scored.function_all && scored.quality >= 1.0)));
     metrics.set("reward/no_code_mean", mean(&|scored| flag(scored.no_code)));
     metrics.set("reward/not_runnable_mean", mean(&|scored| flag(!scored.runnable)));
-    let measures = real_reward::monitor::measure(&scored, alpha);
-    for suspicion in real_reward::monitor::suspicions(&measures) {
-        tracing::warn!("the reward is suspect: {suspicion}");
-    }
-    for (name, value) in measures {
-        metrics.set(name, value);
-    }
     metrics.set("reward/dropped", (answers.len() - scored.len()) as f64);
     metrics.set_summary("response_length", answers.iter().map(|answer| answer.sequence.answer().len() as f64));
     let clipped = answers.iter().filter(|answer| !answer.finished && answer.sequence.answer().len() as u64 >= longest);
     metrics.set("response_length/clip_ratio", clipped.count() as f64 / answers.len() as f64);
     metrics.set_summary("prompt_length", answers.iter().map(|answer| answer.sequence.prompt as f64));
+}
+
+/// Looks at the rewards for signs that something else than the work is paid: what is suspect is in the progress, and what is
+/// newly so a warning.
+pub fn watch_rewards(
+    answers: &[Answer],
+    alpha: f64,
+    monitor: &mut Monitor,
+    progress: &SharedProgress,
+    metrics: &mut Metrics,
+) {
+    let scored: Vec<_> = answers.iter().filter_map(Answer::scored).collect();
+    let measures = monitor::measure(&scored, answers.len() - scored.len(), alpha);
+    let suspicions = monitor.judge(&measures);
+    for suspicion in suspicions.iter().filter(|suspicion| !suspicion.known) {
+        progress.warn("RewardSuspect", format!("the reward is suspect: {}", suspicion.sentence));
+    }
+    progress.update(|progress| {
+        progress.suspicions = suspicions.into_iter().map(|suspicion| suspicion.summary).collect();
+    });
+    for (name, value) in measures {
+        metrics.set(name, value);
+    }
 }
 
 /// Seconds by phase, and tokens and samples by second.

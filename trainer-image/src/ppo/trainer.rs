@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use real_crds::config::{Normalization, Ppo, Rollout};
 use real_crds::progress::Phase;
+use real_reward::monitor::Monitor;
 use real_reward::normalize::{self, Moments};
 use tch::{Device, Tensor};
 
@@ -47,6 +48,7 @@ pub struct PpoTrainer {
     rewards: Moments,
     actor_guard: Guard,
     critic_guard: Guard,
+    monitor: Monitor,
     // Fixed.
     reference: Decoder,
     estimator: Box<dyn Estimator>,
@@ -95,6 +97,7 @@ impl PpoTrainer {
             rewards: Moments::default(),
             actor_guard: Guard::new("actor", settings.max_skipped_updates),
             critic_guard: Guard::new("critic", settings.max_skipped_updates),
+            monitor: Monitor::default(),
             reference,
             estimator: Box::new(Gae {
                 gamma: settings.gamma,
@@ -289,7 +292,9 @@ impl Algorithm for PpoTrainer {
             self.rewards = rewards;
         }
         let mut metrics = self.update(step, rated, surroundings, &mut watch)?;
-        report::describe(&answers, self.limits.max_response_tokens, self.scoring.alpha(), &mut metrics);
+        let alpha = self.scoring.alpha();
+        report::describe(&answers, self.limits.max_response_tokens, &mut metrics);
+        report::watch_rewards(&answers, alpha, &mut self.monitor, surroundings.progress, &mut metrics);
         report::pace(&answers, &watch, &mut metrics);
         metrics.set("data/epoch", self.order.epoch());
         Ok(Some(StepReport {

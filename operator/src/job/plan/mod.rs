@@ -24,7 +24,9 @@ use super::ending::{Cause, Ending, ending};
 use super::gang::{is_over, is_running};
 use super::observed::{Observed, index, number};
 use super::progress::{self, Said};
-use super::status::{ACCEPTED, Concluded, Draft, POOL_READY, SCHEDULED, WARNED, for_event, is_finished, lifecycle};
+use super::status::{
+    ACCEPTED, Concluded, Draft, POOL_READY, REWARD_SUSPECT, SCHEDULED, WARNED, for_event, is_finished, lifecycle,
+};
 use super::{Names, attempt};
 use crate::child::Child;
 use crate::conditions::find;
@@ -337,6 +339,7 @@ impl<'a> Planner<'a> {
             || progress::last_words(observed, attempt.saturating_sub(1), now).filter(|_| self.current().is_none());
         let said = said.or_else(earlier);
         let warnings = self.say_warnings(said.as_ref());
+        self.say_suspicions(said.as_ref());
         self.tell(said);
         if let Some(refusal) = self.refusal().filter(|_| self.current().is_some() && phase != Phase::Failed) {
             message = format!("{message}; refused: {}", refusal.message);
@@ -348,6 +351,23 @@ impl<'a> Planner<'a> {
             self.plan.events.extend(event);
         }
         self.plan
+    }
+
+    /// Whether the monitor of the rewards holds something against the last step; as it was where the trainer says nothing.
+    /// There is no such condition before the first suspicion. Its event is the trainer's warning.
+    fn say_suspicions(&mut self, said: Option<&Said>) {
+        let known = find(&self.previous.conditions, REWARD_SUSPECT);
+        match (said, known) {
+            (Some(said), _) if !said.progress.suspicions.is_empty() => {
+                let message = said.progress.suspicions.join("; ");
+                self.draft.condition(REWARD_SUSPECT, true, "PastThreshold", message);
+            }
+            (Some(_), Some(_)) => self.draft.condition(REWARD_SUSPECT, false, "Unsuspicious", ""),
+            (None, Some(known)) => {
+                self.draft.condition(REWARD_SUSPECT, known.status == "True", &known.reason, known.message.clone());
+            }
+            (_, None) => {}
+        }
     }
 
     /// The newest warning of the trainer as a condition, and an event for each that is new.

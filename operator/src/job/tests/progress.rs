@@ -64,6 +64,10 @@ pub(super) fn cases() -> Vec<Case> {
         |step, reason: &str| Warning { step, reason: reason.to_owned(), message: format!("something of {step}") };
     let warned = |warnings: &[Warning]| Progress { warnings: warnings.to_vec(), skipped_updates: 2, ..at(1, 57) };
     let (first, second_warning) = (warning(0, "DataLeftOut"), warning(55, "UpdateSkipped"));
+    let suspect = |progress: Progress| Progress {
+        suspicions: vec!["many answers repeat another answer's program (reward/identical)".into()],
+        ..progress
+    };
     let many = Progress {
         evaluations: (0..30).map(|step| evaluation(step, "a", Decoding::Greedy, 0.5)).collect(),
         best_checkpoint: Some(3),
@@ -130,6 +134,15 @@ pub(super) fn cases() -> Vec<Case> {
         (
             "a warning stays a condition when the trainer says no more",
             runs().says(warned(&[first, second_warning])).settled().failed_once_more(),
+        ),
+        (
+            "rewards that are suspect are a condition while they are",
+            runs().says(suspect(at(1, 55))).settled().says(suspect(at(1, 56))),
+        ),
+        ("rewards that are suspect no more are told so", runs().says(suspect(at(1, 55))).settled().says(at(1, 56))),
+        (
+            "what was suspect stays so while nobody says otherwise",
+            runs().says(suspect(at(1, 55))).settled().failed_once_more(),
         ),
         (
             "a run that diverged is not tried again",
