@@ -29,6 +29,7 @@ cluster-up: ## start a Kubernetes cluster of one node on this machine (root); pr
 	@scripts/setup-system
 	@scripts/setup-node
 	@scripts/build-kube --node >/dev/null
+	@scripts/claim-target
 	cargo build --locked --workspace --bin real-cluster
 	@$(CARGO_TARGET_DIR)/debug/real-cluster up $$(scripts/pause-image)
 

@@ -1,6 +1,5 @@
 """Our programs, built so that nothing of the machine that builds them is in them: those in images and those in bin/."""
 
-import json
 import os
 import subprocess
 from pathlib import Path
@@ -66,7 +65,7 @@ def build(root: Path, names: list[str], libtorch: Path) -> dict[str, Path]:
         "REAL_LIBTORCH_RUNPATH": f"$ORIGIN/{LINK}:{RUNPATH}",
     }
     private = [old for old, new in [*prefixes, *headers, (str(root), "")] if old != new]
-    _forget_other_trees(root, target_dir)
+    _run([str(SCRIPTS / "claim-target")], root, {"CARGO_TARGET_DIR": str(target_dir)})
     programs = {}
     for name in names:
         # One after another: together they would share features of crates, and each would depend on which others are built.
@@ -79,23 +78,6 @@ def build(root: Path, names: list[str], libtorch: Path) -> dict[str, Path]:
                 f"{name} names {found[0]}, a folder of this machine; it would differ from one built elsewhere"
             )
     return programs
-
-
-def _forget_other_trees(root: Path, target_dir: Path) -> None:
-    """Cargo takes what another working tree built for this one's where its files are younger than our sources."""
-    stamp = target_dir / PROFILE / "working-tree"
-    if stamp.exists() and stamp.read_text() == str(root):
-        return
-    metadata = ["cargo", "metadata", "--locked", "--no-deps", "--format-version=1"]
-    members = json.loads(subprocess.check_output(metadata, cwd=root))["packages"]
-    packages = [part for member in members for part in ("--package", member["name"])]
-    _run(
-        ["cargo", "clean", "--quiet", "--profile", PROFILE, "--locked", *packages],
-        root,
-        {"CARGO_TARGET_DIR": str(target_dir)},
-    )
-    stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(str(root))
 
 
 def _c_flags(prefixes: Prefixes) -> str:
