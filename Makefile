@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 PYTHON := $(CACHE)/python/bin/python3
 
-.PHONY: help setup kube cluster-up cluster-down kubectl build images demo test test-core e2e lint fmt generate base-model datasets bench clean
+.PHONY: help setup kube cluster-up cluster-down kubectl build install images demo test test-core e2e lint fmt generate base-model datasets bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s $$'\t'
@@ -42,6 +42,10 @@ kubectl: ## run kubectl on that cluster: make kubectl ARGS="get pods -A"
 
 build: setup ## optimised programs in bin/
 	scripts/build-programs
+
+PREFIX ?= /usr/local
+install: build ## programs, completions and manual pages into PREFIX (/usr/local)
+	scripts/install-programs "$(PREFIX)"
 
 images: setup ## container images in dist/images, made without a container engine (docs/images.md)
 	scripts/build-images
@@ -78,6 +82,7 @@ generate: ## rewrite generated files: CRDs, API docs, the chart's copies
 	cargo run --locked -p real-crds
 	cargo run --locked -p real-detector -- rules --pages docs/rules
 	REAL_UPDATE=1 cargo test --locked -p real-operator --test chart_files --test chart_rbac
+	REAL_UPDATE=1 cargo test --locked -p real-cli --test manual
 
 datasets: build ## build the quickstart's tasks anew, each confirmed by the sandbox
 	bin/real datasets build --out datasets/bundled/quickstart-train.jsonl.gz --split train --count 2000 --seed 1

@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use real_terminal::{LogArgs, causes, errln, outln};
 
-use crate::{datasets_cmd, doctor, init, plot, process, programs, refused, reward_serve, run, samples, score, serve};
+use crate::{
+    datasets_cmd, doctor, init, manual, plot, process, programs, refused, reward_serve, run, samples, score, serve,
+};
 
 const AFTER_HELP: &str = "\
 Start with:
@@ -44,6 +46,10 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Print the version
     Version,
+    /// Print a shell's completions: `source <(real completions bash)`
+    Completions(manual::CompletionsArgs),
+    /// Write manual pages, one a command
+    Man(manual::ManArgs),
     /// Score answers to a data set's tasks with the real detector and the real sandbox
     Score(score::ScoreArgs),
     /// Build data sets, and look into them
@@ -76,6 +82,11 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// The command line's definition, from which help, completions and manual pages are made.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 fn work(logs: LogArgs, command: Command) -> ExitCode {
     logs.init();
     let runtime = match tokio::runtime::Runtime::new() {
@@ -85,8 +96,8 @@ fn work(logs: LogArgs, command: Command) -> ExitCode {
     runtime.block_on(dispatch(command)).unwrap_or_else(|error| report(&error))
 }
 
-async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
-    match command {
+async fn dispatch(asked: Command) -> anyhow::Result<ExitCode> {
+    match asked {
         Command::Init(args) => init::run(&args),
         Command::Doctor(args) => doctor::run(args).await,
         Command::Run(args) => run::run(args).await,
@@ -100,6 +111,8 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             outln!("real {}", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)
         }
+        Command::Completions(args) => manual::completions(command(), &args),
+        Command::Man(args) => manual::pages(command(), &args),
         Command::Launch(_) | Command::Detect(_) | Command::Sandbox(_) => unreachable!("became another program"),
     }
 }
@@ -121,12 +134,8 @@ fn report(error: &anyhow::Error) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
-    use super::Cli;
-
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        super::command().debug_assert();
     }
 }

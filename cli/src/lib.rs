@@ -8,6 +8,7 @@ pub mod datasets_cmd;
 pub mod doctor;
 pub mod init;
 pub mod log_tail;
+pub mod manual;
 pub mod plot;
 pub mod process;
 pub mod programs;
