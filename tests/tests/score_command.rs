@@ -242,3 +242,31 @@ fn tasks_survive_their_canonical_form() {
     let line = serde_json::to_string(&shop()).unwrap();
     assert_eq!(serde_json::from_str::<Task>(&line).unwrap(), shop());
 }
+
+#[test]
+fn the_example_of_own_data_is_right_and_can_be_trained_on() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = tempfile::tempdir().unwrap();
+    let rows = folder.path().join("rows.jsonl");
+    let mut command = programs::command("real");
+    command.current_dir(&root).args(["score", "--data", "examples/own-data/tasks.jsonl", "--responses", "references"]);
+    let output = command.arg("--output").arg(&rows).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let rows = fs::read_to_string(rows).unwrap();
+    let bad: Vec<Value> = rows
+        .lines()
+        .map(|row| serde_json::from_str(row).unwrap())
+        .filter(|row: &Value| row["functionAll"] != true || row["quality"] != 1)
+        .collect();
+    assert_eq!((rows.lines().count(), bad), (20, Vec::new()));
+
+    let mut command = programs::command("real");
+    let output = command.current_dir(&root).args(["run", "--dry-run", "examples/own-data/job.yaml"]).output().unwrap();
+    let (said, job) = (text(&output.stderr), text(&output.stdout));
+    assert!(output.status.success() && said.contains("own-data: can be run: 2 steps"), "{said}");
+    assert!(job.contains("kind: RealTrainingJob") && job.contains("klCoefficient"), "defaults are filled in: {job}");
+    assert!(!root.join("runs/own-data").exists(), "nothing is started");
+    let set =
+        ["run", "--dry-run", "--set", "spec.datasets.train[0].storageUri=nowhere.jsonl", "examples/own-data/job.yaml"];
+    assert_refused(&programs::command("real").current_dir(&root).args(set).output().unwrap(), &["nowhere.jsonl"]);
+}

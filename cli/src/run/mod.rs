@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use real_crds::{Endpoints, render};
-use real_terminal::{causes, errln};
+use real_terminal::{causes, errln, outln};
 
 use self::check::{Checked, check};
 use self::outcome::Outcome;
@@ -49,6 +49,9 @@ pub struct RunArgs {
     /// Where everything the run writes goes [default: runs/NAME, NAME being the job's]
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
+    /// Check the job, its data and this machine, print the job with every default filled in, and start nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     verbosity: VerbosityArgs,
 }
@@ -93,6 +96,8 @@ impl RunArgs {
         match (self.existing.resume, self.existing.fresh) {
             (true, _) => Existing::Resume,
             (_, true) => Existing::MoveAside,
+            // Nothing is written, so nothing is in the way.
+            _ if self.dry_run => Existing::MoveAside,
             _ => Existing::Refuse,
         }
     }
@@ -113,6 +118,12 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         Ok(checked) => checked,
         Err(code) => return Ok(code),
     };
+    if args.dry_run {
+        outln!("{}", serde_saphyr::to_string(&checked.job)?.trim_end());
+        let (name, steps, at) = (&checked.name, checked.total_steps, checked.path.display());
+        errln!("{name}: can be run: {steps} steps, everything would go to {at}; nothing was started");
+        return Ok(ExitCode::SUCCESS);
+    }
     if let Some(summary) = finished(&checked) {
         let at = checked.path.display();
         errln!("the run in {at} is finished: {} of {} steps are done", summary.steps, checked.total_steps);
