@@ -9,7 +9,7 @@ use real_detector::{Options, analyze_counting};
 use real_detector_api::AnalysisErrorKind;
 
 /// Transfer functions evaluated per instruction and operand, at most.
-const STEPS_PER_SIZE: u64 = 64;
+const STEPS_PER_SIZE: u64 = 12;
 
 /// Analyses a program: anything but a verdict, or more steps than its size explains, is a crash.
 pub fn check(code: &str) {

@@ -132,7 +132,7 @@ pub fn solve<A: Analysis>(analysis: &mut A, function: &Function, graph: &Graph, 
             };
             let fact = &mut facts[value.0 as usize];
             let before = fact.weight();
-            if growth[value.0 as usize].join(fact, &new, budget.is_coarse()) {
+            if growth[value.0 as usize].join(fact, &new, budget.least_widening()) {
                 let after = fact.weight();
                 budget.release(before);
                 budget.keep(after);
@@ -168,7 +168,7 @@ pub fn solve<A: Analysis>(analysis: &mut A, function: &Function, graph: &Graph, 
         if let (true, Terminator::Return(value)) =
             (frontier.reached[block.0 as usize], &function.blocks[block.0 as usize].terminator)
         {
-            returned.join(&facts[value.0 as usize], budget.is_coarse());
+            returned.join(&facts[value.0 as usize], budget.least_widening());
             returns.push(*value);
         }
     }

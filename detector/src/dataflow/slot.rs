@@ -4,9 +4,13 @@ use super::Lattice;
 
 /// Growths after which a slot is widened to its shape, and then to the top of its kind.
 ///
-/// The height of a slot is therefore at most `SHAPE + TOP` plus that of [`Widening::Top`], whatever the program does.
-const SHAPE: u16 = 16;
-const TOP: u16 = 48;
+/// The height of a slot is therefore at most [`TOP`] plus that of [`Widening::Top`], whatever the program does.
+const SHAPE: u16 = 8;
+const TOP: u16 = 24;
+/// The same for how often the code that writes was looked at before. What is still moving then goes around in a circle: many
+/// different writers, each looked at once or twice, are told apart for longer than one that feeds itself.
+const SHAPE_ROUND: u32 = 3;
+const TOP_ROUND: u32 = 6;
 
 /// How much is given up so that an ascending chain ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +21,17 @@ pub enum Widening {
     Top,
 }
 
+impl Widening {
+    /// How much detail code may add to what others read in its n-th round (from 0), so that recursion ends soon.
+    pub fn of_round(round: u32) -> Option<Self> {
+        match round {
+            TOP_ROUND.. => Some(Self::Top),
+            SHAPE_ROUND.. => Some(Self::Shape),
+            _ => None,
+        }
+    }
+}
+
 /// How often a fact has grown, which says how it goes on.
 ///
 /// It is the only place that joins into a fact that is looked at more than once: join, then widening where the fact has
@@ -25,9 +40,9 @@ pub enum Widening {
 pub struct Growth(u16);
 
 impl Growth {
-    /// Joins `new` into `fact`; says whether it grew. Where `coarse`, facts are widened from the start.
-    pub fn join<F: Lattice>(&mut self, fact: &mut F, new: &F, coarse: bool) -> bool {
-        let Some(to) = self.widening(coarse) else {
+    /// Joins `new` into `fact`; says whether it grew. Facts are widened from the start as far as `least` says.
+    pub fn join<F: Lattice>(&mut self, fact: &mut F, new: &F, least: Option<Widening>) -> bool {
+        let Some(to) = self.widening().max(least) else {
             let grew = fact.join(new);
             self.0 += u16::from(grew);
             return grew;
@@ -46,11 +61,10 @@ impl Growth {
         true
     }
 
-    fn widening(self, coarse: bool) -> Option<Widening> {
+    fn widening(self) -> Option<Widening> {
         match self.0 {
             TOP.. => Some(Widening::Top),
             SHAPE.. => Some(Widening::Shape),
-            _ if coarse => Some(Widening::Shape),
             _ => None,
         }
     }
@@ -69,9 +83,9 @@ impl<F: Lattice> Slot<F> {
         &self.fact
     }
 
-    /// Joins `new` in; says whether the fact grew. Where `coarse`, it is widened from the start.
-    pub fn join(&mut self, new: &F, coarse: bool) -> bool {
-        self.growth.join(&mut self.fact, new, coarse)
+    /// Joins `new` in; says whether the fact grew. It is widened from the start as far as `least` says.
+    pub fn join(&mut self, new: &F, least: Option<Widening>) -> bool {
+        self.growth.join(&mut self.fact, new, least)
     }
 }
 
@@ -118,7 +132,7 @@ mod tests {
     #[test]
     fn a_chain_without_end_is_cut() {
         let mut slot = Slot::<Numbers>::default();
-        let growths = (0..10_000).filter(|number| slot.join(&one(*number), false)).count();
+        let growths = (0..10_000).filter(|number| slot.join(&one(*number), None)).count();
         assert_eq!(growths, usize::from(TOP) + 1);
         assert!(slot.get().top);
     }
@@ -127,18 +141,24 @@ mod tests {
     fn what_widening_takes_back_is_no_growth() {
         let mut slot = Slot::<Numbers>::default();
         (0..=u32::from(SHAPE)).for_each(|number| {
-            slot.join(&one(2 * number), false);
+            slot.join(&one(2 * number), None);
         });
-        assert!(!slot.join(&one(3), false), "{slot:?}");
-        assert!(slot.join(&one(100), false), "{slot:?}");
+        assert!(!slot.join(&one(3), None), "{slot:?}");
+        assert!(slot.join(&one(100), None), "{slot:?}");
     }
 
     #[test]
     fn a_coarse_slot_is_widened_from_the_start() {
         let mut slot = Slot::<Numbers>::default();
         (0..5).for_each(|number| {
-            slot.join(&one(number), true);
+            slot.join(&one(number), Some(Widening::Shape));
         });
         assert_eq!(slot.get().all, [0, 4]);
+    }
+
+    #[test]
+    fn code_that_comes_around_often_adds_less_and_less() {
+        let rounds: Vec<_> = (0..20).map(Widening::of_round).collect();
+        assert!(rounds.is_sorted() && rounds[1].is_none() && rounds[19] == Some(Widening::Top), "{rounds:?}");
     }
 }

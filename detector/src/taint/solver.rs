@@ -122,9 +122,9 @@ impl Solved<'_> {
         let budget = self.budget.clone();
         let mut pass = Pass { solved: self, id, function };
         let solution = solve(&mut pass, function, &graph, &budget);
+        self.summarise(id, solution);
         self.active.pop();
         self.store.finish(id);
-        self.summarise(id, solution);
     }
 
     /// Solves a function that is called for the first time at once, so that its caller knows what comes back.
@@ -154,7 +154,7 @@ impl Solved<'_> {
         });
         self.solutions[id.0 as usize] = Some(Rc::new(solution));
         if let Some(returned) = returned {
-            self.store.write(Place::Returned(id), &returned);
+            self.write(Place::Returned(id), &returned);
         }
     }
 
@@ -164,9 +164,15 @@ impl Solved<'_> {
         self.store.wait(id);
     }
 
+    /// Joins into a place what the function that is being solved found.
+    fn write(&mut self, place: Place, value: &Value) {
+        let writer = self.active.last().copied().unwrap_or(FunctionId(0));
+        self.store.write(place, value, writer);
+    }
+
     /// Joins into a parameter.
     pub(super) fn pass_argument(&mut self, callee: FunctionId, parameter: usize, value: &Value) {
-        self.store.write(Place::Parameter(callee, parameter as u32), value);
+        self.write(Place::Parameter(callee, parameter as u32), value);
     }
 
     /// What a function is given as a parameter.
@@ -181,7 +187,7 @@ impl Solved<'_> {
 
     /// Joins into what a function makes of a container that it is given.
     pub(super) fn change_argument(&mut self, function: FunctionId, parameter: usize, changed: &Value) {
-        self.store.write(Place::Changed(function, parameter as u32), changed);
+        self.write(Place::Changed(function, parameter as u32), changed);
     }
 
     /// Notes that a call enters a function, and solves it where that was never done.
@@ -204,7 +210,7 @@ impl Solved<'_> {
     }
 
     pub(super) fn store_cell(&mut self, cell: &Cell, value: &Value) {
-        self.store.write(Place::Variable(cell.clone()), value);
+        self.write(Place::Variable(cell.clone()), value);
     }
 
     pub(super) fn load_field(&mut self, class: Option<ClassId>, name: &Rc<str>, reader: FunctionId) -> Value {
@@ -222,7 +228,7 @@ impl Solved<'_> {
     }
 
     pub(super) fn store_field(&mut self, class: Option<ClassId>, name: &Rc<str>, value: &Value) {
-        self.store.write(Place::Field(class, name.clone()), value);
+        self.write(Place::Field(class, name.clone()), value);
     }
 
     /// What the engine needs to know about the code of a function.

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::value::Value;
 use crate::budget::Budget;
-use crate::dataflow::{Lattice, Slot};
+use crate::dataflow::{Lattice, Slot, Widening};
 use crate::ssa::{Cell, ClassId, FunctionId};
 
 /// A place that outlives one function.
@@ -37,7 +37,8 @@ struct Entry {
 /// All places, and the functions that wait to be solved.
 ///
 /// Facts only grow ([`Slot`]), each at most as often as its slot is high, and a function waits only because a place that
-/// it has read grew: the number of times that functions are solved is bounded by the growths of what they read.
+/// it has read grew: the number of times that functions are solved is bounded by the growths of what they read. What a
+/// function writes in later rounds is widened ([`Widening::of_round`]), so that recursion comes to rest after a few.
 #[derive(Debug)]
 pub(super) struct Store {
     entries: FxHashMap<Place, Entry>,
@@ -45,13 +46,16 @@ pub(super) struct Store {
     /// By function: when it was first solved. Callees are solved before their callers come back to them, so what waits is
     /// solved callees first, and a caller sees all that its callees have to say at once.
     order: Vec<u32>,
+    /// By function: how often it was solved.
+    rounds: Vec<u32>,
     solved: u32,
     budget: Rc<Budget>,
 }
 
 impl Store {
     pub(super) fn new(functions: usize, budget: Rc<Budget>) -> Self {
-        Self { entries: FxHashMap::default(), waiting: BTreeSet::new(), order: vec![0; functions], solved: 0, budget }
+        let (order, rounds) = (vec![0; functions], vec![0; functions]);
+        Self { entries: FxHashMap::default(), waiting: BTreeSet::new(), order, rounds, solved: 0, budget }
     }
 
     /// What is known about a place; `reader` is solved again when that grows. None where nothing was written so far.
@@ -63,12 +67,12 @@ impl Store {
         entry.written.then(|| entry.slot.get())
     }
 
-    /// Joins into a place; lets its readers wait where that grew.
-    pub(super) fn write(&mut self, place: Place, value: &Value) {
-        let coarse = self.budget.is_coarse();
+    /// Joins into a place what `writer` found; lets its readers wait where that grew.
+    pub(super) fn write(&mut self, place: Place, value: &Value, writer: FunctionId) {
+        let least = self.budget.least_widening().max(Widening::of_round(self.rounds[writer.0 as usize]));
         let entry = self.entries.entry(place).or_default();
         let before = entry.slot.get().weight();
-        let grew = entry.slot.join(value, coarse);
+        let grew = entry.slot.join(value, least);
         if !grew && entry.written {
             return;
         }
@@ -95,8 +99,9 @@ impl Store {
         self.waiting.remove(&(self.order[function.0 as usize], function));
     }
 
-    /// A function was solved for now.
+    /// A function was solved for now, and its summary is written.
     pub(super) fn finish(&mut self, function: FunctionId) {
+        self.rounds[function.0 as usize] += 1;
         let order = &mut self.order[function.0 as usize];
         if *order == 0 {
             let waits = self.waiting.remove(&(0, function));
@@ -132,9 +137,9 @@ mod tests {
         let place = || Place::Field(None, Rc::from("name"));
         assert_eq!(store.read(place(), F), None);
         store.read(Place::Field(None, Rc::from("other")), G);
-        store.write(place(), &text("a"));
+        store.write(place(), &text("a"), G);
         assert_eq!(store.next(), Some(F));
-        store.write(place(), &text("a"));
+        store.write(place(), &text("a"), G);
         assert_eq!(store.next(), None);
         assert_eq!(store.read(place(), G), Some(&text("a")));
     }
@@ -146,7 +151,7 @@ mod tests {
         store.read(place(), G);
         let mut solved = 0;
         for i in 0..5_000 {
-            store.write(place(), &text(&"a".repeat(i)));
+            store.write(place(), &text(&"a".repeat(i)), F);
             while store.next().is_some() {
                 solved += 1;
             }
@@ -155,10 +160,26 @@ mod tests {
     }
 
     #[test]
+    fn what_feeds_itself_comes_to_rest_in_few_rounds() {
+        let mut store = store();
+        store.wait(F);
+        let mut rounds = 0;
+        while let Some(id) = store.next() {
+            store.start(id);
+            let mut all = store.read(Place::Returned(F), F).cloned().unwrap_or_default();
+            all.join(&Value::text(all.to_text().concat(&Text::literal("a"), super::super::value::languages())));
+            store.write(Place::Returned(F), &all, F);
+            store.finish(F);
+            rounds += 1;
+        }
+        assert!((3..10).contains(&rounds), "{rounds}");
+    }
+
+    #[test]
     fn a_function_that_returns_nothing_known_has_come_back() {
         let mut store = store();
         assert_eq!(store.read(Place::Returned(F), G), None);
-        store.write(Place::Returned(F), &Value::default());
+        store.write(Place::Returned(F), &Value::default(), F);
         assert_eq!(store.next(), Some(G));
         assert_eq!(store.read(Place::Returned(F), G), Some(&Value::default()));
     }

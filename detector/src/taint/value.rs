@@ -11,6 +11,8 @@ use crate::text::{Hole, Languages, Origins, Text};
 /// Deepest containers in containers that are kept apart, and most entries of one.
 const MAX_NESTING: usize = 4;
 pub(super) const MAX_ENTRIES: usize = 40;
+/// Dots in the path of an object at the top of its kind.
+const MAX_DOTS: usize = 4;
 /// Most objects that are kept apart.
 const MAX_OBJECTS: usize = 80;
 /// Most values, forms and parts in a container with all that is in it; beyond that entries are not kept apart.
@@ -359,6 +361,7 @@ impl Lattice for Value {
                     let keys = items.keys.as_ref().map(Self::flat);
                     Rc::new(Items { known: BTreeMap::new(), any: items.any.flat(), keys })
                 });
+                wide.forget_long_paths();
             }
         }
         wide
@@ -380,6 +383,25 @@ impl Value {
         }
         self.add_objects(&mut flat);
         flat
+    }
+
+    /// What a call of a call gave may be anything: else each round in which it is called makes another path.
+    fn forget_long_paths(&mut self) {
+        let is_long = |object: &Object| match object {
+            Object::Path(path) => path.matches("()").nth(1).is_some() || path.matches('.').nth(MAX_DOTS).is_some(),
+            _ => false,
+        };
+        if self.objects.iter().any(is_long) {
+            self.objects.retain(|object| !is_long(object));
+            self.objects.insert(Object::Path(Rc::from("?")));
+        }
+        if let Some(items) = &mut self.items {
+            let items = Rc::make_mut(items);
+            items.any.forget_long_paths();
+            if let Some(keys) = &mut items.keys {
+                keys.forget_long_paths();
+            }
+        }
     }
 
     fn add_objects(&self, to: &mut Self) {
