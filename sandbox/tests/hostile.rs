@@ -11,7 +11,7 @@ use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
-use real_sandbox_attacks::{Aim, attack, survivors};
+use real_sandbox_attacks::{Aim, Route, Selection, attack, survivors};
 use server::Server;
 
 /// What attacks aim at.
@@ -24,17 +24,17 @@ struct Targets {
 }
 
 impl Targets {
-    fn new(tier: &str) -> Self {
+    fn new(tier: &str, route: Route) -> Self {
         let planted = tempfile::tempdir().expect("a directory");
         fs::write(planted.path().join("secret"), "the secret").expect("a planted file");
-        let abstract_name = format!("real-sandbox-target-{tier}-{}", std::process::id());
+        let abstract_name = format!("real-sandbox-target-{tier}-{route}-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(&abstract_name).expect("an address");
         Self {
             planted,
             listener: TcpListener::bind("127.0.0.1:0").expect("a port"),
             _abstract_listener: UnixListener::bind_addr(&address).expect("a socket"),
             abstract_name,
-            sleep: format!("7{}.{}", std::process::id(), if tier == "a" { 1 } else { 2 }),
+            sleep: format!("7{}.{}{}", std::process::id(), if tier == "a" { 1 } else { 2 }, 1 + route as u8),
         }
     }
 
@@ -50,11 +50,12 @@ impl Targets {
     }
 }
 
-async fn attack_all(tier: &str) {
+async fn attack_all(tier: &str, route: Route) {
     let Some(server) = Server::under(tier) else { return };
-    let targets = Targets::new(tier);
+    let targets = Targets::new(tier, route);
     let url = server.address.parse().expect("an address is a URL");
-    let report = attack(&url, &targets.aim(&server)).await.expect("an answer to every attack");
+    let selection = Selection { routes: vec![route], ..Selection::default() };
+    let report = attack(&url, &targets.aim(&server), &selection).await.expect("a sandbox");
     let wrong = report.wrong();
     assert!(wrong.is_empty(), "tier {tier}:\n{}", wrong.join("\n"));
     assert_eq!(survivors(&targets.aim(&server)).expect("/proc"), [""; 0], "processes survive");
@@ -69,10 +70,20 @@ async fn attack_all(tier: &str) {
 
 #[tokio::test]
 async fn attacks_fail_under_namespaces() {
-    attack_all("a").await;
+    attack_all("a", Route::Batch).await;
+}
+
+#[tokio::test]
+async fn attacks_fail_under_namespaces_by_run_code() {
+    attack_all("a", Route::RunCode).await;
 }
 
 #[tokio::test]
 async fn attacks_fail_under_landlock() {
-    attack_all("b").await;
+    attack_all("b", Route::Batch).await;
+}
+
+#[tokio::test]
+async fn attacks_fail_under_landlock_by_run_code() {
+    attack_all("b", Route::RunCode).await;
 }

@@ -1,66 +1,89 @@
-//! The corpus: every folder of `sandbox/hostile/` is an attack. A new attack is a new folder.
+//! The corpus: every folder of `sandbox/hostile/` is an attack. A new attack is a new folder. All are inside the program.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fmt;
 
 use real_sandbox_api::{BatchRequest, Comparison, Limits, Setup, Status, Test};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Aim;
 
-/// Fewer than this are not the corpus.
-const LEAST: usize = 110;
+/// Name, `program.py` and `expect.yaml` of each folder.
+const FOLDERS: &[(&str, &str, &str)] = &include!(concat!(env!("OUT_DIR"), "/corpus.rs"));
 
 /// A program, and the verdicts that are allowed.
 #[derive(Clone, Debug)]
 pub struct Attack {
     /// Name of its folder.
-    pub name: String,
+    pub name: &'static str,
+    /// What it is after.
+    pub kind: Kind,
     /// What is sent.
     pub request: BatchRequest,
     /// Verdicts that are allowed, for each test.
     pub allowed: Vec<Vec<Status>>,
+    /// What is different through `/run_code`.
+    pub run_code: RunCode,
 }
 
-/// An attack that cannot be read.
+/// What an attack is after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The expected answer without the work: early exits, hooks, prompts, other streams.
+    Answer,
+    /// The expected exception without the call: raised at import, by a wrong name, of six classes.
+    Raise,
+    /// Returned objects that lie when they are compared, walked, measured or written.
+    Value,
+    /// Expected answers, in frames, files, `/proc`, descriptors, other tests.
+    Look,
+    /// What a grader uses: built-in names, modules, streams, clocks, frames.
+    Patch,
+    /// Records of the harness, written by the program.
+    Forge,
+    /// More CPU time, memory, processes, files or output than allowed, or none of it counted.
+    Limit,
+    /// Out of the box: files, network, devices, privileges, other processes.
+    Out,
+    /// Beyond its end: daemons, start-up files, state for the next test.
+    Stay,
+    /// No attack; has to pass.
+    Honest,
+}
+
+/// What an attack means through `/run_code`, where that is something else.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct RunCode {
+    /// Verdicts that are allowed, for each test.
+    pub allowed: Option<Vec<Vec<Status>>>,
+    /// Files that are asked for after the set-up, and given to the program.
+    pub fetch: Vec<String>,
+    /// Why it is not tried at all.
+    pub skip: Option<String>,
+}
+
+/// An `expect.yaml` that says something else than it should.
 #[derive(Debug, thiserror::Error)]
-pub enum CorpusError {
-    /// No file, or one that cannot be read.
-    #[error("{}: {source}", path.display())]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// An `expect.yaml` that says something else than it should.
-    #[error("{}: {reason}", path.display())]
-    Expectation {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// Attacks are missing.
-    #[error("{} holds {count} attacks, at least {LEAST} are the corpus", path.display())]
-    Incomplete {
-        /// The folder.
-        path: PathBuf,
-        /// How many there are.
-        count: usize,
-    },
+#[error("sandbox/hostile/{attack}/expect.yaml: {reason}")]
+pub struct CorpusError {
+    attack: &'static str,
+    reason: String,
 }
 
 /// `expect.yaml`.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Expectation {
+    kind: Kind,
     #[serde(default)]
     setup: Setup,
     #[serde(default)]
     limits: Limits,
     tests: Vec<Test>,
     allowed: Vec<Vec<Status>>,
+    #[serde(default)]
+    run_code: RunCode,
 }
 
 /// All attacks in the order of their names, aimed.
@@ -68,41 +91,45 @@ struct Expectation {
 /// # Errors
 /// The first one that cannot be read.
 pub fn corpus(aim: &Aim) -> Result<Vec<Attack>, CorpusError> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hostile");
-    let unreadable = |source| CorpusError::Read { path: root.clone(), source };
-    let entries = fs::read_dir(&root).map_err(unreadable)?.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-    let mut folders: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
-    folders.sort();
-    if folders.len() < LEAST {
-        return Err(CorpusError::Incomplete { path: root, count: folders.len() });
-    }
-    folders.iter().map(|folder| read(folder, aim)).collect()
+    FOLDERS.iter().map(|(name, program, expect)| read(name, program, expect, aim)).collect()
 }
 
-fn read(folder: &Path, aim: &Aim) -> Result<Attack, CorpusError> {
-    let text = |name: &str| {
-        let path = folder.join(name);
-        let text = fs::read_to_string(&path).map_err(|source| CorpusError::Read { path, source })?;
-        Ok(aim.fill_in(&text))
-    };
-    let wrong = |reason| CorpusError::Expectation { path: folder.join("expect.yaml"), reason };
-    let expect: Expectation =
-        serde_saphyr::from_str(&text("expect.yaml")?).map_err(|error| wrong(error.to_string()))?;
-    let (tests, allowed) = (expect.tests.len(), expect.allowed.len());
-    if tests != allowed {
-        return Err(wrong(format!("{tests} tests, and allowed verdicts for {allowed}")));
+fn read(name: &'static str, program: &str, expect: &str, aim: &Aim) -> Result<Attack, CorpusError> {
+    let wrong = |reason| CorpusError { attack: name, reason };
+    let Expectation { kind, setup, limits, tests, allowed, run_code } =
+        serde_saphyr::from_str(&aim.fill_in(expect)).map_err(|error| wrong(error.to_string()))?;
+    for allowed in [Some(&allowed), run_code.allowed.as_ref()].into_iter().flatten() {
+        if tests.len() != allowed.len() {
+            return Err(wrong(format!("{} tests, and allowed verdicts for {}", tests.len(), allowed.len())));
+        }
     }
-    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let request = BatchRequest {
-        id: Some(name.clone()),
-        program: text("program.py")?,
-        setup: expect.setup,
-        tests: expect.tests,
+        id: Some(name.to_owned()),
+        program: aim.fill_in(program),
+        setup,
+        tests,
         comparison: Comparison::Exact,
-        limits: expect.limits,
+        limits,
         stop_at_first_failure: false,
     };
-    Ok(Attack { name, request, allowed: expect.allowed })
+    Ok(Attack { name, kind, request, allowed, run_code })
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Answer => "answer",
+            Self::Raise => "raise",
+            Self::Value => "value",
+            Self::Look => "look",
+            Self::Patch => "patch",
+            Self::Forge => "forge",
+            Self::Limit => "limit",
+            Self::Out => "out",
+            Self::Stay => "stay",
+            Self::Honest => "honest",
+        })
+    }
 }
 
 #[cfg(test)]
@@ -111,12 +138,24 @@ mod tests {
 
     #[test]
     fn no_placeholder_is_left_and_every_test_has_its_verdicts() {
-        for attack in corpus(&Aim::pod()).unwrap() {
+        let attacks = corpus(&Aim::pod()).unwrap();
+        assert!(attacks.len() >= 128, "{} attacks", attacks.len());
+        for attack in attacks {
             let sent = serde_json::to_string(&attack.request).unwrap();
             for name in ["@SECRET@", "@PLANTED@", "@PORT@", "@ABSTRACT@", "@SERVER@", "@SLEEP@"] {
                 assert!(!sent.contains(name), "{}: {name}", attack.name);
             }
             assert!(!attack.allowed.is_empty() && attack.allowed.iter().all(|allowed| !allowed.is_empty()));
+        }
+    }
+
+    #[test]
+    fn the_page_counts_each_kind_as_there_are() {
+        let page = include_str!("../../README.md");
+        let attacks = corpus(&Aim::pod()).unwrap();
+        for kind in <Kind as clap::ValueEnum>::value_variants() {
+            let count = attacks.iter().filter(|attack| attack.kind == *kind).count();
+            assert!(page.contains(&format!("| `{kind}` | {count} |")), "{kind}: {count}");
         }
     }
 }

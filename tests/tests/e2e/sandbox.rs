@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use real_sandbox_attacks::{Aim, attack, survivors};
+use real_sandbox_attacks::{Aim, Selection, attack, survivors};
 use real_tests::bundled::{QUICKSTART, unconfirmed_solutions};
 use serde_json::Value;
 
@@ -37,7 +37,8 @@ pub(crate) fn isolated(cluster: &Cluster) {
 
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let aim = Aim::pod();
-    let report = runtime.block_on(attack(&forward.url, &aim)).expect("every request is answered");
+    let report =
+        runtime.block_on(attack(&forward.url, &aim, &Selection::default())).expect("every request is answered");
     println!("{report}");
     assert!(report.wrong().is_empty(), "{}", report.wrong().join("\n"));
     if cluster.own.is_some() {
