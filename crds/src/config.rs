@@ -71,6 +71,8 @@ pub struct Dataset {
 pub enum Algorithm {
     /// Proximal policy optimisation with a learned critic.
     Ppo(Ppo),
+    /// A policy gradient without a critic: GRPO and its relatives.
+    PolicyGradient(PolicyGradient),
     /// Supervised fine-tuning on demonstrations.
     Sft(Sft),
 }
@@ -89,6 +91,9 @@ pub struct Ppo {
     pub mini_batch_size: u64,
     /// Samples per forward/backward pass; divides `miniBatchSize`.
     pub micro_batch_size: u64,
+    /// Most tokens of a forward/backward pass, padding included, in place of `microBatchSize`; 0 for no such limit.
+    #[serde(default)]
+    pub micro_batch_tokens: u64,
     /// Passes over the rollout.
     pub epochs: u64,
     /// Learning rate of the actor.
@@ -125,6 +130,128 @@ pub struct Ppo {
     pub max_skipped_updates: u64,
 }
 
+/// A policy gradient without a critic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PolicyGradient {
+    /// Where advantages come from.
+    pub estimator: Estimator,
+    /// Optimisation steps, each one rollout.
+    pub steps: u64,
+    /// Prompts a step.
+    pub batch_size: u64,
+    /// Answers a prompt.
+    pub samples_per_prompt: u64,
+    /// Samples per optimiser step.
+    pub mini_batch_size: u64,
+    /// Samples per forward/backward pass.
+    pub micro_batch_size: u64,
+    /// Most tokens of a forward/backward pass, padding included, in place of `microBatchSize`; 0 for no such limit.
+    pub micro_batch_tokens: u64,
+    /// Passes over the rollout.
+    pub epochs: u64,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// The probability ratio is clipped to [1 - `clipRange`, 1 + `clipRangeHigh`].
+    pub clip_range: f64,
+    /// See `clipRange`.
+    pub clip_range_high: f64,
+    /// Most of ratio·|A| where the advantage A is negative; 0 for no such limit.
+    pub dual_clip: f64,
+    /// How tokens' losses become one.
+    pub loss_aggregation: LossAggregation,
+    /// The pull towards the starting point.
+    pub kl: Kl,
+    /// Coefficient of the entropy bonus.
+    pub entropy_coefficient: f64,
+    /// Discount γ of REINFORCE++.
+    pub gamma: f64,
+    /// Last tokens of the longest answer in which an answer is penalised for its length; 0 for none.
+    pub overlong_buffer_tokens: u64,
+    /// Penalty of an answer of the full length.
+    pub overlong_penalty: f64,
+    /// How often at most further prompts are drawn in place of those whose answers all earn the same; 0 keeps those.
+    pub max_resamples: u64,
+    /// Largest global norm of gradients.
+    pub max_grad_norm: f64,
+    /// AdamW weight decay.
+    pub weight_decay: f64,
+    /// AdamW (β₁, β₂).
+    pub betas: [f64; 2],
+    /// Steps of linear warm-up.
+    pub warmup_steps: u64,
+    /// Schedule after warm-up.
+    pub schedule: Schedule,
+    /// Updates in a row that may be skipped because a loss or a gradient is not finite; one more fails the run.
+    pub max_skipped_updates: u64,
+}
+
+/// Where advantages come from without a critic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Estimator {
+    /// Reward minus the mean of the prompt's answers, over their standard deviation (Shao et al. 2024).
+    Grpo,
+    /// The same without the division (Liu et al. 2025).
+    DrGrpo,
+    /// As `grpo`, with the parts of DAPO (Yu et al. 2025) as defaults.
+    Dapo,
+    /// Reward minus the mean of the prompt's other answers (Ahmadian et al. 2024).
+    Rloo,
+    /// Discounted sum of the rewards still to come, whitened over the batch (Hu 2025).
+    ReinforcePlusPlus,
+    /// Sum of the rewards still to come minus the reward of the greedy answer (Li et al. 2023).
+    Remax,
+}
+
+/// How the losses of tokens become the loss of a mini-batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum LossAggregation {
+    /// Mean over all tokens.
+    TokenMean,
+    /// Mean over answers of the mean over their tokens.
+    SequenceMean,
+    /// Mean over answers of the sum over their tokens.
+    SequenceSum,
+    /// Mean over answers of the sum over their tokens divided by `maxResponseTokens`.
+    FixedLength,
+}
+
+/// A pull towards the starting point.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Kl {
+    /// Its strength; with 0 there is no reference model.
+    pub coefficient: f64,
+    /// Where it pulls.
+    pub placement: KlPlacement,
+    /// How the divergence of a token is estimated.
+    pub estimator: KlEstimator,
+}
+
+/// Where the divergence from the starting point is a penalty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum KlPlacement {
+    /// In the rewards of tokens, before advantages are computed.
+    Reward,
+    /// In the loss.
+    Loss,
+}
+
+/// Estimators of the divergence from one sample (Schulman 2020).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum KlEstimator {
+    /// log π − log `π_ref`.
+    K1,
+    /// ½ (log π − log `π_ref`)².
+    K2,
+    /// r − 1 − log r with r = `π_ref`/π.
+    K3,
+}
+
 /// Supervised fine-tuning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -135,6 +262,9 @@ pub struct Sft {
     pub batch_size: u64,
     /// Demonstrations per forward/backward pass.
     pub micro_batch_size: u64,
+    /// Most tokens of a forward/backward pass, padding included, in place of `microBatchSize`; 0 for no such limit.
+    #[serde(default)]
+    pub micro_batch_tokens: u64,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Steps of linear warm-up.
@@ -323,6 +453,22 @@ pub struct Compute {
     pub dtype: Dtype,
     /// CPU threads of libtorch; 0 for as many as there are cores.
     pub threads: u64,
+    /// What is kept of a forward pass for the backward pass.
+    #[serde(default)]
+    pub gradient_checkpointing: GradientCheckpointing,
+}
+
+/// What is kept of a forward pass for the backward pass. The numbers are the same in all cases; memory and time differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum GradientCheckpointing {
+    /// The activations of as many of the last layers as fit into 1 GiB (8 GiB on a GPU); of the others, their inputs.
+    #[default]
+    Auto,
+    /// The inputs of layers alone; everything else is computed a second time.
+    Always,
+    /// All activations.
+    Never,
 }
 
 /// Device of model and optimiser.

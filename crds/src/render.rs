@@ -19,7 +19,7 @@ pub struct Endpoints {
 ///
 /// # Panics
 ///
-/// If `job` was not validated: neither `ppo` nor `sft` is set, or it has no name.
+/// If `job` was not validated: no algorithm is set, or it has no name.
 pub fn render(job: &RealTrainingJob, endpoints: &Endpoints) -> config::TrainerConfig {
     let spec = &job.spec;
     config::TrainerConfig {
@@ -27,7 +27,7 @@ pub fn render(job: &RealTrainingJob, endpoints: &Endpoints) -> config::TrainerCo
         seed: spec.seed,
         model: config::Model { uri: spec.model.storage_uri.clone(), initialize: spec.model.initialize },
         train: spec.datasets.train.iter().map(dataset).collect(),
-        algorithm: algorithm(&spec.algorithm),
+        algorithm: algorithm(&spec.algorithm, spec.rollout.max_response_tokens),
         reward: reward(&spec.reward, endpoints),
         rollout: config::Rollout {
             max_prompt_tokens: spec.rollout.max_prompt_tokens,
@@ -57,6 +57,7 @@ pub fn render(job: &RealTrainingJob, endpoints: &Endpoints) -> config::TrainerCo
             device: spec.trainer.device,
             dtype: spec.trainer.dtype,
             threads: spec.trainer.threads,
+            gradient_checkpointing: spec.trainer.gradient_checkpointing,
         },
     }
 }
@@ -65,7 +66,20 @@ fn dataset(dataset: &v1alpha1::Dataset) -> config::Dataset {
     config::Dataset { name: dataset.name.clone(), uri: dataset.storage_uri.clone(), weight: dataset.weight }
 }
 
-fn algorithm(algorithm: &v1alpha1::Algorithm) -> config::Algorithm {
+/// `longest` is the most tokens of an answer.
+fn algorithm(algorithm: &v1alpha1::Algorithm, longest: u64) -> config::Algorithm {
+    use config::Estimator::{Dapo, DrGrpo, Grpo, ReinforcePlusPlus, Remax, Rloo};
+    let without_critic = [
+        (Grpo, &algorithm.grpo),
+        (DrGrpo, &algorithm.dr_grpo),
+        (Dapo, &algorithm.dapo),
+        (Rloo, &algorithm.rloo),
+        (ReinforcePlusPlus, &algorithm.reinforce_plus_plus),
+        (Remax, &algorithm.remax),
+    ];
+    if let Some((estimator, given)) = without_critic.iter().find_map(|(e, given)| Some((*e, given.as_ref()?))) {
+        return config::Algorithm::PolicyGradient(given.resolve(estimator, longest));
+    }
     match (&algorithm.ppo, &algorithm.sft) {
         (Some(ppo), None) => config::Algorithm::Ppo(config::Ppo {
             steps: ppo.steps,
@@ -73,6 +87,7 @@ fn algorithm(algorithm: &v1alpha1::Algorithm) -> config::Algorithm {
             samples_per_prompt: ppo.samples_per_prompt,
             mini_batch_size: ppo.mini_batch_size.unwrap_or(ppo.batch_size * ppo.samples_per_prompt),
             micro_batch_size: ppo.micro_batch_size,
+            micro_batch_tokens: ppo.micro_batch_tokens.unwrap_or(0),
             epochs: ppo.epochs,
             actor_learning_rate: ppo.actor_learning_rate,
             critic_learning_rate: ppo.critic_learning_rate,
@@ -95,6 +110,7 @@ fn algorithm(algorithm: &v1alpha1::Algorithm) -> config::Algorithm {
             steps: sft.steps,
             batch_size: sft.batch_size,
             micro_batch_size: sft.micro_batch_size,
+            micro_batch_tokens: sft.micro_batch_tokens.unwrap_or(0),
             learning_rate: sft.learning_rate,
             warmup_steps: sft.warmup_steps,
             schedule: sft.schedule,

@@ -52,7 +52,10 @@ fn errors_name_the_override() {
     for (argument, message) in [
         ("spec.reward.alpha=1.5", "spec.reward.alpha: 1.5 is not allowed: must be at least 0 and at most 1"),
         ("spec.reward.alpah=1", "spec.reward.alpah: unknown field (did you mean alpha?)"),
-        ("spec.algorithm.sft.steps=5", "spec.algorithm: exactly one of ppo and sft must be set"),
+        (
+            "spec.algorithm.sft.steps=5",
+            "spec.algorithm: exactly one of ppo, grpo, drGrpo, dapo, rloo, reinforcePlusPlus, remax and sft must be set",
+        ),
         ("spec.algorithm.ppo.steps=many", "spec.algorithm.ppo.steps: must be a whole number, but is the text \"many\""),
         (
             "spec.algorithm.ppo.miniBatchSize=1024",

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::load::{FileType, file_type};
 use crate::source::Source;
-use crate::{LoadError, Message, bundled, jsonl};
+use crate::{LoadError, Message, SolutionKind, Task, bundled, jsonl, parquet_rows};
 
 /// A prompt and an answer to it. One JSON line each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +18,8 @@ pub struct Demonstration {
     pub response: String,
 }
 
-/// Loads demonstrations: a path or `file://` URI of JSONL (`.jsonl`, `.jsonl.gz`), or
+/// Loads demonstrations: a path or `file://` URI of JSONL (`.jsonl`, `.jsonl.gz`) or of one of the paper's Parquet files, whose own
+/// programs are the answers, or
 /// `bundled://quickstart-demonstrations?count=N&seed=S`, which are generated (60 000 of seed 0 by default).
 ///
 /// # Errors
@@ -28,7 +29,14 @@ pub fn load_demonstrations(uri: &str) -> Result<Vec<Demonstration>, LoadError> {
         Source::Bundled(name, parameters) => bundled::demonstrations(uri, &name, &parameters)?,
         Source::File(path) => match file_type(&path)? {
             FileType::Jsonl => jsonl::read_file(&path)?,
-            FileType::Parquet => return Err(LoadError::UnknownFileType { path }),
+            FileType::Parquet => {
+                let mut loaded = Vec::new();
+                parquet_rows::each(&path, None, &mut |task| {
+                    loaded.extend(of_task(task));
+                    Ok(())
+                })?;
+                loaded
+            }
         },
     };
     checked(uri, loaded)
@@ -43,6 +51,15 @@ pub fn check_demonstrations(uri: &str) -> Result<(), LoadError> {
         Source::Bundled(name, parameters) => bundled::demonstration_parameters(uri, &name, &parameters).map(drop),
         Source::File(_) => load_demonstrations(uri).map(drop),
     }
+}
+
+/// A task's own program as the answer, in the block that answers are read from: the first that is known to be safe, else the
+/// first of which that is not known.
+fn of_task(task: Task) -> Option<Demonstration> {
+    let Task { id, prompt, solutions, .. } = task;
+    let of_kind = |kind| solutions.iter().find(|solution| solution.kind == kind);
+    let solution = of_kind(SolutionKind::Secure).or_else(|| of_kind(SolutionKind::Reference))?;
+    Some(Demonstration { id, prompt, response: format!("```python\n{}\n```", solution.code.trim_matches('\n')) })
 }
 
 fn checked(uri: &str, loaded: Vec<Demonstration>) -> Result<Vec<Demonstration>, LoadError> {

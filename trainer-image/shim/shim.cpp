@@ -11,7 +11,14 @@
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/reciprocal.h>
 #include <ATen/ops/stack.h>
+#include <c10/core/Allocator.h>
+#include <c10/core/CPUAllocator.h>
+#include <c10/core/impl/alloc_cpu.h>
 
+#include <malloc.h>
+
+#include <atomic>
+#include <cstdint>
 #include <cstring>
 #include <exception>
 #include <vector>
@@ -36,9 +43,50 @@ template <typename F> char *guarded(F body) {
     }
 }
 
+// Bytes of the tensors on the CPU, as the C library counts them.
+std::atomic<int64_t> live_bytes{0};
+std::atomic<int64_t> peak_bytes{0};
+
+void release(void *data) {
+    live_bytes -= static_cast<int64_t>(malloc_usable_size(data));
+    c10::free_cpu(data);
+}
+
+// libtorch's own way to get memory for tensors, counted.
+struct CountingAllocator final : c10::Allocator {
+    c10::DataPtr allocate(size_t bytes) override {
+        void *data = c10::alloc_cpu(bytes);
+        int64_t live = live_bytes += static_cast<int64_t>(malloc_usable_size(data));
+        int64_t peak = peak_bytes;
+        while (live > peak && !peak_bytes.compare_exchange_weak(peak, live)) {
+        }
+        return {data, data, &release, c10::Device(c10::DeviceType::CPU)};
+    }
+    c10::DeleterFnPtr raw_deleter() const override { return &release; }
+    void copy_data(void *to, const void *from, size_t bytes) const override { default_copy_data(to, from, bytes); }
+};
+
 } // namespace
 
 extern "C" {
+
+// From now on tensors on the CPU are counted; those that are there already never are.
+char *real_count_memory() {
+    static CountingAllocator counting;
+    return guarded([] { c10::SetCPUAllocator(&counting, /*priority=*/255); });
+}
+
+// Bytes of the tensors that are alive, and the most there were since the last call that reset it.
+void real_memory(int64_t *live, int64_t *peak, bool reset) {
+    *live = live_bytes;
+    *peak = peak_bytes;
+    if (reset) peak_bytes = live_bytes.load();
+}
+
+// The backward pass from `output` with the gradient with respect to it.
+char *real_backward(const Tensor *output, const Tensor *gradient) {
+    return guarded([&] { output->backward(*gradient); });
+}
 
 // One step of AdamW (decoupled weight decay) over all parameters in one operation; `steps` are counted up here.
 char *real_fused_adamw(Tensor *const *parameters, Tensor *const *gradients, Tensor *const *exp_avg,

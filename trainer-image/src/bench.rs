@@ -8,12 +8,13 @@ use rand_chacha::ChaCha8Rng;
 use real_terminal::outln;
 use serde::Deserialize;
 use serde_json::json;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind};
 
 use crate::compute;
-use crate::model::{Decoder, ModelConfig};
+use crate::model::{Decoder, Entropy, ModelConfig};
 use crate::optim::{AdamW, AdamWConfig};
 use crate::sampling::{SamplingOptions, generate};
+use crate::sequences::{Padded, Sequence, longest_answer};
 
 /// Measures and prints one line of JSON.
 #[derive(clap::Args, Debug)]
@@ -68,11 +69,13 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let seconds = best_seconds(load.repetitions, || Ok(generate(&model, &prompts, &options, &mut |_, _| ())?))?;
     let tokens_per_second = (decode.rows * decode.new_tokens) as f64 / seconds;
 
-    let ids: Vec<i64> = random_rows(load.train.rows, load.train.tokens, load.config.vocab_size).concat();
-    let ids = Tensor::from_slice(&ids).view([load.train.rows as i64, load.train.tokens as i64]);
+    let rows = random_rows(load.train.rows, load.train.tokens, load.config.vocab_size);
+    let sequences: Vec<Sequence> = rows.iter().map(|row| Sequence::new(&row[..1], &row[1..])).collect();
+    let all: Vec<usize> = (0..sequences.len()).collect();
+    let batch = Padded::of(&sequences, &all, longest_answer(&sequences), Device::Cpu);
     let mut optimizer = AdamW::new(model.named_parameters(), AdamWConfig::default());
     let step_seconds =
-        best_seconds(4 * load.repetitions, || train_step(&model, &mut optimizer, &ids, load.train.learning_rate))?;
+        best_seconds(4 * load.repetitions, || train_step(&model, &mut optimizer, &batch, load.train.learning_rate))?;
     let result = json!({
         "decode_tokens_per_s": (tokens_per_second * 10.0).round() / 10.0,
         "train_step_ms": (step_seconds * 100_000.0).round() / 100.0,
@@ -83,15 +86,12 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     Ok(())
 }
 
-fn train_step(model: &Decoder, optimizer: &mut AdamW, ids: &Tensor, lr: f64) -> Result<()> {
-    let columns = ids.size()[1] - 1;
-    let hidden = model.hidden(ids, &ids.ones_like()).narrow(1, 0, columns);
-    let loss = -model.target_log_probs(&hidden, &ids.narrow(1, 1, columns), 1.0).mean(Kind::Float);
+fn train_step(model: &Decoder, optimizer: &mut AdamW, batch: &Padded, lr: f64) -> Result<()> {
     optimizer.zero_grad()?;
-    loss.backward();
+    let tokens = batch.targets.numel() as f64;
+    model.learn(batch, 1.0, Entropy::Unused, |prediction, _| -prediction.log_probs.sum(Kind::Float) / tokens)?;
     optimizer.clip_grad_norm(1.0)?;
     optimizer.step(lr)?;
-    loss.double_value(&[]);
     Ok(())
 }
 

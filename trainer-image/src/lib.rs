@@ -7,6 +7,7 @@
 //! ppo/        rollout, advantages, update                              sft/          demonstrations
 //! train/      the run: data order, evaluation, resuming, exit codes    checkpoint/   whole or not there
 //! metrics/    JSON lines and TensorBoard                               progress.rs   HTTP
+//! plan/       what a job needs on a device                             shim.rs       operations that tch lacks
 //! ```
 
 pub mod bench;
@@ -17,12 +18,14 @@ pub mod generate;
 pub mod metrics;
 pub mod model;
 pub mod optim;
+pub mod plan;
 pub mod ppo;
 pub mod progress;
 pub mod sampling;
 pub mod scoring;
 pub mod sequences;
 pub mod sft;
+pub mod shim;
 pub mod tokenizer;
 pub mod train;
 pub mod weights;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use real_terminal::{LogArgs, causes, errln};
+use real_trainer::plan::command as plan;
 use real_trainer::train::command::{TrainArgs, train};
 use real_trainer::{bench, compute, generate};
 
@@ -24,7 +25,9 @@ enum Command {
     /// Measure generation and a training step of a small model; one line of JSON.
     #[command(hide = true)]
     Bench(bench::BenchArgs),
-    /// Run a training job: PPO or SFT.
+    /// Say what a job needs on each device, and whether that fits.
+    Plan(plan::PlanArgs),
+    /// Run a training job: reinforcement learning or SFT.
     Train(TrainArgs),
 }
 
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Command::Train(args) => return real_terminal::finish(train(args)),
         Command::Generate(args) => generate::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Plan(args) => plan::run(args),
     };
     real_terminal::finish(match result {
         Ok(()) => ExitCode::SUCCESS,

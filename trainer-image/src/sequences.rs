@@ -100,12 +100,43 @@ pub fn longest_answer(batch: &[Sequence]) -> usize {
     batch.iter().map(|sequence| sequence.answer().len()).max().unwrap_or(0)
 }
 
-/// Cuts rows of a batch into micro-batches of at most `size`, sequences of like length together, so that little of a
-/// micro-batch is padding. How it is cut changes no gradient: losses are divided by the tokens of the mini-batch.
-pub fn micro_batches(batch: &[Sequence], rows: &[usize], size: usize) -> Vec<Vec<usize>> {
+/// What bounds a micro-batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MicroBatches {
+    /// The number of sequences.
+    Sequences(usize),
+    /// The number of tokens, padding included. A sequence that is longer is alone.
+    Tokens(usize),
+}
+
+impl MicroBatches {
+    /// At most so many tokens where that is more than 0, else at most so many sequences.
+    pub fn new(sequences: u64, tokens: u64) -> Self {
+        if tokens > 0 { Self::Tokens(tokens as usize) } else { Self::Sequences(sequences as usize) }
+    }
+
+    fn allow(self, sequences: usize, longest: usize) -> bool {
+        match self {
+            Self::Sequences(most) => sequences <= most,
+            Self::Tokens(most) => sequences * longest <= most,
+        }
+    }
+}
+
+/// Cuts rows of a batch into micro-batches, sequences of like length together, so that little of a micro-batch is padding. How
+/// it is cut changes no gradient: losses are divided by what the whole mini-batch has.
+pub fn micro_batches(batch: &[Sequence], rows: &[usize], bound: MicroBatches) -> Vec<Vec<usize>> {
     let mut sorted = rows.to_vec();
     sorted.sort_by_key(|row| (batch[*row].tokens.len(), *row));
-    sorted.chunks(size.max(1)).map(<[usize]>::to_vec).collect()
+    let mut cut: Vec<Vec<usize>> = Vec::new();
+    for row in sorted {
+        match cut.last_mut() {
+            // The longest comes last.
+            Some(last) if bound.allow(last.len() + 1, batch[row].tokens.len()) => last.push(row),
+            _ => cut.push(vec![row]),
+        }
+    }
+    cut
 }
 
 /// Cuts shuffled rows into mini-batches of at most `size`, all of nearly the same size: samples that were dropped must
@@ -149,7 +180,17 @@ mod tests {
 
     #[test]
     fn micro_batches_hold_sequences_of_like_length() {
-        assert_eq!(micro_batches(&batch(), &[0, 1, 2], 2), [vec![1, 0], vec![2]]);
+        assert_eq!(micro_batches(&batch(), &[0, 1, 2], MicroBatches::Sequences(2)), [vec![1, 0], vec![2]]);
+    }
+
+    #[test]
+    fn a_bound_of_tokens_counts_padding_and_a_long_sequence_is_alone() {
+        let cut = |tokens| micro_batches(&batch(), &[2, 1, 0], MicroBatches::Tokens(tokens));
+        // Of 2, 5 and 5 tokens.
+        assert_eq!(cut(15), [vec![1, 0, 2]]);
+        assert_eq!(cut(14), [vec![1, 0], vec![2]]);
+        assert_eq!(cut(9), [vec![1], vec![0], vec![2]]);
+        assert_eq!(cut(1), [vec![1], vec![0], vec![2]]);
     }
 
     #[test]

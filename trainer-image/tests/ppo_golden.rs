@@ -1,6 +1,6 @@
 //! The formulas of PPO against vectors made by `tests/golden/make_ppo_golden.py`.
 
-use real_trainer::ppo::advantage::{Estimator, Evidence, Gae};
+use real_trainer::ppo::advantage::{Estimator, Evidence};
 use real_trainer::ppo::{gae, kl, losses, masked};
 use serde_json::Value;
 use tch::{Kind, Tensor};
@@ -60,8 +60,9 @@ fn advantages_and_returns_are_the_golden_ones() {
     assert_close(&(returns * &mask), &golden.matrix("returns"), "returns");
     let (undiscounted, _) = gae::gae(&rewards, &values, &mask, 1.0, 1.0);
     assert_close(&(undiscounted * &mask), &golden.matrix("undiscounted"), "undiscounted advantages");
-    let estimate =
-        Gae { gamma, lambda, whiten: true }.estimate(&Evidence { rewards: &rewards, values: &values, mask: &mask });
+    let evidence =
+        Evidence { rewards: &rewards, values: Some(&values), mask: &mask, groups: &[0, 1, 2, 3, 4], greedy: None };
+    let estimate = Estimator::Gae { gamma, lambda, whiten: true }.estimate(&evidence);
     assert_close(&estimate.advantages, &golden.matrix("whitened"), "whitened advantages");
 }
 
@@ -84,7 +85,7 @@ fn clipped_losses_are_the_golden_ones() {
         &golden.matrix("log_probs"),
         &golden.matrix("old"),
         &golden.matrix("whitened"),
-        golden.number("clip"),
+        losses::Clip { low: golden.number("clip"), high: golden.number("clip"), dual: Some(3.0) },
     );
     assert_close(&(&policy.loss * &mask), &golden.matrix("policy_loss"), "policy loss");
     assert_close(&(&policy.clipped * &mask), &golden.matrix("policy_clipped"), "clipped tokens");

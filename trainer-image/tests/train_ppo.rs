@@ -121,6 +121,66 @@ fn ppo_runs_on_real_rewards_and_a_resumed_run_is_the_run_that_was_never_stopped(
     assert!(sample["prompt"].is_string() && sample["scored"]["reward"].is_number(), "{sample}");
 }
 
+/// The same job by an algorithm without a critic.
+fn policy_gradient(estimator: &str, detectors: &[&str], sandboxes: &[&str], changes: &[(&str, Value)]) -> Job {
+    let mut job = ppo(detectors, sandboxes, 2);
+    let mut gradient = json!({
+        "estimator": estimator, "steps": 2, "batchSize": 4, "samplesPerPrompt": 4, "miniBatchSize": 16, "microBatchSize": 8,
+        "microBatchTokens": 300, "epochs": 1, "learningRate": 3e-4, "clipRange": 0.2, "clipRangeHigh": 0.28, "dualClip": 3.0,
+        "lossAggregation": "sequenceMean", "kl": {"coefficient": 0.001, "placement": "loss", "estimator": "k3"},
+        "entropyCoefficient": 0.0, "gamma": 1.0, "overlongBufferTokens": 0, "overlongPenalty": 1.0, "maxResamples": 0,
+        "maxGradNorm": 1.0, "weightDecay": 0.01, "betas": [0.9, 0.999], "warmupSteps": 0, "schedule": "constant",
+        "maxSkippedUpdates": 3,
+    });
+    for (field, value) in changes {
+        gradient[*field] = value.clone();
+    }
+    job.config["evaluation"]["suites"] = json!([]);
+    job.config["reward"]["normalization"] = "none".into();
+    job.config["algorithm"] = json!({"policyGradient": gradient});
+    job
+}
+
+#[test]
+fn algorithms_without_a_critic_train_on_real_rewards_and_resume_exactly() {
+    let (Some(detector), Some(sandbox)) = (Service::start("real-detector"), Service::start("real-sandbox")) else {
+        return;
+    };
+    let job = |estimator, changes: &[(&str, Value)]| {
+        policy_gradient(estimator, &[&detector.address], &[&sandbox.address], changes)
+    };
+    let (straight, stopped) = (job("grpo", &[]), job("grpo", &[]));
+    straight.run_well(&[]);
+    stopped.run_well(&[]);
+    fs::remove_dir_all(stopped.checkpoint(2, "")).expect("a checkpoint of each step");
+    stopped.run_well(&["--resume"]);
+    assert_eq!(straight.metrics(), stopped.metrics());
+    let weights = |job: &Job, step| fs::read(job.checkpoint(step, "model.safetensors")).expect("weights");
+    assert!(weights(&straight, 2) == weights(&stopped, 2) && weights(&straight, 1) != weights(&straight, 2));
+    assert!(
+        !straight.checkpoint(2, "critic").exists() && straight.checkpoint(2, "optimizer/actor.safetensors").exists()
+    );
+    let metrics = straight.metrics();
+    let number = |name: &str| metrics[1][name].as_f64().unwrap_or_else(|| panic!("{name}"));
+    assert!(number("actor/kl_loss") > 0.0, "the policy has left its reference");
+    assert!(number("actor/grad_norm") > 0.0 && number("critic/advantages/max") > 0.0);
+    assert!(!metrics[1].contains_key("critic/vf_loss") && !metrics[1].contains_key("critic/values/mean"));
+
+    // No reference, answers penalised for their length, and new prompts for those whose answers all earn the same.
+    let none = json!({"coefficient": 0.0, "placement": "loss", "estimator": "k3"});
+    let dapo = job("dapo", &[("kl", none), ("overlongBufferTokens", 90.into()), ("maxResamples", 2.into())]);
+    dapo.run_well(&[]);
+    let metrics = dapo.metrics();
+    assert!(metrics.iter().all(|line| !line.contains_key("critic/kl") && !line.contains_key("actor/kl_loss")));
+    assert!(metrics[0]["reward/overlong_mean"].as_f64().is_some_and(|mean| mean < 0.0));
+
+    let pull = json!({"coefficient": 0.01, "placement": "reward", "estimator": "k1"});
+    let remax = job("remax", &[("kl", pull), ("samplesPerPrompt", 1.into()), ("miniBatchSize", 4.into())]);
+    remax.run_well(&[]);
+    let line = &remax.metrics()[0];
+    assert!(line["critic/greedy/mean"].is_number() && line["critic/kl_coeff"] == json!(0.01), "{line:?}");
+}
+
 #[test]
 fn where_no_answer_can_be_scored_the_run_fails_and_says_why() {
     // Nothing listens on port 1.

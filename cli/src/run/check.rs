@@ -58,6 +58,7 @@ pub(super) fn check(args: &RunArgs) -> anyhow::Result<Result<Checked, ExitCode>>
     }
     let total_steps = match &config.algorithm {
         Algorithm::Ppo(ppo) => ppo.steps,
+        Algorithm::PolicyGradient(gradient) => gradient.steps,
         Algorithm::Sft(sft) => sft.steps,
     };
     Ok(Ok(Checked { job: written.job, name, path, total_steps, resume }))

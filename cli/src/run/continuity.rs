@@ -18,6 +18,7 @@ fn fixed_part(config: &TrainerConfig) -> Value {
     (fixed.reward.detectors, fixed.reward.sandboxes) = (Vec::new(), Vec::new());
     match &mut fixed.algorithm {
         Algorithm::Ppo(ppo) => ppo.steps = 0,
+        Algorithm::PolicyGradient(gradient) => gradient.steps = 0,
         Algorithm::Sft(sft) => sft.steps = 0,
     }
     let mut value = serde_json::to_value(fixed).unwrap_or_default();

@@ -15,7 +15,7 @@ const MARGIN: u64 = 64 << 20;
 pub(crate) fn needed(config: &TrainerConfig, weights: u64) -> u64 {
     let networks = match config.algorithm {
         Algorithm::Ppo(_) => 2,
-        Algorithm::Sft(_) => 1,
+        Algorithm::PolicyGradient(_) | Algorithm::Sft(_) => 1,
     };
     weights.saturating_mul(networks * 3).saturating_mul(config.checkpoint.retain + 1).saturating_add(MARGIN)
 }

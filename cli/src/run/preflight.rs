@@ -131,7 +131,7 @@ fn datasets(config: &TrainerConfig) -> Vec<Problem> {
     };
     let tasks: fn(&str) -> _ = |uri| real_datasets::each(uri, drop);
     let mut problems = match config.algorithm {
-        Algorithm::Ppo(_) => look("train", &config.train, tasks),
+        Algorithm::Ppo(_) | Algorithm::PolicyGradient(_) => look("train", &config.train, tasks),
         Algorithm::Sft(_) => look("train", &config.train, real_datasets::check_demonstrations),
     };
     problems.extend(look("eval", &config.evaluation.suites, tasks));

@@ -126,9 +126,10 @@ impl Trainer<'_> {
                 Some(Outcome::Failed(format!("spec.activeDeadlineSeconds is over; {}", checkpoint())))
             }
             (Some(code), _) if code == i32::from(STOPPED) => Some(Outcome::Stopped),
-            (Some(code), _) if code == i32::from(BAD_SPEC) => {
-                Some(Outcome::BadSpec(format!("the trainer cannot run this job\n  {}", tail(&self.log(), LOG_LINES))))
-            }
+            (Some(code), _) if code == i32::from(BAD_SPEC) => Some(Outcome::BadSpec(format!(
+                "the trainer ended for a reason that comes again, so it is not started again\n  {}",
+                tail(&self.log(), LOG_LINES)
+            ))),
             (_, Some(Stop::User)) if end.killed => {
                 Some(Outcome::Failed(format!("the trainer was killed before it wrote a checkpoint; {}", checkpoint())))
             }

@@ -4,20 +4,54 @@ use kube::core::{Message, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::defaults;
+use super::{PolicyGradient, defaults};
 use crate::config::Schedule;
+
+/// An algorithm that compares a prompt's answers needs two of them.
+fn group_of_two(name: &str) -> Rule {
+    Rule::new(format!("!has(self.{name}) || !has(self.{name}.samplesPerPrompt) || self.{name}.samplesPerPrompt >= 2"))
+        .message(Message::Message(format!(
+            "samplesPerPrompt of {name} must be at least 2: answers to a prompt are compared with each other"
+        )))
+        .field_path(format!(".{name}.samplesPerPrompt"))
+}
 
 /// The training algorithm: exactly one of the fields.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    Rule::new("(has(self.ppo) ? 1 : 0) + (has(self.sft) ? 1 : 0) == 1")
-    .message("exactly one of ppo and sft must be set"),
+    Rule::new("(has(self.ppo) ? 1 : 0) + (has(self.grpo) ? 1 : 0) + (has(self.drGrpo) ? 1 : 0) + (has(self.dapo) ? 1 : 0) \
+            + (has(self.rloo) ? 1 : 0) + (has(self.reinforcePlusPlus) ? 1 : 0) + (has(self.remax) ? 1 : 0) \
+            + (has(self.sft) ? 1 : 0) == 1")
+        .message("exactly one of ppo, grpo, drGrpo, dapo, rloo, reinforcePlusPlus, remax and sft must be set"),
+    group_of_two("grpo"),
+    group_of_two("drGrpo"),
+    group_of_two("dapo"),
+    group_of_two("rloo"),
 ]))]
 pub struct Algorithm {
     /// Proximal policy optimisation with a learned critic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ppo: Option<Ppo>,
+    /// Group relative policy optimisation: an answer is compared with the others to its prompt. No critic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpo: Option<PolicyGradient>,
+    /// GRPO without its biases: no division by the deviation, nor by the length of an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dr_grpo: Option<PolicyGradient>,
+    /// GRPO with a higher upper clip, a mean over tokens, a penalty of overlong answers, and new prompts in place of those whose
+    /// answers all earn the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dapo: Option<PolicyGradient>,
+    /// REINFORCE, the mean of the prompt's other answers being the baseline. No critic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rloo: Option<PolicyGradient>,
+    /// REINFORCE with rewards whitened over the batch; one answer a prompt will do. No critic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reinforce_plus_plus: Option<PolicyGradient>,
+    /// REINFORCE, the reward of the greedy answer being the baseline; it is generated beside the others. No critic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remax: Option<PolicyGradient>,
     /// Supervised fine-tuning on demonstrations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sft: Option<Sft>,
@@ -32,11 +66,11 @@ pub struct Algorithm {
         .message(Message::Expression("'miniBatchSize (%d) must not be more than batchSize · samplesPerPrompt (%d)'\
             .format([self.miniBatchSize, self.batchSize * self.samplesPerPrompt])".into()))
         .field_path(".miniBatchSize"),
-    Rule::new("!has(self.miniBatchSize) || self.microBatchSize < 1 || self.miniBatchSize % self.microBatchSize == 0")
+    Rule::new("!has(self.miniBatchSize) || has(self.microBatchTokens) || self.microBatchSize < 1 || self.miniBatchSize % self.microBatchSize == 0")
         .message(Message::Expression("'microBatchSize (%d) must divide miniBatchSize (%d)'\
             .format([self.microBatchSize, self.miniBatchSize])".into()))
         .field_path(".microBatchSize"),
-    Rule::new("has(self.miniBatchSize) || self.microBatchSize < 1 || self.batchSize > 1000000 || self.samplesPerPrompt > 1024 \
+    Rule::new("has(self.miniBatchSize) || has(self.microBatchTokens) || self.microBatchSize < 1 || self.batchSize > 1000000 || self.samplesPerPrompt > 1024 \
             || (self.batchSize * self.samplesPerPrompt) % self.microBatchSize == 0")
         .message(Message::Expression("'microBatchSize (%d) must divide batchSize · samplesPerPrompt (%d)'\
             .format([self.microBatchSize, self.batchSize * self.samplesPerPrompt])".into()))
@@ -73,6 +107,10 @@ pub struct Ppo {
     #[serde(default = "defaults::micro_batch_size")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub micro_batch_size: u64,
+    /// Most tokens of a forward/backward pass, padding included, in place of `microBatchSize`; a longer sequence is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub micro_batch_tokens: Option<u64>,
     /// Passes over the rollout.
     #[serde(default = "defaults::one")]
     #[schemars(range(min = 1, max = 64))]
@@ -144,7 +182,7 @@ pub struct Ppo {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    Rule::new("self.microBatchSize < 1 || self.batchSize % self.microBatchSize == 0")
+    Rule::new("has(self.microBatchTokens) || self.microBatchSize < 1 || self.batchSize % self.microBatchSize == 0")
         .message(Message::Expression("'microBatchSize (%d) must divide batchSize (%d)'\
             .format([self.microBatchSize, self.batchSize])".into()))
         .field_path(".microBatchSize"),
@@ -168,6 +206,10 @@ pub struct Sft {
     #[serde(default = "defaults::micro_batch_size")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub micro_batch_size: u64,
+    /// Most tokens of a forward/backward pass, padding included, in place of `microBatchSize`; a longer sequence is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub micro_batch_tokens: Option<u64>,
     /// Peak learning rate.
     #[serde(default = "defaults::sft_learning_rate")]
     #[schemars(range(min = 0.0, max = 1.0), extend("exclusiveMinimum" = true))]

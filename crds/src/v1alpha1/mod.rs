@@ -8,6 +8,7 @@ mod defaults;
 mod eval_sweep;
 mod model;
 mod pod_patch;
+mod policy_gradient;
 mod quantity;
 mod reward;
 mod reward_pool;
@@ -28,6 +29,7 @@ pub use pod_patch::{
     ConfigMapVolume, DnsConfig, DnsOption, DnsPolicy, EmptyDirVolume, EnvFrom, Helper, PodPatch, PodUsers,
     ResourceClaim, SecretVolume, Volume,
 };
+pub use policy_gradient::PolicyGradient;
 pub use quantity::Quantity;
 pub use reward::{Evaluation, Reward, Rollout};
 pub use reward_pool::{

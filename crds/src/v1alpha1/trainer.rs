@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{PodPatch, Quantity, rules};
-use crate::config::{Device, Dtype};
+use crate::config::{Device, Dtype, GradientCheckpointing};
 
 /// Topology, resources and pods of the trainer. `real run` uses only `device`, `dtype` and `threads`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +44,9 @@ pub struct Trainer {
     /// CPU threads of the trainer; 0 for as many as there are cores.
     #[schemars(range(max = 1024))]
     pub threads: u64,
+    /// What is kept of a forward pass for the backward pass: `auto` (as many of the last layers' activations as fit into 1 GiB,
+    /// 8 GiB on a GPU), `always` (the inputs of layers; a third more to compute) or `never` (everything).
+    pub gradient_checkpointing: GradientCheckpointing,
 }
 
 impl Default for Trainer {
@@ -59,6 +62,7 @@ impl Default for Trainer {
             device: Device::Auto,
             dtype: Dtype::F32,
             threads: 0,
+            gradient_checkpointing: GradientCheckpointing::Auto,
         }
     }
 }

@@ -50,11 +50,11 @@ pub(super) fn check(job: &RealTrainingJob) -> Result<(), Rejection> {
                 .to_owned(),
         });
     }
-    let judged = spec.algorithm.ppo.is_some() || !spec.datasets.eval.is_empty();
+    let judged = spec.algorithm.sft.is_none() || !spec.datasets.eval.is_empty();
     if judged && spec.reward_pool_ref.is_none() {
         return Err(Rejection {
             reason: "RewardPoolRequired".to_owned(),
-            message: "spec.rewardPoolRef is missing: PPO and evaluations need a RewardPool of this namespace"
+            message: "spec.rewardPoolRef is missing: reinforcement learning and evaluations need a RewardPool of this namespace"
                 .to_owned(),
         });
     }

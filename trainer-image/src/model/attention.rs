@@ -2,6 +2,8 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::rope::Rope;
+
 /// Rotary embedding of a set of positions, ready to be applied to heads.
 ///
 /// With x = [a, b] cut in halves, the rotation is [a·cos − b·sin, b·cos + a·sin] = x·cos + roll(x)·[−sin, sin].
@@ -14,13 +16,13 @@ pub(super) struct Rotation {
 }
 
 impl Rotation {
-    /// Rotation of `positions` [..., T] for heads of `width` D; computed in 32 bits, kept as `kind`.
-    pub(super) fn new(positions: &Tensor, width: i64, base: f64, kind: Kind) -> Self {
-        let device = positions.device();
-        let exponents = Tensor::arange_start_step(0, width, 2, (Kind::Float, device)) / width as f64;
-        let frequencies = (exponents * base.ln()).exp().reciprocal();
-        let angles = (positions.to_kind(Kind::Float).unsqueeze(-1) * frequencies).unsqueeze(-2);
-        let (cos, sin) = (angles.cos(), angles.sin());
+    /// Rotation of `positions` [..., T]; computed in 32 bits, kept as `kind`.
+    pub(super) fn new(positions: &Tensor, rope: &Rope, kind: Kind) -> Self {
+        let angles = (positions.to_kind(Kind::Float).unsqueeze(-1) * &rope.frequencies).unsqueeze(-2);
+        let (mut cos, mut sin) = (angles.cos(), angles.sin());
+        if (rope.scale - 1.0).abs() > f64::EPSILON {
+            (cos, sin) = (cos * rope.scale, sin * rope.scale);
+        }
         Self { cos: Tensor::cat(&[&cos, &cos], -1).to_kind(kind), sin: Tensor::cat(&[&-&sin, &sin], -1).to_kind(kind) }
     }
 

@@ -38,7 +38,7 @@ impl<'m> Inference<'m> {
         let columns = Tensor::arange(capacity, (Kind::Int64, device));
         let missing = mask.logical_not().sum_dim_intlist(1, true, Kind::Int64);
         let positions = if padded { (columns - missing).clamp_min(0) } else { columns };
-        let rotation = Rotation::new(&positions, config.head_width(), config.rotary_base(), kind);
+        let rotation = Rotation::new(&positions, model.rope(), kind);
         let bias = padded.then(|| {
             let bias = Tensor::zeros([rows, 1, 1, capacity], (kind, device));
             let _ = bias

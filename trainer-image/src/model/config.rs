@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::ModelError;
+use super::rope::Scaling;
 
 /// Name of the file.
 pub const CONFIG_FILE: &str = "config.json";
@@ -16,8 +17,12 @@ pub const CONFIG_FILE: &str = "config.json";
 pub enum Architecture {
     /// Qwen2, Qwen2.5 and Qwen2.5-Coder: biases on query, key and value.
     Qwen2,
+    /// Qwen3: no biases, queries and keys are normalised head by head.
+    Qwen3,
     /// Llama and its descendants: no biases.
     Llama,
+    /// Mistral: as Llama; its sliding window is a limit of length here.
+    Mistral,
 }
 
 /// Shape and constants of a decoder; field names are those of `config.json`. Keys not used here are kept and written back.
@@ -117,10 +122,17 @@ impl ModelConfig {
     /// # Errors
     /// The file is missing, is not a decoder's configuration, or asks for something that is not implemented.
     pub fn load(dir: &Path) -> Result<Self, ModelError> {
-        let path = dir.join(CONFIG_FILE);
-        let text = std::fs::read_to_string(&path).map_err(|e| ModelError::read(&path, e))?;
-        let config: Self = serde_json::from_str(&text).map_err(|e| ModelError::malformed(&path, e))?;
-        config.check(&path)?;
+        Self::read(&dir.join(CONFIG_FILE))
+    }
+
+    /// As [`ModelConfig::load`], by the name of the file.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::load`].
+    pub fn read(path: &Path) -> Result<Self, ModelError> {
+        let text = std::fs::read_to_string(path).map_err(|e| ModelError::read(path, e))?;
+        let config: Self = serde_json::from_str(&text).map_err(|e| ModelError::malformed(path, e))?;
+        config.check(path)?;
         Ok(config)
     }
 
@@ -140,16 +152,32 @@ impl ModelConfig {
         self.rope_theta.or(nested).unwrap_or(10_000.0)
     }
 
+    /// Whether queries and keys are normalised head by head before they are rotated.
+    pub fn has_head_norms(&self) -> bool {
+        self.model_type == Architecture::Qwen3
+    }
+
+    /// Longest sequence that this crate computes as the model means it: within Mistral's sliding window every token sees
+    /// all those before it.
+    pub fn longest(&self) -> i64 {
+        let window = (self.model_type == Architecture::Mistral)
+            .then(|| self.other.get("sliding_window").and_then(Value::as_i64))
+            .flatten();
+        window.map_or(self.max_position_embeddings, |window| window.min(self.max_position_embeddings))
+    }
+
     /// Whether query, key and value projections have biases.
     pub fn has_attention_bias(&self) -> bool {
         self.model_type == Architecture::Qwen2
     }
 
-    /// The family as class names begin in transformers: `Qwen2`, `Llama`.
+    /// The family as class names begin in transformers: `Qwen2`, `Llama`, …
     pub fn family(&self) -> &'static str {
         match self.model_type {
             Architecture::Qwen2 => "Qwen2",
+            Architecture::Qwen3 => "Qwen3",
             Architecture::Llama => "Llama",
+            Architecture::Mistral => "Mistral",
         }
     }
 
@@ -158,7 +186,7 @@ impl ModelConfig {
     /// # Errors
     /// They have not.
     pub fn check_lengths(&self, dir: &Path, prompt: u64, answer: u64, remedy: &str) -> Result<(), ModelError> {
-        let longest = self.max_position_embeddings;
+        let longest = self.longest();
         if prompt.saturating_add(answer) <= longest.max(0) as u64 {
             return Ok(());
         }
@@ -224,11 +252,9 @@ impl ModelConfig {
         if let Some(kind) = kinds.filter_map(Value::as_str).find(|kind| *kind != "full_attention") {
             return unsupported("layer_types", kind.to_owned(), "only full_attention is implemented");
         }
-        for field in ["rope_scaling", "rope_parameters"] {
-            let kind = self.other.get(field).and_then(|p| p.get("rope_type").or_else(|| p.get("type")));
-            if let Some(kind) = kind.and_then(Value::as_str).filter(|k| *k != "default") {
-                return unsupported(field, kind.to_owned(), "only the default rotary embedding is implemented");
-            }
+        if let Err((value, allowed)) = Scaling::of(self) {
+            let field = if self.other.contains_key("rope_parameters") { "rope_parameters" } else { "rope_scaling" };
+            return unsupported(field, value, &allowed);
         }
         Ok(())
     }

@@ -2,27 +2,38 @@
 
 use std::path::Path;
 
+use real_crds::config::GradientCheckpointing;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::attention::{Padding, Rotation};
 use super::layer::{Shape, attention, layer, rms_norm};
-use super::parameters::{Spec, Weights, draw, layout, refuse_leftovers};
+use super::parameters::{LayerWeights, Spec, Weights, draw, layout, refuse_leftovers};
+use super::rope::Rope;
 use super::{CONFIG_FILE, ModelConfig, ModelError};
 use crate::weights::{SINGLE_FILE, WeightFiles, save_tensors};
 
-/// Most logits computed at a time: 256 MiB of 32-bit floats.
-const LOGITS_AT_A_TIME: i64 = 1 << 26;
-
-/// A decoder with 32-bit parameters, which are leaves that collect gradients.
+/// A decoder. Its parameters are 32 bits, leaves that collect gradients; those of a frozen one are of the type of the
+/// activations and collect none.
 #[derive(Debug)]
 pub struct Decoder {
     config: ModelConfig,
     device: Device,
     compute: Kind,
+    checkpointing: GradientCheckpointing,
+    tokens_at_a_time: i64,
+    rope: Rope,
     specs: Vec<Spec>,
     named: Vec<(String, Tensor)>,
     weights: Weights,
+}
+
+/// What the layers of one batch share.
+pub(super) struct Layout {
+    rows: i64,
+    columns: i64,
+    padding: Padding,
+    rotation: Rotation,
 }
 
 impl Decoder {
@@ -60,13 +71,17 @@ impl Decoder {
     }
 
     fn from_parameters(config: ModelConfig, specs: Vec<Spec>, parameters: Vec<Tensor>, device: Device) -> Self {
-        let named: Vec<(String, Tensor)> = specs
-            .iter()
-            .zip(parameters)
-            .map(|(spec, tensor)| (spec.name.clone(), tensor.set_requires_grad(true)))
-            .collect();
+        let learnt = parameters.into_iter().map(|tensor| tensor.set_requires_grad(true)).collect();
+        Self::assemble(config, specs, learnt, device)
+    }
+
+    fn assemble(config: ModelConfig, specs: Vec<Spec>, parameters: Vec<Tensor>, device: Device) -> Self {
+        let named: Vec<(String, Tensor)> =
+            specs.iter().zip(parameters).map(|(spec, tensor)| (spec.name.clone(), tensor)).collect();
         let weights = Weights::assemble(&config, named.iter().map(|(_, t)| t), Tensor::shallow_clone);
-        Self { config, device, compute: Kind::Float, specs, named, weights }
+        let (compute, checkpointing) = (Kind::Float, GradientCheckpointing::Auto);
+        let (rope, tokens_at_a_time) = (Rope::new(&config, device), config.tokens_at_a_time(device));
+        Self { config, device, compute, checkpointing, tokens_at_a_time, rope, specs, named, weights }
     }
 
     /// The same decoder, computing activations as `kind` (`Float` or `BFloat16`); parameters stay 32 bits.
@@ -74,6 +89,30 @@ impl Decoder {
     pub fn with_compute(mut self, kind: Kind) -> Self {
         self.compute = kind;
         self
+    }
+
+    /// The same decoder, keeping what a backward pass needs as `checkpointing` says.
+    #[must_use]
+    pub fn with_checkpointing(mut self, checkpointing: GradientCheckpointing) -> Self {
+        self.checkpointing = checkpointing;
+        self
+    }
+
+    /// The same decoder, computing the logits of so many tokens at a time, at least one.
+    #[must_use]
+    pub fn with_tokens_at_a_time(mut self, tokens: i64) -> Self {
+        self.tokens_at_a_time = tokens.max(1);
+        self
+    }
+
+    /// Tokens whose logits are computed at a time.
+    pub fn tokens_at_a_time(&self) -> i64 {
+        self.tokens_at_a_time
+    }
+
+    /// What a backward pass keeps.
+    pub fn checkpointing(&self) -> GradientCheckpointing {
+        self.checkpointing
     }
 
     /// Shape and constants.
@@ -143,31 +182,65 @@ impl Decoder {
         let parameters = no_grad(|| self.named.iter().map(|(_, tensor)| tensor.detach().copy()).collect());
         Self::from_parameters(self.config.clone(), self.specs.clone(), parameters, self.device)
             .with_compute(self.compute)
+            .with_checkpointing(self.checkpointing)
+    }
+
+    /// A copy that is only looked at: parameters in the type of the activations, without gradients.
+    #[must_use]
+    pub fn frozen(&self) -> Self {
+        let parameters = self.named.iter().map(|(_, tensor)| tensor.detach().to_kind(self.compute).copy()).collect();
+        Self::assemble(self.config.clone(), self.specs.clone(), parameters, self.device).with_compute(self.compute)
     }
 
     /// Hidden states [B, T, H] after the last norm, of `ids` [B, T] (64-bit integers) under `mask` [B, T] (1 = token).
     /// Padding may be on either side or between; a token's position is the number of tokens before it. What stands at
     /// padding is meaningless.
     pub fn hidden(&self, ids: &Tensor, mask: &Tensor) -> Tensor {
-        let (rows, columns) = ids.size2().expect("token ids have rows and columns");
-        let cast;
-        let weights = if self.compute == Kind::Float {
-            &self.weights
-        } else {
-            cast = self.cast_weights(|t| t.to_kind(self.compute));
-            &cast
-        };
+        let layout = self.layout(mask);
+        let x = (0..self.weights.layers.len()).fold(self.embed(ids), |x, index| self.layer(index, &x, &layout));
+        self.last_norm(&x).view([layout.rows, layout.columns, self.config.hidden_size])
+    }
+
+    /// Who sees whom in a batch, and where.
+    pub(super) fn layout(&self, mask: &Tensor) -> Layout {
+        let (rows, columns) = mask.size2().expect("a mask has rows and columns");
         let padding = Padding::of(mask);
-        let rotation =
-            Rotation::new(&padding.positions, self.config.head_width(), self.config.rotary_base(), self.compute);
-        let shape = self.shape();
-        let mut x = Tensor::embedding(&weights.embedding, &ids.view([-1]), -1, false, false);
-        for layer_weights in &weights.layers {
-            x = layer(&x, (rows, columns), layer_weights, &shape, &rotation, |q, k, v| {
-                attention(q, k, v, padding.allowed.as_ref(), padding.allowed.is_none())
-            });
+        let rotation = Rotation::new(&padding.positions, &self.rope, self.compute);
+        Layout { rows, columns, padding, rotation }
+    }
+
+    /// What the first layer reads, [B·T, H]. Cast after the lookup: that is the same, and less to cast.
+    pub(super) fn embed(&self, ids: &Tensor) -> Tensor {
+        Tensor::embedding(&self.weights.embedding, &ids.view([-1]), -1, false, false).to_kind(self.compute)
+    }
+
+    /// Layer `index` of `x` [B·T, H]. Its parameters are cast here and again for the backward pass: that is a read of
+    /// memory beside the layer's products, and no second copy of the model lies about.
+    pub(super) fn layer(&self, index: usize, x: &Tensor, layout: &Layout) -> Tensor {
+        let cast: LayerWeights;
+        let mut weights = &self.weights.layers[index];
+        if weights.qkv.kind() != self.compute {
+            cast = weights.to_kind(self.compute);
+            weights = &cast;
         }
-        rms_norm(&x, &weights.norm, shape.epsilon).view([rows, columns, self.config.hidden_size])
+        let Layout { rows, columns, padding, rotation } = layout;
+        layer(x, (*rows, *columns), weights, &self.shape(), rotation, |q, k, v| {
+            attention(q, k, v, padding.allowed.as_ref(), padding.allowed.is_none())
+        })
+    }
+
+    /// The norm after the last layer, of `x` [N, H].
+    pub(super) fn last_norm(&self, x: &Tensor) -> Tensor {
+        rms_norm(x, &self.weights.norm.to_kind(self.compute), self.config.rms_norm_eps)
+    }
+
+    /// How many layers there are.
+    pub(super) fn layers(&self) -> usize {
+        self.weights.layers.len()
+    }
+
+    pub(super) fn rope(&self) -> &Rope {
+        &self.rope
     }
 
     /// Logits [..., V] of `hidden` [..., H], in the type of the activations.
@@ -178,22 +251,14 @@ impl Decoder {
     /// Log-probability of each token of `targets` [B, R] at `hidden` [B, R, H], and the entropy of the distribution
     /// there [B, R], in nats, both 32 bits. Logits are divided by `temperature` and computed for some rows at a time.
     pub fn log_probs(&self, hidden: &Tensor, targets: &Tensor, temperature: f64) -> (Tensor, Tensor) {
-        let chunks = self.by_rows(hidden, targets, |logits, targets| {
-            let log_probs = scaled(&logits, temperature).log_softmax(-1, Kind::Float);
-            let chosen = log_probs.gather(1, &targets.unsqueeze(1), false).squeeze_dim(1);
-            let entropy = -(log_probs.exp() * &log_probs).sum_dim_intlist(-1, false, Kind::Float);
-            (chosen, entropy)
-        });
+        let chunks = self.by_rows(hidden, targets, |logits, targets| with_entropy(&logits, &targets, temperature));
         let (chosen, entropy): (Vec<Tensor>, Vec<Tensor>) = chunks.into_iter().unzip();
         (Tensor::cat(&chosen, 0).view_as(targets), Tensor::cat(&entropy, 0).view_as(targets))
     }
 
     /// As [`Decoder::log_probs`], without the entropy: one pass over the vocabulary less.
     pub fn target_log_probs(&self, hidden: &Tensor, targets: &Tensor, temperature: f64) -> Tensor {
-        let chunks = self.by_rows(hidden, targets, |logits, targets| {
-            let none = tch::Reduction::None;
-            -scaled(&logits, temperature).cross_entropy_loss(&targets, None::<&Tensor>, none, -100, 0.0)
-        });
+        let chunks = self.by_rows(hidden, targets, |logits, targets| chosen(&logits, &targets, temperature));
         Tensor::cat(&chunks, 0).view_as(targets)
     }
 
@@ -201,7 +266,7 @@ impl Decoder {
         let hidden = hidden.reshape([-1, self.config.hidden_size]);
         let targets = targets.reshape([-1]);
         let rows = hidden.size()[0];
-        let at_a_time = (LOGITS_AT_A_TIME / self.config.vocab_size).max(1);
+        let at_a_time = self.tokens_at_a_time;
         let head = self.weights.head.to_kind(self.compute);
         (0..rows.div_euclid(at_a_time) + i64::from(rows % at_a_time != 0).max(i64::from(rows == 0)))
             .map(|i| (i * at_a_time, at_a_time.min(rows - i * at_a_time)))
@@ -210,6 +275,24 @@ impl Decoder {
                 f(logits, targets.narrow(0, from, count))
             })
             .collect()
+    }
+
+    /// Log-probabilities [N] of `targets` [N], 32 bits, at `hidden` [N, H] after the last norm, and where `entropy` is
+    /// asked for that of each distribution [N]. All at once: for chunks.
+    pub(super) fn predict(
+        &self,
+        hidden: &Tensor,
+        targets: &Tensor,
+        temperature: f64,
+        entropy: bool,
+    ) -> (Tensor, Option<Tensor>) {
+        let logits = self.logits(hidden).to_kind(Kind::Float);
+        if entropy {
+            let (chosen, entropy) = with_entropy(&logits, targets, temperature);
+            (chosen, Some(entropy))
+        } else {
+            (chosen(&logits, targets, temperature), None)
+        }
     }
 
     pub(super) fn shape(&self) -> Shape {
@@ -225,6 +308,18 @@ impl Decoder {
     pub(super) fn cast_weights(&self, view: impl Fn(&Tensor) -> Tensor) -> Weights {
         Weights::assemble(&self.config, self.named.iter().map(|(_, t)| t), view)
     }
+}
+
+fn chosen(logits: &Tensor, targets: &Tensor, temperature: f64) -> Tensor {
+    let none = tch::Reduction::None;
+    -scaled(logits, temperature).cross_entropy_loss(targets, None::<&Tensor>, none, -100, 0.0)
+}
+
+fn with_entropy(logits: &Tensor, targets: &Tensor, temperature: f64) -> (Tensor, Tensor) {
+    let log_probs = scaled(logits, temperature).log_softmax(-1, Kind::Float);
+    let chosen = log_probs.gather(1, &targets.unsqueeze(1), false).squeeze_dim(1);
+    let entropy = -(log_probs.exp() * &log_probs).sum_dim_intlist(-1, false, Kind::Float);
+    (chosen, entropy)
 }
 
 fn scaled(logits: &Tensor, temperature: f64) -> Tensor {

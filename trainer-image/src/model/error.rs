@@ -85,7 +85,7 @@ pub enum ModelError {
     },
     /// Prompts and answers may become longer than the model can tell positions apart.
     #[error(
-        "{prompt} + {answer} tokens are {}, more than the {longest} positions of the model (max_position_embeddings in {}): {remedy}",
+        "{prompt} + {answer} tokens are {}, more than the {longest} positions of the model (max_position_embeddings or sliding_window in {}): {remedy}",
         prompt + answer, path.display()
     )]
     TooLong {
@@ -95,7 +95,7 @@ pub enum ModelError {
         prompt: u64,
         /// Longest answer in tokens.
         answer: u64,
-        /// `max_position_embeddings`.
+        /// `max_position_embeddings`, or `sliding_window` where that is less.
         longest: i64,
         /// What to lower.
         remedy: String,

@@ -30,7 +30,12 @@ pub(super) fn layer(
     let normed = rms_norm(x, &weights.input_norm, shape.epsilon);
     let heads = normed.linear(&weights.qkv, weights.qkv_bias.as_ref()).view([rows, columns, -1, head_width]);
     let mut parts = heads.split_with_sizes([query_heads + key_value_heads, key_value_heads], 2).into_iter();
-    let (turning, values) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let (mut turning, values) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    if let Some((query, key)) = &weights.head_norms {
+        let scales = [(query, query_heads), (key, key_value_heads)];
+        let scales = scales.map(|(norm, heads)| norm.unsqueeze(0).expand([heads, head_width], false));
+        turning = turning.rms_norm([head_width], None::<&Tensor>, shape.epsilon) * Tensor::cat(&scales, 0);
+    }
     let mut turned = rotation.apply(&turning).split_with_sizes([query_heads, key_value_heads], 2).into_iter();
     let (queries, keys) = (turned.next().unwrap_or_default(), turned.next().unwrap_or_default());
     let attended = attend(&queries.transpose(1, 2), &keys.transpose(1, 2), &values.transpose(1, 2));

@@ -1,10 +1,12 @@
-//! Decoder-only transformers of the Qwen2 family: configuration, parameters, forward passes, folders on disk.
+//! Decoder-only transformers (Qwen2, Qwen3, Llama, Mistral): configuration, parameters, forward passes, folders on disk.
 //!
 //! ```text
 //! config.rs      config.json                      layer.rs      one layer, as a pure function
 //! parameters.rs  names, shapes, initial values    attention.rs  masks and positions of a padded batch
 //! decoder.rs     load, save, forward              cache.rs      generation with a static key/value cache
 //! value.rs       the critic                       location.rs   where a model's folder is
+//! learn.rs       forward and backward in one      footprint.rs  how much memory that takes
+//! rope.rs        rotary frequencies
 //! ```
 
 mod attention;
@@ -12,14 +14,18 @@ mod cache;
 mod config;
 mod decoder;
 mod error;
+mod footprint;
 mod layer;
+mod learn;
 mod location;
 mod parameters;
+mod rope;
 mod value;
 
 pub use cache::Inference;
 pub use config::{Architecture, CONFIG_FILE, ModelConfig};
 pub use decoder::Decoder;
 pub use error::ModelError;
+pub use learn::{Entropy, Prediction, Span};
 pub use location::resolve;
 pub use value::ValueModel;

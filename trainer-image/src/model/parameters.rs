@@ -79,6 +79,11 @@ pub(super) fn layout(config: &ModelConfig) -> Vec<Spec> {
             let parts = rows.map(|(name, n)| (format!("{name}.bias"), vec![n]));
             specs.push(joined("self_attn.qkv_proj.bias", &borrowed(&parts), Start::Zero));
         }
+        if config.has_head_norms() {
+            for name in ["self_attn.q_norm.weight", "self_attn.k_norm.weight"] {
+                specs.push(Spec::single(at(name), vec![config.head_width()], Start::One));
+            }
+        }
         specs.push(Spec::single(at("self_attn.o_proj.weight"), vec![hidden, queries], Start::Normal));
         specs.push(Spec::single(at("post_attention_layernorm.weight"), vec![hidden], Start::One));
         let parts = [("mlp.gate_proj.weight", vec![ff, hidden]), ("mlp.up_proj.weight", vec![ff, hidden])];
@@ -159,6 +164,8 @@ pub(super) struct LayerWeights {
     pub(super) qkv: Tensor,
     /// [Q+2K]
     pub(super) qkv_bias: Option<Tensor>,
+    /// [D] each: norms of query and key heads.
+    pub(super) head_norms: Option<(Tensor, Tensor)>,
     /// [H, Q]
     pub(super) output: Tensor,
     /// [H]
@@ -167,6 +174,23 @@ pub(super) struct LayerWeights {
     pub(super) gate_up: Tensor,
     /// [H, F]
     pub(super) down: Tensor,
+}
+
+impl LayerWeights {
+    /// The same parameters in another type; gradients go through.
+    pub(super) fn to_kind(&self, kind: Kind) -> Self {
+        let cast = |tensor: &Tensor| tensor.to_kind(kind);
+        Self {
+            input_norm: cast(&self.input_norm),
+            qkv: cast(&self.qkv),
+            qkv_bias: self.qkv_bias.as_ref().map(cast),
+            head_norms: self.head_norms.as_ref().map(|(query, key)| (cast(query), cast(key))),
+            output: cast(&self.output),
+            post_norm: cast(&self.post_norm),
+            gate_up: cast(&self.gate_up),
+            down: cast(&self.down),
+        }
+    }
 }
 
 /// The parameters of a decoder, by their place in it.
@@ -196,6 +220,7 @@ impl Weights {
                 input_norm: next(),
                 qkv: next(),
                 qkv_bias: config.has_attention_bias().then(&mut next),
+                head_norms: config.has_head_norms().then(|| (next(), next())),
                 output: next(),
                 post_norm: next(),
                 gate_up: next(),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use real_crds::config::GradientCheckpointing;
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
@@ -29,6 +30,12 @@ impl ValueModel {
     #[must_use]
     pub fn with_compute(self, kind: Kind) -> Self {
         Self { backbone: self.backbone.with_compute(kind), ..self }
+    }
+
+    /// The same critic, keeping what a backward pass needs as `checkpointing` says.
+    #[must_use]
+    pub fn with_checkpointing(self, checkpointing: GradientCheckpointing) -> Self {
+        Self { backbone: self.backbone.with_checkpointing(checkpointing), ..self }
     }
 
     /// Loads what [`ValueModel::save`] wrote.
@@ -66,7 +73,11 @@ impl ValueModel {
 
     /// Values [B, T], 32 bits, of `ids` [B, T] under `mask` [B, T]; see [`Decoder::hidden`].
     pub fn values(&self, ids: &Tensor, mask: &Tensor) -> Tensor {
-        let hidden = self.backbone.hidden(ids, mask).to_kind(Kind::Float);
+        self.head(&self.backbone.hidden(ids, mask).to_kind(Kind::Float))
+    }
+
+    /// Values [...] of hidden states [..., H], both 32 bits.
+    pub(super) fn head(&self, hidden: &Tensor) -> Tensor {
         hidden.linear(&self.weight, Some(&self.bias)).squeeze_dim(-1)
     }
 }

@@ -1,11 +1,12 @@
-//! The C++ shim (`shim/shim.cpp`): operations of libtorch that tch has no binding for.
+//! What the optimiser needs of the C++ shim.
 
-use std::ffi::{CStr, c_char, c_double};
+use std::ffi::{c_char, c_double};
 
 use tch::Tensor;
 use torch_sys::C_tensor;
 
-use super::{AdamWConfig, OptimError};
+use super::AdamWConfig;
+use crate::shim::{TorchError, checked};
 
 unsafe extern "C" {
     fn real_fused_adamw(
@@ -39,7 +40,7 @@ pub(super) struct Moments<'t> {
     pub(super) steps: Vec<&'t Tensor>,
 }
 
-pub(super) fn fused_adamw(moments: &Moments, lr: f64, config: &AdamWConfig) -> Result<(), OptimError> {
+pub(super) fn fused_adamw(moments: &Moments, lr: f64, config: &AdamWConfig) -> Result<(), TorchError> {
     let Moments { parameters, gradients, exp_avg, exp_avg_sq, steps } = moments;
     let [beta1, beta2] = config.betas;
     let count = parameters.len();
@@ -66,7 +67,7 @@ pub(super) fn fused_adamw(moments: &Moments, lr: f64, config: &AdamWConfig) -> R
     checked(message)
 }
 
-pub(super) fn clip_grad_norm(gradients: &[&Tensor], max_norm: f64) -> Result<f64, OptimError> {
+pub(super) fn clip_grad_norm(gradients: &[&Tensor], max_norm: f64) -> Result<f64, TorchError> {
     let gradients = pointers(gradients);
     let mut norm = 0.0;
     // SAFETY: as in `fused_adamw`; `norm` is written before the call returns.
@@ -74,7 +75,7 @@ pub(super) fn clip_grad_norm(gradients: &[&Tensor], max_norm: f64) -> Result<f64
     Ok(norm)
 }
 
-pub(super) fn drop_gradients(parameters: &[&Tensor]) -> Result<(), OptimError> {
+pub(super) fn drop_gradients(parameters: &[&Tensor]) -> Result<(), TorchError> {
     let parameters = pointers(parameters);
     // SAFETY: as in `fused_adamw`. Gradients that tch still holds stay alive: they are reference counted.
     checked(unsafe { real_drop_gradients(parameters.as_ptr(), parameters.len()) })
@@ -82,15 +83,4 @@ pub(super) fn drop_gradients(parameters: &[&Tensor]) -> Result<(), OptimError> {
 
 fn pointers(tensors: &[&Tensor]) -> Vec<*const C_tensor> {
     tensors.iter().map(|tensor| tensor.as_ptr()).collect()
-}
-
-fn checked(message: *mut c_char) -> Result<(), OptimError> {
-    if message.is_null() {
-        return Ok(());
-    }
-    // SAFETY: a message is a nul-terminated string made by strdup, ours to free.
-    let text = unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned();
-    // SAFETY: as above; it is not used again.
-    unsafe { libc::free(message.cast()) };
-    Err(OptimError::Torch(text))
 }

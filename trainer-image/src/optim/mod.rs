@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use tch::{Kind, Tensor, no_grad};
 
+use crate::shim::TorchError;
+
 /// Constants of AdamW; PyTorch's defaults except where the paper's differ.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamWConfig {
@@ -29,8 +31,8 @@ impl Default for AdamWConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum OptimError {
     /// libtorch refused an operation.
-    #[error("libtorch: {0}")]
-    Torch(String),
+    #[error(transparent)]
+    Torch(#[from] TorchError),
     /// A saved state lacks a tensor, or has another shape.
     #[error("optimiser state: {name} {problem}; the state belongs to another model")]
     State {
@@ -81,7 +83,7 @@ impl AdamW {
     /// libtorch refuses.
     pub fn zero_grad(&mut self) -> Result<(), OptimError> {
         let parameters: Vec<&Tensor> = self.slots.iter().map(|slot| &slot.parameter).collect();
-        ffi::drop_gradients(&parameters)
+        Ok(ffi::drop_gradients(&parameters)?)
     }
 
     /// Scales gradients so that their global 2-norm is at most `max_norm`; gives the norm before. Parameters without a
@@ -95,7 +97,7 @@ impl AdamW {
         if gradients.is_empty() {
             Ok(0.0)
         } else {
-            ffi::clip_grad_norm(&gradients.iter().collect::<Vec<_>>(), max_norm)
+            Ok(ffi::clip_grad_norm(&gradients.iter().collect::<Vec<_>>(), max_norm)?)
         }
     }
 
@@ -113,17 +115,14 @@ impl AdamW {
         if slots.is_empty() {
             return Ok(());
         }
-        ffi::fused_adamw(
-            &ffi::Moments {
-                parameters: slots.iter().map(|s| &s.parameter).collect(),
-                gradients: gradients.iter().collect(),
-                exp_avg: slots.iter().map(|s| &s.exp_avg).collect(),
-                exp_avg_sq: slots.iter().map(|s| &s.exp_avg_sq).collect(),
-                steps: slots.iter().map(|s| &s.step).collect(),
-            },
-            lr,
-            &self.config,
-        )
+        let moments = ffi::Moments {
+            parameters: slots.iter().map(|s| &s.parameter).collect(),
+            gradients: gradients.iter().collect(),
+            exp_avg: slots.iter().map(|s| &s.exp_avg).collect(),
+            exp_avg_sq: slots.iter().map(|s| &s.exp_avg_sq).collect(),
+            steps: slots.iter().map(|s| &s.step).collect(),
+        };
+        Ok(ffi::fused_adamw(&moments, lr, &self.config)?)
     }
 
     /// Everything to save: `exp_avg.NAME`, `exp_avg_sq.NAME` and `step.NAME` for each parameter. The tensors are the

@@ -1,8 +1,10 @@
 //! All that an update learns from.
 
+use real_crds::config::KlEstimator;
 use tch::{Kind, Tensor};
 
-use super::advantage::{Estimator, Evidence};
+use super::advantage::{Advantages, Estimator, Evidence};
+use super::recipe::Pull;
 use super::{kl, masked};
 use crate::metrics::Metrics;
 use crate::sequences::Sequence;
@@ -13,10 +15,14 @@ pub struct Experience {
     pub mask: Tensor,
     /// Log-probabilities by the policy that is about to be updated.
     pub log_probs: Tensor,
-    /// Log-probabilities by the reference policy.
-    pub reference: Tensor,
-    /// The critic's values.
-    pub values: Tensor,
+    /// Log-probabilities by the reference policy, where there is one.
+    pub reference: Option<Tensor>,
+    /// The critic's values, where there is one.
+    pub values: Option<Tensor>,
+    /// Which prompt each answer is to.
+    pub groups: Vec<usize>,
+    /// Reward of the greedy answer to each answer's prompt, where there is one; `[B]`.
+    pub greedy: Option<Tensor>,
 }
 
 /// A rollout ready to be learnt from. Tensors are `[B, R]`: B samples, R tokens of the longest answer.
@@ -25,51 +31,62 @@ pub struct Batch {
     pub sequences: Vec<Sequence>,
     /// Log-probabilities before the update.
     pub old_log_probs: Tensor,
-    /// Values before the update.
-    pub old_values: Tensor,
-    /// Advantages, whitened where asked for.
+    /// Log-probabilities by the reference policy, where there is one.
+    pub reference: Option<Tensor>,
+    /// Values before the update, where there is a critic.
+    pub old_values: Option<Tensor>,
+    /// How much better each token was than expected.
     pub advantages: Tensor,
-    /// What the critic should say.
+    /// What a critic should say.
     pub returns: Tensor,
 }
 
 impl Batch {
-    /// From scores (one an answer, normalised already) to advantages; also what can be said about the batch.
+    /// From scores (one an answer, normalised already) to advantages; also what can be said about the batch. `pull` is the one
+    /// in the rewards.
     pub fn new(
         sequences: Vec<Sequence>,
         scores: &[f64],
         experience: Experience,
-        kl_coefficient: f64,
-        estimator: &dyn Estimator,
+        pull: Option<Pull>,
+        estimator: Estimator,
     ) -> (Self, Metrics) {
-        let Experience { mask, log_probs, reference, values } = experience;
+        let Experience { mask, log_probs, reference, values, groups, greedy } = experience;
         let scores: Vec<f32> = scores.iter().map(|score| *score as f32).collect();
         let scores = Tensor::from_slice(&scores).to_device(mask.device());
-        let divergence = kl::k1(&log_probs, &reference) * &mask;
-        let rewards = kl::token_rewards(&scores, &divergence, &mask, kl_coefficient);
-        let estimate = estimator.estimate(&Evidence { rewards: &rewards, values: &values, mask: &mask });
+        let none = log_probs.zeros_like();
+        let by = |estimator| reference.as_ref().map(|reference| kl::estimate(estimator, &log_probs, reference) * &mask);
+        let penalty = pull.and_then(|pull| by(pull.estimator)).unwrap_or(none);
+        let rewards = kl::token_rewards(&scores, &penalty, &mask, pull.map_or(0.0, |pull| pull.coefficient));
+        let evidence = Evidence {
+            rewards: &rewards,
+            values: values.as_ref(),
+            mask: &mask,
+            groups: &groups,
+            greedy: greedy.as_ref(),
+        };
+        let Advantages { advantages, returns } = estimator.estimate(&evidence);
 
         let mut metrics = Metrics::default();
-        let per_answer = divergence.sum_dim_intlist([-1].as_slice(), false, Kind::Float);
-        let lengths = mask.sum_dim_intlist([-1].as_slice(), false, Kind::Float);
-        metrics.set("critic/kl", number(&(&per_answer / &lengths).mean(Kind::Float)));
-        metrics.set("critic/kl_per_answer", number(&per_answer.mean(Kind::Float)));
-        metrics.set("critic/kl_coeff", kl_coefficient);
+        if let Some(divergence) = by(KlEstimator::K1) {
+            let per_answer = divergence.sum_dim_intlist([-1].as_slice(), false, Kind::Float);
+            let lengths = mask.sum_dim_intlist([-1].as_slice(), false, Kind::Float);
+            metrics.set("critic/kl", number(&(&per_answer / &lengths).mean(Kind::Float)));
+            metrics.set("critic/kl_per_answer", number(&per_answer.mean(Kind::Float)));
+        }
+        if let Some(pull) = pull {
+            metrics.set("critic/kl_coeff", pull.coefficient);
+        }
         let of_answers = rewards.sum_dim_intlist([-1].as_slice(), false, Kind::Float);
         summarise(&mut metrics, "critic/rewards", &of_answers);
         let counted = |tensor: &Tensor| tensor.masked_select(&mask.to_kind(Kind::Bool));
-        summarise(&mut metrics, "critic/advantages", &counted(&estimate.advantages));
-        summarise(&mut metrics, "critic/returns", &counted(&estimate.returns));
-        summarise(&mut metrics, "critic/values", &counted(&values));
-        metrics.set("critic/vf_explained_var", explained_variance(&values, &estimate.returns, &mask));
-
-        let batch = Self {
-            sequences,
-            old_log_probs: log_probs,
-            old_values: values,
-            advantages: estimate.advantages,
-            returns: estimate.returns,
-        };
+        summarise(&mut metrics, "critic/advantages", &counted(&advantages));
+        summarise(&mut metrics, "critic/returns", &counted(&returns));
+        if let Some(values) = &values {
+            summarise(&mut metrics, "critic/values", &counted(values));
+            metrics.set("critic/vf_explained_var", explained_variance(values, &returns, &mask));
+        }
+        let batch = Self { sequences, old_log_probs: log_probs, reference, old_values: values, advantages, returns };
         (batch, metrics)
     }
 }

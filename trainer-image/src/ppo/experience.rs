@@ -6,26 +6,26 @@
 use tch::{Kind, Tensor, no_grad};
 
 use crate::model::{Decoder, ValueModel};
-use crate::sequences::{Padded, Sequence, longest_answer, micro_batches};
+use crate::sequences::{MicroBatches, Padded, Sequence, longest_answer, micro_batches};
 
 /// Log-probabilities of the answer tokens `[B, R]`, zero at padding.
-pub fn log_probs(model: &Decoder, batch: &[Sequence], micro_batch: usize, temperature: f64) -> Tensor {
-    over_micro_batches(batch, micro_batch, model.device(), |padded| {
+pub fn log_probs(model: &Decoder, batch: &[Sequence], micro: MicroBatches, temperature: f64) -> Tensor {
+    over_micro_batches(batch, micro, model.device(), |padded| {
         let hidden = padded.predicting(&model.hidden(&padded.ids, &padded.mask));
         model.target_log_probs(&hidden, &padded.targets, temperature)
     })
 }
 
 /// Values `[B, R]`, each before its token was chosen; zero at padding.
-pub fn values(critic: &ValueModel, batch: &[Sequence], micro_batch: usize) -> Tensor {
-    over_micro_batches(batch, micro_batch, critic.backbone().device(), |padded| {
+pub fn values(critic: &ValueModel, batch: &[Sequence], micro: MicroBatches) -> Tensor {
+    over_micro_batches(batch, micro, critic.backbone().device(), |padded| {
         padded.predicting(&critic.values(&padded.ids, &padded.mask))
     })
 }
 
 fn over_micro_batches(
     batch: &[Sequence],
-    micro_batch: usize,
+    micro: MicroBatches,
     device: tch::Device,
     of: impl Fn(&Padded) -> Tensor,
 ) -> Tensor {
@@ -33,7 +33,7 @@ fn over_micro_batches(
     let rows: Vec<usize> = (0..batch.len()).collect();
     no_grad(|| {
         let matrix = Tensor::zeros([batch.len() as i64, columns as i64], (Kind::Float, device));
-        for rows in micro_batches(batch, &rows, micro_batch) {
+        for rows in micro_batches(batch, &rows, micro) {
             let padded = Padded::of(batch, &rows, columns, device);
             padded.put(&matrix, &of(&padded));
         }

@@ -1,6 +1,16 @@
 //! Estimators of the divergence from the reference policy, per token (Schulman, "Approximating KL divergence", 2020).
 
+use real_crds::config::KlEstimator;
 use tch::Tensor;
+
+/// The divergence of each token by one of the estimators.
+pub fn estimate(estimator: KlEstimator, log_probs: &Tensor, reference: &Tensor) -> Tensor {
+    match estimator {
+        KlEstimator::K1 => k1(log_probs, reference),
+        KlEstimator::K2 => k2(log_probs, reference),
+        KlEstimator::K3 => k3(log_probs, reference),
+    }
+}
 
 /// k1 = `log π(a) − log π_ref(a)`: unbiased, may be negative. The paper's and verl's default in the reward.
 pub fn k1(log_probs: &Tensor, reference: &Tensor) -> Tensor {

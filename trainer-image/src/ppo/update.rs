@@ -1,32 +1,33 @@
 //! The update: epochs × mini-batches × micro-batches, the critic first, then the actor.
 
+use anyhow::Context as _;
 use rand::Rng;
 use rand::seq::SliceRandom;
 use tch::{Kind, Tensor};
 
 use super::batch::Batch;
-use super::losses;
+use super::losses::Aggregator;
+use super::recipe::PolicyLossSpec;
+use super::{kl, losses};
 use crate::metrics::Metrics;
-use crate::model::{Decoder, ValueModel};
+use crate::model::{Decoder, Entropy, Prediction, ValueModel};
 use crate::optim::AdamW;
 use crate::optim::guard::Guard;
-use crate::sequences::{Padded, longest_answer, micro_batches, mini_batches};
+use crate::sequences::{MicroBatches, Padded, longest_answer, micro_batches, mini_batches};
 
 /// What of the configuration an update needs, and which step it belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct UpdateSettings {
     /// Optimisation step, from 1.
     pub step: u64,
-    /// Samples per forward and backward pass.
-    pub micro_batch: usize,
+    /// How mini-batches are cut.
+    pub micro: MicroBatches,
     /// Temperature that answers were sampled with.
     pub temperature: f64,
-    /// Clip range ε of the probability ratio.
-    pub clip: f64,
+    /// The actor's loss.
+    pub loss: PolicyLossSpec,
     /// Clip range of the value function.
     pub value_clip: f64,
-    /// Coefficient of the entropy bonus.
-    pub entropy: f64,
     /// Largest global norm of gradients.
     pub max_grad_norm: f64,
 }
@@ -68,19 +69,22 @@ pub fn update_critic(
     const NAMES: [&str; 3] = ["vf_loss", "vf_clipfrac", "vpred_mean"];
     let Learner { model: critic, optimizer, guard, rate } = learner;
     let device = critic.backbone().device();
+    let old_values = batch.old_values.as_ref().context("a critic learns from what it said before")?;
     let mut sums = Sums::default();
     for rows in schedule {
-        let step = MiniBatch::new(batch, rows, settings.micro_batch);
+        let step = MiniBatch::new(batch, rows, settings.micro);
+        let tokens = step.lengths(rows).iter().sum::<usize>() as f64;
         optimizer.zero_grad()?;
-        for padded in step.micro_batches(device) {
-            let values = padded.predicting(&critic.values(&padded.ids, &padded.mask));
-            let (old, returns) = (padded.pick(&batch.old_values), padded.pick(&batch.returns));
-            let value = losses::value(&values, &old, &returns, settings.value_clip);
-            losses::token_mean(&value.loss, step.tokens).backward();
-            sums.add(&[&value.loss, &value.clipped, &values]);
+        for (_, padded) in step.micro_batches(device) {
+            let (old, returns) = (padded.pick(old_values), padded.pick(&batch.returns));
+            critic.learn(&padded, |values, span| {
+                let value = losses::value(values, &span.of(&old), &span.of(&returns), settings.value_clip);
+                sums.add(&[&value.loss, &value.clipped, values]);
+                losses::token_mean(&value.loss, tokens)
+            })?;
         }
         let norm = optimizer.clip_grad_norm(settings.max_grad_norm)?;
-        if sums.admit(guard, settings.step, [THE_LOSS, "a clip fraction", "a value"], norm)? {
+        if sums.admit(guard, settings.step, &[THE_LOSS, "a clip fraction", "a value"], norm)? {
             optimizer.step(rate)?;
         }
     }
@@ -101,29 +105,49 @@ pub fn update_actor(
     schedule: &[Vec<usize>],
     settings: &UpdateSettings,
 ) -> anyhow::Result<Metrics> {
-    const NAMES: [&str; 4] = ["pg_loss", "pg_clipfrac", "ppo_kl", "entropy_loss"];
+    const NAMES: [&str; 5] = ["pg_loss", "pg_clipfrac", "ppo_kl", "entropy_loss", "kl_loss"];
+    const TERMS: [&str; 5] = [
+        THE_LOSS,
+        "a clip fraction",
+        "the divergence from before the update",
+        "the entropy",
+        "the divergence from the reference",
+    ];
     let Learner { model: actor, optimizer, guard, rate } = learner;
+    let spec = &settings.loss;
+    let pull = spec.kl.zip(batch.reference.as_ref());
+    let reported = if pull.is_some() { 5 } else { 4 };
+    let entropy = if spec.entropy > 0.0 { Entropy::Learnt } else { Entropy::Reported };
     let mut sums = Sums::default();
     for rows in schedule {
-        let step = MiniBatch::new(batch, rows, settings.micro_batch);
+        let step = MiniBatch::new(batch, rows, settings.micro);
+        let aggregator = Aggregator::new(spec.aggregation, &step.lengths(rows), spec.longest);
         optimizer.zero_grad()?;
-        for padded in step.micro_batches(actor.device()) {
-            let hidden = padded.predicting(&actor.hidden(&padded.ids, &padded.mask));
-            let (log_probs, entropy) = actor.log_probs(&hidden, &padded.targets, settings.temperature);
+        for (rows, padded) in step.micro_batches(actor.device()) {
             let (old, advantages) = (padded.pick(&batch.old_log_probs), padded.pick(&batch.advantages));
-            let policy = losses::policy(&log_probs, &old, &advantages, settings.clip);
-            let loss = &policy.loss - &entropy * settings.entropy;
-            losses::token_mean(&loss, step.tokens).backward();
-            sums.add(&[&policy.loss, &policy.clipped, &policy.kl, &entropy]);
+            let weights = aggregator.weights(&step.lengths(rows)).map(|weights| weights.to_device(actor.device()));
+            let reference = pull.map(|(pull, reference)| (pull, padded.pick(reference)));
+            actor.learn(&padded, settings.temperature, entropy, |Prediction { log_probs, entropy }, span| {
+                let policy = losses::policy(log_probs, &span.of(&old), &span.of(&advantages), spec.clip);
+                let mut loss = &policy.loss - entropy * spec.entropy;
+                let mut said = vec![&policy.loss, &policy.clipped, &policy.kl, entropy];
+                let divergence;
+                if let Some((pull, reference)) = &reference {
+                    divergence = kl::estimate(pull.estimator, log_probs, &span.of(reference));
+                    loss += &divergence * pull.coefficient;
+                    said.push(&divergence);
+                }
+                sums.add(&said);
+                aggregator.sum(&loss, weights.as_ref().map(|weights| span.of(weights)).as_ref())
+            })?;
         }
         let norm = optimizer.clip_grad_norm(settings.max_grad_norm)?;
-        let terms = [THE_LOSS, "a clip fraction", "the divergence from before the update", "the entropy"];
-        if sums.admit(guard, settings.step, terms, norm)? {
+        if sums.admit(guard, settings.step, &TERMS[..reported], norm)? {
             optimizer.step(rate)?;
         }
     }
     optimizer.zero_grad()?;
-    let mut metrics = sums.into_metrics("actor", &NAMES);
+    let mut metrics = sums.into_metrics("actor", &NAMES[..reported]);
     metrics.set("actor/lr", rate);
     Ok(metrics)
 }
@@ -132,18 +156,21 @@ pub fn update_actor(
 struct MiniBatch<'a> {
     whole: &'a Batch,
     micro: Vec<Vec<usize>>,
-    tokens: f64,
 }
 
 impl<'a> MiniBatch<'a> {
-    fn new(batch: &'a Batch, rows: &[usize], micro_batch: usize) -> Self {
-        let tokens: usize = rows.iter().map(|row| batch.sequences[*row].answer().len()).sum();
-        Self { whole: batch, micro: micro_batches(&batch.sequences, rows, micro_batch), tokens: tokens as f64 }
+    fn new(batch: &'a Batch, rows: &[usize], micro: MicroBatches) -> Self {
+        Self { whole: batch, micro: micro_batches(&batch.sequences, rows, micro) }
     }
 
-    fn micro_batches(&self, device: tch::Device) -> impl Iterator<Item = Padded> {
+    /// Tokens of the answers at these rows.
+    fn lengths(&self, rows: &[usize]) -> Vec<usize> {
+        rows.iter().map(|row| self.whole.sequences[*row].answer().len()).collect()
+    }
+
+    fn micro_batches(&self, device: tch::Device) -> impl Iterator<Item = (&[usize], Padded)> {
         let columns = longest_answer(&self.whole.sequences);
-        self.micro.iter().map(move |rows| Padded::of(&self.whole.sequences, rows, columns, device))
+        self.micro.iter().map(move |rows| (rows.as_slice(), Padded::of(&self.whole.sequences, rows, columns, device)))
     }
 }
 
@@ -168,23 +195,17 @@ impl Sums {
     }
 
     /// Whether the update under way is to be made. `terms` are names for messages, in the order of what was added.
-    fn admit<const N: usize>(
-        &mut self,
-        guard: &mut Guard,
-        step: u64,
-        terms: [&'static str; N],
-        grad_norm: f64,
-    ) -> anyhow::Result<bool> {
+    fn admit(&mut self, guard: &mut Guard, step: u64, terms: &[&'static str], grad_norm: f64) -> anyhow::Result<bool> {
         let sums = Tensor::stack(&std::mem::take(&mut self.by_micro_batch), 0);
         let sums = sums.sum_dim_intlist([0].as_slice(), false, Kind::Double);
         let sums: Vec<f64> = Vec::try_from(sums)?;
         let tokens = std::mem::take(&mut self.tokens_under_way);
-        let mut named: Vec<(&'static str, f64)> = terms.into_iter().zip(sums.iter().copied()).collect();
+        let mut named: Vec<(&'static str, f64)> = terms.iter().copied().zip(sums.iter().copied()).collect();
         named.push(("the norm of the gradient", grad_norm));
         if !guard.admits(step, &named)? {
             return Ok(false);
         }
-        self.totals.resize(N, 0.0);
+        self.totals.resize(terms.len(), 0.0);
         self.totals.iter_mut().zip(&sums).for_each(|(total, sum)| *total += sum);
         self.tokens += tokens;
         self.grad_norms.push(grad_norm);
@@ -208,6 +229,7 @@ impl Sums {
 
 #[cfg(test)]
 mod tests {
+    use real_crds::config::LossAggregation;
     use tch::Device;
 
     use super::*;
@@ -219,11 +241,16 @@ mod tests {
 
     const SETTINGS: UpdateSettings = UpdateSettings {
         step: 1,
-        micro_batch: 2,
+        micro: MicroBatches::Sequences(2),
         temperature: 1.0,
-        clip: 0.2,
+        loss: PolicyLossSpec {
+            clip: losses::Clip { low: 0.2, high: 0.2, dual: Some(3.0) },
+            aggregation: LossAggregation::TokenMean,
+            longest: 3,
+            kl: None,
+            entropy: 0.0,
+        },
         value_clip: 0.5,
-        entropy: 0.0,
         max_grad_norm: 1.0,
     };
 
@@ -240,11 +267,11 @@ mod tests {
     fn batch(actor: &Decoder, critic: &ValueModel) -> Batch {
         let sequences =
             vec![Sequence::new(&[1, 2], &[3, 4, 5]), Sequence::new(&[2], &[6, 7]), Sequence::new(&[1, 9, 8], &[10])];
-        let old_log_probs = experience::log_probs(actor, &sequences, 2, 1.0);
-        let old_values = experience::values(critic, &sequences, 2);
+        let old_log_probs = experience::log_probs(actor, &sequences, SETTINGS.micro, 1.0);
+        let old_values = Some(experience::values(critic, &sequences, SETTINGS.micro));
         let advantages = Tensor::from_slice2(&[[1.0_f32; 3], [-1.0; 3], [0.0; 3]]);
         let returns = advantages.ones_like();
-        Batch { sequences, old_log_probs, old_values, advantages, returns }
+        Batch { sequences, old_log_probs, reference: None, old_values, advantages, returns }
     }
 
     #[test]
@@ -255,7 +282,7 @@ mod tests {
         let mut guard = Guard::new("actor", 0);
         let learner = Learner { model: &actor, optimizer: &mut optimizer, guard: &mut guard, rate: 1e-2 };
         let metrics = update_actor(learner, &batch, &[vec![0, 1, 2]], &SETTINGS).expect("an update");
-        let moved = experience::log_probs(&actor, &batch.sequences, 2, 1.0) - &batch.old_log_probs;
+        let moved = experience::log_probs(&actor, &batch.sequences, SETTINGS.micro, 1.0) - &batch.old_log_probs;
         let by_answer: Vec<f64> =
             Vec::try_from(moved.sum_dim_intlist([1].as_slice(), false, Kind::Double)).expect("rows");
         assert!(by_answer[0] > 0.01 && by_answer[1] < -0.01, "{by_answer:?}");
@@ -273,7 +300,7 @@ mod tests {
         let mut guard = Guard::new("critic", 0);
         let learner = Learner { model: &critic, optimizer: &mut optimizer, guard: &mut guard, rate: 1e-2 };
         let metrics = update_critic(learner, &batch, &steps, &SETTINGS).expect("an update");
-        let values = experience::values(&critic, &batch.sequences, 2);
+        let values = experience::values(&critic, &batch.sequences, SETTINGS.micro);
         let counted = values.masked_select(&batch.old_log_probs.ne(0.0));
         let (least, most) = (counted.min().double_value(&[]), counted.max().double_value(&[]));
         assert!(least > 0.4 && most < 1.3, "values from {least} to {most}, on the way from 0 to 1");

@@ -8,15 +8,16 @@ use real_crds::progress::Phase;
 use tch::{Kind, Tensor};
 
 use crate::metrics::{Metrics, Stopwatch};
-use crate::model::Decoder;
+use crate::model::{Decoder, Entropy};
 use crate::optim::guard::Guard;
 use crate::optim::schedule::factor;
 use crate::optim::{AdamW, AdamWConfig};
-use crate::sequences::{Padded, Sequence, longest_answer, micro_batches};
+use crate::sequences::{MicroBatches, Padded, Sequence, longest_answer, micro_batches};
 use crate::train::algorithm::{Algorithm, StepReport, Surroundings};
 use crate::train::data_order::DataOrder;
 use crate::train::optimizer_state;
 use crate::train::state::State;
+use crate::train::stop::Stop;
 use crate::train::tasks::Loader;
 
 /// Demonstrations of one data set as tokens.
@@ -121,19 +122,20 @@ impl Algorithm for SftTrainer {
         let (rows, columns) = ((0..batch.len()).collect::<Vec<_>>(), longest_answer(&batch));
         let targets: usize = batch.iter().map(|sequence| sequence.answer().len()).sum();
 
+        let micro = MicroBatches::new(self.settings.micro_batch_size, self.settings.micro_batch_tokens);
         self.optimizer.zero_grad()?;
         let mut losses = Vec::new();
-        for rows in micro_batches(&batch, &rows, self.settings.micro_batch_size as usize) {
+        for rows in micro_batches(&batch, &rows, micro) {
             if surroundings.stop.requested() {
                 self.order.restore(&before)?;
                 return Ok(None);
             }
             let padded = Padded::of(&batch, &rows, columns, self.model.device());
-            let hidden = padded.predicting(&self.model.hidden(&padded.ids, &padded.mask));
-            let log_probs = self.model.target_log_probs(&hidden, &padded.targets, 1.0);
-            let loss = -log_probs.sum(Kind::Float) / targets as f64;
-            loss.backward();
-            losses.push(loss.detach());
+            self.model.learn(&padded, 1.0, Entropy::Unused, |prediction, _| {
+                let loss = -prediction.log_probs.sum(Kind::Float) / targets as f64;
+                losses.push(loss.detach());
+                loss
+            })?;
         }
         let grad_norm = self.optimizer.clip_grad_norm(self.settings.max_grad_norm)?;
         let settings = &self.settings;
@@ -165,11 +167,14 @@ impl Algorithm for SftTrainer {
         State { algorithm: self.name().into(), seed: self.seed, data_order, rewards: None }.save(folder)
     }
 
-    fn load(&mut self, folder: &Path) -> anyhow::Result<()> {
+    fn load(&mut self, folder: &Path, stop: &Stop) -> anyhow::Result<()> {
         let (device, compute) = (self.model.device(), self.model.compute());
         let state = State::load(folder, self.name(), self.seed)?;
         self.order.restore(&state.data_order)?;
-        self.model = Decoder::load(folder, device)?.with_compute(compute);
+        let checkpointing = self.model.checkpointing();
+        let place = folder.to_path_buf();
+        let model = stop.unless_requested(move || Decoder::load(&place, device))??;
+        self.model = model.with_compute(compute).with_checkpointing(checkpointing);
         self.optimizer = AdamW::new(self.model.named_parameters(), adamw(&self.settings));
         optimizer_state::load(&mut self.optimizer, folder, "actor", device)
     }

@@ -9,9 +9,9 @@ use crate::metrics::Metrics;
 use crate::model::Decoder;
 use crate::progress::SharedProgress;
 
-/// PPO or SFT: one optimisation step at a time, with state that goes into checkpoints.
+/// Reinforcement learning or SFT: one optimisation step at a time, with state that goes into checkpoints.
 pub trait Algorithm {
-    /// Its name in checkpoints: `ppo`, `sft`.
+    /// Its name in checkpoints: `ppo`, `grpo`, `sft`, …
     fn name(&self) -> &'static str;
 
     /// The model that is being trained.
@@ -24,8 +24,9 @@ pub trait Algorithm {
     /// Writes everything that has to outlive the process to `folder`, the policy itself directly into it.
     fn save(&self, folder: &Path) -> anyhow::Result<()>;
 
-    /// Takes everything over that [`Algorithm::save`] wrote.
-    fn load(&mut self, folder: &Path) -> anyhow::Result<()>;
+    /// Takes everything over that [`Algorithm::save`] wrote, unless someone asks to stop meanwhile
+    /// ([`super::stop::StoppedEarly`]).
+    fn load(&mut self, folder: &Path, stop: &Stop) -> anyhow::Result<()>;
 }
 
 /// What a step may look at and tell while it runs.

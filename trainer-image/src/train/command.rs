@@ -107,11 +107,18 @@ fn run(arguments: &TrainArgs, progress: &SharedProgress) -> Result<Ending, Failu
     let surroundings = Surroundings { progress, stop: &stop };
     let parts = setup::build(&config, device, &dir.path().join("model"), runtime.handle(), &surroundings);
     let parts = match parts {
-        Err(error) if error.chain().any(<dyn std::error::Error>::is::<StoppedEarly>) => {
+        Err(error) if stopped_early(&error) => {
             return Ok(Ending::StoppedEarly);
         }
         parts => parts.map_err(Failure::of_input)?,
     };
     let rim = Rim { dir, progress: progress.clone(), stop };
-    Run::prepare(parts, &config.checkpoint, rim, &start)?.finish().map_err(Failure::of_run)
+    match Run::prepare(parts, &config.checkpoint, rim, &start) {
+        Err(Failure::Config(error) | Failure::Run(error)) if stopped_early(&error) => Ok(Ending::StoppedEarly),
+        prepared => prepared?.finish().map_err(Failure::of_run),
+    }
+}
+
+fn stopped_early(error: &anyhow::Error) -> bool {
+    error.chain().any(<dyn std::error::Error>::is::<StoppedEarly>)
 }

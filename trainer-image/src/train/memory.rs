@@ -10,10 +10,11 @@ const MOST_ROWS: u64 = 512;
 
 /// Prompts to answer at a time, so that keys and values of sequences of `longest` tokens fit.
 pub fn prompts_at_a_time(policy: &Decoder, longest: usize) -> usize {
-    rows(policy.config(), policy.compute().elt_size_in_bytes() as u64, longest as u64)
+    rows_at_a_time(policy.config(), policy.compute().elt_size_in_bytes() as u64, longest as u64)
 }
 
-fn rows(config: &ModelConfig, element: u64, longest: u64) -> usize {
+/// The same from the shape of a model alone; `element` is the size of a number in bytes.
+pub fn rows_at_a_time(config: &ModelConfig, element: u64, longest: u64) -> usize {
     let width = (config.key_value_heads() * config.head_width()) as u64;
     let token = 2 * config.num_hidden_layers as u64 * width * element;
     (CACHE_BYTES / (token * longest.max(1))).clamp(1, MOST_ROWS) as usize
@@ -32,8 +33,8 @@ mod tests {
             }))
             .expect("a configuration")
         };
-        assert_eq!(rows(&config(2, 2), 4, 128), 512);
+        assert_eq!(rows_at_a_time(&config(2, 2), 4, 128), 512);
         // 28 layers × 28 heads of 64 in bfloat16: 196 KiB a token, 392 MiB for 2,048 tokens.
-        assert_eq!(rows(&config(28, 28), 2, 2048), 10);
+        assert_eq!(rows_at_a_time(&config(28, 28), 2, 2048), 10);
     }
 }

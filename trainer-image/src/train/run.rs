@@ -77,7 +77,7 @@ impl Run {
         let Rim { dir, progress, stop } = rim;
         let mut step = 0;
         if let Some(checkpoint) = &start.checkpoint {
-            let loaded = algorithm.load(&checkpoint.path);
+            let loaded = algorithm.load(&checkpoint.path, &stop);
             loaded
                 .with_context(|| format!("cannot resume from {}", checkpoint.path.display()))
                 .map_err(Failure::of_input)?;

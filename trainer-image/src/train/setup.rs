@@ -16,14 +16,16 @@ use super::seeds::{Purpose, derived};
 use super::tasks::{Loader, TaskSet};
 use crate::compute;
 use crate::model::{Decoder, ModelConfig, resolve};
-use crate::ppo::trainer::{PpoParts, PpoTrainer};
+use crate::plan::room::{self, Verdict, judge};
+use crate::ppo::recipe::Recipe;
+use crate::ppo::trainer::{PolicyParts, PolicyTrainer};
 use crate::scoring::Scoring;
 use crate::sft::trainer::{DemonstrationSet, SftTrainer};
 use crate::tokenizer::Tokenizer;
 
 /// The parts of a run.
 pub struct Parts {
-    /// PPO or SFT, at step 0.
+    /// The algorithm, at step 0.
     pub algorithm: Box<dyn Algorithm>,
     /// Evaluates; absent where there are no suites.
     pub evaluator: Option<Evaluator>,
@@ -59,15 +61,24 @@ pub fn build(
     let tokenizer = Arc::new(Tokenizer::load(&folder)?);
     let (prompt, answer) = (config.rollout.max_prompt_tokens, config.rollout.max_response_tokens);
     let remedy = "lower rollout.maxPromptTokens or rollout.maxResponseTokens";
-    ModelConfig::load(&folder)?.check_lengths(&folder, prompt, answer, remedy)?;
-    let initial = match config.model.initialize {
-        Initialize::Pretrained => Decoder::load(&folder, device)?,
-        Initialize::Random => {
-            let seed = derived(config.seed, Purpose::Initialisation, &[]);
-            Decoder::random(ModelConfig::load(&folder)?, seed, device)
-        }
+    let shape = ModelConfig::load(&folder)?;
+    shape.check_lengths(&folder, prompt, answer, remedy)?;
+    match judge(config, &shape, device, room::of(device)) {
+        Verdict::Fits => {}
+        Verdict::Tight(sentence) => surroundings.progress.warn("MemoryTight", sentence),
+        Verdict::Impossible(sentence) => anyhow::bail!("{sentence}"),
     }
-    .with_compute(compute::kind(config.compute.dtype));
+    let (place, initialize) = (folder.clone(), config.model.initialize);
+    let seed = derived(config.seed, Purpose::Initialisation, &[]);
+    let load = move || match initialize {
+        Initialize::Pretrained => Decoder::load(&place, device),
+        Initialize::Random => Ok(Decoder::random(ModelConfig::load(&place)?, seed, device)),
+    };
+    let initial = surroundings
+        .stop
+        .unless_requested(load)??
+        .with_compute(compute::kind(config.compute.dtype))
+        .with_checkpointing(config.compute.gradient_checkpointing);
     tracing::info!("model {}: {} parameters on {device:?}", config.model.uri, initial.parameter_count());
 
     let loader = Loader {
@@ -78,20 +89,24 @@ pub fn build(
     };
     surroundings.stop.check()?;
     let suites = load_sets(&config.evaluation.suites, &loader)?;
+    let longest = config.rollout.max_response_tokens;
+    let by = |recipe: Recipe, initial| -> anyhow::Result<(Box<dyn Algorithm>, u64)> {
+        let total_steps = recipe.steps;
+        let parts = PolicyParts {
+            initial,
+            data: load_sets(&config.train, &loader)?,
+            tokenizer: Arc::clone(&tokenizer),
+            scoring: scoring(&config.reward, config.reward.max_tests, runtime)?,
+            recipe,
+            limits: config.rollout.clone(),
+            normalization: config.reward.normalization,
+            seed: config.seed,
+        };
+        Ok((Box::new(PolicyTrainer::new(parts)), total_steps))
+    };
     let (algorithm, total_steps): (Box<dyn Algorithm>, u64) = match &config.algorithm {
-        Algorithms::Ppo(settings) => {
-            let parts = PpoParts {
-                initial,
-                data: load_sets(&config.train, &loader)?,
-                tokenizer: Arc::clone(&tokenizer),
-                scoring: scoring(&config.reward, config.reward.max_tests, runtime)?,
-                settings: settings.clone(),
-                limits: config.rollout.clone(),
-                normalization: config.reward.normalization,
-                seed: config.seed,
-            };
-            (Box::new(PpoTrainer::new(parts)), settings.steps)
-        }
+        Algorithms::Ppo(settings) => by(Recipe::ppo(settings, longest), initial)?,
+        Algorithms::PolicyGradient(settings) => by(Recipe::policy_gradient(settings, longest), initial)?,
         Algorithms::Sft(settings) => {
             let load = |dataset| DemonstrationSet::load(dataset, &loader);
             let data = config.train.iter().map(load).collect::<anyhow::Result<Vec<_>>>()?;
@@ -194,6 +209,17 @@ fn check(config: &TrainerConfig) -> anyhow::Result<()> {
                 ppo.mini_batch_size
             );
             (ppo.steps, ppo.batch_size, ppo.mini_batch_size, ppo.micro_batch_size)
+        }
+        Algorithms::PolicyGradient(gradient) => {
+            positive("algorithm.policyGradient.samplesPerPrompt", gradient.samples_per_prompt)?;
+            positive("algorithm.policyGradient.epochs", gradient.epochs)?;
+            let samples = gradient.batch_size * gradient.samples_per_prompt;
+            anyhow::ensure!(
+                gradient.mini_batch_size <= samples,
+                "algorithm.policyGradient.miniBatchSize is {}, more than the {samples} samples of a step",
+                gradient.mini_batch_size
+            );
+            (gradient.steps, gradient.batch_size, gradient.mini_batch_size, gradient.micro_batch_size)
         }
         Algorithms::Sft(sft) => (sft.steps, sft.batch_size, sft.batch_size, sft.micro_batch_size),
     };

@@ -14,7 +14,7 @@ use super::data_order::OrderState;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct State {
-    /// `ppo` or `sft`.
+    /// `ppo`, `grpo`, `sft`, …
     pub algorithm: String,
     /// The run's seed.
     pub seed: u64,

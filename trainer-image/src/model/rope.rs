@@ -1,0 +1,138 @@
+//! Frequencies of the rotary embedding, and how they are stretched for longer texts than a model was first trained on.
+
+use std::f64::consts::TAU;
+
+use serde_json::Value;
+use tch::{Device, Kind, Tensor};
+
+use super::ModelConfig;
+
+/// How frequencies are changed; transformers' `rope_type`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Scaling {
+    /// Not at all.
+    Default,
+    /// All divided by a factor (position interpolation, Chen et al. 2023).
+    Linear { factor: f64 },
+    /// Long wavelengths divided by a factor, short ones kept, a ramp between (Llama 3.1).
+    Llama3 { factor: f64, low: f64, high: f64, original: f64 },
+    /// As `Llama3` with a ramp over the dimensions, and attention sharpened (`YaRN`, Peng et al. 2023).
+    Yarn { factor: f64, beta_fast: f64, beta_slow: f64, original: f64, truncate: bool, attention: f64 },
+}
+
+/// What is wrong with a description of the scaling: the value, and what would do.
+pub(super) type Refused = (String, String);
+
+impl Scaling {
+    /// Reads `rope_scaling`, or `rope_parameters` of transformers 5.
+    pub(super) fn of(config: &ModelConfig) -> Result<Self, Refused> {
+        let Some(given) = ["rope_parameters", "rope_scaling"]
+            .iter()
+            .filter_map(|key| config.other.get(*key))
+            .find(|value| value.as_object().is_some_and(|fields| !fields.is_empty()))
+        else {
+            return Ok(Self::Default);
+        };
+        let number = |key: &str| given.get(key).and_then(Value::as_f64);
+        let needed = |key: &str| {
+            let value = given.get(key).map_or_else(|| "absent".to_owned(), Value::to_string);
+            let allowed = format!("this type of rotary embedding needs {key}, a number above 0");
+            number(key).filter(|x| *x > 0.0 && x.is_finite()).ok_or((format!("{key}: {value}"), allowed))
+        };
+        let original = number("original_max_position_embeddings");
+        let kind = given.get("rope_type").or_else(|| given.get("type")).and_then(Value::as_str).unwrap_or("default");
+        match kind {
+            "default" => Ok(Self::Default),
+            "linear" => Ok(Self::Linear { factor: needed("factor")? }),
+            "llama3" => {
+                let (low, high) = (needed("low_freq_factor")?, needed("high_freq_factor")?);
+                if low >= high {
+                    return Err((
+                        format!("low_freq_factor: {low}"),
+                        format!("it must be below high_freq_factor ({high})"),
+                    ));
+                }
+                Ok(Self::Llama3 {
+                    factor: needed("factor")?,
+                    low,
+                    high,
+                    original: needed("original_max_position_embeddings")?,
+                })
+            }
+            "yarn" => {
+                let factor = needed("factor")?;
+                let scale = |m: f64| if factor <= 1.0 { 1.0 } else { 0.1 * m * factor.ln() + 1.0 };
+                let non_zero = |key: &str| number(key).filter(|x| *x != 0.0);
+                let attention = match (number("attention_factor"), non_zero("mscale"), non_zero("mscale_all_dim")) {
+                    (Some(given), ..) => given,
+                    (None, Some(mscale), Some(all)) => scale(mscale) / scale(all),
+                    _ => scale(1.0),
+                };
+                Ok(Self::Yarn {
+                    factor,
+                    beta_fast: non_zero("beta_fast").unwrap_or(32.0),
+                    beta_slow: non_zero("beta_slow").unwrap_or(1.0),
+                    original: original.unwrap_or(config.max_position_embeddings as f64),
+                    truncate: given.get("truncate").and_then(Value::as_bool).unwrap_or(true),
+                    attention,
+                })
+            }
+            other => Err((other.to_owned(), "default, linear, llama3 and yarn are implemented".to_owned())),
+        }
+    }
+
+    /// Changes the frequencies of a head; `base` is θ. Also gives the factor of cosines and sines.
+    fn apply(self, frequencies: &mut [f64], base: f64) -> f64 {
+        let width = 2.0 * frequencies.len() as f64;
+        match self {
+            Self::Default => {}
+            Self::Linear { factor } => frequencies.iter_mut().for_each(|f| *f /= factor),
+            Self::Llama3 { factor, low, high, original } => {
+                for f in frequencies {
+                    let turns = original * *f / TAU;
+                    let kept = ((turns - low) / (high - low)).clamp(0.0, 1.0);
+                    *f = *f * kept + *f / factor * (1.0 - kept);
+                }
+            }
+            Self::Yarn { factor, beta_fast, beta_slow, original, truncate, attention } => {
+                // The dimension that turns so often over the original length.
+                let dimension = |turns: f64| width * (original / (turns * TAU)).ln() / (2.0 * base.ln());
+                let (low, high) = (dimension(beta_fast), dimension(beta_slow));
+                let (low, high) = if truncate { (low.floor(), high.ceil()) } else { (low, high) };
+                let (low, high) = (low.max(0.0), high.min(width - 1.0));
+                let high = if (high - low).abs() < f64::EPSILON { high + 1e-3 } else { high };
+                for (i, f) in frequencies.iter_mut().enumerate() {
+                    let divided = ((i as f64 - low) / (high - low)).clamp(0.0, 1.0);
+                    *f = *f / factor * divided + *f * (1.0 - divided);
+                }
+                return attention;
+            }
+        }
+        1.0
+    }
+}
+
+/// Frequencies of a decoder's heads.
+#[derive(Debug)]
+pub(super) struct Rope {
+    /// [D/2], radians a position, 32 bits.
+    pub(super) frequencies: Tensor,
+    /// Factor of cosines and sines.
+    pub(super) scale: f64,
+}
+
+impl Rope {
+    /// Of a configuration that was checked.
+    pub(super) fn new(config: &ModelConfig, device: Device) -> Self {
+        let (width, base) = (config.head_width(), config.rotary_base());
+        let exponents = Tensor::arange_start_step(0, width, 2, (Kind::Float, Device::Cpu)) / width as f64;
+        let frequencies = (exponents * base.ln()).exp().reciprocal();
+        let scaling = Scaling::of(config).unwrap_or(Scaling::Default);
+        if scaling == Scaling::Default {
+            return Self { frequencies: frequencies.to_device(device), scale: 1.0 };
+        }
+        let mut exact: Vec<f64> = (0..width / 2).map(|i| base.powf(-2.0 * i as f64 / width as f64)).collect();
+        let scale = scaling.apply(&mut exact, base);
+        Self { frequencies: Tensor::from_slice(&exact).to_kind(Kind::Float).to_device(device), scale }
+    }
+}

@@ -1,0 +1,209 @@
+//! What a job needs on each device, before it starts: parameters, optimisers, activations, cache.
+//!
+//! The numbers are upper bounds: every prompt and every answer is as long as the job allows. What cannot be avoided, the
+//! models with one sequence at a time, is told apart from it: a job of which not even that fits is refused.
+
+pub mod command;
+pub mod room;
+
+use real_crds::config::{Algorithm, Dtype, GradientCheckpointing, TrainerConfig};
+use tch::Device;
+
+use crate::model::ModelConfig;
+use crate::ppo::recipe::Recipe;
+use crate::train::memory::rows_at_a_time;
+
+/// Numbers of the size of a chunk of logits that are alive at once: logits in the type of the activations and in 32 bits, their
+/// log-probabilities, probabilities, and gradients.
+const LOGIT_COPIES: u64 = 5;
+
+/// A part of what a job needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// What it is.
+    pub what: &'static str,
+    /// When it is there.
+    pub when: When,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// When a part is in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// From the start to the end.
+    Always,
+    /// While answers are generated.
+    Rollout,
+    /// While a model learns.
+    Update,
+}
+
+/// What a job needs on a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Its parts.
+    pub items: Vec<Item>,
+}
+
+/// What of a job decides how much it needs.
+#[derive(Clone, Debug)]
+struct Demand {
+    critic: bool,
+    reference: bool,
+    rollout_rows: u64,
+    micro_rows: u64,
+    micro_tokens: u64,
+    longest: u64,
+}
+
+impl Demand {
+    fn of(config: &TrainerConfig) -> Self {
+        let longest = config.rollout.max_prompt_tokens + config.rollout.max_response_tokens;
+        let rows = |size: u64, tokens: u64| if tokens > 0 { (tokens / longest).max(1) } else { size };
+        let answers = config.rollout.max_response_tokens;
+        let by = |recipe: &Recipe, size, tokens| Self {
+            critic: recipe.critic.is_some(),
+            reference: recipe.reference,
+            rollout_rows: recipe.batch_size * recipe.samples_per_prompt,
+            micro_rows: rows(size, tokens).min(recipe.mini_batch_size),
+            micro_tokens: rows(size, tokens).min(recipe.mini_batch_size) * longest,
+            longest,
+        };
+        match &config.algorithm {
+            Algorithm::Ppo(ppo) => by(&Recipe::ppo(ppo, answers), ppo.micro_batch_size, ppo.micro_batch_tokens),
+            Algorithm::PolicyGradient(gradient) => {
+                by(&Recipe::policy_gradient(gradient, answers), gradient.micro_batch_size, gradient.micro_batch_tokens)
+            }
+            Algorithm::Sft(sft) => {
+                let micro = rows(sft.micro_batch_size, sft.micro_batch_tokens).min(sft.batch_size);
+                let (critic, reference, micro_tokens) = (false, false, micro * longest);
+                // Suites are answered as many at a time as there is room for.
+                let rollout_rows = if config.evaluation.suites.is_empty() { 0 } else { u64::MAX };
+                Self { critic, reference, rollout_rows, micro_rows: micro, micro_tokens, longest }
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// What `config` needs with a model of this shape on a device of this kind.
+    pub fn new(config: &TrainerConfig, model: &ModelConfig, device: Device) -> Self {
+        let element: u64 = if config.compute.dtype == Dtype::Bf16 { 2 } else { 4 };
+        let demand = Demand::of(config);
+        let whole = |number: i64| number.unsigned_abs();
+        let (parameters, layers) = (whole(model.parameters()), whole(model.num_hidden_layers));
+        let (hidden, words) = (whole(model.hidden_size), whole(model.vocab_size));
+        let mut items = Vec::new();
+        let mut add = |when, what, bytes: u64| items.push(Item { what, when, bytes });
+
+        add(When::Always, "actor: parameters (32 bits)", 4 * parameters);
+        add(When::Always, "actor: optimiser (two moments)", 8 * parameters);
+        if demand.critic {
+            add(When::Always, "critic: parameters (32 bits)", 4 * parameters);
+            add(When::Always, "critic: optimiser (two moments)", 8 * parameters);
+        }
+        if demand.reference {
+            add(When::Always, "reference: parameters", element * parameters);
+        }
+
+        if demand.rollout_rows > 0 {
+            let rows = (rows_at_a_time(model, element, demand.longest) as u64).min(demand.rollout_rows);
+            let width = whole(model.key_value_heads() * model.head_width());
+            add(When::Rollout, "keys and values", rows * demand.longest * 2 * layers * width * element);
+            add(When::Rollout, "logits of the next tokens", 3 * 4 * rows * words);
+            if element < 4 {
+                add(When::Rollout, "parameters for generation", element * parameters);
+            }
+        }
+
+        let tokens = demand.micro_tokens;
+        let answers = demand.micro_rows * config.rollout.max_response_tokens;
+        let layer = whole(model.activations()) * tokens * element;
+        let kept =
+            model.layers_kept(config.compute.gradient_checkpointing, tokens as i64, element as i64, device) as u64;
+        add(When::Update, "gradients (32 bits)", 4 * parameters);
+        add(When::Update, "inputs of layers", (layers - kept + 1) * tokens * hidden * element);
+        add(When::Update, "activations that are kept", kept * layer);
+        let cast = if element < 4 { 2 * element * whole(model.layer_parameters()) } else { 0 };
+        if kept < layers {
+            add(When::Update, "one layer, forward and back", 2 * layer + cast);
+        }
+        let chunk = answers.min(whole(model.tokens_at_a_time(device)));
+        let head = if element < 4 { (2 * element + 4) * hidden * words } else { 4 * hidden * words };
+        add(When::Update, "a chunk of logits, and the head", LOGIT_COPIES * 4 * chunk * words + head);
+        Self { items }
+    }
+
+    /// Bytes of the parts that are there at a time.
+    pub fn sum(&self, when: When) -> u64 {
+        self.items.iter().filter(|item| item.when == When::Always || item.when == when).map(|item| item.bytes).sum()
+    }
+
+    /// The most bytes at once.
+    pub fn peak(&self) -> u64 {
+        self.sum(When::Rollout).max(self.sum(When::Update))
+    }
+}
+
+/// Bytes without which no step is possible: the models and one gradient.
+pub fn least(config: &TrainerConfig, model: &ModelConfig, device: Device) -> u64 {
+    let plan = Plan::new(config, model, device);
+    plan.sum(When::Always) + 4 * model.parameters().unsigned_abs()
+}
+
+/// A change to a job, in the words of its fields, and what it would then need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remedy {
+    /// What to set.
+    pub set: String,
+    /// Most bytes at once.
+    pub peak: u64,
+}
+
+/// Changes that each make a job need less, those that help most first.
+pub fn remedies(config: &TrainerConfig, model: &ModelConfig, device: Device) -> Vec<Remedy> {
+    let now = Plan::new(config, model, device).peak();
+    let mut remedies = Vec::new();
+    let mut try_out = |set: &str, change: &dyn Fn(&mut TrainerConfig)| {
+        let mut changed = config.clone();
+        change(&mut changed);
+        let peak = Plan::new(&changed, model, device).peak();
+        if peak < now {
+            remedies.push(Remedy { set: set.to_owned(), peak });
+        }
+    };
+    try_out("trainer.dtype: bf16", &|config| config.compute.dtype = Dtype::Bf16);
+    try_out("trainer.gradientCheckpointing: always", &|config| {
+        config.compute.gradient_checkpointing = GradientCheckpointing::Always;
+    });
+    try_out("microBatchSize: 1", &|config| match &mut config.algorithm {
+        Algorithm::Ppo(ppo) => (ppo.micro_batch_size, ppo.micro_batch_tokens) = (1, 0),
+        Algorithm::PolicyGradient(gradient) => (gradient.micro_batch_size, gradient.micro_batch_tokens) = (1, 0),
+        Algorithm::Sft(sft) => (sft.micro_batch_size, sft.micro_batch_tokens) = (1, 0),
+    });
+    try_out("half of maxPromptTokens and maxResponseTokens", &|config| {
+        config.rollout.max_prompt_tokens = config.rollout.max_prompt_tokens.div_ceil(2);
+        config.rollout.max_response_tokens = config.rollout.max_response_tokens.div_ceil(2);
+    });
+    if let Algorithm::PolicyGradient(_) = &config.algorithm {
+        try_out("klCoefficient: 0 (no reference model)", &|config| {
+            if let Algorithm::PolicyGradient(gradient) = &mut config.algorithm {
+                gradient.kl.coefficient = 0.0;
+            }
+        });
+    }
+    if let Algorithm::Ppo(_) = &config.algorithm {
+        let without: u64 = 12 * model.parameters().unsigned_abs();
+        let peak = now.saturating_sub(without);
+        remedies.push(Remedy { set: "an algorithm without a critic: grpo, rloo, …".to_owned(), peak });
+    }
+    remedies.sort_by_key(|remedy| remedy.peak);
+    remedies
+}
+
+/// Bytes as people read them.
+pub fn readable(bytes: u64) -> String {
+    let gib = bytes as f64 / f64::from(1 << 30);
+    if gib >= 1.0 { format!("{gib:.1} GiB") } else { format!("{:.0} MiB", gib * 1024.0) }
+}
