@@ -6,6 +6,7 @@
 //! * [`overrides`]: `--set spec.path=value`.
 //! * [`generate`]: the files made from the definitions.
 //! * [`render()`]: from a job to the trainer's [`config`].
+//! * [`sweep`]: from a matrix of settings to the cells of a sweep.
 //! * [`progress`]: what a trainer says about its run.
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,7 @@ pub mod overrides;
 pub mod progress;
 mod reference;
 mod render;
+pub mod sweep;
 pub mod v1alpha1;
 pub mod validate;
 

@@ -7,6 +7,7 @@ use kube::{CustomResource, core::Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::matrix::MatrixAxis;
 use super::{SecretRef, defaults};
 
 /// Evaluations of many models on many suites: one cell a combination.
@@ -96,6 +97,8 @@ pub struct LabelSelector {
 #[schemars(extend("x-kubernetes-validations" = [
     Rule::new("has(self.jobSelector) || (has(self.models) && size(self.models) > 0)")
     .message("at least one of jobSelector and models must be set"),
+    Rule::new("!has(self.models) || self.models.all(m, !has(m.name) || self.models.exists_one(o, has(o.name) && o.name == m.name))")
+    .message("the names of models must be unique").field_path(".models"),
 ]))]
 pub struct SweepTargets {
     /// Jobs whose checkpoints are evaluated.
@@ -127,7 +130,11 @@ pub enum CheckpointChoice {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SweepModel {
-    /// Hugging Face folder.
+    /// Name in results; made of the last part of `storageUri` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$"))]
+    pub name: Option<String>,
+    /// Hugging Face folder, or the address of an API like OpenAI's: `http://HOST/v1`, with `?model=NAME` where it has several.
     #[schemars(length(min = 1, max = 1024))]
     pub storage_uri: String,
     /// Secret of `runNamespace` with the credentials.
@@ -153,18 +160,6 @@ pub struct Suite {
     #[serde(default = "defaults::one")]
     #[schemars(range(min = 1, max = 1024))]
     pub shards: u64,
-}
-
-/// A setting and its values.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct MatrixAxis {
-    /// Name of the setting, e.g. `temperature`.
-    #[schemars(length(min = 1, max = 63))]
-    pub name: String,
-    /// Values as text.
-    #[schemars(length(min = 1, max = 64), inner(length(max = 64)))]
-    pub values: Vec<String>,
 }
 
 /// When to give up.
