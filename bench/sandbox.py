@@ -1,7 +1,8 @@
 """Sandbox: CPU milliseconds a SafeSQL test, HTTP included, beside a new interpreter a test as the paper does it.
 
-Ours: a batch of five tests a task, database built once a task. The peer: one process builds the database, one runs the
-program, no isolation.
+Ours: a batch of five tests a task, in each isolation tier that this machine has: the first time, when the database is built, and
+again, as for every further answer of a step. The peer: one process builds the database, one runs the program, no isolation.
+The limit is 4 CPU milliseconds on a quiet core; the ratio is of one run and holds on a busy one too.
 """
 
 import json
@@ -15,18 +16,20 @@ from pathlib import Path
 
 from figures import ROOT, children_cpu, figure, program, rows, tree_cpu
 
-TASKS, CASES = 120, 5
+TASKS, CASES, ROUNDS = 80, 5, 3
 
 
-def ours(tasks: list[dict]) -> tuple[float, float, str]:
-    """CPU milliseconds a test, tests a second, isolation tier."""
+def ours(tasks: list[dict], tier: str) -> list[tuple[float, float]]:
+    """CPU milliseconds a test and tests a second, first with set-ups, then without; empty where the tier does not work here."""
     server = subprocess.Popen(
-        [program("real-sandbox"), "serve", "--listen", "127.0.0.1:0"],
+        [program("real-sandbox"), "serve", "--listen", "127.0.0.1:0", "--tier", tier],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     try:
         assert server.stdout is not None
         url = server.stdout.readline().removeprefix("listening on ").strip()
+        if not url:
+            return []
         batches = [
             {
                 "program": task["execute_sql"],
@@ -40,19 +43,20 @@ def ours(tasks: list[dict]) -> tuple[float, float, str]:
             for task in tasks
         ]
         post(url, batches[0])
-        cpu, start, passed, tests = tree_cpu(server.pid), time.monotonic(), 0, 0
-        for batch in batches:
-            answer = post(url, batch)
-            tests += len(batch["tests"])
-            passed += sum(result["status"] == "passed" for result in answer["results"])
-        wall = time.monotonic() - start
-        cpu = tree_cpu(server.pid) - cpu
+        figures = []
+        for part in [batches, batches * ROUNDS]:
+            cpu, start, passed, tests = tree_cpu(server.pid), time.monotonic(), 0, 0
+            for batch in part:
+                answer = post(url, batch)
+                tests += len(batch["tests"])
+                passed += sum(result["status"] == "passed" for result in answer["results"])
+            if passed != tests:
+                sys.exit(f"sandbox: {passed} of {tests} tests of reference programs passed")
+            figures.append(((tree_cpu(server.pid) - cpu) / tests * 1e3, tests / (time.monotonic() - start)))
+        return figures
     finally:
         server.terminate()
         server.wait()
-    if passed != tests:
-        sys.exit(f"sandbox: {passed} of {tests} tests of reference programs passed")
-    return cpu / tests * 1e3, tests / wall, answer["tier"]
 
 
 def post(url: str, batch: dict) -> dict:
@@ -92,10 +96,12 @@ def recorded_prompts(task: dict) -> bool:
 
 def main() -> None:
     tasks = [task for task in rows("safesql-train.parquet") if not recorded_prompts(task)][:TASKS]
-    cpu, rate, tier = ours(tasks)
-    peer_cpu, peer_rate = plain(tasks[:20])
-    figure(f"sandbox tier {tier}, SafeSQL test over HTTP", "cpu ms", cpu, "plain subprocess, no isolation", peer_cpu)
-    figure("the same, one request at a time", "tests/s", rate, "plain subprocess, no isolation", peer_rate, True)
+    peer, (peer_cpu, peer_rate) = "plain subprocess, no isolation", plain(tasks[:20])
+    for tier in "AB":
+        parts = ["with set-up", "set up before"]
+        for part, (cpu, rate) in zip(parts, ours(tasks, tier)):
+            figure(f"sandbox tier {tier}, SafeSQL, {part}", "cpu ms", cpu, peer, peer_cpu)
+            figure("the same, one request at a time", "tests/s", rate, peer, peer_rate, True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
 //! a process' own time, that of children it has waited for, and that of children seen alive which were then neither waited
 //! for nor there. A parent whose children vanish unpaid (it ignores SIGCHLD, so the kernel drops their time) is charged
 //! for the time on the wall instead.
+//!
+//! Nothing is asked before the first look: what ended earlier is charged what its parent's `wait` said.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -33,8 +35,10 @@ pub(crate) struct Family {
 pub(crate) struct Account<'a> {
     zygote: i32,
     group: Option<&'a Group>,
-    /// Of the group and of the zygote, before the test.
-    before: Option<(Duration, Duration)>,
+    /// At the first look: what the test had used, and the clocks of the group and of the zygote.
+    before: Option<(Duration, Duration, Duration)>,
+    /// At the first look: own time of the namespace's first process, which outlives the test, and of what it has waited for.
+    init_before: Option<(Duration, Duration)>,
     started: Instant,
     ledger: Ledger,
     namespaces: bool,
@@ -45,17 +49,16 @@ pub(crate) struct Account<'a> {
 impl<'a> Account<'a> {
     /// Opened before the fork.
     pub(crate) fn open(zygote: &Zygote, group: Option<&'a Group>, namespaces: bool) -> Self {
-        let mut account = Self {
+        Self {
             zygote: zygote.pid(),
             group,
             before: None,
+            init_before: None,
             started: Instant::now(),
             ledger: Ledger::default(),
             namespaces,
             company: false,
-        };
-        account.before = account.both();
-        account
+        }
     }
 
     /// CPU time of the group and of the zygote, which is in it.
@@ -66,14 +69,15 @@ impl<'a> Account<'a> {
 
     /// What the group's processes have used since, the zygote's part taken off.
     fn by_group(&self) -> Option<Duration> {
-        let ((group, zygote), (group_before, zygote_before)) = (self.both()?, self.before?);
-        Some(group.saturating_sub(group_before).saturating_sub(zygote.saturating_sub(zygote_before)))
+        let (used, group_before, zygote_before) = self.before?;
+        let (group, zygote) = self.both()?;
+        Some(used + group.saturating_sub(group_before).saturating_sub(zygote.saturating_sub(zygote_before)))
     }
 
     /// A look.
     pub(crate) fn look(&mut self, child: &Running) -> Family {
         let mut family = Family { processes: 1, ..Family::default() };
-        let Some(first) = child.pid else { return family };
+        let Some(first) = child.pid() else { return family };
         let mut now = HashMap::new();
         let mut waiting = children(self.zygote);
         if !waiting.contains(&first) {
@@ -90,7 +94,12 @@ impl<'a> Account<'a> {
             if Some(pid) != init {
                 family.processes += 1;
             }
-            now.insert(pid, Entry { parent, own: clock::cpu_time(pid).unwrap_or_default(), waited: None });
+            let mut own = clock::cpu_time(pid).unwrap_or_default();
+            if Some(pid) == init {
+                let before = self.init_before.get_or_insert_with(|| (own, clock::waited_time(pid).unwrap_or_default()));
+                own = own.saturating_sub(before.0);
+            }
+            now.insert(pid, Entry { parent, own, waited: None });
             if now.len() >= MAX_MEMBERS {
                 break;
             }
@@ -104,10 +113,12 @@ impl<'a> Account<'a> {
         } else {
             if self.company {
                 for (pid, entry) in &mut now {
-                    entry.waited = clock::waited_time(*pid);
+                    let before = self.init_before.filter(|_| Some(*pid) == init).unwrap_or_default().1;
+                    entry.waited = clock::waited_time(*pid).map(|waited| waited.saturating_sub(before));
                 }
             }
             let known = self.ledger.update(now);
+            self.before = self.both().map(|(group, zygote)| (known, group, zygote));
             if self.ledger.unpaid { known.max(self.started.elapsed()) } else { known }
         };
         family

@@ -1,5 +1,5 @@
 //! The format in which files travel between parent and child: a header line `kind mode path-length content-length`, the path,
-//! the content. The child reads and writes it in `harness/child.py`; the parent never touches the files themselves.
+//! the content. The child reads and writes it in `harness/files.py`; the parent never touches the files themselves.
 
 use std::collections::BTreeSet;
 

@@ -9,7 +9,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use real_sandbox_api::{Expr, Limits};
 use serde::Serialize;
 
-/// Work for one child, as `harness/child.py` reads it.
+/// Work for one child, as `harness/child.py` and `harness/work.py` read it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Job {
     /// Precedes the record on the result pipe.
@@ -20,10 +20,10 @@ pub struct Job {
     /// What to do.
     #[serde(flatten)]
     pub work: Work,
-    /// Whether files come with it.
-    pub files: bool,
-    /// Whether the program comes compiled.
-    pub code: bool,
+    /// Bytes of files that come behind it.
+    pub files: usize,
+    /// Bytes of compiled program that come behind those.
+    pub code: usize,
     /// Limits of this process.
     pub limits: ChildLimits,
 }
@@ -86,6 +86,26 @@ impl Work {
     }
 }
 
+impl Work {
+    /// Whether a name may be used by what runs.
+    pub fn names(&self, name: &str) -> bool {
+        let in_argument = |part: &Expr| matches!(part, Expr::Source(source) if source.contains(name));
+        match self {
+            Self::Script { program, .. } | Self::Setup { program, .. } => program.contains(name),
+            Self::Call { program, entry, args, kwargs } => {
+                program.contains(name)
+                    || entry.contains(name)
+                    || args.iter().any(in_argument)
+                    || kwargs.values().any(in_argument)
+            }
+            Self::Eval { sources } => sources.iter().any(|source| source.contains(name)),
+            // Those of every module that a program may find.
+            Self::Classes => true,
+            Self::Compile { .. } => false,
+        }
+    }
+}
+
 /// Limits that the child sets on itself before it looks at the program.
 #[derive(Clone, Debug, Serialize)]
 pub struct ChildLimits {
@@ -122,11 +142,13 @@ impl ChildLimits {
     }
 }
 
-/// A sealed anonymous file: the receiver can neither change nor grow it.
-pub fn sealed_file(content: &[u8]) -> std::io::Result<OwnedFd> {
+/// A sealed anonymous file of these parts: the receiver can neither change nor grow it.
+pub fn sealed_file(parts: &[&[u8]]) -> std::io::Result<OwnedFd> {
     let descriptor = memfd_create(c"job", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
     let mut file = std::fs::File::from(descriptor);
-    file.write_all(content)?;
+    for part in parts {
+        file.write_all(part)?;
+    }
     file.rewind()?;
     let descriptor = OwnedFd::from(file);
     let seals = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;

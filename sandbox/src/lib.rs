@@ -31,5 +31,6 @@ pub mod task_cache;
 pub mod verdict;
 mod worker;
 pub mod zygote;
+mod zygotes;
 
 pub use cgroup::clear_abandoned as clear_abandoned_groups;

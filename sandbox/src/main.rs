@@ -14,7 +14,7 @@ use real_sandbox::jail;
 use real_sandbox::pool::{Pool, PoolConfig};
 use real_sandbox::probe::{self, Wish};
 use real_sandbox::scratch::Home;
-use real_sandbox::service::{Admission, Service, router};
+use real_sandbox::service::{Admission, HEAD_TIME, Service, listen, router};
 use real_sandbox_api::Tier;
 use real_terminal::{LogArgs, causes, errln, outln};
 
@@ -133,8 +133,7 @@ async fn serve_until_signal(serve: Serve) -> anyhow::Result<()> {
     let longest_wait = serve.queue_seconds.map(Duration::from_secs);
     let service = Service::new(pool, Admission { ceiling: serve.ceiling, longest_wait });
     outln!("listening on http://{address}");
-    let routes = router(service).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, routes).with_graceful_shutdown(stop_signal()).await?;
+    listen(listener, router(service), HEAD_TIME, stop_signal()).await;
     tracing::info!("stopped");
     Ok(())
 }

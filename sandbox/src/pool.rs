@@ -5,7 +5,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use real_sandbox_api::{Limits, Tier};
 use tokio::sync::oneshot;
 
+use crate::bundle;
 use crate::interpreter::Interpreter;
 use crate::job::Work;
 use crate::queue::{Client, Queue, Waiting};
@@ -63,6 +64,20 @@ pub struct Order {
     pub client: Client,
 }
 
+impl Order {
+    /// Whether numpy is named in anything of it that runs.
+    pub(crate) fn names_numpy(&self) -> bool {
+        const NAME: &str = "numpy";
+        let in_files = || {
+            let files = self.files.as_ref().map(|files| bundle::files(files)).unwrap_or_default();
+            let mut modules =
+                files.iter().filter(|(path, _)| Path::new(path).extension().is_some_and(|end| end == "py"));
+            modules.any(|(_, content)| String::from_utf8_lossy(content).contains(NAME))
+        };
+        self.work.names(NAME) || self.prelude.as_ref().is_some_and(|prelude| prelude.contains(NAME)) || in_files()
+    }
+}
+
 /// What came of an [`Order`].
 #[derive(Debug)]
 pub struct Done {
@@ -93,7 +108,9 @@ struct State {
 
 pub(crate) struct Shared {
     state: Mutex<State>,
-    changed: Condvar,
+    /// For lanes with a zygote, and for those without.
+    warm: Condvar,
+    cold: Condvar,
     workers: usize,
     in_flight: AtomicUsize,
     pub(crate) alive: AtomicUsize,
@@ -136,19 +153,26 @@ impl Shared {
                 if left.is_zero() {
                     break Next::Rest;
                 }
-                state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+                state = self.warm.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
             } else {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                let changed = if ready { &self.warm } else { &self.cold };
+                state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
         };
         state.idle -= usize::from(ready);
-        drop(state);
         if matches!(next, Next::Run(_)) {
             self.in_flight.fetch_add(1, Ordering::Relaxed);
             // Somebody without a zygote may be the only one left for the next.
-            self.changed.notify_all();
+            self.wake(&state);
         }
         next
+    }
+
+    /// Wakes a lane for the next test, where one may run: each waking costs, and one lane is enough for one test.
+    fn wake(&self, state: &State) {
+        if !state.queue.is_empty() && state.busy < self.workers {
+            if state.idle > 0 { self.warm.notify_one() } else { self.cold.notify_one() }
+        }
     }
 
     /// A test begins or ceases to use a CPU.
@@ -159,8 +183,7 @@ impl Shared {
         } else {
             state.busy = state.busy.saturating_sub(1);
         }
-        drop(state);
-        self.changed.notify_all();
+        self.wake(&state);
     }
 
     /// Whether a test that has used this much has to make room.
@@ -181,8 +204,7 @@ impl Shared {
         let mut state = self.lock();
         state.queue.remember_long(waiting.program);
         state.queue.push(waiting);
-        drop(state);
-        self.changed.notify_all();
+        self.wake(&state);
     }
 
     pub(crate) fn remember_long(&self, program: u64) {
@@ -235,7 +257,8 @@ impl Pool {
     pub fn start(config: PoolConfig) -> Result<Self, PoolError> {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
-            changed: Condvar::new(),
+            warm: Condvar::new(),
+            cold: Condvar::new(),
             workers: config.workers,
             in_flight: AtomicUsize::new(0),
             alive: AtomicUsize::new(0),
@@ -248,7 +271,7 @@ impl Pool {
             let mut worker = Worker::new(number, &config, Arc::clone(&shared))?;
             let report = report.clone();
             let lane = std::thread::Builder::new().name(format!("lane-{number}")).spawn(move || {
-                let first = if surplus { None } else { Some(worker.start_zygote()) };
+                let first = if surplus { None } else { Some(worker.start_zygote(false)) };
                 if let Some(first) = &first {
                     let _ = report.send(first.as_ref().map(drop).map_err(ToString::to_string));
                 }
@@ -281,8 +304,8 @@ impl Pool {
                 return Err("the service is stopping".into());
             }
             state.queue.push(Waiting { item, client, arrived: Instant::now(), program, long: false });
+            self.shared.wake(&state);
         }
-        self.shared.changed.notify_all();
         answer.await.unwrap_or_else(|_| Err("the worker was lost".into()))
     }
 
@@ -312,7 +335,8 @@ impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
         self.shared.lock().closed = true;
-        self.shared.changed.notify_all();
+        self.shared.warm.notify_all();
+        self.shared.cold.notify_all();
         for lane in self.lanes.drain(..) {
             let _ = lane.join();
         }

@@ -17,6 +17,7 @@ use crate::queue::Waiting;
 use crate::scratch::Scratch;
 use crate::supervise::{self, Bounds, Kill, Parcel, RunError};
 use crate::zygote::{Zygote, ZygoteError};
+use crate::zygotes::Zygotes;
 
 /// A worker waits this long before it tries again to start a zygote, doubling up to the last.
 const RESTART_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
@@ -50,12 +51,13 @@ impl Worker {
             root_dir: scratch.root_dir(),
             uid: scratch.uid(),
             group: group.as_ref().map(|group| group.path().to_owned()),
+            numpy: false,
         };
         let base_processes = match config.tier {
             // Counted in the worker's own user namespace: the guard, the zygote and the test's first process.
             Tier::A | Tier::G => 3,
-            // A uid of the worker's own: the zygote.
-            Tier::B | Tier::Unisolated if nix::unistd::geteuid().is_root() => 1,
+            // A uid of the worker's own: the zygotes.
+            Tier::B | Tier::Unisolated if nix::unistd::geteuid().is_root() => 2,
             // Shared with everything of this uid: only a ceiling, the watch holds the limit itself.
             Tier::B | Tier::Unisolated => processes_of_own_uid() + 128 * config.workers as u64,
         };
@@ -63,14 +65,14 @@ impl Worker {
         Ok(Self { plan, scratch, group, joined: AtomicBool::new(false), memory, base_processes, shared })
     }
 
-    pub(crate) fn start_zygote(&self) -> Result<Zygote, ZygoteError> {
+    pub(crate) fn start_zygote(&self, numpy: bool) -> Result<Zygote, ZygoteError> {
         if let Err(error) = self.scratch.clean() {
             tracing::warn!(%error, "cleaning the box");
         }
-        let zygote = Zygote::start(&self.plan)?;
+        let zygote = Zygote::start(&Plan { numpy, ..self.plan.clone() })?;
         let joined = self.group.as_ref().is_some_and(|group| group.processes().contains(&zygote.pid()));
         self.joined.store(joined, Ordering::Relaxed);
-        self.shared.alive.fetch_add(1, Ordering::Relaxed);
+        self.shared.alive.fetch_add(usize::from(!numpy), Ordering::Relaxed);
         Ok(zygote)
     }
 
@@ -78,28 +80,29 @@ impl Worker {
         self.group.as_ref().filter(|_| self.joined.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn serve(&mut self, mut zygote: Option<Zygote>, surplus: bool) {
+    pub(crate) fn serve(&mut self, zygote: Option<Zygote>, surplus: bool) {
+        let mut zygotes = Zygotes::around(zygote);
         loop {
-            match self.shared.next(zygote.is_some(), surplus) {
-                Next::Run(waiting) => self.run(&mut zygote, *waiting),
-                Next::Rest => self.retire(&mut zygote),
+            match self.shared.next(zygotes.is_warm(), surplus) {
+                Next::Run(waiting) => self.run(&mut zygotes, *waiting),
+                Next::Rest => self.retire(&mut zygotes),
                 Next::Stop => break,
             }
         }
-        self.retire(&mut zygote);
+        self.retire(&mut zygotes);
     }
 
-    fn run(&self, zygote: &mut Option<Zygote>, waiting: Waiting<Ticket>) {
+    fn run(&self, zygotes: &mut Zygotes, waiting: Waiting<Ticket>) {
         let long = waiting.long;
         if waiting.item.reply.is_closed() {
             self.shared.ended(long);
             return;
         }
         let started = Instant::now();
-        let mut outcome = self.attempt(zygote, &waiting, started);
+        let mut outcome = self.attempt(zygotes, &waiting, started);
         if matches!(outcome, Err(RunError::Zygote(_))) {
             // Not the program's doing as far as we know: once more with a new zygote.
-            outcome = self.attempt(zygote, &waiting, started);
+            outcome = self.attempt(zygotes, &waiting, started);
         }
         self.shared.ended(long);
         match outcome {
@@ -115,43 +118,45 @@ impl Worker {
 
     /// Runs an order, starting a zygote where there is none. A zygote that failed, or whose test left what cannot be ended, is
     /// gone afterwards; what was found out about the test stays.
-    fn attempt(
-        &self,
-        slot: &mut Option<Zygote>,
-        waiting: &Waiting<Ticket>,
-        started: Instant,
-    ) -> Result<Done, RunError> {
+    fn attempt(&self, zygotes: &mut Zygotes, waiting: &Waiting<Ticket>, started: Instant) -> Result<Done, RunError> {
+        let numpy = waiting.item.order.names_numpy();
+        if !zygotes.is_warm() {
+            *zygotes.slot(false) = Some(self.restart_zygote(false)?);
+        }
+        let slot = zygotes.slot(numpy);
         let zygote = match slot {
             Some(zygote) => zygote,
-            None => slot.insert(self.restart_zygote()?),
+            None => slot.insert(self.restart_zygote(numpy)?),
         };
         let outcome = self.execute(zygote, waiting, started);
         let spent = match &outcome {
             Err(RunError::Zygote(error)) => Some(error.to_string()),
-            _ if self.scratch.is_open() => self.sweep(zygote).err(),
+            _ if self.scratch.is_open() => self.sweep(zygotes, numpy).err(),
             _ => None,
         };
         if let Some(why) = spent {
             tracing::warn!(why, "replacing a zygote");
-            self.retire(slot);
+            self.retire(zygotes);
         }
         outcome
     }
 
-    /// Ends a zygote with all that is below it.
-    fn retire(&self, slot: &mut Option<Zygote>) {
-        let Some(zygote) = slot.take() else { return };
-        self.shared.alive.fetch_sub(1, Ordering::Relaxed);
+    /// Ends the zygotes with all that is below them.
+    fn retire(&self, zygotes: &mut Zygotes) {
+        let ended = std::mem::take(zygotes);
+        self.shared.alive.fetch_sub(usize::from(ended.is_warm()), Ordering::Relaxed);
         match self.group() {
             Some(group) => group.kill(),
-            None => drop(kill_below(zygote.pid())),
+            None => ended.all().for_each(|zygote| {
+                kill_below(zygote.pid());
+            }),
         }
     }
 
-    fn restart_zygote(&self) -> Result<Zygote, ZygoteError> {
+    fn restart_zygote(&self, numpy: bool) -> Result<Zygote, ZygoteError> {
         let [mut pause, longest] = RESTART_PAUSES;
         loop {
-            match self.start_zygote() {
+            match self.start_zygote(numpy) {
                 Ok(zygote) => return Ok(zygote),
                 Err(error) if pause > longest || self.shared.stopping.load(Ordering::Relaxed) => return Err(error),
                 Err(error) => tracing::warn!(%error, "starting a zygote"),
@@ -168,8 +173,8 @@ impl Worker {
             nonce: nonce(),
             prelude: order.prelude.clone(),
             work: order.work.clone(),
-            files: order.files.is_some(),
-            code: order.code.is_some(),
+            files: order.files.as_ref().map_or(0, |files| files.len()),
+            code: order.code.as_ref().map_or(0, |code| code.len()),
             limits: ChildLimits::new(limits, zygote.mapped_bytes(), self.base_processes),
         };
         let bounds = Bounds {
@@ -208,26 +213,28 @@ impl Worker {
     }
 
     /// Tier B: kills what a test left running and empties the box. Bounded; where it fails, the zygote has to go.
-    fn sweep(&self, zygote: &mut Zygote) -> Result<(), String> {
+    fn sweep(&self, zygotes: &mut Zygotes, numpy: bool) -> Result<(), String> {
         for _ in 0..SWEEPS {
-            if self.end_left_overs(zygote) {
+            if self.end_left_overs(zygotes) {
                 return self.scratch.clean().map_err(|error| format!("emptying the box: {error}"));
             }
-            zygote.reap().map_err(|error| error.to_string())?;
+            let reaped = zygotes.slot(numpy).as_mut().map_or(Ok(()), Zygote::reap);
+            reaped.map_err(|error| error.to_string())?;
             std::thread::sleep(SWEEP_PAUSE);
         }
         Err("a test left processes that do not end".into())
     }
 
     /// Whether nothing was left.
-    fn end_left_overs(&self, zygote: &Zygote) -> bool {
-        let own = [zygote.pid(), zygote.guard_pid()];
+    fn end_left_overs(&self, zygotes: &Zygotes) -> bool {
+        let own: Vec<i32> = zygotes.all().flat_map(|zygote| [zygote.pid(), zygote.guard_pid()]).collect();
         let members = self.group().map(Group::processes).unwrap_or_default();
         let strays: Vec<i32> = members.into_iter().filter(|pid| !own.contains(pid)).collect();
         for pid in &strays {
             let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGKILL);
         }
-        kill_below(zygote.pid()) && strays.is_empty()
+        let none_left = zygotes.all().map(|zygote| kill_below(zygote.pid())).fold(true, |all, one| all & one);
+        none_left && strays.is_empty()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The parent's end of a zygote.
 
+use std::cell::OnceCell;
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +12,6 @@ use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, send, sendmsg,
     socketpair,
 };
-use serde::Deserialize;
 
 use crate::jail::Plan;
 
@@ -53,12 +53,11 @@ pub struct Zygote {
 pub struct Running {
     /// Refers to the process for as long as we hold it.
     pub pidfd: OwnedFd,
-    /// In our own PID namespace; nothing where it has ended before we could ask.
-    pub pid: Option<i32>,
+    pid: OnceCell<Option<i32>>,
 }
 
 /// What became of a child.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug)]
 pub struct Exit {
     /// As from wait(2).
     pub status: i32,
@@ -118,7 +117,7 @@ impl Zygote {
         self.control.as_fd()
     }
 
-    /// Forks a child that takes over the descriptors: job, stdin, stdout, stderr, result and, where there are any, files.
+    /// Forks a child that takes over the descriptors: job, stdin, stdout, stderr and result.
     pub fn fork(&mut self, descriptors: &[RawFd]) -> Result<Running, ZygoteError> {
         let message = [std::io::IoSlice::new(b"T")];
         sendmsg::<()>(
@@ -129,10 +128,7 @@ impl Zygote {
             None,
         )?;
         match self.receive("forking", FORK_TIMEOUT)? {
-            Message::WithDescriptor(pidfd) => {
-                let pid = pid_of(&pidfd);
-                Ok(Running { pidfd, pid })
-            }
+            Message::WithDescriptor(pidfd) => Ok(Running { pidfd, pid: OnceCell::new() }),
             Message::Plain(_) => Err(ZygoteError::Lost("forking")),
         }
     }
@@ -140,10 +136,8 @@ impl Zygote {
     /// What became of the child; call once [`control`](Self::control) is readable.
     pub fn exit(&mut self) -> Result<Exit, ZygoteError> {
         match self.receive("waiting for a test", FORK_TIMEOUT)? {
-            Message::Plain(text) if text.starts_with(b"X") => {
-                serde_json::from_slice(&text[1..]).map_err(|_| ZygoteError::Lost("waiting for a test"))
-            }
-            _ => Err(ZygoteError::Lost("waiting for a test")),
+            Message::Plain(text) => Exit::read(&text).ok_or(ZygoteError::Lost("waiting for a test")),
+            Message::WithDescriptor(_) => Err(ZygoteError::Lost("waiting for a test")),
         }
     }
 
@@ -211,7 +205,20 @@ impl Drop for Zygote {
     }
 }
 
+impl Exit {
+    fn read(message: &[u8]) -> Option<Self> {
+        let mut words = std::str::from_utf8(message).ok()?.strip_prefix('X')?.split(' ');
+        let mut next = || words.next();
+        Some(Self { status: next()?.parse().ok()?, cpu: next()?.parse().ok()?, max_rss_kib: next()?.parse().ok()? })
+    }
+}
+
 impl Running {
+    /// In our own PID namespace; nothing where it had ended before we asked.
+    pub fn pid(&self) -> Option<i32> {
+        *self.pid.get_or_init(|| pid_of(&self.pidfd))
+    }
+
     /// SIGKILL, which needs no cooperation.
     pub fn kill(&self) {
         let no_info = std::ptr::null::<libc::siginfo_t>();

@@ -8,7 +8,7 @@ Descriptor 0 is the control socket (SOCK_SEQPACKET) to the parent:
                     b"R"                 reap orphans (where no PID namespace kills them)
   zygote -> parent  b"H" + JSON          ready
                     b"P" + descriptor    the child's pidfd
-                    b"X" + JSON          the child is gone: wait status and resource usage
+                    b"X" + numbers       the child is gone: wait status, CPU seconds, peak resident set in KiB
                     b"R"                 reaped
 """
 
@@ -17,8 +17,10 @@ import gc
 import importlib
 import json
 import os
+import random
 import signal
 import socket
+import struct
 import sys
 
 CLONE_NEWPID = 0x20000000
@@ -32,10 +34,15 @@ re string datetime collections heapq bisect copy math random statistics itertool
 sqlite3 decimal fractions hashlib hmac base64 html urllib.parse ast pickle csv struct enum dataclasses contextlib abc
 textwrap tempfile subprocess shutil pathlib threading traceback linecache inspect secrets uuid time calendar logging
 string types warnings weakref glob fnmatch shlex os.path array cmath numbers codecs unicodedata locale binascii zlib
-numpy numpy.linalg numpy.random encodings.idna encodings.utf_8 encodings.ascii encodings.latin_1
+encodings.idna encodings.utf_8 encodings.ascii encodings.latin_1
 """.split()
+# A zygote of its own, for programs that name it.
+NUMPY = "numpy numpy.linalg numpy.random".split()
 
 libc = ctypes.CDLL(None, use_errno=True)
+# Of the C library, with the interpreter's lock held: its own fork runs handlers that touch hundreds of pages, for threads and
+# locks that there are none of here. `after_fork` does the rest.
+fork = ctypes.PyDLL(None, use_errno=True).fork
 
 
 def check(result, what):
@@ -46,10 +53,10 @@ def check(result, what):
     return result
 
 
-def preload():
+def preload(names):
     """Imports what programs will import; what is not installed is left out."""
     loaded = []
-    for name in PRELOAD:
+    for name in names:
         try:
             importlib.import_module(name)
             loaded.append(name)
@@ -60,10 +67,11 @@ def preload():
 
 # At import, because the child's part binds what is loaded now.
 sys.path[:] = [entry for entry in sys.path if entry]
-LOADED = preload()
+CONFIG = json.loads(sys.argv[1])
+LOADED = preload(PRELOAD + NUMPY if CONFIG["numpy"] else PRELOAD)
 
 
-def serve(config, run_child):
+def serve(config):
     """Forks a child for each request until the parent hangs up."""
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -72,12 +80,20 @@ def serve(config, run_child):
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
     os.close(null)
-    config["filters"] = read_filters(config.pop("filter_fds"))
     sys.argv[:] = ["main.py"]
+    box = config["box"]
     # Where tests start, which is the same for all of them; HOME and TMPDIR came with the environment.
-    os.environ["PWD"] = config["box"] + "/work"
-    if config["isolated"] and not config["namespaces"]:
+    os.environ["PWD"] = config["home"] = f"{box}/work"
+    config["folders"] = [f"{box}/{name}" for name in ("work", "tmp", "shm")]
+    config["mount_point"] = box.encode()
+    os.chdir("/")
+    if config["filter_fds"] and not config["namespaces"]:
         without_shared_memory()
+    init = start_init() if config["namespaces"] else None
+    *filters, last = [read_file(descriptor) for descriptor in config["filter_fds"]] or [None]
+    for program in filters:
+        Filter(program).install()
+    config["child_filter"] = last and Filter(last, config["signal_pid_placeholder"])
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -90,7 +106,7 @@ def serve(config, run_child):
             reap()
             control.send(b"R")
             continue
-        init, pid = fork(config)
+        pid = check(fork(), "fork")
         if pid == 0:
             control.close()
             run_child(config, descriptors)
@@ -102,46 +118,72 @@ def serve(config, run_child):
         os.close(pidfd)
         _, status, usage = os.wait4(pid, 0)
         cpu = usage.ru_utime + usage.ru_stime
-        if init:
-            # With it the kernel ends whatever is left in the namespace; orphans that ended are on its account.
-            os.kill(init, signal.SIGKILL)
-            _, _, orphans = os.wait4(init, 0)
-            cpu += orphans.ru_utime + orphans.ru_stime
-        report = {"status": status, "cpu": cpu, "max_rss_kib": usage.ru_maxrss}
-        control.send(b"X" + json.dumps(report).encode())
+        if init is not None:
+            cpu += end_all(init)
+        control.send(b"X%d %.6f %d" % (status, cpu, usage.ru_maxrss))
 
 
-def fork(config):
-    """Forks the test's process; under namespaces into a PID namespace of its own, with an init that was there first.
+class Init:
+    """Our end of the first process of the tests' PID namespace."""
 
-    The test is not the first process of its namespace, which no signal with a default action would reach.
+    def __init__(self, request, answer):
+        self.request, self.answer, self.cpu = request, answer, 0.0
+
+
+def start_init():
+    """A PID namespace for all processes that are forked from now on, and the process that holds it.
+
+    Tests come into it one after the other. They are not its first process, which no signal with a default action would reach, and
+    they see neither the zygote nor its parents.
     """
-    if not config["namespaces"]:
-        return 0, os.fork()
     check(libc.unshare(CLONE_NEWPID), "unshare")
-    # Of the C library: the interpreter's own fork touches pages that an init has no use for.
-    init = check(libc.fork(), "fork")
-    if init == 0:
-        be_init()
-    pid = os.fork()
-    if pid:
-        # Back to our own namespace: it cannot be left a second time otherwise.
-        check(libc.setns(config["pid_namespace_fd"], CLONE_NEWPID), "setns")
-    return init, pid
+    request, send = os.pipe()
+    receive, answer = os.pipe()
+    if check(fork(), "fork") == 0:
+        try:
+            be_init(request, answer)
+        finally:
+            os._exit(70)
+    os.close(request)
+    os.close(answer)
+    return Init(send, receive)
 
 
-def be_init():
-    """The first process of a test's namespace: waits for orphans until it is killed."""
-    try:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
-        os.closerange(0, 1024)
+def end_all(init):
+    """Ends whatever a test left in the namespace; returns the CPU seconds of what nobody else has waited for."""
+    os.write(init.request, b"E")
+    answer = os.read(init.answer, 8)
+    if len(answer) != 8:
+        raise OSError("the first process of the tests' namespace is gone")
+    before, (init.cpu,) = init.cpu, struct.unpack("d", answer)
+    return init.cpu - before
+
+
+def be_init(request, answer):
+    """The first process of the tests' namespace: waits for orphans, and after each test kills all that is left.
+
+    Nothing inside can stop it: the kernel keeps signals from it that it has no handler for.
+    """
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, lambda number, frame: reap())
+    os.dup2(request, 3)
+    os.dup2(answer, 4)
+    os.closerange(5, 1024)
+    while os.read(3, 1):
         while True:
-            signal.sigwait([signal.SIGCHLD])
-            reap()
-    finally:
-        os._exit(70)
+            try:
+                # A fork that is under way fails, so after a round in which there was nobody, nobody comes.
+                os.kill(-1, signal.SIGKILL)
+            except ProcessLookupError:
+                break
+            try:
+                os.waitpid(-1, 0)
+            except ChildProcessError:
+                # Theirs are ours only when they are gone.
+                os.sched_yield()
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        os.write(4, struct.pack("d", usage.ru_utime + usage.ru_stime))
 
 
 def reap():
@@ -153,11 +195,8 @@ def reap():
         pass
 
 
-def read_filters(descriptors):
-    """The seccomp programs, compiled by the parent, in the order in which they are installed."""
-    filters = []
-    for descriptor in descriptors:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        with open(descriptor, "rb") as file:
-            filters.append(file.read())
-    return filters
+def read_file(descriptor):
+    """A seccomp program, compiled by the parent."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    with open(descriptor, "rb") as file:
+        return file.read()

@@ -11,9 +11,10 @@
 //! 5. [`landlock`] (tier B): the file tree shrinks to the interpreter and the box,
 //! 6. `execve` of the interpreter.
 //!
-//! What differs from test to test happens after the fork, in `harness/child.py`: PID and mount namespace with a fresh
-//! tmpfs, capabilities emptied, Landlock's signal scope, the test's rlimits, and last the [`seccomp`] programs, which
-//! forbid all of the above.
+//! The zygote makes a PID namespace for its tests, in which it is not itself, and installs all [`seccomp`] programs but the last.
+//! What differs from test to test happens after the fork, in `harness/child.py`: a mount namespace with a fresh tmpfs,
+//! capabilities emptied, Landlock's signal scope, the test's rlimits, and the last of the [`seccomp`] programs, which forbids all
+//! of the above.
 
 pub mod guard;
 pub mod identity;
@@ -52,6 +53,8 @@ pub struct Plan {
     pub uid: u32,
     /// Directory of the worker's control group, where there is one.
     pub group: Option<PathBuf>,
+    /// Whether the zygote imports numpy.
+    pub numpy: bool,
 }
 
 /// A wall that could not be put up.
@@ -91,11 +94,10 @@ impl<T, E: Into<std::io::Error>> Step<T> for Result<T, E> {
 #[derive(Debug, Serialize)]
 struct HarnessConfig<'a> {
     namespaces: bool,
-    isolated: bool,
+    numpy: bool,
     drop_capabilities: bool,
     #[serde(rename = "box")]
     box_dir: &'a str,
-    pid_namespace_fd: Option<i32>,
     scope_fd: Option<i32>,
     filter_fds: Vec<i32>,
     signal_pid_placeholder: Option<u32>,
@@ -107,14 +109,27 @@ const HARNESS: &str = concat!(
     "\n\n",
     include_str!("../harness/semaphores.py"),
     "\n\n",
+    include_str!("../harness/names.py"),
+    "\n\n",
+    include_str!("../harness/values.py"),
+    "\n\n",
+    include_str!("../harness/report.py"),
+    "\n\n",
+    include_str!("../harness/files.py"),
+    "\n\n",
+    include_str!("../harness/program.py"),
+    "\n\n",
+    include_str!("../harness/call.py"),
+    "\n\n",
+    include_str!("../harness/work.py"),
+    "\n\n",
     include_str!("../harness/child.py"),
-    "\n\nserve(json.loads(sys.argv[1]), run_child)\n"
+    "\n\nserve(CONFIG)\n"
 );
 
 /// Walls this process in and becomes the zygote. Returns only where a step failed.
 pub fn enter(plan: &Plan) -> Result<Infallible, JailError> {
     let mut scope = None;
-    let mut pid_namespace = None;
     let mut reach = identity::Reach::Open;
     let service = nix::unistd::getppid();
     if let Some(group) = &plan.group
@@ -127,7 +142,7 @@ pub fn enter(plan: &Plan) -> Result<Infallible, JailError> {
         guard::stay_outside(service)?;
     }
     match plan.tier {
-        Tier::A | Tier::G => pid_namespace = Some(namespaces::enter(plan, service)?),
+        Tier::A | Tier::G => namespaces::enter(plan, service)?,
         Tier::B => {
             reach = identity::leave_root(plan.uid, &plan.interpreter)?;
             scope = landlock::signal_scope()?;
@@ -140,7 +155,9 @@ pub fn enter(plan: &Plan) -> Result<Infallible, JailError> {
         landlock::enforce(plan)?;
     }
     let isolated = plan.tier != Tier::Unisolated;
+    let namespaces = matches!(plan.tier, Tier::A | Tier::G);
     let policy = seccomp::Policy {
+        mounts: namespaces,
         sockets: plan.tier != Tier::B,
         // Without a PID namespace or Landlock's scope, only this keeps a test from signalling us.
         signals_to_self_only: plan.tier == Tier::B && scope.is_none(),
@@ -149,11 +166,10 @@ pub fn enter(plan: &Plan) -> Result<Infallible, JailError> {
     let filters = filters.iter().map(|filter| memory_file(filter)).collect::<Result<Vec<_>, _>>()?;
     let box_dir = plan.box_dir.to_string_lossy();
     let config = HarnessConfig {
-        namespaces: pid_namespace.is_some(),
-        isolated,
+        namespaces,
+        numpy: plan.numpy,
         drop_capabilities: reach == identity::Reach::Open,
         box_dir: &box_dir,
-        pid_namespace_fd: inherit(pid_namespace.as_ref())?,
         scope_fd: inherit(scope.as_ref())?,
         filter_fds: filters.iter().map(AsRawFd::as_raw_fd).collect(),
         signal_pid_placeholder: policy.signals_to_self_only.then_some(seccomp::PID_PLACEHOLDER),

@@ -2,12 +2,12 @@
 //!
 //! Defends against: the network (an empty namespace with a loopback of its own), signals to and sight of other
 //! processes, shared memory, host names, the host's file tree. Called before everything else. The namespaces are made once a
-//! zygote; each test adds a PID, a mount and an IPC namespace of its own, for which the zygote keeps `CAP_SYS_ADMIN` *inside
-//! its user namespace* and each child gives it up.
+//! zygote, which adds a second PID namespace for its tests; each test adds a mount and an IPC namespace of its own. For that the
+//! zygote keeps `CAP_SYS_ADMIN` *inside its user namespace*, and each child gives it up.
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use nix::fcntl::{OFlag, open, openat};
 use nix::sched::{CloneFlags, unshare};
@@ -19,9 +19,9 @@ use super::{JailError, Plan, Step, guard, identity, rootfs};
 /// Uid and gid that programs see.
 const INNER_ID: u32 = 1000;
 
-/// Enters the namespaces and the new root. Returns in the first process of the new PID namespace, with a descriptor of
-/// that namespace; the calling process stays outside as its guard and never returns.
-pub fn enter(plan: &Plan, service: Pid) -> Result<OwnedFd, JailError> {
+/// Enters the namespaces and the new root. Returns in the first process of the new PID namespace; the calling process stays
+/// outside as its guard and never returns.
+pub fn enter(plan: &Plan, service: Pid) -> Result<(), JailError> {
     let inner = CloneFlags::CLONE_NEWUSER
         | CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
@@ -46,10 +46,7 @@ pub fn enter(plan: &Plan, service: Pid) -> Result<OwnedFd, JailError> {
     }
     raise_loopback()?;
     guard::stay_outside(service)?;
-    let namespace =
-        openat(&proc, "self/ns/pid", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).step("/proc/self/ns/pid")?;
-    identity::keep_only(identity::CAP_SYS_ADMIN)?;
-    Ok(namespace)
+    identity::keep_only(identity::CAP_SYS_ADMIN)
 }
 
 /// Maps the one uid and gid that exist inside.

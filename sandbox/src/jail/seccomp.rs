@@ -3,8 +3,12 @@
 //! Defends against: leaving the jail (mounts, namespaces, `open_by_handle_at`), looking into other processes (ptrace,
 //! `process_vm_*`, `pidfd_getfd`), changing other processes of the same uid (`prlimit64`, `setpriority`, scheduling), kernel attack
 //! surface (bpf, `io_uring`, `userfaultfd`, keys, perf), memory outside `RLIMIT_AS` (memfd, System V), and in tier B every socket
-//! but a connected pair. Installed last, in the child, after everything that needs one of these calls. What is not listed
-//! fails with `EPERM`, some calls do nothing, and `clone3` with `ENOSYS`, because its flags cannot be read by a filter and libc then falls back to `clone`.
+//! but a connected pair. What is not listed fails with `EPERM`, some calls do nothing, and `clone3` with `ENOSYS`, because its flags
+//! cannot be read by a filter and libc then falls back to `clone`.
+//!
+//! A long program costs a test .7 ms, so the long ones are installed once, in the zygote. They allow what it takes to put up the
+//! walls of a test ([`walls`]) beside what a test may do; the last program, which each child installs when its walls stand, takes
+//! just that away again. The kernel obeys the strictest of all programs.
 
 use std::collections::BTreeMap;
 
@@ -22,13 +26,15 @@ pub const PID_PLACEHOLDER: u32 = 0x7fed_cba9;
 /// What depends on the tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
+    /// Whether tests have a mount namespace of their own.
+    pub mounts: bool,
     /// Whether local, IPv4 and IPv6 sockets may be made (inside an empty network namespace).
     pub sockets: bool,
     /// Whether signals may only go to the test's first process.
     pub signals_to_self_only: bool,
 }
 
-/// The programs to install, in order, as arrays of `struct sock_filter`.
+/// The programs to install, in order, as arrays of `struct sock_filter`: all but the last by the zygote, the last by each child.
 pub fn compile(policy: Policy) -> Result<Vec<Vec<u8>>, JailError> {
     let architecture = std::env::consts::ARCH.try_into().map_err(|error| JailError::Seccomp(format!("{error}")))?;
     let build = |rules, otherwise, matched| -> Result<Vec<u8>, JailError> {
@@ -52,6 +58,7 @@ pub fn compile(policy: Policy) -> Result<Vec<Vec<u8>>, JailError> {
         build(without_effect()?, SeccompAction::Allow, SeccompAction::Errno(0))?,
         build(no_clone3, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?,
         build(rules(policy)?, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)?,
+        build(last(policy)?, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32))?,
     ])
 }
 
@@ -70,6 +77,28 @@ fn without_effect() -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError> {
     ]))
 }
 
+/// Calls that a child makes to put up its own walls.
+fn walls(policy: Policy) -> Vec<c_long> {
+    let mut walls = vec![libc::SYS_capset, libc::SYS_landlock_restrict_self];
+    if policy.mounts {
+        walls.extend([libc::SYS_unshare, libc::SYS_mount]);
+    }
+    walls
+}
+
+/// What a test may not do although its zygote may.
+fn last(policy: Policy) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError> {
+    let mut refused: BTreeMap<c_long, Vec<SeccompRule>> =
+        walls(policy).into_iter().map(|call| (call, Vec::new())).collect();
+    if policy.signals_to_self_only {
+        for call in SIGNALS {
+            refused.insert(*call, vec![all(&[condition(0, Op::Ne, u64::from(PID_PLACEHOLDER))?])?]);
+        }
+    }
+    Ok(refused)
+}
+
+/// What a zygote may do: putting up walls, and all that a test may.
 fn rules(policy: Policy) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError> {
     let mut rules: BTreeMap<c_long, Vec<SeccompRule>> = BTreeMap::new();
     let mut allow = |calls: &[c_long]| {
@@ -84,13 +113,10 @@ fn rules(policy: Policy) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError
     allow(LEGACY);
     // The other program answers it. Of two programs that both refuse, the later one's error would be seen.
     allow(&[libc::SYS_clone3]);
+    allow(SIGNALS);
+    allow(&walls(policy));
     if policy.sockets {
         allow(SOCKETS);
-    }
-    let own_pid = u64::from(PID_PLACEHOLDER);
-    for call in SIGNALS {
-        let any_of = if policy.signals_to_self_only { vec![all(&[equal(0, own_pid)?])?] } else { Vec::new() };
-        rules.insert(*call, any_of);
     }
     if policy.sockets {
         let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];

@@ -1,5 +1,6 @@
 //! The HTTP service.
 
+mod listen;
 mod metrics;
 mod run_code;
 
@@ -22,6 +23,8 @@ use crate::ceiling::Ceiling;
 use crate::pool::Pool;
 use crate::task_cache::TaskCache;
 use metrics::Metrics;
+
+pub use listen::{HEAD_TIME, listen};
 
 /// Largest request.
 const BODY_BYTES: usize = 64 << 20;

@@ -1,0 +1,22 @@
+"""Names that are used after a program has run: bound here, so that patched builtins and modules do not reach them."""
+
+import _thread
+import atexit
+import binascii
+import builtins
+import decimal
+import keyword
+import linecache
+import logging
+import marshal
+import resource
+import stat
+import threading
+import traceback
+import types
+from builtins import (
+    AttributeError, BaseException, EOFError, Exception, FileExistsError, KeyboardInterrupt, MemoryError, NameError, OSError,
+    SyntaxError, SystemExit, TypeError, ValueError, all, bool, bytearray, bytes, compile, complex, dict, eval, exec, float,
+    frozenset, id, int, isinstance, issubclass, len, list, max, memoryview, next, open, print, range, repr, reversed, set,
+    sorted, str, tuple, type,
+)

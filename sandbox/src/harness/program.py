@@ -1,0 +1,145 @@
+"""A program: compiled, executed, ended as an interpreter would end it."""
+
+dump_code, load_code = marshal.dumps, marshal.loads
+set_signal, send_signal = signal.signal, os.kill
+format_exception = traceback.format_exception
+run_exit_functions, count_exit_functions = atexit._run_exitfuncs, atexit._ncallbacks
+wait_for_threads, count_threads, late_calls = threading._shutdown, _thread._count, threading._threading_atexits
+# The only exit function of what is preloaded; it is run last, and only where there is a handler.
+close_logs, log_handlers = logging.shutdown, logging._handlerList
+atexit.unregister(close_logs)
+EXIT_FUNCTIONS, LOG_HANDLERS = count_exit_functions(), len(log_handlers)
+
+
+class Program(str):
+    """Source of a program, with its code where it was compiled before."""
+
+    def __new__(cls, source, code=b""):
+        program = super().__new__(cls, source)
+        program.code = code
+        return program
+
+    def compile(self):
+        """As from a file: a byte order mark is skipped and a coding line obeyed."""
+        if self.code:
+            return load_code(self.code)
+        return compile(str.encode(self, "utf-8"), "main.py", "exec", dont_inherit=True)
+
+
+def save(program, name):
+    """The program as a file of the working directory, where there is none of this name; its path.
+
+    What the program starts of itself (`multiprocessing`, `sys.executable` with `__file__`) reads it.
+    """
+    path = f"{home}/main.py" if name == "__main__" else f"{home}/{name}.py"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        return path
+    write_new(descriptor, program.encode("utf-8", "surrogatepass"))
+    return path
+
+
+def silent_input(prompt="", /):
+    """`input` without its prompt, which is for people and not output."""
+    str(prompt)
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError("EOF when reading a line")
+    return line[:-1] if line.endswith("\n") else line
+
+
+def compile_only(report, program):
+    """Sends the program's code."""
+    report.ready()
+    code = compiled(report, Program(program))
+    report.send(b"B", dump_code(code))
+
+
+def run_program(report, program, space):
+    """Compiles and executes the program; a program that does not compile ends the test."""
+    report.ready()
+    exec(compiled(report, program), space)
+
+
+def compiled(report, program):
+    """The program's code; one that does not compile ends the test."""
+    try:
+        return program.compile()
+    except (SyntaxError, ValueError) as error:
+        show(error, program)
+        report.send(b"S", *encode(str(error)[:MAX_MESSAGE]), status=1)
+    except (MemoryError, RecursionError) as error:
+        show(error, program)
+        report.send(b"S", *encode(f"{type(error).__name__} while compiling"), status=1)
+
+
+def script(report, program, fetch, space):
+    """Runs the program as `python main.py` would."""
+    error = None
+    try:
+        run_program(report, program, space)
+    except BaseException as raised:
+        error = raised
+    if fetch:
+        # Files are wanted whatever became of the program; its exit status says what.
+        late = finish(error, program)
+        written = flush()
+        status = exit_code(late) if late is not None else 0 if written else 120
+        if status < 0:
+            set_signal(signal.SIGINT, signal.SIG_DFL)
+            send_signal(os_getpid(), signal.SIGINT)
+        report.send(b"B", pack(fetch, MAX_BYTES), status=status)
+    fail_or_go_on(report, error, program)
+    report.send(b"D", status=0 if flush() else 120)
+
+
+def fail_or_go_on(report, error, program):
+    """Ends the program; one that failed is reported."""
+    failed = finish(error, program)
+    if failed is not None:
+        flush()
+        report.failure(failed)
+
+
+def finish(error, program):
+    """What an interpreter does at its end: threads, exit functions, the traceback. Returns what it failed with."""
+    if error is not None and type(error) is not SystemExit:
+        show(error, program)
+    elif error is not None and error.code is not None and not issubclass(type(error.code), int):
+        print(error.code, file=sys.stderr)
+    try:
+        if count_threads() or late_calls:
+            wait_for_threads()
+        if count_exit_functions() > EXIT_FUNCTIONS:
+            run_exit_functions()
+        if len(log_handlers) > LOG_HANDLERS:
+            close_logs()
+    except BaseException as late:
+        show(late, program)
+    return None if type(error) is SystemExit and exit_code(error) == 0 else error
+
+
+def show(error, program):
+    """Prints the traceback as an interpreter would, without our own frames."""
+    try:
+        linecache.cache["main.py"] = (len(program), None, program.splitlines(True), "main.py")
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename != "main.py":
+            trace = trace.tb_next
+        sys.stderr.write("".join(format_exception(type(error), error, trace)))
+        sys.stderr.flush()
+    except BaseException:
+        pass
+
+
+def flush():
+    """Output that is still buffered; says whether it could be written."""
+    written = True
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except BaseException:
+            written = False
+    return written

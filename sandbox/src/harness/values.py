@@ -1,0 +1,161 @@
+"""Values: what a program returns, in a closed encoding, and what the task gives it."""
+
+MAX_NODES = 2_000_000
+MAX_BYTES = 32 << 20
+MAX_BITS = MAX_BYTES * 8 + 7
+numpy = sys.modules.get("numpy")
+ndarray, numpy_scalar = (numpy.ndarray, numpy.generic) if numpy else ((), ())
+modules = sys.modules
+Decimal = decimal.Decimal
+set_digits = getattr(sys, "set_int_max_str_digits", None)
+
+
+class TooLarge(Exception):
+    """A value is too large to be compared."""
+
+
+def encode(value):
+    """The closed encoding, in prefix order: a tag, a length, then the content or as many values.
+
+    Types are asked of the object's real type, never of its `__class__`; numbers, strings and containers are read by the
+    builtin types' own methods, so a subclass cannot lie about what it holds. Anything else is its type's name and repr.
+    Sizes are looked at before anything is copied: a copy of what is too large would run out of memory instead.
+    """
+    if set_digits:
+        set_digits(0)
+    if not numpy and "numpy" in modules:
+        find_numpy(modules["numpy"])
+    pieces, stack, nodes, total = [], [value], 0, 0
+    while stack:
+        item = stack.pop()
+        kind = type(item)
+        nodes += 1
+        if nodes > MAX_NODES or total > MAX_BYTES:
+            raise TooLarge
+        children = None
+        if item is None:
+            piece = b"n"
+        elif kind is bool:
+            piece = b"t" if item else b"f"
+        elif kind is _Named:
+            piece = b"o"
+            children = (item.name, item.text)
+        elif issubclass(kind, int):
+            if int.bit_length(item) > MAX_BITS:
+                raise TooLarge
+            text = b"%d" % int.__int__(item)
+            piece = b"i%d:%s" % (len(text), text)
+        elif issubclass(kind, float) and not (numpy and issubclass(kind, numpy_scalar)):
+            text = float.__repr__(item).encode()
+            piece = b"d%d:%s" % (len(text), text)
+        elif issubclass(kind, str) and not (numpy and issubclass(kind, numpy_scalar)):
+            if str.__len__(item) > MAX_BYTES:
+                raise TooLarge
+            text = str.encode(item, "utf-8", "surrogatepass")
+            piece = b"s%d:%s" % (len(text), text)
+        elif issubclass(kind, list):
+            fits(list.__len__(item), MAX_NODES)
+            children = [*list.__iter__(item)]
+            piece = b"l%d:" % len(children)
+        elif issubclass(kind, tuple):
+            fits(tuple.__len__(item), MAX_NODES)
+            children = [*tuple.__iter__(item)]
+            piece = b"u%d:" % len(children)
+        elif issubclass(kind, dict):
+            fits(dict.__len__(item), MAX_NODES)
+            children = [part for pair in dict.items(item) for part in pair]
+            piece = b"m%d:" % (len(children) // 2)
+        elif issubclass(kind, (set, frozenset)):
+            plain = set if issubclass(kind, set) else frozenset
+            fits(plain.__len__(item), MAX_NODES)
+            children = [*plain.__iter__(item)]
+            piece = b"e%d:" % len(children)
+        elif issubclass(kind, (bytes, bytearray)) and not (numpy and issubclass(kind, numpy_scalar)):
+            content = memoryview(item)
+            fits(content.nbytes, MAX_BYTES)
+            text = bytes(content)
+            piece = b"b%d:%s" % (len(text), text)
+        elif kind is complex:
+            piece = b"c"
+            children = (item.real, item.imag)
+        elif issubclass(kind, Decimal):
+            text = Decimal.__str__(item).encode()
+            piece = b"D%d:%s" % (len(text), text)
+        elif numpy and issubclass(kind, ndarray):
+            fits(ndarray.size.__get__(item), MAX_NODES)
+            stack.append(ndarray.tolist(item))
+            continue
+        elif numpy and issubclass(kind, numpy_scalar):
+            plain = numpy_scalar.item(item)
+            stack.append(_Named(item) if issubclass(type(plain), numpy_scalar) else plain)
+            continue
+        else:
+            stack.append(_Named(item))
+            continue
+        pieces.append(piece)
+        total += len(piece)
+        if children:
+            stack.extend(reversed(children))
+    return pieces
+
+
+def find_numpy(module):
+    """For a program that imported it on its own. What the program put in its place can say no more than the program itself."""
+    global numpy, ndarray, numpy_scalar
+    try:
+        ndarray, numpy_scalar = module.ndarray, module.generic
+        numpy = module
+    except AttributeError:
+        ndarray, numpy_scalar = (), ()
+
+
+def fits(size, most):
+    """Refuses what is more than `most`; numbers and strings, which are most of the nodes, are spared the call."""
+    if size > most:
+        raise TooLarge
+
+
+class _Named:
+    """A value of a type that the encoding does not know."""
+
+    def __init__(self, item):
+        kind = type(item)
+        self.name = f"{kind.__module__}.{kind.__qualname__}"
+        text = repr(item)
+        fits(len(text), MAX_BYTES)
+        self.text = text
+
+
+def argument(part, space):
+    """An argument: source text is evaluated beside the program, data is decoded."""
+    if "source" in part:
+        return eval(compile(part["source"].strip(), "<argument>", "eval", dont_inherit=True), space)
+    return decode(part["value"])
+
+
+def decode(value):
+    """A Python value from the wire's closed encoding."""
+    tag, content = value["t"], value.get("v")
+    if tag == "none":
+        return None
+    if tag in ("bool", "str"):
+        return content
+    if tag == "int":
+        return int(content)
+    if tag == "float":
+        return float(content)
+    if tag == "decimal":
+        return Decimal(content)
+    if tag == "complex":
+        return complex(float(content[0]), float(content[1]))
+    if tag == "bytes":
+        return binascii.a2b_base64(content)
+    if tag == "list":
+        return [decode(part) for part in content]
+    if tag == "tuple":
+        return tuple([decode(part) for part in content])
+    if tag == "set":
+        return {decode(part) for part in content}
+    if tag == "dict":
+        return {decode(key): decode(part) for key, part in content}
+    raise ValueError(f"an argument cannot be of kind {tag!r}; give it as source")
