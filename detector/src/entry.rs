@@ -51,7 +51,9 @@ pub fn expose(program: &mut Program, registry: &Registry) {
     let mut left = MAX_COPIES * program.functions.iter().map(|function| 1 + function.values.len()).sum::<usize>();
     for index in (0..count).filter(|index| open[*index]) {
         let id = FunctionId(index as u32);
-        if uses[index].is_used() && left > 0 {
+        // The language calls methods with such names, wherever an object is used.
+        let is_protocol = class_of.contains_key(&id) && is_special(&program.function(id).name);
+        if (uses[index].is_used() || is_protocol) && left > 0 {
             let copies = copy(program, id, &children, &class_of);
             let size = copies.keys().map(|one| 1 + program.function(*one).values.len()).sum();
             left = left.saturating_sub(size);
@@ -85,7 +87,11 @@ fn is_open(
 
 /// PEP 8: a leading underscore says "internal"; `__init__` and the like are called by the language.
 fn is_public(name: &str) -> bool {
-    !name.starts_with('_') || name.len() > 4 && name.starts_with("__") && name.ends_with("__")
+    !name.starts_with('_') || is_special(name)
+}
+
+fn is_special(name: &str) -> bool {
+    name.len() > 4 && name.starts_with("__") && name.ends_with("__")
 }
 
 /// Names in `__all__`.

@@ -25,7 +25,7 @@ impl<'a> Lowerer<'a> {
                 let container = self.expression(&subscript.value);
                 let key = if subscript.slice.is_slice_expr() { None } else { Some(self.expression(&subscript.slice)) };
                 let changed = self.push(Op::WithItem(container, key, value), span);
-                self.assign_back(&subscript.value, changed);
+                self.change(&subscript.value, container, changed);
                 self.rebind_place(target, value);
             }
             _ => {}
@@ -61,9 +61,10 @@ impl<'a> Lowerer<'a> {
                 let outer = self.expression(&subscript.value);
                 let key = self.expression(&subscript.slice);
                 let outer_changed = self.push(Op::WithItem(outer, Some(key), changed), span);
-                self.assign_back(&subscript.value, outer_changed);
+                self.change(&subscript.value, outer, outer_changed);
                 self.rebind_place(container, changed);
             }
+            Expr::Call(call) => self.change_entry(call, changed),
             _ => {}
         }
     }

@@ -13,13 +13,20 @@ use crate::ssa::{Argument, BinaryOp, CompareOp, Container, Literal, Op, Passing,
 /// Methods that change what they are called on.
 const MUTATORS: &[&str] = &[
     "add",
+    "add_argument",
+    "add_option",
     "append",
     "appendleft",
+    "clear",
     "extend",
     "extendleft",
+    "feed",
     "insert",
     "put",
     "put_nowait",
+    "read_dict",
+    "read_string",
+    "set",
     "setdefault",
     "update",
     "write",
@@ -46,14 +53,21 @@ impl<'a> Lowerer<'a> {
                 self.expression(&named.target)
             }
             Expr::BoolOp(operation) => {
-                let values = operation.values.iter().map(|value| self.expression(value)).collect();
-                self.push(Op::Logic(operation.op == BoolOp::And, values), span)
+                let and = operation.op == BoolOp::And;
+                let values: Vec<ValueId> = operation.values.iter().map(|value| self.expression(value)).collect();
+                match self.decided(and, &values) {
+                    Some(literal) if self.context().testing => self.push(Op::Literal(literal), span),
+                    _ => self.push(Op::Logic(and, values), span),
+                }
             }
             Expr::BinOp(operation) => self.binary_chain(operation, span),
             Expr::UnaryOp(operation) => {
                 let value = self.expression(&operation.operand);
                 match operation.op {
-                    UnaryOp::Not => self.push(Op::Not(value), span),
+                    UnaryOp::Not => match self.truth_of(value) {
+                        Some(truth) => self.push(Op::Literal(Literal::Bool(!truth)), span),
+                        None => self.push(Op::Not(value), span),
+                    },
                     UnaryOp::UAdd | UnaryOp::USub | UnaryOp::Invert => {
                         self.push(Op::Binary(BinaryOp::Arithmetic, value, value), span)
                     }
@@ -168,7 +182,9 @@ impl<'a> Lowerer<'a> {
     /// Lowers a test; says which variables it tests.
     pub(super) fn condition(&mut self, test: &'a Expr) -> (ValueId, Vec<(Rc<str>, ValueId)>) {
         let mark = self.mark();
+        let outer = std::mem::replace(&mut self.context().testing, true);
         let condition = self.expression(test);
+        self.context().testing = outer;
         let tested = self.mentioned(mark);
         (condition, tested)
     }
@@ -184,7 +200,10 @@ impl<'a> Lowerer<'a> {
         let mut value = self.expression(leftmost);
         for (operation, span) in chain.into_iter().rev() {
             let right = self.expression(&operation.right);
-            value = self.push(Op::Binary(binary(operation.op), value, right), span);
+            value = match self.folded(operation.op, value, right) {
+                Some(literal) => self.push(Op::Literal(literal), span),
+                None => self.push(Op::Binary(binary(operation.op), value, right), span),
+            };
         }
         value
     }
@@ -199,6 +218,11 @@ impl<'a> Lowerer<'a> {
         let mut parts = vec![];
         for (op, right) in comparison.ops.iter().zip(&comparison.comparators) {
             let right = self.expression(right);
+            if let Some(literal) = self.compared(*op, left, right) {
+                parts.push(self.push(Op::Literal(literal), span));
+                left = right;
+                continue;
+            }
             let op = match op {
                 CmpOp::Eq => CompareOp::Equal,
                 CmpOp::NotEq => CompareOp::NotEqual,
@@ -246,7 +270,7 @@ impl<'a> Lowerer<'a> {
             && MUTATORS.contains(&method.attr.as_str())
         {
             let changed = self.push(Op::Mutated(receiver, result), span);
-            self.assign_back(&method.value, changed);
+            self.change(&method.value, receiver, changed);
         }
         if never_returns {
             self.builder().end(Terminator::Stop);
@@ -328,7 +352,8 @@ pub(super) fn binary(op: Operator) -> BinaryOp {
         Operator::Add => BinaryOp::Add,
         Operator::Mod => BinaryOp::Modulo,
         Operator::Mult => BinaryOp::Multiply,
-        Operator::BitOr | Operator::BitAnd | Operator::BitXor | Operator::Sub => BinaryOp::SetLike,
+        Operator::BitOr | Operator::BitAnd | Operator::BitXor => BinaryOp::SetLike,
+        Operator::Sub => BinaryOp::Difference,
         Operator::Div
         | Operator::FloorDiv
         | Operator::Pow

@@ -107,6 +107,7 @@ impl<'a> Lowerer<'a> {
         builder.enter(body);
         let element = builder.push(Op::Element(iterable), span);
         self.assign(&statement.target, element);
+        self.note_element(&statement.target, &statement.iter);
         self.context().loops.push(Loop { latch, after, broken: false });
         self.loop_body(&statement.body, latch);
         let last = match &*statement.target {

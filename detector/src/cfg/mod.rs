@@ -1,13 +1,16 @@
 //! Syntax tree → control-flow graphs in SSA form, one a function, module body and lambda.
 
+mod aliases;
 mod assignments;
 mod classes;
 mod comprehensions;
 mod expressions;
+mod fold;
 mod functions;
 mod jumps;
 mod names;
 mod patterns;
+mod places;
 mod scope;
 mod statements;
 
@@ -100,7 +103,11 @@ struct Context<'a> {
     known_classes: HashMap<Variable, ClassId>,
     /// Parameters that are never rebound: places below them get variables of their own.
     roots: HashSet<Variable>,
-    places: HashSet<Variable>,
+    places: HashMap<Variable, ValueId>,
+    /// Whether a test is being lowered, which may say something about a place.
+    testing: bool,
+    /// Names of objects that have several.
+    names: aliases::Names<'a>,
     /// Free variables that are loaded at entry.
     free: HashSet<Variable>,
     /// Where `break` and `continue` go.
@@ -131,7 +138,9 @@ impl<'a> Context<'a> {
             imports: HashMap::new(),
             known_classes: HashMap::new(),
             roots: HashSet::new(),
-            places: HashSet::new(),
+            places: HashMap::new(),
+            testing: false,
+            names: aliases::Names::default(),
             free: HashSet::new(),
             loops: vec![],
             handlers: vec![],

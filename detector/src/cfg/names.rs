@@ -4,13 +4,11 @@ use std::rc::Rc;
 
 use ruff_python_ast::{Expr, Number};
 
-use super::{Lowerer, span_of};
+use super::Lowerer;
 use crate::ssa::{BlockId, Builder, Cell, ClassId, FunctionId, Literal, Op, Span, Terminator, ValueId, Variable};
 
 /// Most `from … import *` that a name is looked up in.
 const MAX_STARS: usize = 8;
-/// Deepest `a.b.c` that gets a variable of its own.
-const MAX_PLACE: usize = 4;
 /// Longest dotted path that is followed through imports.
 const MAX_PATH: usize = 16;
 /// Longest list of constants that is looked at.
@@ -90,7 +88,7 @@ const BUILTINS: &[&str] = &[
 ];
 
 /// What a name stands for at a place in the program.
-enum Resolved {
+pub(super) enum Resolved {
     /// A variable of the function being lowered.
     Own(Variable),
     /// A variable that several functions write: always through its cell.
@@ -102,7 +100,7 @@ enum Resolved {
 }
 
 impl<'a> Lowerer<'a> {
-    fn resolve(&self, name: &str) -> Resolved {
+    pub(super) fn resolve(&self, name: &str) -> Resolved {
         let Some(context) = self.contexts.last() else { return Resolved::Nobody };
         if let Some((_, variable)) = context.renames.iter().rev().find(|(own, _)| &**own == name) {
             return Resolved::Own(variable.clone());
@@ -140,6 +138,9 @@ impl<'a> Lowerer<'a> {
             Resolved::Own(variable) => variable,
             Resolved::Shared(cell) => return self.push(Op::Load(cell), span),
             Resolved::Free(variable, cell) => {
+                if let Some(switch) = self.switch(name, &cell) {
+                    return self.push(Op::Literal(switch), span);
+                }
                 if self.context().free.insert(variable.clone()) {
                     self.at_entry(&variable, Op::Load(cell), span);
                 }
@@ -159,14 +160,21 @@ impl<'a> Lowerer<'a> {
         self.read_variable(&variable)
     }
 
-    fn read_variable(&mut self, variable: &Variable) -> ValueId {
+    /// The truth value or integer that a name of the module is bound to, once and for all: `DEBUG = False`.
+    fn switch(&self, name: &str, cell: &Cell) -> Option<Literal> {
+        let module = self.contexts.first().filter(|module| module.id == cell.scope)?;
+        let value = literal(module.scope.only_value(name)?)?;
+        matches!(value, Literal::Bool(_) | Literal::Integer(_)).then_some(value)
+    }
+
+    pub(super) fn read_variable(&mut self, variable: &Variable) -> ValueId {
         let value = self.builder().read(variable);
         self.context().reads.push((variable.clone(), value));
         value
     }
 
     /// Defines a variable at the function's entry, where every read finds it.
-    fn at_entry(&mut self, variable: &Variable, op: Op, span: Span) {
+    pub(super) fn at_entry(&mut self, variable: &Variable, op: Op, span: Span) {
         let builder = self.builder();
         let here = builder.here();
         builder.enter(BlockId(0));
@@ -287,53 +295,6 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    /// A variable for `parameter.attribute` and `parameter["key"]`, so that tests of such places hold where they are
-    /// read again. It is loaded at the function's entry.
-    pub(super) fn place(&mut self, expression: &Expr) -> Option<Variable> {
-        self.place_within(expression, MAX_PLACE)
-    }
-
-    fn place_within(&mut self, expression: &Expr, depth: usize) -> Option<Variable> {
-        let (base, step) = match expression {
-            Expr::Name(name) => {
-                let Resolved::Own(variable) = self.resolve(&name.id) else { return None };
-                return self.context().roots.contains(&variable).then_some(variable);
-            }
-            _ if depth == 0 => return None,
-            Expr::Attribute(attribute) => (&attribute.value, Step::Attribute(Rc::from(attribute.attr.as_str()))),
-            Expr::Subscript(subscript) => (&subscript.value, Step::Key(literal(&subscript.slice)?)),
-            _ => return None,
-        };
-        let base = self.place_within(base, depth - 1)?;
-        let variable: Variable = match &step {
-            Step::Attribute(name) => Rc::from(format!("{base}.{name}")),
-            Step::Key(key) => Rc::from(format!("{base}[{key:?}]")),
-        };
-        if self.context().places.insert(variable.clone()) {
-            let span = span_of(expression);
-            let builder = self.builder();
-            let here = builder.here();
-            builder.enter(BlockId(0));
-            let object = builder.read(&base);
-            let op = match step {
-                Step::Attribute(name) => Op::Attribute(object, name),
-                Step::Key(key) => {
-                    let key = builder.push(Op::Literal(key), span);
-                    Op::Subscript(object, key)
-                }
-            };
-            builder.enter(here);
-            self.at_entry(&variable, op, span);
-        }
-        Some(variable)
-    }
-
-    /// Reads a place, where the expression is one.
-    pub(super) fn read_place(&mut self, expression: &Expr) -> Option<ValueId> {
-        let variable = self.place(expression)?;
-        Some(self.read_variable(&variable))
-    }
-
     /// How many reads were made so far; see [`Lowerer::mention`].
     pub(super) fn mark(&mut self) -> usize {
         self.context().reads.len()
@@ -393,11 +354,6 @@ fn unchanged(builder: &Builder, mut value: ValueId) -> ValueId {
         value = before;
     }
     value
-}
-
-enum Step {
-    Attribute(Rc<str>),
-    Key(Literal),
 }
 
 /// The variable behind a name bound in a class body.

@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use ruff_python_ast::{Stmt, StmtAugAssign, StmtIf, StmtImport, StmtImportFrom, StmtWith, WithItem};
+use ruff_python_ast::{Expr, Operator, Stmt, StmtAugAssign, StmtIf, StmtImport, StmtImportFrom, StmtWith, WithItem};
 
 use super::expressions::binary;
 use super::jumps::Jump;
 use super::{Lowerer, span_of};
-use crate::ssa::{Argument, Literal, Op, Passing, Terminator};
+use crate::ssa::{Argument, Literal, Op, Passing, Terminator, origin};
 
 impl<'a> Lowerer<'a> {
     /// Lowers one statement.
@@ -36,15 +36,23 @@ impl<'a> Lowerer<'a> {
                 self.mention(value, mark);
                 for target in &assign.targets {
                     self.assign(target, value);
+                    self.note_alias(target, &assign.value);
+                }
+                // `a = b = []`
+                if let [first @ Expr::Name(_), others @ ..] = assign.targets.as_slice() {
+                    for other in others {
+                        self.note_alias(first, other);
+                    }
                 }
             }
             Stmt::AugAssign(assign) => self.augmented(assign),
             Stmt::AnnAssign(assign) => {
                 if let Some(value) = &assign.value {
                     let mark = self.mark();
-                    let value = self.expression(value);
-                    self.mention(value, mark);
-                    self.assign(&assign.target, value);
+                    let made = self.expression(value);
+                    self.mention(made, mark);
+                    self.assign(&assign.target, made);
+                    self.note_alias(&assign.target, value);
                 }
             }
             Stmt::For(one) => self.for_loop(one),
@@ -59,6 +67,11 @@ impl<'a> Lowerer<'a> {
                 self.builder().end(Terminator::Stop);
             }
             Stmt::Try(one) => self.try_statement(one),
+            // `python -O` leaves assertions out, so what they say about a text protects nobody. What they say about its type
+            // is what annotations say.
+            Stmt::Assert(one) if !is_about_types(&one.test) => {
+                self.expression(&one.test);
+            }
             Stmt::Assert(one) => {
                 let (condition, tested) = self.condition(&one.test);
                 let (then, otherwise) = self.branch(condition, &tested, span);
@@ -71,8 +84,11 @@ impl<'a> Lowerer<'a> {
             }
             Stmt::Import(import) => self.import(import),
             Stmt::ImportFrom(import) => self.import_from(import),
+            // A call for its own sake may be a test that raises.
             Stmt::Expr(one) => {
+                let outer = std::mem::replace(&mut self.context().testing, true);
                 self.expression(&one.value);
+                self.context().testing = outer;
             }
             Stmt::Break(_) => self.jump(Jump::Break, None),
             Stmt::Continue(_) => self.jump(Jump::Continue, None),
@@ -100,9 +116,22 @@ impl<'a> Lowerer<'a> {
         let mark = self.mark();
         let left = self.expression(&assign.target);
         let right = self.expression(&assign.value);
-        let value = self.push(Op::Binary(binary(assign.op), left, right), span_of(assign));
+        let span = span_of(assign);
+        let value = match self.folded(assign.op, left, right) {
+            Some(literal) => self.push(Op::Literal(literal), span),
+            None => self.push(Op::Binary(binary(assign.op), left, right), span),
+        };
         self.mention(value, mark);
-        self.assign(&assign.target, value);
+        let values = &self.builder().values;
+        let of_caller = matches!(values[origin(values, left).0 as usize].op, Op::Parameter(_));
+        let in_place = matches!(assign.op, Operator::Add | Operator::BitOr);
+        if in_place && (of_caller || self.has_names(&assign.target)) {
+            let changed = self.push(Op::InPlace(left, value), span);
+            self.assign(&assign.target, value);
+            self.change_names(&assign.target, left, changed);
+        } else {
+            self.assign(&assign.target, value);
+        }
     }
 
     fn if_statement(&mut self, statement: &'a StmtIf) {
@@ -170,5 +199,24 @@ impl<'a> Lowerer<'a> {
         let value = self.push(Op::Path(path.clone()), span);
         self.write_name(name, value, span);
         self.note_import(name, path);
+    }
+}
+
+/// Whether a test only asks what kind of object something is.
+fn is_about_types(test: &Expr) -> bool {
+    match test {
+        Expr::Call(call) => {
+            matches!(&*call.func, Expr::Name(name) if matches!(name.id.as_str(), "isinstance" | "issubclass" | "callable"))
+        }
+        Expr::Compare(comparison) => {
+            let of_type = |one: &Expr| {
+                matches!(one, Expr::NoneLiteral(_))
+                    || matches!(one, Expr::Call(call) if matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "type"))
+            };
+            of_type(&comparison.left) || comparison.comparators.iter().any(of_type)
+        }
+        Expr::BoolOp(operation) => operation.values.iter().all(is_about_types),
+        Expr::BooleanLiteral(_) => true,
+        _ => false,
     }
 }

@@ -223,6 +223,8 @@ pub enum Returns {
     Enumerate,
     /// `zip`.
     Zip,
+    /// A table of characters for `translate`: the mapping that is the only argument, or all arguments by position.
+    Table,
     /// `map`.
     Map,
     /// `filter`.

@@ -19,6 +19,9 @@ pub type Variable = Rc<str>;
 /// to them on the way, which is coarser and as long as that is.
 const MAX_OPERANDS: usize = 1 << 17;
 
+/// Blocks that are walked up to see whether one is before another.
+const MAX_WALK: usize = 64;
+
 /// Ways that meet in one block, for each value that a variable may have there, beyond which all values are joined.
 const WAYS_PER_VALUE: usize = 8;
 
@@ -180,6 +183,32 @@ impl Builder {
     /// Binds a variable at the function's entry, where every read finds it that finds nothing nearer.
     pub fn write_at_entry(&mut self, variable: &Variable, value: ValueId) {
         self.definitions[0].insert(variable.clone(), value);
+    }
+
+    /// Binds a variable in a block before any of its code has read it.
+    pub fn write_first(&mut self, variable: &Variable, value: ValueId, block: BlockId) {
+        self.definitions[block.0 as usize].insert(variable.clone(), value);
+        if let Some(region) = self.open.last_mut() {
+            region.written.entry(variable.clone()).or_default().push(value);
+        }
+    }
+
+    /// Whether what is bound in an earlier block is found from here: nothing lies between that is jumped over.
+    pub fn reaches(&mut self, block: BlockId) -> bool {
+        let mut at = self.here();
+        for _ in 0..MAX_WALK {
+            if at == block {
+                return true;
+            }
+            at = match (self.exits.get(&at), self.blocks[at.0 as usize].predecessors.as_slice()) {
+                (Some(exit), _) => exit.region.entry,
+                // The beginning of a loop whose end is not lowered yet: the first way in is the one from before it.
+                (None, [first, ..]) if !self.sealed[at.0 as usize] => *first,
+                (None, [single]) => *single,
+                (None, _) => return false,
+            };
+        }
+        false
     }
 
     /// The current value of a variable; [`Op::Unknown`] where it is unbound.

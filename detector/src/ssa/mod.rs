@@ -111,8 +111,10 @@ pub enum BinaryOp {
     Modulo,
     /// `*`
     Multiply,
-    /// `|`, `&`, `^`, `-` may be operations of sets.
+    /// `|`, `&`, `^` may be operations of sets.
     SetLike,
+    /// `-`, of numbers or sets.
+    Difference,
     /// `/`, `//`, `**`, shifts, `@`, `-x`, `~x`.
     Arithmetic,
 }
@@ -209,6 +211,8 @@ pub enum Op {
     WithItem(ValueId, Option<ValueId>, ValueId),
     /// `container` after `call`, one of its methods, has changed it.
     Mutated(ValueId, ValueId),
+    /// An object after `+=` on another name of it made the second value: that, where it can be changed in place.
+    InPlace(ValueId, ValueId),
     /// A call.
     Call {
         /// What is called.
@@ -290,6 +294,7 @@ impl Op {
             Self::SetAttribute(a, _, b)
             | Self::Subscript(a, b)
             | Self::Mutated(a, b)
+            | Self::InPlace(a, b)
             | Self::Binary(_, a, b)
             | Self::Compare(_, a, b)
             | Self::MappingComprehension(a, b) => {

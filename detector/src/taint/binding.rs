@@ -21,18 +21,22 @@ impl Pass<'_, '_> {
         let find = |kind: ParameterKind| function.parameters.iter().position(|parameter| parameter.kind == kind);
         let (star, double_star) = (find(ParameterKind::Star), find(ParameterKind::DoubleStar));
         let mut extra = vec![];
+        let mut given: Vec<Option<Value>> = vec![None; function.parameters.len()];
+        let mut apart = self.given.is_none();
         for (passing, value) in arguments.iter() {
             match passing {
                 Passing::Positional => {
                     match function.parameters.get(position) {
                         Some(parameter) if parameter.kind == ParameterKind::Normal => {
                             self.solved.pass_argument(callee, position, value);
+                            given[position] = Some(value.clone());
                         }
                         _ => extra.push(value.clone()),
                     }
                     position += 1;
                 }
                 Passing::Star => {
+                    apart = false;
                     let mut index = 0;
                     while let Some(parameter) = function.parameters.get(position)
                         && parameter.kind == ParameterKind::Normal
@@ -49,7 +53,10 @@ impl Pass<'_, '_> {
                 }
                 Passing::Keyword(name) => {
                     match function.parameters.iter().position(|parameter| parameter.name == *name) {
-                        Some(index) => self.solved.pass_argument(callee, index, value),
+                        Some(index) => {
+                            self.solved.pass_argument(callee, index, value);
+                            given[index] = Some(value.clone());
+                        }
                         None => {
                             if let Some(rest) = double_star {
                                 let mut items = Items { keys: Some(Value::default()), ..Items::default() };
@@ -61,6 +68,7 @@ impl Pass<'_, '_> {
                     }
                 }
                 Passing::DoubleStar => {
+                    apart = false;
                     for (index, parameter) in function.parameters.iter().enumerate().skip(usize::from(takes_receiver)) {
                         let item = match parameter.kind {
                             ParameterKind::DoubleStar => value.clone(),
@@ -81,6 +89,10 @@ impl Pass<'_, '_> {
             self.solved.pass_argument(callee, star, &Value::container(items));
         }
         self.solved.enter(callee, self.id, call);
-        self.solved.returned(callee, self.id)
+        if apart && !function.parameters.is_empty() {
+            self.solved.returned_to(callee, given, self.reader)
+        } else {
+            self.solved.returned(callee, self.reader)
+        }
     }
 }

@@ -64,6 +64,11 @@ impl Pass<'_, '_> {
                 Object::Function(function) | Object::Method(function) => {
                     known = true;
                     let bound = matches!(object, Object::Method(_));
+                    if let (true, Some(receiver), Some(class)) =
+                        (bound, &receiver, self.solved.program.function(*function).method_of)
+                    {
+                        self.pass_contents(*function, class, receiver);
+                    }
                     if let Some(returned) = self.enter_function(*function, bound, &arguments, call) {
                         comes_back = true;
                         result.join(&returned);
@@ -75,8 +80,11 @@ impl Pass<'_, '_> {
                         Some(init) => {
                             self.enter_function(init, true, &arguments, call);
                         }
+                        // To call an enumeration is to look up one of its members.
+                        None if self.is_enumeration(*class) => {}
                         None => self.construct(*class, &arguments),
                     }
+                    result.join(&self.contents(*class, &arguments));
                     result.join(&Value::object(Object::Instance(*class)));
                 }
                 Object::Instance(class) => {
@@ -122,6 +130,9 @@ impl Pass<'_, '_> {
         if let Some(result) = self.by_name(call, path, receiver, arguments) {
             return result;
         }
+        if let Some(result) = self.parsed(path, receiver, call) {
+            return result;
+        }
         let path_called = if path.len() > 160 { "?()".to_owned() } else { format!("{path}()") };
         if let Some(object) = registry.bound_in(&path_called, arguments.iter().next().is_some()) {
             return Value::object(Object::Path(Rc::from(object)));
@@ -130,7 +141,11 @@ impl Pass<'_, '_> {
             return self.path(call, &path_called);
         }
         if let Some(effect) = registry.effect(path).copied() {
-            let mut result = self.effect(&effect, receiver, arguments, call);
+            let prepared = self.prepared(effect.returns, arguments.arguments, arguments.facts);
+            let mut result = match &prepared {
+                Some((renamed, values)) => self.effect(&effect, receiver, &Arguments::new(renamed, values), call),
+                None => self.effect(&effect, receiver, arguments, call),
+            };
             if registry.is_type(registry.canonical(&path_called)) {
                 result.objects.insert(Object::Path(Rc::from(registry.canonical(&path_called))));
             }
@@ -205,6 +220,10 @@ impl Pass<'_, '_> {
         if container.objects.iter().any(|object| matches!(object, Object::Instance(_) | Object::Class(_))) {
             return container.clone();
         }
+        if matches!(&**method, "add_argument" | "add_option") {
+            let declared = self.with_argument(container, &arguments, call);
+            return declared.unwrap_or_else(|| Value { items: None, ..container.clone() });
+        }
         let mut result = container.clone();
         let mut items = container.items.as_deref().cloned().unwrap_or_default();
         match &**method {
@@ -226,6 +245,10 @@ impl Pass<'_, '_> {
                     items.known.extend(other.known);
                 }
             }
+            "clear" if container.items.is_some() => {
+                items = Items { keys: items.keys.map(|_| Value::default()), ..Items::default() };
+            }
+            "clear" => return result,
             "setdefault" => {
                 if let (Some(key), Some(value)) = (arguments.positional(0), arguments.positional(1)) {
                     return with_item(container, Some(key), value);

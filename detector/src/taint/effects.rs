@@ -120,6 +120,17 @@ impl Pass<'_, '_> {
                 }
                 Value::list(Value::container(items))
             }
+            Returns::Table => match arguments.positional(0) {
+                Some(mapping) if arguments.positional(1).is_none() => mapping.clone(),
+                _ => {
+                    let mut items = Items::default();
+                    for (i, (_, one)) in arguments.iter().enumerate() {
+                        items.any.join(one);
+                        items.known.insert(Key::Index(i as i64), one.clone());
+                    }
+                    Value::container(items)
+                }
+            },
             Returns::Map | Returns::Filter => self.mapped(effect.returns, arguments, call),
             Returns::Compile => {
                 if !has_plain_flags(arguments, 1) {
@@ -161,31 +172,38 @@ impl Pass<'_, '_> {
     fn mapped(&mut self, returns: Returns, arguments: &Arguments<'_>, call: ValueId) -> Value {
         let elements = arguments.positional(1).map(Value::element).unwrap_or_default();
         if returns == Returns::Filter {
-            return Value::list(elements);
+            let kept = match arguments.positional(0) {
+                Some(predicate) => self.passed_by(elements, predicate),
+                None => elements,
+            };
+            return Value::list(kept);
         }
         let mut result = Value::default();
         for object in arguments.positional(0).map(|function| function.objects.clone()).unwrap_or_default() {
             match object {
                 Object::Function(function) | Object::Method(function) => {
-                    result.join(&self.solved.returned(function, self.id).unwrap_or_default());
+                    result.join(&self.solved.returned(function, self.reader).unwrap_or_default());
                 }
-                Object::Path(path) => match self.solved.registry.effect(&path).copied() {
-                    Some(effect) if effect.returns == Returns::Number => {
-                        result.join(&Value::number(elements.origins()));
-                    }
-                    Some(effect) if effect.argument == Some(0) || effect.argument.is_none() => {
-                        let none = Arguments::new(&[], &[]);
-                        let with = Effect { argument: None, ..effect };
-                        result.join(&self.effect(&with, Some(&elements), &none, call));
-                    }
-                    _ => {
-                        result.join(&Value::any(elements.origins()));
-                    }
-                },
-                _ => {}
+                other => {
+                    result.join(&self.applied(&other, &elements, call));
+                }
             }
         }
         Value::list(result)
+    }
+
+    /// What a function of the library makes of one value that it is handed.
+    pub(super) fn applied(&mut self, function: &Object, value: &Value, call: ValueId) -> Value {
+        let Object::Path(path) = function else { return Value::default() };
+        match self.solved.registry.effect(path).copied() {
+            Some(effect) if effect.returns == Returns::Number => Value::number(value.origins()),
+            Some(effect) if effect.argument == Some(0) || effect.argument.is_none() => {
+                let none = Arguments::new(&[], &[]);
+                let with = Effect { argument: None, ..effect };
+                self.effect(&with, Some(value), &none, call)
+            }
+            _ => Value::any(value.origins()),
+        }
     }
 }
 
@@ -420,16 +438,51 @@ fn braces(literal: &str, arguments: &Arguments<'_>, index: &mut usize) -> Text {
     text.concat(&Text::literal(rest), languages())
 }
 
-/// `text.translate(table)`: with `str.maketrans("", "", chars)` the third argument's characters go.
+/// `text.translate(table)`, with a table of constants: a mapping, or what `str.maketrans` makes.
 fn translate(value: &Value, arguments: &Arguments<'_>) -> Value {
     let hole = value.to_hole();
-    let mut chars = hole.chars;
-    if let Some(items) = arguments.positional(0).and_then(|table| table.items.as_deref())
-        && let Some(removed) = items.known.get(&Key::Index(2)).and_then(|value| value.text.as_literal())
-    {
-        chars = chars.difference(CharSet::of(removed));
+    let table = arguments.positional(0).and_then(|table| Some((table.items.as_deref()?, table.origins())));
+    let Some((items, origins)) = table else { return Value::hole(part(hole)) };
+    let (mut gone, mut made) = (CharSet::NONE, CharSet::NONE);
+    let mut complete = true;
+    if let (Some(keys), true) = (&items.keys, !items.known.is_empty()) {
+        complete &= keys.origins().is_none();
+        for (key, entry) in &items.known {
+            match key {
+                Key::Text(text) => gone = gone.union(CharSet::of(text)),
+                Key::Index(code) => match u32::try_from(*code).ok().and_then(char::from_u32) {
+                    Some(char) => gone = gone.with(char),
+                    None => complete = false,
+                },
+            }
+            if !entry.objects.contains(&Object::Nothing) {
+                made = made.union(entry.to_hole().chars);
+            }
+        }
+        // A whole table says what all of its entries are; one that may have more of them only what it removes.
+        if !is_whole(items) {
+            complete = false;
+        }
+    } else {
+        // The three texts of `str.maketrans(from, to, gone)`; or its mapping, as the first.
+        let text = |index| items.known.get(&Key::Index(index)).map(|value| value.text.as_literal());
+        match (text(0), text(1), text(2)) {
+            (Some(Some(from)), Some(Some(to)), removed) => {
+                let removed = removed.map_or(Some(""), |removed| removed);
+                gone = CharSet::of(from).union(CharSet::of(removed.unwrap_or("")));
+                made = CharSet::of(to);
+                complete = removed.is_some();
+            }
+            _ => complete = false,
+        }
     }
-    Value::hole(Hole { chars, ..part(hole) })
+    if !complete {
+        let chars = hole.chars.union(CharSet::ALL);
+        return Value::hole(Hole { chars, origins: hole.origins.union(origins), ..part(hole) });
+    }
+    // Characters beyond ASCII are not told apart.
+    let gone = gone.difference(CharSet::OTHER);
+    Value::hole(Hole { chars: hole.chars.difference(gone).union(made), ..part(hole) })
 }
 
 fn mapping_of(value: &Value) -> (Value, Value) {

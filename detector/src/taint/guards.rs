@@ -15,7 +15,7 @@ use super::trees::Naming;
 use super::value::{Object, Value};
 use crate::dataflow::{Lattice, Solution};
 use crate::rules::{Guard, Of};
-use crate::ssa::{CompareOp, Function, FunctionId, Op, ParameterKind, Passing, Terminator, ValueId};
+use crate::ssa::{BinaryOp, CompareOp, Function, FunctionId, Op, ParameterKind, Passing, Terminator, ValueId};
 use crate::text::{CharSet, Origins, Pattern};
 
 /// How far tests are followed, and how many for one refinement; what is not looked at says nothing.
@@ -84,6 +84,11 @@ impl<'p> Pass<'_, 'p> {
         self.changed_by(known, value, call, facts)
     }
 
+    /// What is left of a value that a function found to be true, which is handed over to be asked.
+    pub(super) fn passed_by(&mut self, known: Value, predicate: &Value) -> Value {
+        self.scene(&[]).passed(known, predicate)
+    }
+
     /// `value` after each of its elements has come through a loop body as `last`.
     pub(super) fn each_element(&mut self, value: ValueId, element: ValueId, last: ValueId, facts: &[Value]) -> Value {
         let known = fact(facts, value).clone();
@@ -147,6 +152,11 @@ impl Scene<'_, '_> {
                 joined
             }
             Op::Compare(op, left, right) => self.compared(known, value, (*op, *left, *right), truth, depth),
+            // `set(value) - ALLOWED` is empty.
+            Op::Binary(BinaryOp::Difference, left, right) if !truth => self.subset(known, value, *left, *right),
+            Op::Comprehension { iterable, element, result, .. } if !truth => {
+                self.none_left(known, value, (*iterable, *element, *result), depth)
+            }
             Op::Call { .. } => self.after_call(known, value, condition, Some(truth), depth),
             _ => known,
         }
@@ -234,12 +244,28 @@ impl Scene<'_, '_> {
     }
 
     fn subset(&mut self, known: Value, value: ValueId, left: ValueId, right: ValueId) -> Value {
-        let Op::Call { arguments, .. } = self.function.op(left) else { return known };
-        let Some(argument) = arguments.first() else { return known };
-        let Some(view) = self.view(argument.value, value) else { return known };
+        let Some(view) = self.view(left, value).filter(|view| view.is_plain()) else { return known };
         let allowed = self.fact(right).clone();
         let Some(items) = &allowed.items else { return known };
         if allowed.origins().is_none() { each(known, items.keys.as_ref().unwrap_or(&items.any), view) } else { known }
+    }
+
+    /// `[x for x in value if test(x)]` is empty: no element passes the test.
+    fn none_left(
+        &mut self,
+        known: Value,
+        value: ValueId,
+        (iterable, element, result): (ValueId, ValueId, ValueId),
+        depth: usize,
+    ) -> Value {
+        // With one test alone; of several, any may have failed.
+        let Op::Refine { value: tested, condition, truth } = *self.function.op(result) else { return known };
+        if tested != element || self.view(iterable, value).is_none() {
+            return known;
+        }
+        let one = self.fact(element).clone();
+        let left = self.constrain(one, element, condition, !truth, depth - 1);
+        self.all_like(known, value, iterable, &left)
     }
 
     /// What a call says about `value`: that it came back, and where given that its result was `truth`.
@@ -272,6 +298,10 @@ impl Scene<'_, '_> {
                     },
                     ("bool", Some(first)) => match truth {
                         Some(truth) => self.constrain(known.clone(), value, first, truth, depth - 1),
+                        None => known.clone(),
+                    },
+                    (path, Some(first)) if truth == Some(false) && path.ends_with(".difference") => match receiver {
+                        Some(receiver) => self.subset(known.clone(), value, receiver, first),
                         None => known.clone(),
                     },
                     (path, Some(first)) if truth == Some(true) && path.ends_with(".issubset") => match receiver {
@@ -337,8 +367,7 @@ impl Scene<'_, '_> {
     /// `all(test(c) for c in value)`, `not any(test(c) for c in value)`, `not any(c in value for c in "…")`
     fn quantified(&mut self, known: Value, value: ValueId, argument: ValueId, truth: bool, depth: usize) -> Value {
         let Op::Comprehension { iterable, element, result, .. } = *self.function.op(argument) else {
-            // `all(map(str.isalnum, value))`
-            return known;
+            return self.all_mapped(known, value, argument, truth);
         };
         if self.view(iterable, value).is_some() || self.lists_nodes_of(iterable, value) {
             let one = self.fact(element).clone();
@@ -367,6 +396,50 @@ impl Scene<'_, '_> {
             }
         }
         without(known, missing.difference(view.extra).difference(CharSet::OTHER))
+    }
+
+    /// `all(map(str.isalnum, value))`
+    fn all_mapped(&mut self, known: Value, value: ValueId, argument: ValueId, truth: bool) -> Value {
+        let Op::Call { callee, arguments } = self.function.op(argument) else { return known };
+        let [predicate, iterable] = arguments.as_slice() else { return known };
+        if !truth
+            || !self.fact(*callee).paths().any(|path| &**path == "map")
+            || self.view(iterable.value, value).is_none()
+        {
+            return known;
+        }
+        let predicate = self.fact(predicate.value).clone();
+        let one = self.fact(iterable.value).element();
+        let passed = self.passed(one, &predicate);
+        self.all_like(known, value, iterable.value, &passed)
+    }
+
+    /// What is left of a value that each of these functions found to be true.
+    fn passed(&mut self, known: Value, predicate: &Value) -> Value {
+        let mut result: Option<Value> = None;
+        for object in &predicate.objects {
+            let said = match object {
+                Object::Path(path) => match self.solved.registry.guard(path) {
+                    Some(guard) if guard.matches.is_none() && !guard.by_returning => match guard.keeps {
+                        Some(keeps) => narrowed(known.clone(), keeps),
+                        None => known.clone(),
+                    },
+                    _ => known.clone(),
+                },
+                Object::Function(id) | Object::Method(id) => {
+                    let own = usize::from(matches!(object, Object::Method(_)));
+                    self.found_by(known.clone(), *id, own, Some(true), MAX_DEPTH)
+                }
+                _ => continue,
+            };
+            match &mut result {
+                Some(result) => {
+                    result.join(&said);
+                }
+                None => result = Some(said),
+            }
+        }
+        result.unwrap_or(known)
     }
 
     fn instance(&self, known: Value, classes: ValueId, truth: bool) -> Value {
@@ -413,7 +486,15 @@ impl Scene<'_, '_> {
                 parameter = Some(index);
             }
         }
-        let Some(parameter) = parameter else { return known };
+        match parameter {
+            Some(parameter) => self.found_by(known, id, parameter, truth, depth),
+            None => known,
+        }
+    }
+
+    /// What a function of the program finds out about what it is given as a parameter.
+    fn found_by(&mut self, known: Value, id: FunctionId, parameter: usize, truth: Option<bool>, depth: usize) -> Value {
+        let function = self.solved.program.function(id);
         let Some(solution) = self.solved.solutions[id.0 as usize].clone() else { return known };
         let Some(checks) = self.checks(id, parameter, &solution) else { return known };
         let root = checks.parameter;
@@ -511,6 +592,7 @@ impl Scene<'_, '_> {
                 "strip" | "lstrip" | "rstrip" | "split" | "rsplit" => {
                     literal(0).map_or(CharSet::of(" \t\n\r\x0b\x0c"), CharSet::of)
                 }
+                "keys" if arguments.is_empty() => return Some(inner),
                 "splitlines" => CharSet::of("\n\r\x0b\x0c"),
                 "replace" => CharSet::of(literal(0)?),
                 "lower" | "upper" | "casefold" | "title" | "capitalize" => return Some(View { case: true, ..inner }),

@@ -14,6 +14,8 @@ mod narrow;
 mod obligation;
 mod open;
 mod origins;
+mod parsers;
+mod protocols;
 mod record;
 mod regex;
 mod shared;

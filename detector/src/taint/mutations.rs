@@ -30,8 +30,9 @@ pub(super) fn aliases(function: &Function) -> Aliases {
             | Op::EachElement { value, .. }
             | Op::Same(value)
             | Op::Mutated(value, _)
+            | Op::InPlace(value, _)
             | Op::WithItem(value, ..) => names.push((value.0, i as u32)),
-            Op::Phi(operands) | Op::Join(operands) => {
+            Op::Phi(operands) | Op::Join(operands) | Op::Logic(false, operands) => {
                 names.extend(operands.iter().map(|operand| (operand.0, i as u32)));
             }
             _ => {}
@@ -90,7 +91,7 @@ impl Pass<'_, '_> {
                     matches!(one.kind, ParameterKind::Normal | ParameterKind::KeywordOnly)
                 };
                 if let Some(index) = index.filter(|index| parameters.get(*index).is_some_and(plain))
-                    && let Some(changed) = self.solved.store.read(Place::Changed(target, index as u32), self.id)
+                    && let Some(changed) = self.solved.store.read(Place::Changed(target, index as u32), self.reader)
                 {
                     known.join(changed);
                 }

@@ -32,7 +32,7 @@ impl Pass<'_, '_> {
 
     fn global(&mut self, value: ValueId, name: &Rc<str>) -> Value {
         let cell = Cell { scope: FunctionId(0), name: name.clone() };
-        let known = self.solved.load_cell(&cell, self.id);
+        let known = self.solved.load_cell(&cell, self.reader);
         if known.is_none() { self.path(value, name) } else { known }
     }
 
@@ -52,6 +52,12 @@ impl Pass<'_, '_> {
                 let whole = path == "importlib.import_module" || arguments.keyword("fromlist").is_some();
                 let name = if whole { &*name } else { name.split('.').next().unwrap_or(&name) };
                 Some(self.path(call, name))
+            }
+            "ord" => {
+                let mut chars = first?.text.as_literal()?.chars();
+                let (code, None) = (i64::from(u32::from(chars.next()?)), chars.next()) else { return None };
+                let text = crate::text::Text::literal(&code.to_string());
+                Some(Value { text, ..Value::object(Object::Integer(code)) })
             }
             "vars" => {
                 let mut result = Value::default();

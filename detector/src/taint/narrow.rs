@@ -17,7 +17,13 @@ pub(super) fn each(known: Value, element: &Value, view: View) -> Value {
     let chars = view.widen(element.to_hole().chars);
     let clean = element.origins().is_none();
     let mut known = narrowed(known, chars);
-    if let (Some(items), true) = (&known.items, view.is_plain()) {
+    if let (Some(items), true) = (&known.items, view.is_plain())
+        && let Some(keys) = &items.keys
+    {
+        // The elements of a mapping are its keys; its values are what they were.
+        let keys = Some(if clean { element.clone() } else { narrowed(keys.clone(), chars) });
+        known.items = Some(Rc::new(Items { keys, ..(**items).clone() }));
+    } else if let (Some(items), true) = (&known.items, view.is_plain()) {
         let any = if clean { element.clone() } else { narrowed(items.any.clone(), chars) };
         let entries = items
             .known

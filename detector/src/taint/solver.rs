@@ -1,5 +1,6 @@
 //! The whole program: functions are solved one by one, with what their callers pass and what they read, until nothing
-//! grows. Summaries are context-insensitive: one value for a parameter, one for what is returned.
+//! grows. A summary is one value for each parameter and one for what is returned; what a short function returns is also
+//! worked out for one call on its own ([`Solved::returned_to`]).
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
@@ -19,6 +20,11 @@ use real_detector_api::OriginKind;
 
 /// How many functions may be solved within each other, each because the one around it calls it for the first time.
 const MAX_DEPTH: usize = 32;
+
+/// Instructions of the longest function that is looked at for each call on its own; and how many are looked at in that way,
+/// for each instruction and operand of the program and for the smallest one.
+const MAX_APART: usize = 64;
+const CALLS_APART: (usize, usize) = (2, 1_000);
 
 /// What the analysis knows about a program.
 pub struct Solved<'p> {
@@ -41,6 +47,8 @@ pub struct Solved<'p> {
     /// What functions find out about their arguments, by function and parameter, as long as their solutions stand.
     pub(super) checks: HashMap<(FunctionId, usize), Option<Rc<Checks>>>,
     parts: Vec<Parts>,
+    /// Instructions that may still be looked at for one call on its own.
+    calls_apart: usize,
     /// Functions that are being solved, outermost first.
     active: Vec<FunctionId>,
 }
@@ -78,6 +86,7 @@ pub fn solve_program<'p>(
         budget: budget.clone(),
         checks: HashMap::new(),
         parts: vec![Parts::default(); count],
+        calls_apart: CALLS_APART.1 + CALLS_APART.0 * program.size(),
         active: vec![],
     };
     solved.store.wait(FunctionId(0));
@@ -120,7 +129,7 @@ impl Solved<'_> {
         let function = program.function(id);
         let graph = self.graph(id);
         let budget = self.budget.clone();
-        let mut pass = Pass { solved: self, id, function };
+        let mut pass = Pass { solved: self, id, function, reader: id, given: None };
         let solution = solve(&mut pass, function, &graph, &budget);
         self.summarise(id, solution);
         self.active.pop();
@@ -176,13 +185,51 @@ impl Solved<'_> {
     }
 
     /// What a function is given as a parameter.
-    pub(super) fn parameter(&mut self, function: FunctionId, parameter: usize) -> Value {
-        self.store.read(Place::Parameter(function, parameter as u32), function).cloned().unwrap_or_default()
+    pub(super) fn parameter(&mut self, function: FunctionId, parameter: usize, reader: FunctionId) -> Value {
+        self.store.read(Place::Parameter(function, parameter as u32), reader).cloned().unwrap_or_default()
     }
 
     /// What a function returns, for one that calls it; none where it has not come back so far.
     pub(super) fn returned(&mut self, callee: FunctionId, reader: FunctionId) -> Option<Value> {
         self.store.read(Place::Returned(callee), reader).cloned()
+    }
+
+    /// What a function returns to a call that gives its parameters these values.
+    ///
+    /// Where what it returns to all calls together is clean, that will do. Calls within it see what those functions return
+    /// to all, so the work is bounded by the length of the function and of the program.
+    pub(super) fn returned_to(
+        &mut self,
+        callee: FunctionId,
+        given: Vec<Option<Value>>,
+        reader: FunctionId,
+    ) -> Option<Value> {
+        let all = self.returned(callee, reader)?;
+        let program = self.program;
+        let function = program.function(callee);
+        let length = function.values.len();
+        let plain = !function.generator && length <= MAX_APART && length <= self.calls_apart;
+        if !plain || all.origins().is_none() || self.active.contains(&callee) {
+            return Some(all);
+        }
+        let mut differs = false;
+        for (index, value) in given.iter().enumerate() {
+            match value {
+                Some(value) => differs |= self.parameter(callee, index, reader) != *value,
+                // A default that the function changes remembers what other calls put into it.
+                None if self.store.read(Place::Changed(callee, index as u32), reader).is_some() => return Some(all),
+                None => {}
+            }
+        }
+        if !differs {
+            return Some(all);
+        }
+        self.calls_apart -= length;
+        let (graph, budget) = (self.graph(callee), self.budget.clone());
+        let mut pass = Pass { solved: self, id: callee, function, reader, given: Some(given.into()) };
+        let solution = solve(&mut pass, function, &graph, &budget);
+        self.budget.release(solution.weight());
+        Some(if solution.returns.is_empty() { all } else { solution.returned })
     }
 
     /// Joins into what a function makes of a container that it is given.

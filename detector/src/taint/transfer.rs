@@ -16,6 +16,10 @@ pub(super) struct Pass<'s, 'p> {
     pub(super) solved: &'s mut Solved<'p>,
     pub(super) id: FunctionId,
     pub(super) function: &'p Function,
+    /// Who is to be solved again where what was read grows.
+    pub(super) reader: FunctionId,
+    /// What one call gives the parameters; all calls together where it is none.
+    pub(super) given: Option<Rc<[Option<Value>]>>,
 }
 
 /// Facts by value.
@@ -34,7 +38,7 @@ impl Analysis for Pass<'_, '_> {
             Op::Refine { value, condition, truth } => self.refine(*value, *condition, *truth, facts),
             Op::Survived { value, call } => self.survived(*value, *call, facts),
             Op::EachElement { value, element, last } => self.each_element(*value, *element, *last, facts),
-            Op::Load(cell) => self.solved.load_cell(cell, self.id),
+            Op::Load(cell) => self.solved.load_cell(cell, self.reader),
             Op::Store(cell, stored) => {
                 self.solved.store_cell(cell, fact(facts, *stored));
                 Value::default()
@@ -54,6 +58,9 @@ impl Analysis for Pass<'_, '_> {
             Op::Subscript(container, index) => self.subscript(value, fact(facts, *container), fact(facts, *index)),
             Op::Slice(sliced) => {
                 let sliced = fact(facts, *sliced);
+                if let Some(found) = self.protocol(sliced, &["__getitem__"], &[]) {
+                    return Some(found);
+                }
                 let mut result = sliced.clone();
                 result.text = Text::default();
                 if let Some(hole) = sliced.text.collapse(languages()) {
@@ -76,8 +83,27 @@ impl Analysis for Pass<'_, '_> {
                 self.note_change(*container, &changed);
                 changed
             }
+            Op::InPlace(held, new) => {
+                let held = *held;
+                let (old, new) = (fact(facts, held), fact(facts, *new));
+                // Texts and numbers are what they were.
+                if old.items.is_none() {
+                    return Some(old.clone());
+                }
+                self.note_change(held, new);
+                let mut either = old.clone();
+                either.join(new);
+                either
+            }
             Op::Call { .. } => return self.call(value, op, facts),
-            Op::Binary(op, left, right) => binary(*op, fact(facts, *left), fact(facts, *right)),
+            Op::Binary(op, left, right) => {
+                let (left, right) = (fact(facts, *left), fact(facts, *right));
+                match self.operator(*op, left, right) {
+                    Some(result) => result,
+                    None if *op == BinaryOp::Modulo => binary(*op, left, &self.shown_entries(right)),
+                    None => binary(*op, left, right),
+                }
+            }
             Op::Compare(..) | Op::Not(_) => Value::number(Origins::NONE),
             Op::Logic(_, parts) => {
                 let mut joined = Value::default();
@@ -86,19 +112,19 @@ impl Analysis for Pass<'_, '_> {
                 }
                 joined
             }
-            Op::Format(pieces) => Value::text(format(pieces, facts)),
+            Op::Format(pieces) => Value::text(self.format(pieces, facts)),
             Op::Display(_, items) => display(items, facts),
             Op::Mapping(items) => mapping(items, facts),
-            Op::Element(container) => fact(facts, *container).element(),
+            Op::Element(container) => self.element_of(fact(facts, *container)),
             Op::Enter(manager) => self.entered(fact(facts, *manager)),
             Op::Item(container, index) => {
                 let container = fact(facts, *container);
                 match &container.items {
                     Some(items) if items.keys.is_none() => container.lookup(Some(&Key::Index(*index as i64))),
-                    _ => container.element(),
+                    _ => self.element_of(container),
                 }
             }
-            Op::Rest(container) => Value::list(fact(facts, *container).element()),
+            Op::Rest(container) => Value::list(self.element_of(fact(facts, *container))),
             Op::Comprehension { result, .. } => Value::list(fact(facts, *result).clone()),
             Op::MappingComprehension(key, item) => Value::container(Items {
                 known: BTreeMap::new(),
@@ -127,7 +153,8 @@ impl Pass<'_, '_> {
     fn parameter(&mut self, value: ValueId, index: usize) -> Value {
         let function = self.function;
         let parameter = &function.parameters[index];
-        let mut result = self.solved.parameter(self.id, index);
+        let given = self.given.as_ref().and_then(|given| given[index].clone());
+        let mut result = given.unwrap_or_else(|| self.solved.parameter(self.id, index, self.reader));
         let registry = self.solved.registry;
         if let Some(annotation) = &parameter.annotation {
             let path = format!("{annotation}()");
@@ -141,7 +168,7 @@ impl Pass<'_, '_> {
                 return result;
             }
         }
-        if self.solved.exposed[self.id.0 as usize] {
+        if self.given.is_none() && self.solved.exposed[self.id.0 as usize] {
             if index == 0
                 && let Some(class) = function.method_of
             {
@@ -165,7 +192,9 @@ impl Pass<'_, '_> {
             let any = Value::any(origins);
             result.join(&match parameter.kind {
                 ParameterKind::Star => Value::list(any),
-                ParameterKind::DoubleStar => Value::container(Items { any, ..Items::default() }),
+                ParameterKind::DoubleStar => {
+                    Value::container(Items { keys: Some(any.clone()), any, ..Items::default() })
+                }
                 _ => any,
             });
         }
@@ -223,6 +252,9 @@ impl Pass<'_, '_> {
 
     /// `object.name`
     pub(super) fn attribute(&mut self, value: ValueId, object: &Value, name: &Rc<str>) -> Value {
+        if let Some(declared) = Self::declared(object, name) {
+            return declared;
+        }
         let mut result = Value::default();
         let mut known = false;
         for one in &object.objects {
@@ -252,7 +284,7 @@ impl Pass<'_, '_> {
         if !known {
             let origins = object.origins();
             result.join(&self.named(value, &format!("?.{name}"), name));
-            result.join(&self.solved.load_field(None, name, self.id));
+            result.join(&self.solved.load_field(None, name, self.reader));
             if !origins.is_none() {
                 result.join(&Value::any(origins));
             }
@@ -270,14 +302,17 @@ impl Pass<'_, '_> {
             if bound && (decorated("property") || decorated("functools.cached_property")) {
                 let call = ValueId(0);
                 self.solved.enter(method, self.id, call);
-                return self.solved.returned(method, self.id).unwrap_or_default();
+                return self.solved.returned(method, self.reader).unwrap_or_default();
             }
             let takes_receiver = function.method_of.is_some() && (bound || decorated("classmethod"));
             return Value::object(if takes_receiver { Object::Method(method) } else { Object::Function(method) });
         }
-        let mut result = self.solved.load_field(Some(class), name, self.id);
+        let mut result = self.solved.load_field(Some(class), name, self.reader);
+        if result.is_none() && matches!(&**name, "value" | "name") && self.is_enumeration(class) {
+            return Value::any(Origins::NONE);
+        }
         if result.is_none() {
-            result = self.solved.load_field(Some(class), &Rc::from("*"), self.id);
+            result = self.solved.load_field(Some(class), &Rc::from("*"), self.reader);
         }
         let foreign: Vec<Rc<str>> = program.class(class).foreign_bases.clone();
         for base in foreign {
@@ -285,6 +320,11 @@ impl Pass<'_, '_> {
             result.join(&Value::object(Object::Path(Rc::from(self.solved.registry.canonical(&path)))));
         }
         if result.is_none() {
+            let instance = Value::object(Object::Instance(class));
+            let name_of = Value::text(Text::literal(name));
+            if let Some(found) = self.protocol(&instance, &["__getattr__", "__getattribute__"], &[&name_of]) {
+                return found;
+            }
             result = self.named(value, &format!("?.{name}"), name);
             // What is set elsewhere in the program may only not have come here so far.
             if !self.solved.assigned.contains(name) {
@@ -310,11 +350,19 @@ impl Pass<'_, '_> {
 
     fn subscript(&mut self, value: ValueId, container: &Value, index: &Value) -> Value {
         let mut result = Value::default();
+        if let Some(found) = self.protocol(container, &["__getitem__"], &[index]) {
+            if container.items.is_none() {
+                return found;
+            }
+            result.join(&found);
+        }
         match index.as_keys() {
             Some(keys) if !keys.is_empty() => keys.iter().for_each(|key| {
                 result.join(&container.lookup(Some(key)));
             }),
-            _ => result = container.lookup(None),
+            _ => {
+                result.join(&container.lookup(None));
+            }
         }
         if let Some(named) = self.entry_of(value, container, index) {
             result.join(&named);
@@ -326,6 +374,18 @@ impl Pass<'_, '_> {
         result
     }
 
+    fn format(&mut self, pieces: &[Piece], facts: &[Value]) -> Text {
+        let mut text = Text::literal("");
+        for piece in pieces {
+            let next = match piece {
+                Piece::Text(literal) => Text::literal(literal),
+                Piece::Value { value, repr, spec } => formatted(&self.shown(fact(facts, *value)), *repr, spec),
+            };
+            text = text.concat(&next, languages());
+        }
+        text
+    }
+
     /// What `with manager as …` binds.
     fn entered(&mut self, manager: &Value) -> Value {
         let mut result = Value { objects: std::collections::BTreeSet::new(), ..manager.clone() };
@@ -334,7 +394,7 @@ impl Pass<'_, '_> {
                 Object::Instance(class) => match self.solved.program.method(*class, "__enter__") {
                     Some(enter) => {
                         self.solved.enter(enter, self.id, ValueId(0));
-                        result.join(&self.solved.returned(enter, self.id).unwrap_or_default());
+                        result.join(&self.solved.returned(enter, self.reader).unwrap_or_default());
                     }
                     None => {
                         result.objects.insert(object.clone());
@@ -401,12 +461,13 @@ fn binary(op: BinaryOp, left: &Value, right: &Value) -> Value {
             }
             joined
         }
+        BinaryOp::Difference if left.items.is_some() => left.clone(),
         BinaryOp::Add | BinaryOp::SetLike if left.items.is_some() || right.items.is_some() => {
             let mut joined = left.clone();
             joined.join(right);
             joined
         }
-        BinaryOp::SetLike => Value::number(origins),
+        BinaryOp::SetLike | BinaryOp::Difference => Value::number(origins),
         BinaryOp::Add => Value::text(left.to_text().concat(&right.to_text(), languages())),
         BinaryOp::Modulo if left.is_number() => Value::number(origins),
         BinaryOp::Modulo => Value::text(super::effects::percent_format(left, right)),
@@ -445,18 +506,6 @@ pub(super) fn formatted(value: &Value, repr: bool, spec: &str) -> Text {
     // Padding: fill characters around it.
     let hole = value.to_hole();
     Text::hole(Hole { chars: hole.chars.union(CharSet::of(spec)).with(' '), ..part(hole) })
-}
-
-fn format(pieces: &[Piece], facts: &[Value]) -> Text {
-    let mut text = Text::literal("");
-    for piece in pieces {
-        let next = match piece {
-            Piece::Text(literal) => Text::literal(literal),
-            Piece::Value { value, repr, spec } => formatted(fact(facts, *value), *repr, spec),
-        };
-        text = text.concat(&next, languages());
-    }
-    text
 }
 
 fn display(items: &[(ValueId, bool)], facts: &[Value]) -> Value {
