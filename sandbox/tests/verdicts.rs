@@ -33,6 +33,25 @@ fn call(entry: &str, args: &[&str], expected: &Value) -> Value {
 }
 
 #[tokio::test]
+async fn numpy_is_there_however_a_program_gets_at_it() {
+    under_each_tier(async |server| {
+        let named = "import numpy\ndef solve():\n    return [numpy.arange(3), numpy.float64(.5)]";
+        let unnamed = named.replace("import numpy", "numpy = __import__('num' + 'py')");
+        let faked = "import sys, types\nsys.modules['num' + 'py'] = types.SimpleNamespace(ndarray=list, generic=int)\n\
+            def solve():\n    return [[0, 1, 2], 0.5]";
+        let tests = json!({"tests": [call("solve", &[], &json!({"returns": {"source": "[[0, 1, 2], .5]"}}))]});
+        for program in [named, &unnamed] {
+            let results = server.results(program, tests.clone()).await;
+            assert_eq!(statuses(&results), [Status::Passed], "{program}: {results:?}");
+        }
+        // What a program puts in its place is its own affair, and its answer still its own.
+        let results = server.results(faked, tests).await;
+        assert!(results[0].status.is_verdict(), "{results:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn standard_input_and_output() {
     under_each_tier(async |server| {
         let echo = "for n in range(2):\n    print(int(input(f'number {n}: ')) * 2)\n";
