@@ -18,6 +18,7 @@ use super::setup;
 use super::stop::{Stop, StoppedEarly};
 use crate::compute;
 use crate::progress::{SharedProgress, serve};
+use crate::shim::memory;
 
 /// Exit code of a run that was asked to stop and wrote a checkpoint (`EX_TEMPFAIL`: try again later).
 const STOPPED: u8 = 75;
@@ -85,6 +86,8 @@ fn run(arguments: &TrainArgs, progress: &SharedProgress) -> Result<Ending, Failu
     let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     environment::check(variable).map_err(Failure::Config)?;
     let config = setup::read_config(&arguments.config).map_err(Failure::of_input)?;
+    // Before there is any tensor.
+    memory::count().map_err(anyhow::Error::from)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let stop = {
         let _inside = runtime.enter();
@@ -95,8 +98,10 @@ fn run(arguments: &TrainArgs, progress: &SharedProgress) -> Result<Ending, Failu
     }
     let dir = RunDir::open(&arguments.run_dir)?;
     progress.write_warnings_to(dir.warnings()?);
-    // Before anything that takes long.
-    let start = arguments.resume().find(&dir)?;
+    // Before anything that takes longer. Sums over a large checkpoint do take a while.
+    let (resume, place) = (arguments.resume(), dir.clone());
+    let Ok(start) = stop.unless_requested(move || resume.find(&place)) else { return Ok(Ending::StoppedEarly) };
+    let start = start?;
     for error in &start.passed_over {
         let earlier = start.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.step);
         progress.warn("CheckpointDamaged", format!("{error}; the checkpoint of step {earlier} is used"));

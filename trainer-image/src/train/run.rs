@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use real_crds::progress::{Checkpoint, Evaluation, Phase, Progress};
+use tch::Device;
 
 use super::algorithm::{Algorithm, StepReport, Surroundings};
 use super::best::Best;
@@ -16,6 +17,7 @@ use super::setup::Parts;
 use super::stop::Stop;
 use crate::metrics::{JsonLines, Metrics, MetricsLog};
 use crate::progress::SharedProgress;
+use crate::shim::memory;
 use crate::tokenizer::Tokenizer;
 use crate::{checkpoint, evaluate};
 
@@ -138,6 +140,9 @@ impl Run {
                 return Ok(Ending::Stopped);
             };
             self.step += 1;
+            if self.algorithm.policy().device() == Device::Cpu {
+                metrics.set("perf/max_memory_allocated_gb", memory::take_peak() as f64 / 1e9);
+            }
             self.pace.add(started.elapsed().as_secs_f64());
             self.tell(&metrics);
             let evaluating = Instant::now();

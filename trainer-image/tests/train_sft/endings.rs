@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -191,14 +191,9 @@ fn a_damaged_checkpoint_that_is_passed_over_is_in_the_last_words() {
     assert!(warning.message.ends_with("the checkpoint of step 1 is used"), "{}", warning.message);
 }
 
-#[test]
-fn a_signal_while_data_is_being_read_ends_the_run_though_the_data_does_not_end() {
-    let (mut job, place) = (Job::sft(2), tempfile::NamedTempFile::new().expect("a temporary file"));
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    // Nobody ever writes to it.
-    let endless = folder.path().join("endless.jsonl");
-    nix::unistd::mkfifo(&endless, nix::sys::stat::Mode::S_IRWXU).expect("a named pipe");
-    job.config["train"][0]["uri"] = endless.to_str().expect("a path").into();
+/// Runs a job that waits for something that never comes, and asks it to stop.
+fn ends_on_a_signal(job: &Job) {
+    let place = tempfile::NamedTempFile::new().expect("a temporary file");
     let mut child = with_last_words(job.command(&["--listen", "127.0.0.1:0"]), place.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -210,4 +205,31 @@ fn a_signal_while_data_is_being_read_ends_the_run_though_the_data_does_not_end()
     assert_eq!(child.wait().expect("it ends").code(), Some(75));
     let words = last_words(place.path());
     assert_eq!((words.outcome, words.message.as_str()), (Outcome::Stopped, "asked to stop before training began"));
+}
+
+/// A file that nobody ever writes to.
+fn endless(path: &Path) {
+    nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).expect("a named pipe");
+}
+
+#[test]
+fn a_signal_while_data_is_being_read_ends_the_run_though_the_data_does_not_end() {
+    let (mut job, folder) = (Job::sft(2), tempfile::tempdir().expect("a temporary folder"));
+    let data = folder.path().join("endless.jsonl");
+    endless(&data);
+    job.config["train"][0]["uri"] = data.to_str().expect("a path").into();
+    ends_on_a_signal(&job);
+}
+
+#[test]
+fn a_signal_while_a_model_is_being_read_ends_the_run_though_the_model_does_not_end() {
+    let mut job = Job::sft(2);
+    job.config["model"]["initialize"] = "pretrained".into();
+    let model = PathBuf::from(job.config["model"]["uri"].as_str().expect("a path"));
+    let _ = fs::remove_file(model.join("model.safetensors"));
+    let part = "model-00001-of-00001.safetensors";
+    let index = serde_json::json!({"weight_map": {"model.norm.weight": part}});
+    fs::write(model.join("model.safetensors.index.json"), index.to_string()).expect("writable");
+    endless(&model.join(part));
+    ends_on_a_signal(&job);
 }
