@@ -6,6 +6,7 @@ mod checkpoint;
 mod datasets;
 mod defaults;
 mod eval_sweep;
+mod matrix;
 mod model;
 mod pod_patch;
 mod quantity;
@@ -20,9 +21,11 @@ pub use algorithm::{Algorithm, Ppo, Sft};
 pub use checkpoint::{Checkpoint, CheckpointStorage, ClaimStorage, ObjectStore};
 pub use datasets::{Dataset, Datasets};
 pub use eval_sweep::{
-    Cell, CellCounts, CheckpointChoice, ConfigMapKey, FailurePolicy, LabelSelector, MatrixAxis, RealEvalSweep,
-    RealEvalSweepSpec, RealEvalSweepStatus, Suite, SweepModel, SweepTargets,
+    Cell, CellCounts, CheckpointChoice, ConfigMapKey, Evaluator, FailurePolicy, LabelSelector, RealEvalSweep,
+    RealEvalSweepSpec, RealEvalSweepStatus, Suite, SweepCheckpoint, SweepModel, SweepPhase, SweepTarget, SweepTargets,
+    TroubledCell,
 };
+pub use matrix::{AxisName, MatrixAxis};
 pub use model::{Model, SecretRef};
 pub use pod_patch::{
     ConfigMapVolume, DnsConfig, DnsOption, DnsPolicy, EmptyDirVolume, EnvFrom, Helper, PodPatch, PodUsers,
