@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use real_terminal::{LogArgs, causes, errln, outln};
 
-use crate::{datasets_cmd, doctor, init, plot, process, programs, refused, reward_serve, run, samples, score, serve};
+use crate::{
+    compare, datasets_cmd, doctor, eval, init, plot, process, programs, refused, reward_serve, run, samples, score,
+    serve,
+};
 
 const AFTER_HELP: &str = "\
 Start with:
@@ -46,6 +49,10 @@ enum Command {
     Version,
     /// Score answers to a data set's tasks with the real detector and the real sandbox
     Score(score::ScoreArgs),
+    /// Evaluate models on data sets: the paper's rates with intervals, tables, a report
+    Eval(eval::EvalArgs),
+    /// Say what got better and what got worse between two evaluations
+    Compare(compare::CompareArgs),
     /// Build data sets, and look into them
     Datasets(datasets_cmd::DatasetsArgs),
     /// Rewards for other trainers
@@ -94,6 +101,8 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Plot(args) => plot::run(&args),
         Command::Serve(args) => serve::run(args).await,
         Command::Score(args) => score::run(args).await,
+        Command::Eval(args) => eval::run(args).await,
+        Command::Compare(args) => compare::run(&args),
         Command::Datasets(args) => datasets_cmd::run(args).await,
         Command::Reward(args) => reward_serve::run(args).await,
         Command::Version => {

@@ -4,8 +4,10 @@
 pub mod announcement;
 pub mod catalogue;
 pub mod command_line;
+pub mod compare;
 pub mod datasets_cmd;
 pub mod doctor;
+pub mod eval;
 pub mod init;
 pub mod log_tail;
 pub mod plot;

@@ -18,6 +18,7 @@ mod python_literal;
 mod safesql;
 mod seccodeplt;
 mod source;
+mod structure;
 mod task;
 mod write;
 
@@ -25,5 +26,6 @@ pub use demonstration::{Demonstration, check_demonstrations, load_demonstrations
 pub use error::LoadError;
 pub use kind::DatasetKind;
 pub use load::{each, load, load_as};
+pub use structure::structure;
 pub use task::{Message, QualityCheck, Solution, SolutionKind, Task};
 pub use write::{WriteError, write_jsonl};

@@ -1,11 +1,9 @@
 //! `real score`: answers to a data set's tasks, scored by the real detector and the real sandbox.
 
 mod baseline;
-mod responses;
-mod rows;
 mod summary;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -16,16 +14,17 @@ use futures::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use real_datasets::{DatasetKind, Task};
 use real_reward::profile::Rules;
-use real_reward::{EmptyOutputs, Extraction, Profile, Scored, Scorer, ScorerConfig, Unscored};
+use real_reward::{EmptyOutputs, Extraction, Profile, Scorer, ScorerConfig};
 use real_terminal::{Stream, bars, errln, exit, outln, width};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::refused::OrRefused as _;
 use crate::services::{Kind, Services, failed};
 use crate::shutdown::Shutdown;
 use crate::ui::fit;
-use responses::{Answer, Source};
-use rows::{Row, Settings, Unfinished};
+use real_evaluation::answers::{self, Answer, Source};
+use real_evaluation::{Row, Unfinished};
 use summary::Summary;
 
 /// Arguments of `real score`.
@@ -68,18 +67,25 @@ pub struct ScoreArgs {
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    services: ServiceArgs,
+}
+
+/// Arguments about the services that judge answers.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServiceArgs {
     /// Base URL of a running detector, may be repeated; started here where absent
     #[arg(long, value_name = "URL")]
-    detector: Vec<Url>,
+    pub(crate) detector: Vec<Url>,
     /// Base URL of a running sandbox, may be repeated; started here where absent
     #[arg(long, value_name = "URL")]
-    sandbox: Vec<Url>,
+    pub(crate) sandbox: Vec<Url>,
     /// Seconds for one answer, retries included; then it is dropped and counted
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
-    timeout: u64,
+    pub(crate) timeout: u64,
     /// Answers scored at once
     #[arg(long, value_name = "N", default_value_t = 8)]
-    concurrency: usize,
+    pub(crate) concurrency: usize,
 }
 
 /// Names of reward profiles.
@@ -93,7 +99,7 @@ enum ProfileName {
 
 /// Names of ways to find the program.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum ExtractionName {
+pub(crate) enum ExtractionName {
     /// The last match of the paper's expression for a fenced block of `python`
     Paper,
     /// Markdown as models write it: the block of Python that defines the entry point, else the longest
@@ -102,17 +108,31 @@ enum ExtractionName {
 
 /// What tests that expect no output are worth.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum EmptyOutputsName {
+pub(crate) enum EmptyOutputsName {
     /// As much as every other
     Count,
     /// Nothing, unless a test that expects some output passes
     Ignore,
 }
 
-/// An answer and what became of it.
-struct Outcome {
-    answer: Answer,
-    result: Result<Scored, Unscored>,
+/// What the rows depend on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Settings {
+    /// The data set.
+    data: String,
+    /// Where answers come from.
+    responses: String,
+    /// Weight of quality.
+    alpha: f64,
+    /// Shape of the reward.
+    profile: String,
+    /// How the program is found in an answer.
+    extraction: String,
+    /// What tests are worth that expect no output.
+    empty_outputs: String,
+    /// Most functional tests an answer; all where absent.
+    max_tests: Option<usize>,
 }
 
 /// Loads, scores, reports.
@@ -121,7 +141,7 @@ struct Outcome {
 /// Data, answers or services that cannot be used, or no answer that could be scored.
 pub async fn run(args: ScoreArgs) -> anyhow::Result<ExitCode> {
     let tasks = load(&args).or_refused()?;
-    let mut answers = responses::read(&args.responses, &tasks).or_refused()?;
+    let mut answers = answers::read(&args.responses, &tasks).or_refused()?;
     answers.truncate(args.limit.unwrap_or(usize::MAX));
     if answers.is_empty() {
         return Err(anyhow!("nothing to score: {} holds no answer", args.responses)).or_refused();
@@ -143,12 +163,12 @@ pub async fn run(args: ScoreArgs) -> anyhow::Result<ExitCode> {
 
     let mut shutdown = Shutdown::listen()?;
     let logs = std::env::temp_dir().join(format!("real-score-{}", std::process::id()));
-    let services = start_missing(&args, &mut config, &logs).await?;
+    let services = args.services.start_missing(&mut config, &logs).await?;
     let scorer = Scorer::new(config)?;
     let (start, before, wanted) = (Instant::now(), rows.len(), answers.len());
     let left = answers.split_off(before);
     let stopped = tokio::select! {
-        kept = score_all(&scorer, &tasks, left, args.concurrency, &mut file, &mut rows) => {
+        kept = score_all(&scorer, &tasks, left, (args.services.concurrency, false), &mut file, &mut rows) => {
             kept?;
             false
         }
@@ -195,7 +215,7 @@ impl ScoreArgs {
     }
 }
 
-fn load(args: &ScoreArgs) -> anyhow::Result<HashMap<String, Task>> {
+fn load(args: &ScoreArgs) -> anyhow::Result<BTreeMap<String, Task>> {
     let tasks = match args.dataset {
         Some(kind) => real_datasets::load_as(kind, Path::new(&args.data))?,
         None => real_datasets::load(&args.data)?,
@@ -210,59 +230,86 @@ fn config(args: &ScoreArgs) -> ScorerConfig {
             ProfileName::Paper => Profile::Paper,
             ProfileName::Reference => Profile::Reference,
         },
-        extraction: match args.extraction {
-            ExtractionName::Paper => Extraction::Paper,
-            ExtractionName::Tolerant => Extraction::Tolerant,
-        },
-        empty_outputs: match args.empty_outputs {
-            EmptyOutputsName::Count => EmptyOutputs::Count,
-            EmptyOutputsName::Ignore => EmptyOutputs::Ignore,
-        },
+        extraction: args.extraction.into(),
+        empty_outputs: args.empty_outputs.into(),
         max_tests: args.max_tests,
         report_safety_tests: true,
-        detectors: args.detector.clone(),
-        sandboxes: args.sandbox.clone(),
-        timeout: Duration::from_secs(args.timeout),
-        concurrency: args.concurrency,
-        ..ScorerConfig::default()
+        ..args.services.config()
     }
 }
 
-/// Starts the services that were not given, and puts their addresses into the configuration.
-async fn start_missing(args: &ScoreArgs, config: &mut ScorerConfig, logs: &Path) -> anyhow::Result<Option<Services>> {
-    let mut kinds = Vec::new();
-    kinds.extend(args.detector.is_empty().then_some(Kind::Detector));
-    kinds.extend(args.sandbox.is_empty().then_some(Kind::Sandbox));
-    if kinds.is_empty() {
-        return Ok(None);
+impl From<ExtractionName> for Extraction {
+    fn from(name: ExtractionName) -> Self {
+        match name {
+            ExtractionName::Paper => Self::Paper,
+            ExtractionName::Tolerant => Self::Tolerant,
+        }
     }
-    std::fs::create_dir_all(logs).with_context(|| format!("cannot make a folder for logs at {}", logs.display()))?;
-    let services = Services::start(&kinds, logs).await?;
-    let urls = |kind| services.urls(kind).iter().map(|url| Url::parse(url)).collect::<Result<Vec<_>, _>>();
-    config.detectors.extend(urls(Kind::Detector)?);
-    config.sandboxes.extend(urls(Kind::Sandbox)?);
-    Ok(Some(services))
 }
 
-/// Scores answers; rows are in their order, each kept as soon as those before it are known.
-async fn score_all(
+impl From<EmptyOutputsName> for EmptyOutputs {
+    fn from(name: EmptyOutputsName) -> Self {
+        match name {
+            EmptyOutputsName::Count => Self::Count,
+            EmptyOutputsName::Ignore => Self::Ignore,
+        }
+    }
+}
+
+impl ServiceArgs {
+    /// The usual configuration of a scorer with these services.
+    pub(crate) fn config(&self) -> ScorerConfig {
+        ScorerConfig {
+            detectors: self.detector.clone(),
+            sandboxes: self.sandbox.clone(),
+            timeout: Duration::from_secs(self.timeout),
+            concurrency: self.concurrency,
+            ..ScorerConfig::default()
+        }
+    }
+
+    /// Starts the services that were not given, and puts their addresses into the configuration.
+    pub(crate) async fn start_missing(
+        &self,
+        config: &mut ScorerConfig,
+        logs: &Path,
+    ) -> anyhow::Result<Option<Services>> {
+        let mut kinds = Vec::new();
+        kinds.extend(self.detector.is_empty().then_some(Kind::Detector));
+        kinds.extend(self.sandbox.is_empty().then_some(Kind::Sandbox));
+        if kinds.is_empty() {
+            return Ok(None);
+        }
+        std::fs::create_dir_all(logs)
+            .with_context(|| format!("cannot make a folder for logs at {}", logs.display()))?;
+        let services = Services::start(&kinds, logs).await?;
+        let urls = |kind| services.urls(kind).iter().map(|url| Url::parse(url)).collect::<Result<Vec<_>, _>>();
+        config.detectors.extend(urls(Kind::Detector)?);
+        config.sandboxes.extend(urls(Kind::Sandbox)?);
+        Ok(Some(services))
+    }
+}
+
+/// Scores answers; rows are in their order, each kept as soon as those before it are known. They hold the answer itself where
+/// `keep` says so.
+pub(crate) async fn score_all(
     scorer: &Scorer,
-    tasks: &HashMap<String, Task>,
+    tasks: &BTreeMap<String, Task>,
     answers: Vec<Answer>,
-    concurrency: usize,
+    (concurrency, keep): (usize, bool),
     file: &mut Option<Unfinished>,
     rows: &mut Vec<Row>,
 ) -> anyhow::Result<()> {
     let progress = progress(answers.len() as u64);
     let outcomes = stream::iter(answers)
         .map(|answer| async {
-            let result = scorer.score(&tasks[&answer.id], &answer.response).await;
-            Outcome { answer, result }
+            let task = &tasks[&answer.id];
+            let result = scorer.score(task, &answer.response).await;
+            Row::of(task, answer, result, keep)
         })
         .buffered(concurrency);
     let mut outcomes = std::pin::pin!(outcomes);
-    while let Some(outcome) = outcomes.next().await {
-        let row = Row::of(outcome);
+    while let Some(row) = outcomes.next().await {
         if let Some(file) = file {
             file.push(&row)?;
         }

@@ -1,16 +1,16 @@
 //! Rates over all answers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use real_datasets::Task;
+use real_evaluation::{Row, ScoredRow};
 use real_reward::profile::{Rules, doing_nothing};
-use real_sandbox_api::{Group, Status};
+use real_sandbox_api::Group;
 use serde::Serialize;
 
-use super::rows::{Row, ScoredRow};
 use crate::ui::fixed;
 
 /// What `real score` prints. Rates are over the answers that were scored, in [0, 1]; not a number, and `null` in JSON, where none was.
@@ -60,7 +60,7 @@ impl Summary {
     /// Of these rows, `fresh` of which were scored in the time that has passed.
     pub(super) fn of(
         rows: &[Row],
-        tasks: &HashMap<String, Task>,
+        tasks: &BTreeMap<String, Task>,
         rules: Rules,
         fresh: usize,
         elapsed: Duration,
@@ -77,7 +77,7 @@ impl Summary {
             .filter(|(task, _)| task.tests.iter().any(|test| test.group == Group::Safety))
             .map(|(_, scored)| *scored)
             .collect();
-        let safe = with_safety.iter().filter(|s| passes_all_safety_tests(s)).count();
+        let safe = with_safety.iter().filter(|s| s.is_safe() == Some(true)).count();
         let seconds = elapsed.as_secs_f64();
         Self {
             n: rows.len(),
@@ -85,9 +85,9 @@ impl Summary {
             dropped: rows.len() - count,
             tasks: tasks.len(),
             answered: rows.iter().map(Row::id).collect::<HashSet<_>>().len(),
-            function: rate(&|s| s.function_all),
-            quality: rate(&is_clean),
-            joint: rate(&|s| s.function_all && is_clean(s)),
+            function: rate(&ScoredRow::works),
+            quality: rate(&ScoredRow::is_clean),
+            joint: rate(&ScoredRow::is_both),
             safety: (!with_safety.is_empty()).then(|| safe as f64 / with_safety.len() as f64),
             tests_passed: mean(&|s| s.function),
             reward: mean(&|s| s.reward),
@@ -134,21 +134,12 @@ impl Summary {
     }
 }
 
-fn is_clean(scored: &ScoredRow) -> bool {
-    scored.quality > 0
-}
-
-fn passes_all_safety_tests(scored: &ScoredRow) -> bool {
-    let mut safety = scored.verdicts.iter().filter(|verdict| verdict.group == Group::Safety).peekable();
-    safety.peek().is_some() && safety.all(|verdict| verdict.status == Status::Passed)
-}
-
 #[cfg(test)]
 mod tests {
+    use real_evaluation::DroppedRow;
     use real_reward::ScorerConfig;
-    use real_sandbox_api::TestResult;
+    use real_sandbox_api::{Status, TestResult};
 
-    use super::super::rows::DroppedRow;
     use super::*;
 
     fn scored(quality: u8, function: f64, safety: Status) -> Row {
@@ -171,6 +162,9 @@ mod tests {
             other_block: false,
             baseline: None,
             runnable: true,
+            safety: None,
+            cwes: Vec::new(),
+            response: None,
             findings: Vec::new(),
             types: None,
             verdicts: vec![verdict],
@@ -181,7 +175,7 @@ mod tests {
         Row::Dropped(DroppedRow { id: "1".into(), dropped: "no answer in time".into() })
     }
 
-    fn tasks() -> HashMap<String, Task> {
+    fn tasks() -> BTreeMap<String, Task> {
         let test = serde_json::json!({"group": "safety", "kind": "stdin", "stdin": "", "stdout": ""});
         let task = |id: &str| serde_json::json!({"id": id, "dataset": "d", "split": "test", "prompt": [], "tests": [test], "quality": []});
         ["1", "2"].map(|id| (id.to_owned(), serde_json::from_value(task(id)).unwrap())).into()

@@ -53,12 +53,34 @@ pub enum Resource {
 ///
 /// Everything the API server would refuse, and a manifest with no `RealTrainingJob` or several.
 pub fn parse_job(text: &str, file: &str, overrides: &[String]) -> Result<RealTrainingJob, SpecErrors> {
-    let resources = parse_manifest(text, file, overrides)?;
-    let others: Vec<String> = resources.iter().map(Resource::kind).map(str::to_owned).collect();
-    let mut jobs = resources.into_iter().filter_map(|resource| match resource {
+    only(parse_manifest(text, file, overrides)?, file, "RealTrainingJob", "run", |resource| match resource {
         Resource::TrainingJob(job) => Some(*job),
         _ => None,
-    });
+    })
+}
+
+/// Reads the only `RealEvalSweep` of `text`, the content of `file`.
+///
+/// # Errors
+///
+/// Everything the API server would refuse, and a manifest with no `RealEvalSweep` or several.
+pub fn parse_sweep(text: &str, file: &str) -> Result<RealEvalSweep, SpecErrors> {
+    only(parse_manifest(text, file, &[])?, file, "RealEvalSweep", "evaluated", |resource| match resource {
+        Resource::EvalSweep(sweep) => Some(*sweep),
+        _ => None,
+    })
+}
+
+/// The only resource of a kind.
+fn only<T>(
+    resources: Vec<Resource>,
+    file: &str,
+    kind: &str,
+    done: &str,
+    choose: impl Fn(Resource) -> Option<T>,
+) -> Result<T, SpecErrors> {
+    let others: Vec<String> = resources.iter().map(Resource::kind).map(str::to_owned).collect();
+    let mut jobs = resources.into_iter().filter_map(choose);
     let whole = |message| {
         SpecErrors(vec![SpecError {
             location: Location::Whole { file: file.to_owned() },
@@ -73,9 +95,9 @@ pub fn parse_job(text: &str, file: &str, overrides: &[String]) -> Result<RealTra
         (None, _) if others.iter().any(|kind| kind == "List") => {
             Err(whole("is a List: write each of its items as a document of its own, with --- between them".to_owned()))
         }
-        (None, _) if others.is_empty() => Err(whole("is empty: there is no RealTrainingJob".to_owned())),
-        (None, _) => Err(whole(format!("there is no RealTrainingJob, only {}", others.join(", ")))),
-        (Some(_), more) => Err(whole(format!("there are {} RealTrainingJobs, but only one can be run", more + 1))),
+        (None, _) if others.is_empty() => Err(whole(format!("is empty: there is no {kind}"))),
+        (None, _) => Err(whole(format!("there is no {kind}, only {}", others.join(", ")))),
+        (Some(_), more) => Err(whole(format!("there are {} {kind}s, but only one can be {done}", more + 1))),
     }
 }
 

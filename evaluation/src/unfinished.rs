@@ -1,146 +1,20 @@
-//! `--output`: a JSON line an answer, written as it is known, so that nothing is lost and scoring can go on later.
+//! Rows in a file, a JSON line an answer, written as each is known, so that nothing is lost and scoring can go on later.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use real_detector_api::{Finding, TypesVerdict};
-use real_reward::Scored;
-use real_sandbox_api::TestResult;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use super::Outcome;
-use super::responses::Answer;
+use crate::answers::Answer;
+use crate::row::Row;
 
-/// What became of an answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Row {
-    /// It has a reward.
-    Scored(Box<ScoredRow>),
-    /// A failure of ours: it has none.
-    Dropped(DroppedRow),
-}
-
-/// A line of an answer that was scored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-// A line of JSON: its flags are facts of their own.
-#[allow(clippy::struct_excessive_bools)]
-pub(super) struct ScoredRow {
-    /// The task's id.
-    pub id: String,
-    /// Share of functional tests passed.
-    pub function: f64,
-    /// Whether every functional test passed.
-    pub function_all: bool,
-    /// 1 where every quality check found it clean.
-    pub quality: u8,
-    /// Its reward.
-    pub reward: f64,
-    /// Whether there was no code block in it.
-    pub no_code: bool,
-    /// Whether it has no code block, but a block of another kind.
-    #[serde(default)]
-    pub other_block: bool,
-    /// Name of the program that does no work, where the answer is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub baseline: Option<String>,
-    /// Whether its program compiles.
-    pub runnable: bool,
-    /// What the detector found.
-    pub findings: Vec<Finding>,
-    /// The type checker's verdict, where the task asks for one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub types: Option<TypesVerdict>,
-    /// What the sandbox said, a test each.
-    pub verdicts: Vec<TestResult>,
-}
-
-/// A line of an answer that was not.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct DroppedRow {
-    /// The task's id.
-    pub id: String,
-    /// Why there is no reward.
-    pub dropped: String,
-}
-
-impl Row {
-    pub(super) fn of(outcome: Outcome) -> Self {
-        let Answer { id, response, baseline } = outcome.answer;
-        match outcome.result {
-            Ok(Scored {
-                reward,
-                quality,
-                function,
-                function_all,
-                no_code,
-                runnable,
-                findings,
-                types,
-                verdicts,
-                ..
-            }) => {
-                let quality = u8::from(quality > 0.5);
-                let scored = ScoredRow {
-                    id,
-                    function,
-                    function_all,
-                    quality,
-                    reward,
-                    no_code,
-                    other_block: no_code && real_reward::extract::holds_block(&response),
-                    baseline: baseline.map(str::to_owned),
-                    runnable,
-                    findings,
-                    types,
-                    verdicts,
-                };
-                Self::Scored(Box::new(scored))
-            }
-            Err(unscored) => Self::Dropped(DroppedRow { id, dropped: unscored.to_string() }),
-        }
-    }
-
-    pub(super) fn id(&self) -> &str {
-        match self {
-            Self::Scored(row) => &row.id,
-            Self::Dropped(row) => &row.id,
-        }
-    }
-
-    pub(super) fn scored(&self) -> Option<&ScoredRow> {
-        match self {
-            Self::Scored(row) => Some(row),
-            Self::Dropped(_) => None,
-        }
-    }
-}
-
-/// What the rows depend on; the first line of an unfinished file, so that it is not gone on with under other settings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Settings {
-    /// The data set.
-    pub data: String,
-    /// Where answers come from.
-    pub responses: String,
-    /// Weight of quality.
-    pub alpha: f64,
-    /// Shape of the reward.
-    pub profile: String,
-    /// How the program is found in an answer.
-    pub extraction: String,
-    /// What tests are worth that expect no output.
-    pub empty_outputs: String,
-    /// Most functional tests an answer; all where absent.
-    pub max_tests: Option<usize>,
-}
-
-/// The file while it is unfinished: `FILE.partial`.
-pub(super) struct Unfinished {
+/// The file while it is unfinished: `FILE.partial`. Its first line is what the rows depend on, so that it is not gone on with
+/// under other settings.
+#[derive(Debug)]
+pub struct Unfinished {
     target: PathBuf,
     partial: PathBuf,
     file: BufWriter<File>,
@@ -153,9 +27,9 @@ impl Unfinished {
     /// # Errors
     /// It cannot be written; there is an unfinished file of an earlier start and `resume` is not set; or it is of other
     /// settings or answers.
-    pub(super) fn open(
+    pub fn open<S: Serialize + DeserializeOwned + PartialEq>(
         target: &Path,
-        settings: &Settings,
+        settings: &S,
         answers: &[Answer],
         resume: bool,
     ) -> anyhow::Result<(Self, Vec<Row>)> {
@@ -185,18 +59,24 @@ impl Unfinished {
     }
 
     /// Writes a row; it is in the file when this returns.
-    pub(super) fn push(&mut self, row: &Row) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn push(&mut self, row: &Row) -> anyhow::Result<()> {
         self.line(row)?;
         self.flush()
     }
 
     /// Where it is.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.partial
     }
 
     /// All rows are there: writes the final file, and removes this one.
-    pub(super) fn finish(self, rows: &[Row]) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn finish(self, rows: &[Row]) -> anyhow::Result<()> {
         let mut text = String::new();
         for row in rows {
             text.push_str(&serde_json::to_string(row)?);
@@ -232,16 +112,33 @@ impl Unfinished {
     }
 }
 
+/// The rows of a finished file.
+///
+/// # Errors
+/// It cannot be read, or a line of it is no row.
+pub fn read_rows(path: &Path) -> anyhow::Result<Vec<Row>> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    let row = |(number, line): (usize, &str)| {
+        serde_json::from_str(line).with_context(|| format!("{}, line {number}: no judged answer", path.display()))
+    };
+    lines.map(row).collect()
+}
+
 /// The text up to its last line's end; what stands behind it is half a line.
 fn whole_lines(text: &str) -> &str {
     &text[..text.rfind('\n').map_or(0, |end| end + 1)]
 }
 
 /// The rows of an unfinished file, which must be those of the first answers.
-fn read(text: &str, settings: &Settings, answers: &[Answer]) -> anyhow::Result<Vec<Row>> {
+fn read<S: Serialize + DeserializeOwned + PartialEq>(
+    text: &str,
+    settings: &S,
+    answers: &[Answer],
+) -> anyhow::Result<Vec<Row>> {
     let mut lines = whole_lines(text).lines();
     let first = lines.next().unwrap_or_default();
-    let earlier: Settings = serde_json::from_str(first).context("its first line does not say what was scored")?;
+    let earlier: S = serde_json::from_str(first).context("its first line does not say what was scored")?;
     ensure!(
         earlier == *settings,
         "it was scored with other settings: {} there, {} here",
@@ -271,16 +168,13 @@ mod tests {
 
     use super::*;
 
+    #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+    struct Settings {
+        alpha: f64,
+    }
+
     fn settings() -> Settings {
-        Settings {
-            data: "d".into(),
-            responses: "r".into(),
-            alpha: 0.5,
-            profile: "paper".into(),
-            extraction: "paper".into(),
-            empty_outputs: "count".into(),
-            max_tests: None,
-        }
+        Settings { alpha: 0.5 }
     }
 
     fn answers(ids: &[&str]) -> Vec<Answer> {
@@ -290,7 +184,10 @@ mod tests {
     fn dropped(id: &str) -> Row {
         let reason = Reason::ParserDisagrees("line 1".into());
         let answer = Answer { id: id.to_owned(), response: String::new(), baseline: None };
-        Row::of(Outcome { answer, result: Err(Unscored { reason, attempts: 2 }) })
+        let task =
+            serde_json::json!({"id": id, "dataset": "d", "split": "s", "prompt": [], "tests": [], "quality": []});
+        let task = serde_json::from_value(task).unwrap();
+        Row::of(&task, answer, Err(Unscored { reason, attempts: 2 }), false)
     }
 
     #[test]
@@ -333,7 +230,7 @@ mod tests {
         let open = |settings: &Settings, ids: &[&str]| {
             format!("{:#}", Unfinished::open(&target, settings, &answers(ids), true).err().unwrap())
         };
-        let other = open(&Settings { alpha: 0.8, ..settings() }, &["1"]);
+        let other = open(&Settings { alpha: 0.8 }, &["1"]);
         assert!(other.contains("0.5") && other.contains("0.8"), "{other}");
         let other = open(&settings(), &["7"]);
         assert!(other.contains("'1'") && other.contains("'7'"), "{other}");

@@ -1,6 +1,6 @@
 //! The answers to score.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,17 +9,19 @@ use std::str::FromStr;
 use real_datasets::{Solution, SolutionKind, Task};
 use serde::Deserialize;
 
-use super::baseline::BASELINES;
+use crate::baseline::{self, BASELINES};
 
 /// Where answers come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub enum Source {
     /// The data set's own solutions: the secure one where there is one, else the first reference.
     References,
     /// The programs that the data set knows to be vulnerable.
     Vulnerable,
     /// Programs that do no work, all of them for every task.
     Baselines,
+    /// One of them, by its name.
+    Baseline(&'static str),
     /// A file of JSON lines.
     File(PathBuf),
 }
@@ -32,6 +34,7 @@ impl FromStr for Source {
             "references" => Self::References,
             "vulnerable" => Self::Vulnerable,
             "baselines" => Self::Baselines,
+            "nothing" => Self::Baseline(baseline::NOTHING),
             path => Self::File(path.into()),
         })
     }
@@ -43,6 +46,7 @@ impl fmt::Display for Source {
             Self::References => f.write_str("the data set's references"),
             Self::Vulnerable => f.write_str("the data set's vulnerable programs"),
             Self::Baselines => f.write_str("programs that do no work"),
+            Self::Baseline(name) => write!(f, "the program that does no work: {name}"),
             Self::File(path) => write!(f, "{}", path.display()),
         }
     }
@@ -50,7 +54,7 @@ impl fmt::Display for Source {
 
 /// An answer to a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub struct Answer {
     /// The task's id.
     pub id: String,
     /// What the model said.
@@ -61,7 +65,7 @@ pub(super) struct Answer {
 
 /// Why answers cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ResponsesError {
+pub enum ResponsesError {
     /// The file cannot be read.
     #[error("cannot read the answers {}: {source}", path.display())]
     Read {
@@ -104,21 +108,15 @@ pub(super) enum ResponsesError {
 ///
 /// # Errors
 /// What cannot be read or does not belong to these tasks, with file and line.
-pub(super) fn read(source: &Source, tasks: &HashMap<String, Task>) -> Result<Vec<Answer>, ResponsesError> {
+pub fn read(source: &Source, tasks: &BTreeMap<String, Task>) -> Result<Vec<Answer>, ResponsesError> {
     match source {
         Source::References => {
             quoted(tasks, "reference", |task| find(task, SolutionKind::Secure).or(find(task, SolutionKind::Reference)))
         }
         Source::Vulnerable => quoted(tasks, "vulnerable", |task| find(task, SolutionKind::Vulnerable)),
-        Source::Baselines => {
-            let of_task = |task: &Task| {
-                BASELINES.map(|(name, program)| Answer {
-                    id: task.id.clone(),
-                    response: format!("```python\n{}\n```", program(task)),
-                    baseline: Some(name),
-                })
-            };
-            Ok(ordered(tasks).into_iter().flat_map(of_task).collect())
+        Source::Baselines => Ok(ordered(tasks).into_iter().flat_map(|task| doing_no_work(task, |_| true)).collect()),
+        Source::Baseline(one) => {
+            Ok(ordered(tasks).into_iter().flat_map(|task| doing_no_work(task, |name| name == *one)).collect())
         }
         Source::File(path) => {
             let text =
@@ -128,12 +126,22 @@ pub(super) fn read(source: &Source, tasks: &HashMap<String, Task>) -> Result<Vec
     }
 }
 
+/// The baselines with these names as answers.
+fn doing_no_work(task: &Task, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = Answer> {
+    let of = |(name, program): (&'static str, fn(&Task) -> String)| Answer {
+        id: task.id.clone(),
+        response: format!("```python\n{}\n```", program(task)),
+        baseline: Some(name),
+    };
+    BASELINES.into_iter().filter(move |(name, _)| wanted(name)).map(of)
+}
+
 fn find(task: &Task, kind: SolutionKind) -> Option<&Solution> {
     task.solutions.iter().find(|solution| solution.kind == kind)
 }
 
 /// Tasks by id: numbers by value, then the rest.
-fn ordered(tasks: &HashMap<String, Task>) -> Vec<&Task> {
+pub fn ordered(tasks: &BTreeMap<String, Task>) -> Vec<&Task> {
     let mut ordered: Vec<&Task> = tasks.values().collect();
     ordered.sort_by_key(|task| (task.id.parse::<u64>().unwrap_or(u64::MAX), &task.id));
     ordered
@@ -141,7 +149,7 @@ fn ordered(tasks: &HashMap<String, Task>) -> Vec<&Task> {
 
 /// Solutions as answers.
 fn quoted(
-    tasks: &HashMap<String, Task>,
+    tasks: &BTreeMap<String, Task>,
     what: &'static str,
     choose: impl Fn(&Task) -> Option<&Solution>,
 ) -> Result<Vec<Answer>, ResponsesError> {
@@ -168,7 +176,7 @@ enum Id {
     Number(i64),
 }
 
-fn parse(path: &Path, text: &str, tasks: &HashMap<String, Task>) -> Result<Vec<Answer>, ResponsesError> {
+fn parse(path: &Path, text: &str, tasks: &BTreeMap<String, Task>) -> Result<Vec<Answer>, ResponsesError> {
     let mut answers = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let number = index + 1;
@@ -189,7 +197,7 @@ fn parse(path: &Path, text: &str, tasks: &HashMap<String, Task>) -> Result<Vec<A
     Ok(answers)
 }
 
-fn examples(tasks: &HashMap<String, Task>) -> String {
+fn examples(tasks: &BTreeMap<String, Task>) -> String {
     let mut ids: Vec<&str> = tasks.keys().map(String::as_str).collect();
     ids.sort_unstable();
     ids.truncate(3);
@@ -200,7 +208,7 @@ fn examples(tasks: &HashMap<String, Task>) -> String {
 mod tests {
     use super::*;
 
-    fn tasks() -> HashMap<String, Task> {
+    fn tasks() -> BTreeMap<String, Task> {
         let line = |id: &str| {
             serde_json::json!({
                 "id": id, "dataset": "d", "split": "test", "prompt": [], "tests": [], "quality": ["security"],

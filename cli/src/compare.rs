@@ -1,0 +1,121 @@
+//! `real compare`: what got better and what got worse between two evaluations.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::ValueEnum;
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use real_evaluation::Row;
+use real_evaluation::compare::{Change, Comparison, compare};
+use real_terminal::{Stream, harmless, outln, width};
+
+use crate::refused::OrRefused as _;
+use crate::ui::{fit, fixed};
+
+/// Arguments of `real compare`.
+#[derive(Debug, clap::Args)]
+pub struct CompareArgs {
+    /// The first: a file of rows that `real score --output` wrote, or a folder of `real eval`, or one of its cells
+    #[arg(value_name = "A")]
+    first: PathBuf,
+    /// The second
+    #[arg(value_name = "B")]
+    second: PathBuf,
+    /// Tasks named on either side
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    examples: usize,
+    /// How the comparison is printed
+    #[arg(long, value_enum, default_value = "table")]
+    format: FormatName,
+}
+
+/// How a comparison is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FormatName {
+    /// For this terminal
+    Table,
+    /// All of it, for programs
+    Json,
+}
+
+/// Compares.
+///
+/// # Errors
+/// A side that cannot be read, or nothing in common.
+pub fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
+    let (first, second) = (rows(&args.first).or_refused()?, rows(&args.second).or_refused()?);
+    let found = compare(&first, &second, 1);
+    if found.tasks == 0 {
+        let error = anyhow!(
+            "{} and {} have no task in common that both have a judged answer to",
+            args.first.display(),
+            args.second.display()
+        );
+        return Err(error).or_refused();
+    }
+    match args.format {
+        FormatName::Json => outln!("{}", serde_json::to_string_pretty(&found)?),
+        FormatName::Table => print(args, &found),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The rows of a file, of a cell's folder, or of an evaluation with a single cell.
+fn rows(path: &Path) -> anyhow::Result<Vec<Row>> {
+    if !path.is_dir() {
+        return real_evaluation::read_rows(path);
+    }
+    let own = path.join("rows.jsonl");
+    if own.is_file() {
+        return real_evaluation::read_rows(&own);
+    }
+    let entries = std::fs::read_dir(path.join("cells"));
+    let entries = entries.with_context(|| format!("{} is no folder of an evaluation", path.display()))?;
+    let mut cells: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|cell| cell.join("rows.jsonl").is_file()).collect();
+    cells.sort();
+    match cells.as_slice() {
+        [] => bail!("{} holds no cell that is done", path.display()),
+        [cell] => real_evaluation::read_rows(&cell.join("rows.jsonl")),
+        several => {
+            let names: Vec<String> = several.iter().map(|cell| format!("  {}", cell.display())).collect();
+            bail!("{} holds several cells; name one:\n{}", path.display(), names.join("\n"))
+        }
+    }
+}
+
+fn print(args: &CompareArgs, found: &Comparison) {
+    let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(
+        [Cell::new("% of tasks")]
+            .into_iter()
+            .chain(["A", "B", "B − A", "better", "worse", "p"].map(|name| right(name.into()))),
+    );
+    let percent = |share: f64| fixed(100.0 * share, 1);
+    for measure in &found.measures {
+        table.add_row([
+            Cell::new(measure.name),
+            right(percent(measure.first)),
+            right(percent(measure.second)),
+            right(format!("{}\n{} to {}", percent(measure.difference), percent(measure.low), percent(measure.high))),
+            right(measure.better.to_string()),
+            right(measure.worse.to_string()),
+            right(if measure.p < 0.001 { "< 0.001".to_owned() } else { fixed(measure.p, 3) }),
+        ]);
+    }
+    outln!("{} tasks that both answered ({} only A, {} only B)", found.tasks, found.only_first, found.only_second);
+    outln!("{}", fit(table, width(Stream::Output)));
+    outln!("p: McNemar's exact test; below 0.05 a difference is seldom chance.");
+    for (title, changes) in [("better", &found.better), ("worse", &found.worse)] {
+        outln!("{} {title} in B (Func.-Qual.){}", changes.len(), if changes.is_empty() { "." } else { ":" });
+        for Change { id, was, is, .. } in changes.iter().take(args.examples) {
+            outln!("  {}: {} → {}", harmless(id), harmless(was), harmless(is));
+        }
+        if changes.len() > args.examples {
+            outln!("  … and {} more", changes.len() - args.examples);
+        }
+    }
+}
