@@ -8,8 +8,10 @@
 //! * [`render()`]: from a job to the trainer's [`config`].
 //! * [`sweep`]: from a matrix of settings to the cells of a sweep.
 //! * [`progress`]: what a trainer says about its run.
+//! * [`cell`]: what one cell of a sweep evaluates, and what its pods say.
 #![forbid(unsafe_code)]
 
+pub mod cell;
 pub mod config;
 mod definitions;
 pub mod generate;
@@ -22,4 +24,4 @@ pub mod v1alpha1;
 pub mod validate;
 
 pub use definitions::definitions;
-pub use render::{Endpoints, render};
+pub use render::{Endpoints, render, reward};

@@ -229,7 +229,7 @@ impl LastWords {
 }
 
 /// The beginning of a text that takes at most `most` bytes as JSON.
-fn cut(text: &str, most: usize) -> String {
+pub(crate) fn cut(text: &str, most: usize) -> String {
     let mut bytes = 0;
     let fits = |c: &char| {
         bytes += match c {

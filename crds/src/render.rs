@@ -123,7 +123,8 @@ fn algorithm(algorithm: &v1alpha1::Algorithm, longest: u64) -> config::Algorithm
     }
 }
 
-fn reward(reward: &v1alpha1::Reward, endpoints: &Endpoints) -> config::Reward {
+/// How answers are judged, by the services at `endpoints`.
+pub fn reward(reward: &v1alpha1::Reward, endpoints: &Endpoints) -> config::Reward {
     config::Reward {
         alpha: reward.alpha,
         profile: reward.profile,

@@ -55,21 +55,28 @@ impl Failure {
     }
 }
 
-/// An object in a namespace, for writing.
+/// An object, for writing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
     pub(crate) resource: &'a ApiResource,
+    /// Empty for an object in none.
     pub(crate) namespace: &'a str,
     pub(crate) name: &'a str,
 }
 
 impl Target<'_> {
     fn api(&self, client: &Client) -> Api<DynamicObject> {
-        Api::namespaced_with(client.clone(), self.namespace, self.resource)
+        match self.namespace {
+            "" => Api::all_with(client.clone(), self.resource),
+            namespace => Api::namespaced_with(client.clone(), namespace, self.resource),
+        }
     }
 
     fn describe(&self) -> String {
-        format!("{} {}/{}", self.resource.kind, self.namespace, self.name)
+        match self.namespace {
+            "" => format!("{} {}", self.resource.kind, self.name),
+            namespace => format!("{} {namespace}/{}", self.resource.kind, self.name),
+        }
     }
 
     /// Makes the object, or brings it in line where it `exists` and is ours. One that somebody else has made is never
@@ -110,6 +117,21 @@ impl Target<'_> {
         }
         self.delete(client, found.uid().as_deref(), false).await?;
         self.create(client, body, owner).await.map(drop)
+    }
+
+    /// Sets an annotation of the object with this uid; nothing where it is gone.
+    pub(crate) async fn annotate(
+        &self,
+        client: &Client,
+        uid: Option<&str>,
+        (key, value): (&str, &str),
+    ) -> Result<(), Failure> {
+        let patch = json!({"metadata": {"uid": uid, "annotations": {key: value}}});
+        match self.api(client).patch(self.name, &PatchParams::default(), &Patch::Merge(patch)).await {
+            // Another of that name has another uid, which cannot be changed.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            patched => patched.map(drop).map_err(|error| self.failed(error)),
+        }
     }
 
     /// Asks whether the object would be made, without making it.

@@ -17,3 +17,16 @@ pub struct PlannedEvent {
 
 /// Longest note of an event, in bytes, that the API server takes.
 pub const LONGEST_NOTE: usize = 1024;
+
+/// As much of a text as an event's note may have.
+pub(crate) fn for_event(text: &str) -> String {
+    text[..text.floor_char_boundary(LONGEST_NOTE)].to_owned()
+}
+
+/// `1 pod`, `2 pods`.
+pub(crate) fn many(count: impl Into<u64>, what: &str) -> String {
+    match count.into() {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}

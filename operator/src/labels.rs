@@ -4,7 +4,7 @@
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY`].
 pub const OPERATOR: &str = "real-operator";
-/// What an object belongs to: [`TRAINER`], [`DETECTOR`] or [`SANDBOX`].
+/// What an object belongs to: [`TRAINER`], [`EVALUATOR`], [`DETECTOR`] or [`SANDBOX`].
 pub const COMPONENT: &str = "app.kubernetes.io/component";
 /// Pods of training jobs.
 pub const TRAINER: &str = "trainer";
@@ -12,6 +12,10 @@ pub const TRAINER: &str = "trainer";
 pub const DETECTOR: &str = "detector";
 /// Pods of a pool's sandboxes.
 pub const SANDBOX: &str = "sandbox";
+/// Pods of a sweep's cells.
+pub const EVALUATOR: &str = "evaluator";
+/// Name of the `RealEvalSweep`.
+pub const SWEEP: &str = "real-rl.dev/sweep";
 /// Name of the `RealTrainingJob`.
 pub const JOB: &str = "real-rl.dev/job";
 /// Number of the attempt, from 1.
@@ -21,7 +25,7 @@ pub const POOL: &str = "real-rl.dev/pool";
 
 /// API group of Kueue.
 pub const KUEUE: &str = "kueue.x-k8s.io";
-/// Kueue's queue; copied from a training job to its child Jobs.
+/// Kueue's queue; copied from a training job or a sweep to its child Jobs.
 pub const KUEUE_QUEUE: &str = "kueue.x-k8s.io/queue-name";
 /// Kueue's priority class; copied likewise.
 pub const KUEUE_PRIORITY: &str = "kueue.x-k8s.io/priority-class";

@@ -1,6 +1,7 @@
-//! The operator: makes the cluster what `RealTrainingJob` and `RewardPool` objects say.
+//! The operator: makes the cluster what `RealTrainingJob`, `RewardPool` and `RealEvalSweep` objects say.
 //!
-//! `observe → plan → act`: what is there is gathered from watches, a pure function decides ([`job::plan`], [`pool::plan`]),
+//! `observe → plan → act`: what is there is gathered from watches, a pure function decides ([`job::plan`], [`pool::plan`],
+//! [`sweep::plan`]),
 //! and only then is anything written.
 #![forbid(unsafe_code)]
 
@@ -25,6 +26,10 @@ pub mod pool;
 pub mod rbac;
 pub mod refusal;
 pub mod run;
+#[cfg(test)]
+mod schema_check;
+mod source;
+pub mod sweep;
 pub mod telemetry;
 mod turnstile;
 mod uses;

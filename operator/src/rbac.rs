@@ -13,6 +13,8 @@ pub enum Scope {
     Cluster,
     /// In every namespace whose jobs and pools are reconciled.
     Watched,
+    /// In the namespace `default`, where events about cluster-scoped objects are.
+    Default,
     /// In the operator's own namespace.
     Own,
 }
@@ -47,6 +49,27 @@ pub const TABLE: &[Permission] = &[
         why: "a pool whose runtime class is missing says so in place of running without isolation",
     },
     Permission {
+        group: "",
+        resource: "namespaces",
+        verbs: &["list", "watch"],
+        scope: Scope::Cluster,
+        why: "sweeps read jobs of namespaces with a label that allows it, and run in such",
+    },
+    Permission {
+        group: "real-rl.dev",
+        resource: "realevalsweeps",
+        verbs: &["delete", "list", "watch"],
+        scope: Scope::Cluster,
+        why: "sweeps are reconciled, and deleted after ttlSecondsAfterFinished",
+    },
+    Permission {
+        group: "real-rl.dev",
+        resource: "realevalsweeps/status",
+        verbs: &["patch"],
+        scope: Scope::Cluster,
+        why: "state and results of sweeps",
+    },
+    Permission {
         group: "real-rl.dev",
         resource: "realtrainingjobs",
         verbs: &["delete", "list", "watch"],
@@ -77,9 +100,9 @@ pub const TABLE: &[Permission] = &[
     Permission {
         group: "batch",
         resource: "jobs",
-        verbs: &["create", "delete", "list", "watch"],
+        verbs: &["create", "delete", "list", "patch", "watch"],
         scope: Scope::Watched,
-        why: "an attempt is a Job, made once",
+        why: "an attempt is a Job, made once, and so is a cell of a sweep, which keeps its result as an annotation",
     },
     Permission {
         group: "",
@@ -107,14 +130,14 @@ pub const TABLE: &[Permission] = &[
         resource: "serviceaccounts",
         verbs: KEEP,
         scope: Scope::Watched,
-        why: "pods of jobs and pools run as accounts without rights",
+        why: "pods of jobs, pools and sweeps run as accounts without rights",
     },
     Permission {
         group: "networking.k8s.io",
         resource: "networkpolicies",
         verbs: KEEP,
         scope: Scope::Watched,
-        why: "sandboxes reach nothing, and only trainers reach pools",
+        why: "sandboxes reach nothing, only trainers and evaluators reach pools, and nobody reaches evaluators",
     },
     Permission {
         group: "policy",
@@ -152,6 +175,13 @@ pub const TABLE: &[Permission] = &[
         why: "every transition is an event, repeated ones are counted",
     },
     Permission {
+        group: "events.k8s.io",
+        resource: "events",
+        verbs: &["create", "patch"],
+        scope: Scope::Default,
+        why: "the same of sweeps, which are in no namespace",
+    },
+    Permission {
         group: "coordination.k8s.io",
         resource: "leases",
         verbs: &["create", "get", "update"],
@@ -172,12 +202,17 @@ pub fn rules(scope: Scope) -> Vec<PolicyRule> {
         .collect()
 }
 
-/// The table as the chart's `files/rbac.yaml`: the keys `cluster`, `watched` and `own`, each with the rules of a role.
+/// The table as the chart's `files/rbac.yaml`: the keys `cluster`, `watched`, `default` and `own`, each with the rules of a role.
 pub fn yaml() -> String {
     let mut text = "# Made from the table in operator/src/rbac.rs by `make generate`. Do not edit.\n".to_owned();
     for (key, scope, about) in [
         ("cluster", Scope::Cluster, "Cluster-scoped objects: always a ClusterRole."),
         ("watched", Scope::Watched, "Watched namespaces: in the ClusterRole, or a Role in each of watchNamespaces."),
+        (
+            "default",
+            Scope::Default,
+            "The namespace default, where events about cluster-scoped objects are: a Role, unless all namespaces are watched.",
+        ),
         ("own", Scope::Own, "The operator's own namespace: a Role."),
     ] {
         let _ = write!(text, "\n# {about}\n{key}:\n");

@@ -55,6 +55,16 @@ pub(crate) fn of_an_attempt(message: &str) -> String {
     field.map_or_else(|| message.to_owned(), |(_, field)| format!("{field}: the API server refuses it: {about}"))
 }
 
+/// What the server says of a cell's Job, likewise.
+pub(crate) fn of_a_cell(message: &str) -> String {
+    let said = of_an_attempt(message);
+    let Some(field) = said.strip_prefix("spec.trainer.") else { return said };
+    match field.strip_prefix("resourcesPerNode") {
+        Some(rest) => format!("spec.evaluator.resources{rest}"),
+        None => format!("spec.evaluator.{field}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +78,9 @@ mod tests {
         let said = "Job.batch \"a-1\" is invalid: spec.template.spec.containers[0].volumeMounts[3].mountPath: Invalid value: \"/data\": must be unique";
         assert!(of_an_attempt(said).starts_with("spec.trainer.podPatch.volumes: "), "{said}");
         assert_eq!(of_an_attempt("no such thing"), "no such thing");
+        assert!(of_a_cell(said).starts_with("spec.evaluator.podPatch.volumes: "), "{said}");
+        let said =
+            "Job.batch \"a-b\" is invalid: spec.template.spec.containers[0].resources.limits: Invalid value: \"x\"";
+        assert!(of_a_cell(said).starts_with("spec.evaluator.resources: the API server"), "{said}");
     }
 }

@@ -24,7 +24,7 @@ use tracing::info;
 use crate::api_calls::{client, leader_client};
 use crate::conditions::find;
 use crate::context::{Context, Shared};
-use crate::controllers::{Own, Reconciler as _, Scope, job, pool};
+use crate::controllers::{Own, Reconciler as _, Scope, job, pool, sweep};
 use crate::http::Health;
 use crate::images::Images;
 use crate::lease::{Elector, Guard, Identity, Timing};
@@ -37,7 +37,7 @@ use crate::{http, labels};
 const GRACE: Duration = Duration::from_secs(10);
 /// The process is restarted where nothing moved for so long.
 const STANDSTILL: Duration = Duration::from_secs(30);
-const CACHES: &str = "jobs, pools and what belongs to them";
+const CACHES: &str = "jobs, pools, sweeps and what belongs to them";
 
 /// How the operator runs.
 #[derive(Clone, Debug)]
@@ -143,14 +143,21 @@ impl Operator {
             health.keep_beating().await;
         });
         let mut controllers = JoinSet::new();
+        let mut watched = Vec::new();
         for scope in scopes {
             info!(%scope, "watching");
-            let (jobs, pools) = self.start(&mut tasks, &mut controllers, &scope, &context, &options, &shutdown)?;
+            let (jobs, pools, read) =
+                self.start(&mut tasks, &mut controllers, &scope, &context, &options, &shutdown)?;
+            watched.push(read);
             synced.spawn(async move {
                 jobs.synced().await;
                 pools.synced().await;
             });
         }
+        let settings = crate::sweep::Settings { images: options.images.clone() };
+        let turnstile = Turnstile::new(options.concurrency.into());
+        let sweeps = sweep::start(&mut tasks, &mut controllers, &context, settings, watched, turnstile, &shutdown);
+        synced.spawn(async move { sweeps.synced().await });
         let health = self.health.clone();
         tasks.spawn(async move {
             synced.join_all().await;
@@ -195,7 +202,7 @@ impl Operator {
         context: &Arc<Context>,
         options: &Options,
         shutdown: &CancellationToken,
-    ) -> anyhow::Result<(Arc<job::Jobs>, Arc<pool::Pools>)> {
+    ) -> anyhow::Result<(Arc<job::Jobs>, Arc<pool::Pools>, sweep::Watched)> {
         let client = &context.client;
         let (job_triggers, pool_triggers) = (job::triggers(), pool::triggers());
         let (jobs, jobs_writer) = reflector::store();
@@ -203,6 +210,13 @@ impl Operator {
         let (own_jobs, jobs_listed) = Own::new(jobs.clone());
         let (own_pools, pools_listed) = Own::new(pools.clone());
         let (uses, turnstile) = (Uses::default(), Turnstile::new(options.concurrency.into()));
+        let read = sweep::Watched {
+            scope: scope.clone(),
+            jobs: own_jobs.clone(),
+            pools: own_pools.clone(),
+            uses: uses.clone(),
+            pool_triggers: pool_triggers.0.clone(),
+        };
         let concerned = (pool_triggers.0.clone(), job_triggers.0.clone());
         let changed_jobs = jobs_stream(client, scope, (jobs_writer, jobs_listed), uses.clone(), concerned);
         let changed_pools =
@@ -233,7 +247,7 @@ impl Operator {
         };
         let pools_controller = pool::start(tasks, controllers, scope, parts, changed_pools, pool_triggers, shutdown)?;
         self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(pools_controller.clone());
-        Ok((jobs_controller, pools_controller))
+        Ok((jobs_controller, pools_controller, read))
     }
 }
 

@@ -24,6 +24,8 @@ struct Inner {
     jobs: HashMap<Owner, Use>,
     by_pool: HashMap<Owner, BTreeSet<String>>,
     by_place: HashMap<Owner, BTreeSet<String>>,
+    /// Pools that sweeps want answers from, and of those, whether no cell runs yet.
+    sweeps: HashMap<Owner, (Owner, Starting)>,
     /// Jobs that a list which is under way has brought so far.
     arriving: Option<HashSet<Owner>>,
 }
@@ -92,7 +94,30 @@ impl Uses {
             consumers.active += 1;
             consumers.starting += u32::from(starting);
         }
+        for (_, starting) in inner.sweeps.values().filter(|(wanted, _)| wanted == pool) {
+            consumers.active += 1;
+            consumers.starting += u32::from(*starting);
+        }
         consumers
+    }
+
+    /// Takes in what a sweep, by its namespace and name, wants of which pool. Gives the pools that are used otherwise than before.
+    pub(crate) fn sweep(&self, sweep: &Owner, wants: Option<(Owner, bool)>) -> BTreeSet<Owner> {
+        let mut inner = self.lock();
+        let before = match &wants {
+            Some(wants) => inner.sweeps.insert(sweep.clone(), wants.clone()),
+            None => inner.sweeps.remove(sweep),
+        };
+        if before == wants {
+            return BTreeSet::new();
+        }
+        before.into_iter().chain(wants).map(|(pool, _)| pool).collect()
+    }
+
+    /// Forgets sweeps that are gone. Gives the pools that they used.
+    pub(crate) fn keep_sweeps(&self, is_there: impl Fn(&Owner) -> bool) -> BTreeSet<Owner> {
+        let mut inner = self.lock();
+        inner.sweeps.extract_if(|sweep, _| !is_there(sweep)).map(|(_, (pool, _))| pool).collect()
     }
 
     /// Jobs that refer to a pool.
@@ -254,6 +279,19 @@ mod tests {
         let told = uses.observe(&Event::Apply(job("elder", 1, &json!({"conditions": condition("Complete")}))));
         assert!(told.jobs.contains(&at("younger")));
         assert_eq!(uses.holder(&at("younger")), None);
+    }
+
+    #[test]
+    fn a_sweep_uses_its_pool_as_a_job_does_until_it_is_gone() {
+        let uses = Uses::default();
+        let (sweep, pool) = (at("sweep"), at("judges"));
+        assert_eq!(uses.sweep(&sweep, Some((pool.clone(), true))), [pool.clone()].into());
+        assert_eq!(uses.consumers(&pool), Consumers { active: 1, starting: 1 });
+        assert!(uses.sweep(&sweep, Some((pool.clone(), true))).is_empty(), "nothing new");
+        assert_eq!(uses.sweep(&sweep, Some((at("others"), false))), [pool.clone(), at("others")].into());
+        assert_eq!(uses.consumers(&pool).active, 0);
+        assert_eq!(uses.keep_sweeps(|_| false), [at("others")].into());
+        assert_eq!(uses.consumers(&at("others")).active, 0);
     }
 
     #[test]

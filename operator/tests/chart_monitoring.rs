@@ -11,7 +11,7 @@ use promql_parser::{
     parser::{self, Expr, VectorSelector},
     util::{ExprVisitor, walk_expr},
 };
-use real_crds::v1alpha1::Phase;
+use real_crds::v1alpha1::{CellCounts, Phase, SweepPhase};
 use real_operator::{
     api_calls,
     metrics::{Cause, Controller, Metrics, Reason, ReplicaState, Role},
@@ -26,6 +26,7 @@ async fn metrics() -> BTreeMap<String, BTreeSet<String>> {
     metrics.job_runs(Duration::from_secs(1));
     metrics.job_restarts(Cause::Failure);
     metrics.set_progress_ages("ml", [("ml".to_owned(), "run".to_owned(), Duration::from_secs(1))]);
+    metrics.set_sweeps([("weekly".to_owned(), SweepPhase::Running, CellCounts::default())]);
     metrics.set_queue_depth("ml", "judges", 1);
     metrics.set_replicas("ml", "judges", Role::Sandbox, ReplicaState::Ready, 1);
     let nowhere = kube::Config::new("http://127.0.0.1:1".parse().unwrap());

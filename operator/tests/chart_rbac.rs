@@ -12,7 +12,7 @@ use serde::Deserialize;
 #[path = "support/fresh.rs"]
 mod fresh;
 
-const SCOPES: [Scope; 3] = [Scope::Cluster, Scope::Watched, Scope::Own];
+const SCOPES: [Scope; 4] = [Scope::Cluster, Scope::Watched, Scope::Default, Scope::Own];
 
 #[test]
 fn the_chart_has_the_rules_of_the_table() {
@@ -26,11 +26,13 @@ fn the_file_says_the_same_as_the_table() {
     struct File {
         cluster: Vec<PolicyRule>,
         watched: Vec<PolicyRule>,
+        default: Vec<PolicyRule>,
         own: Vec<PolicyRule>,
     }
     let file: File = serde_saphyr::from_str(&yaml()).unwrap();
     assert_eq!(file.cluster, rules(Scope::Cluster));
     assert_eq!(file.watched, rules(Scope::Watched));
+    assert_eq!(file.default, rules(Scope::Default));
     assert_eq!(file.own, rules(Scope::Own));
 }
 
@@ -64,8 +66,7 @@ fn pods_are_only_read() {
 
 #[test]
 fn our_kinds_are_read_and_only_their_status_is_written() {
-    // Those that have a controller. Sweeps have none yet, so nothing is granted on them.
-    for plural in ["realtrainingjobs", "rewardpools"] {
+    for plural in ["realtrainingjobs", "rewardpools", "realevalsweeps"] {
         let verbs = |resource: &str| -> BTreeSet<&str> {
             let line = TABLE.iter().find(|line| line.group == "real-rl.dev" && line.resource == resource);
             line.unwrap_or_else(|| panic!("{resource} is not in the table")).verbs.iter().copied().collect()
@@ -92,8 +93,8 @@ fn requests_the_table_allows_are_counted_by_name() {
 #[test]
 fn lines_are_unique_and_say_what_for() {
     let mut seen = BTreeSet::new();
-    for Permission { group, resource, verbs, why, .. } in TABLE {
-        assert!(seen.insert((group, resource)), "{group}/{resource} is there twice");
+    for Permission { group, resource, verbs, scope, why } in TABLE {
+        assert!(seen.insert((group, resource, format!("{scope:?}"))), "{group}/{resource} is there twice");
         assert!(!why.is_empty() && !why.contains('\n'), "{resource}");
         assert!(verbs.is_sorted(), "{resource}: {verbs:?}");
     }

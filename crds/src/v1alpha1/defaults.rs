@@ -75,3 +75,8 @@ pub(super) fn pretrained() -> crate::config::Initialize {
 pub(super) fn progress_deadline_seconds() -> u64 {
     7200
 }
+
+/// Seconds after which a cell of a sweep has failed: a day, longer than the slowest evaluations known.
+pub(super) fn cell_deadline_seconds() -> u64 {
+    86_400
+}

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, core::Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::matrix::MatrixAxis;
-use super::{SecretRef, defaults};
+use super::{PodPatch, Resources, Reward, SecretRef, defaults, rules};
+use crate::config::{Device, Dtype};
 
 /// Evaluations of many models on many suites: one cell a combination.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, JsonSchema)]
@@ -29,11 +30,17 @@ use super::{SecretRef, defaults};
         "'metadata.name has %d characters, at most 48 are allowed: Jobs are named <name>-<cell>'\
             .format([size(self.metadata.name)])".into()
     )),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
+        "metadata.name must be lower-case letters, digits and '-', begin with a letter and end with a letter or digit: it becomes part of the names of pods"
+    ),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Done", type_ = "integer", json_path = ".status.counts.succeeded"),
     printcolumn(name = "Total", type_ = "integer", json_path = ".status.counts.total"),
+    printcolumn(name = "Active", type_ = "integer", json_path = ".status.counts.active"),
     printcolumn(name = "Failed", type_ = "integer", json_path = ".status.counts.failed"),
     printcolumn(name = "Best", type_ = "string", json_path = ".status.bestCell"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Running\")].message", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[schemars(extend("x-kubernetes-validations" = [
@@ -41,10 +48,11 @@ use super::{SecretRef, defaults};
     .message("runNamespace cannot be changed after creation").field_path(".runNamespace"),
 ]))]
 pub struct RealEvalSweepSpec {
-    /// While true no new cells are started.
+    /// While true no new cells are started; those that run go on to their end.
     #[serde(default)]
     pub suspend: bool,
-    /// Namespaces whose jobs may be read; only `runNamespace` where absent.
+    /// Namespaces whose jobs may be read; only `runNamespace` where absent. Each must have the label
+    /// `real-rl.dev/eval-sweeps: allowed`, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_selector: Option<LabelSelector>,
     /// What is evaluated.
@@ -53,9 +61,9 @@ pub struct RealEvalSweepSpec {
     #[schemars(length(min = 1, max = 64))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub suites: Vec<Suite>,
-    /// Settings that are combined with each target and suite.
+    /// Settings that are combined with each target and suite; one greedy answer a task where there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8))]
+    #[schemars(length(max = 6))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub matrix: Vec<MatrixAxis>,
     /// Most cells at once.
@@ -65,12 +73,22 @@ pub struct RealEvalSweepSpec {
     /// When to give up.
     #[serde(default)]
     pub failure_policy: FailurePolicy,
-    /// Namespace the cells run in.
+    /// Namespace the cells run in. It must have the label `real-rl.dev/eval-sweeps: allowed`.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub run_namespace: String,
     /// `RewardPool` of `runNamespace` that judges the answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reward_pool_ref: Option<super::RewardPoolRef>,
+    /// How answers are judged.
+    #[serde(default)]
+    pub reward: Reward,
+    /// Pods of the cells.
+    #[serde(default)]
+    pub evaluator: Evaluator,
+    /// Most seconds a cell may take, from when its first pod may start; it has failed then.
+    #[serde(default = "defaults::cell_deadline_seconds")]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
+    pub cell_deadline_seconds: u64,
     /// Seconds after which a finished sweep is deleted; kept where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 2_147_483_647))]
@@ -120,9 +138,9 @@ pub enum CheckpointChoice {
     /// The newest.
     #[default]
     Latest,
-    /// The one with the highest joint rate.
+    /// The best one by the job's `spec.checkpoint.keepBest`.
     Best,
-    /// All that are kept.
+    /// All that the job's status lists.
     All,
 }
 
@@ -145,6 +163,7 @@ pub struct SweepModel {
 /// A data set to evaluate on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::source()))]
 pub struct Suite {
     /// Name; unique within the sweep.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
@@ -152,7 +171,10 @@ pub struct Suite {
     /// Where the tasks are.
     #[schemars(length(min = 1, max = 1024))]
     pub storage_uri: String,
-    /// Container image that evaluates; the operator's own version where absent.
+    /// Secret of `runNamespace` with the credentials for `storageUri`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretRef>,
+    /// Container image that evaluates; `evaluator.image` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub image: Option<String>,
@@ -160,6 +182,39 @@ pub struct Suite {
     #[serde(default = "defaults::one")]
     #[schemars(range(min = 1, max = 1024))]
     pub shards: u64,
+    /// Most tasks, the first ones; 0 for all.
+    #[serde(default)]
+    #[schemars(range(max = 10_000_000))]
+    pub limit: u64,
+}
+
+/// Pods of the cells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Evaluator {
+    /// Container image; the operator's own version where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub image: Option<String>,
+    /// Requests and limits of each pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Changes to the pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_patch: Option<PodPatch>,
+    /// Device of the model: `auto` (CUDA where present), `cpu` or `cuda`.
+    pub device: Device,
+    /// Type of activations: `f32` or `bf16`.
+    pub dtype: Dtype,
+    /// CPU threads of each pod; 0 for as many as there are cores.
+    #[schemars(range(max = 1024))]
+    pub threads: u64,
+}
+
+impl Default for Evaluator {
+    fn default() -> Self {
+        Self { image: None, resources: None, pod_patch: None, device: Device::Auto, dtype: Dtype::F32, threads: 0 }
+    }
 }
 
 /// When to give up.
@@ -184,22 +239,44 @@ pub struct RealEvalSweepStatus {
     /// Generation of the spec this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Summary for people.
+    /// Summary for people; programs read `conditions`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32))]
-    pub phase: Option<String>,
-    /// Conditions.
+    pub phase: Option<SweepPhase>,
+    /// Reason of the condition that explains `phase`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub reason: Option<String>,
+    /// `Accepted`, `TargetsResolved`, `RewardPoolReady`, `Running`, `Suspended`, `Complete`, `Failed`, and kstatus's
+    /// `Reconciling` and `Stalled`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+    /// When the operator first acted on the sweep.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+    /// When the sweep completed or failed for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completion_time: Option<Time>,
+    /// What is evaluated, as it was when the first cell started: later checkpoints of the jobs are not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 512))]
+    pub targets: Vec<SweepTarget>,
+    /// What `targets` were chosen by, as a hash: another choice in the spec chooses them anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub targets_for: Option<String>,
     /// Cells by state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counts: Option<CellCounts>,
-    /// The best and the worst cells.
+    /// Cells with a result, by falling joint rate; of more than 40 the 20 best and the 20 worst.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 40))]
     pub cells: Vec<Cell>,
+    /// Cells that failed, were skipped or have no result, at most 20 of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub troubled_cells: Vec<TroubledCell>,
     /// `ConfigMap` with the results of all cells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub results_config_map: Option<ConfigMapKey>,
@@ -209,8 +286,61 @@ pub struct RealEvalSweepStatus {
     pub results_uri: Option<String>,
     /// Name of the cell with the highest joint rate.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
+    #[schemars(length(max = 63))]
     pub best_cell: Option<String>,
+    /// Name of the cell with the lowest joint rate, where there are two at least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub worst_cell: Option<String>,
+}
+
+/// Summary of a sweep's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum SweepPhase {
+    /// No cell was started yet.
+    Pending,
+    /// Cells run, or the next ones wait for something.
+    Running,
+    /// No more cells are started; those that run go on to their end.
+    Suspending,
+    /// No cell runs.
+    Suspended,
+    /// All cells came to their end.
+    Succeeded,
+    /// Given up.
+    Failed,
+}
+
+/// One model that is evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SweepTarget {
+    /// Name for people: `NAMESPACE/JOB@step-N`, or the model's address.
+    #[schemars(length(max = 1024))]
+    pub name: String,
+    /// Hugging Face folder.
+    #[schemars(length(max = 1024))]
+    pub uri: String,
+    /// The checkpoint that it is; absent for a model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<SweepCheckpoint>,
+}
+
+/// A checkpoint of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SweepCheckpoint {
+    /// Namespace of the job.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// Name of the job.
+    #[schemars(length(max = 253))]
+    pub job: String,
+    /// Step it was written after.
+    pub step: u64,
+    /// SHA-256 of its manifest, hexadecimal.
+    #[schemars(length(max = 64))]
+    pub sha256: String,
 }
 
 /// Cells by state.
@@ -219,32 +349,75 @@ pub struct RealEvalSweepStatus {
 pub struct CellCounts {
     /// All.
     pub total: u32,
+    /// Not started yet.
+    pub waiting: u32,
     /// Being evaluated.
     pub active: u32,
     /// Done.
     pub succeeded: u32,
     /// Given up.
     pub failed: u32,
-    /// Not started, because others failed.
+    /// Never started: others failed, or there is nothing to evaluate.
     pub skipped: u32,
 }
 
-/// Result of one cell.
+/// Result of one cell. Rates are in [0, 1].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Cell {
-    /// Name of the cell.
-    #[schemars(length(max = 253))]
+    /// Name of the cell, and of its Job in `runNamespace`.
+    #[schemars(length(max = 63))]
     pub name: String,
+    /// Name of the target.
+    #[schemars(length(max = 1024))]
+    pub target: String,
+    /// Name of the suite.
+    #[schemars(length(max = 63))]
+    pub suite: String,
+    /// Settings that are varied, e.g. `temperature=0.8,samples=4`; empty where nothing is.
+    #[schemars(length(max = 256))]
+    pub settings: String,
+    /// Answers judged.
+    pub n: u64,
+    /// Answers that could not be judged because of the system; not part of `n`.
+    #[serde(default)]
+    pub dropped: u64,
     /// Share of answers that passed all tests.
     #[schemars(length(max = 32))]
     pub function: String,
     /// Share of answers without findings.
     #[schemars(length(max = 32))]
     pub quality: String,
-    /// Share of both at once.
+    /// Share of both at once (the paper's Func.-Qual.).
     #[schemars(length(max = 32))]
     pub joint: String,
+}
+
+/// A cell without a result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TroubledCell {
+    /// Name of the cell.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// Name of the target.
+    #[schemars(length(max = 1024))]
+    pub target: String,
+    /// Name of the suite.
+    #[schemars(length(max = 63))]
+    pub suite: String,
+    /// Settings.
+    #[schemars(length(max = 256))]
+    pub settings: String,
+    /// `Failed`, `Skipped` or `NoResult`.
+    #[schemars(length(max = 16))]
+    pub state: String,
+    /// Why, a word in `CamelCase`.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// Why, for people.
+    #[schemars(length(max = 512))]
+    pub message: String,
 }
 
 /// A `ConfigMap` of a namespace.

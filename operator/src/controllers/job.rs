@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{Own, Reconciler, Scope, selector};
+use super::{Own, Reconciler, Scope, own, received, selector};
 use crate::act::{Failure, Target, put_status};
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
@@ -122,7 +122,7 @@ pub(crate) fn start(
     tasks.spawn(follow(scope.api(&client), which(), policies, all.policies.clone(), triggers));
     tasks.spawn(poller.run());
     tasks.spawn(all.clone().keep_house());
-    controllers.spawn(super::run(all.clone(), jobs, changed, triggered, shutdown.clone()));
+    controllers.spawn(super::run(all.clone(), jobs, changed, received(triggered), shutdown.clone()));
     Ok(all)
 }
 
@@ -394,11 +394,4 @@ impl Jobs {
         });
         metrics.set_progress_ages(&self.scope, ages);
     }
-}
-
-fn own<K>(cache: &Cache<K>, owner: &Owner, name: &str, uid: &str) -> Option<K>
-where
-    K: Resource<DynamicType = ()> + Clone,
-{
-    cache.get(owner, name).filter(|object| is_owned_by(object.meta(), uid)).map(|object| (*object).clone())
 }

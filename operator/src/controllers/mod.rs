@@ -2,6 +2,7 @@
 
 pub(crate) mod job;
 pub(crate) mod pool;
+pub(crate) mod sweep;
 
 use std::fmt::{self, Debug};
 use std::hash::Hash;
@@ -24,6 +25,8 @@ use tracing::{Instrument as _, info_span, warn};
 
 use crate::act::Failure;
 use crate::backoff::Backoff;
+use crate::cache::{Cache, Owner};
+use crate::child::is_owned_by;
 use crate::context::Context;
 use crate::labels::{COMPONENT, MANAGED_BY, OPERATOR};
 use crate::lease::Guard;
@@ -92,7 +95,7 @@ pub(crate) async fn run<K, R>(
     reconciler: Arc<R>,
     store: Store<K>,
     changed: impl Stream<Item = Result<K, watcher::Error>> + Send + 'static,
-    triggered: UnboundedReceiver<ObjectRef<K>>,
+    triggered: impl Stream<Item = ObjectRef<K>> + Send + 'static,
     shutdown: CancellationToken,
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
@@ -102,7 +105,7 @@ pub(crate) async fn run<K, R>(
     let leads = leads(&reconciler.context().guard);
     Controller::for_stream(changed, store)
         .with_config(Config::default().debounce(DEBOUNCE))
-        .reconcile_on(received(triggered))
+        .reconcile_on(triggered)
         .reconcile_all_on(leads)
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(reconcile, failed, reconciler)
@@ -208,7 +211,7 @@ fn leads(guard: &Guard) -> impl Stream<Item = ()> + Send + 'static {
 }
 
 /// What arrives.
-fn received<T: Send + 'static>(receiver: UnboundedReceiver<T>) -> impl Stream<Item = T> + Send + 'static {
+pub(crate) fn received<T: Send + 'static>(receiver: UnboundedReceiver<T>) -> impl Stream<Item = T> + Send + 'static {
     stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)))
 }
 
@@ -220,4 +223,12 @@ where
 {
     outln!("{}", json!({"kind": kind, "namespace": object.namespace(), "name": object.name_any(), "plan": plan}));
     requeue.map_or_else(Action::await_change, Action::requeue)
+}
+
+/// The child `name` of `owner`, where it is controlled by the object with this uid.
+fn own<K>(cache: &Cache<K>, owner: &Owner, name: &str, uid: &str) -> Option<K>
+where
+    K: Resource<DynamicType = ()> + Clone,
+{
+    cache.get(owner, name).filter(|object| is_owned_by(object.meta(), uid)).map(|object| (*object).clone())
 }

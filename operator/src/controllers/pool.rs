@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{Own, Reconciler, Scope, selector};
+use super::{Own, Reconciler, Scope, received, selector};
 use crate::act::{Failure, Target, put_status};
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
@@ -172,7 +172,7 @@ pub(crate) fn start(
         triggers,
     ));
     tasks.spawn(all.clone().keep_house());
-    controllers.spawn(super::run(all.clone(), pools, changed, triggered, shutdown.clone()));
+    controllers.spawn(super::run(all.clone(), pools, changed, received(triggered), shutdown.clone()));
     Ok(all)
 }
 

@@ -2,15 +2,14 @@
 
 use real_crds::v1alpha1::RealTrainingJob;
 
+use crate::source;
+
 /// Why a job cannot run as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rejection {
     pub(super) reason: String,
     pub(super) message: String,
 }
-
-/// Sources that a pod can read without anything being fetched first.
-const READABLE: [&str; 3] = ["bundled", "file", "pvc"];
 
 /// Looks for what would make every attempt fail.
 pub(super) fn check(job: &RealTrainingJob) -> Result<(), Rejection> {
@@ -25,22 +24,9 @@ pub(super) fn check(job: &RealTrainingJob) -> Result<(), Rejection> {
     sources.extend(data("train", &spec.datasets.train));
     sources.extend(data("eval", &spec.datasets.eval));
     for (field, uri) in sources {
-        if let Some((scheme, rest)) = uri.split_once("://") {
-            if !READABLE.contains(&scheme) {
-                return Err(Rejection {
-                    reason: "UnsupportedSource".to_owned(),
-                    message: format!(
-                        "{field} is {uri}: {scheme}:// cannot be fetched on a cluster yet; put the data into a volume and use \
-                         pvc://CLAIM/PATH, or bundled://NAME, or a path inside the trainer's image"
-                    ),
-                });
-            }
-            if scheme == "pvc" && rest.split_once('/').is_none_or(|(claim, path)| claim.is_empty() || path.is_empty()) {
-                return Err(Rejection {
-                    reason: "UnsupportedSource".to_owned(),
-                    message: format!("{field} is {uri}: must be pvc://CLAIM/PATH"),
-                });
-            }
+        if let Some(message) = source::problem(&uri) {
+            let message = format!("{field} is {uri}: {message}");
+            return Err(Rejection { reason: "UnsupportedSource".to_owned(), message });
         }
     }
     if spec.checkpoint.storage.as_ref().is_some_and(|storage| storage.object_store.is_some()) {

@@ -13,15 +13,16 @@ use k8s_openapi::api::core::v1::{
 use kube::ResourceExt;
 use real_crds::v1alpha1::RealTrainingJob;
 
-use super::children::{SOURCES, labels, metadata};
+use super::children::{labels, metadata};
 use super::ending::{CHECKPOINTED, INVALID_CONFIG};
 use super::observed::number;
 use super::{Names, Settings};
 use crate::labels::{self, HTTP_PORT, RENDEZVOUS_PORT};
 use crate::pod::{self, PodParts};
+use crate::source::{self, MOUNTS};
 
 /// Name of the trainer's container.
-pub(super) const CONTAINER: &str = "trainer";
+pub(crate) const CONTAINER: &str = "trainer";
 /// Name of the volume with the configuration.
 pub(crate) const CONFIG_VOLUME: &str = "real-config";
 const CONFIG: &str = "/etc/real";
@@ -129,7 +130,7 @@ fn template(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> PodTemp
     mounts.push(VolumeMount { sub_path, ..mount("real-run", RUN) });
     for (i, claim) in claims(job).into_iter().enumerate() {
         let volume = format!("real-source-{i}");
-        mounts.push(VolumeMount { read_only: Some(true), ..mount(&volume, &format!("{SOURCES}/{claim}")) });
+        mounts.push(VolumeMount { read_only: Some(true), ..mount(&volume, &format!("{MOUNTS}/{claim}")) });
         volumes.push(Volume {
             name: volume,
             persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
@@ -195,14 +196,11 @@ pub(crate) fn place(job: &RealTrainingJob) -> Option<String> {
     Some(format!("pvc://{}/{path}", claim.claim_name))
 }
 
-/// Claims of `pvc://CLAIM/PATH` sources.
+/// Claims that the job reads from.
 fn claims(job: &RealTrainingJob) -> BTreeSet<String> {
     let spec = &job.spec;
     let data = spec.datasets.train.iter().chain(&spec.datasets.eval).map(|set| set.storage_uri.as_str());
-    std::iter::once(spec.model.storage_uri.as_str())
-        .chain(data)
-        .filter_map(|uri| Some(uri.strip_prefix("pvc://")?.split_once('/')?.0.to_owned()))
-        .collect()
+    source::claims(std::iter::once(spec.model.storage_uri.as_str()).chain(data))
 }
 
 fn arguments(job: &RealTrainingJob, attempt: u32) -> Vec<String> {

@@ -10,8 +10,8 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
+use real_crds::render;
 use real_crds::v1alpha1::RealTrainingJob;
-use real_crds::{Endpoints, render};
 use serde_json::json;
 
 use super::attempt::config_name;
@@ -19,10 +19,8 @@ use super::{Children, Names, Settings};
 use crate::child::{Child, controller_of};
 use crate::in_sync::in_sync;
 use crate::labels::{self, HTTP_PORT, RENDEZVOUS_PORT};
-use crate::pool::Fleet;
-
-/// Where the claims of `pvc://` sources are mounted.
-pub(super) const SOURCES: &str = "/mnt/real";
+use crate::pool::endpoints;
+use crate::source::in_the_pod;
 
 /// Labels of everything that belongs to a job.
 pub(super) fn labels(job: &RealTrainingJob) -> BTreeMap<String, String> {
@@ -158,7 +156,7 @@ fn network_policy(job: &RealTrainingJob, names: &Names<'_>, operator_namespace: 
 
 /// `trainer.json` as the trainer reads it, and `spec.yaml` with every default filled in.
 fn config(job: &RealTrainingJob, name: String) -> ConfigMap {
-    let mut config = render(job, &endpoints(job));
+    let mut config = render(job, &endpoints(&job.namespace().unwrap_or_default(), job.spec.reward_pool_ref.as_ref()));
     config.model.uri = in_the_pod(&config.model.uri);
     for set in config.train.iter_mut().chain(&mut config.evaluation.suites) {
         set.uri = in_the_pod(&set.uri);
@@ -175,20 +173,4 @@ fn config(job: &RealTrainingJob, name: String) -> ConfigMap {
     ]);
     // What ranks of one attempt read must be one text, and what ran must be seen afterwards.
     ConfigMap { metadata: metadata(job, name), data: Some(data), immutable: Some(true), ..ConfigMap::default() }
-}
-
-/// The pool's headless Services: the trainer spreads over the replicas that are there, also those that come later.
-fn endpoints(job: &RealTrainingJob) -> Endpoints {
-    let Some(pool) = &job.spec.reward_pool_ref else { return Endpoints::default() };
-    let namespace = job.namespace().unwrap_or_default();
-    let url = |fleet: Fleet| vec![format!("http://{}.{namespace}.svc:{HTTP_PORT}", fleet.headless_in(&pool.name))];
-    Endpoints { detectors: url(Fleet::Detector), sandboxes: url(Fleet::Sandbox) }
-}
-
-/// Where a source lies in the pod: claims are mounted, everything else is there already.
-fn in_the_pod(uri: &str) -> String {
-    match uri.strip_prefix("pvc://") {
-        Some(rest) => format!("{SOURCES}/{rest}"),
-        None => uri.to_owned(),
-    }
 }

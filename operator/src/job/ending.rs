@@ -249,7 +249,7 @@ fn told(message: Option<&str>, job: &Job) -> String {
 }
 
 /// How the trainer's container of a pod ended.
-pub(super) fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
+pub(crate) fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
     let statuses = pod.status.as_ref()?.container_statuses.as_deref()?;
     statuses.iter().find(|status| status.name == CONTAINER)?.state.as_ref()?.terminated.as_ref()
 }

@@ -48,11 +48,12 @@ pub(super) fn gang(job: &Job, pods: &[&Pod], nodes: u64) -> Gang {
     if pods.is_empty() {
         return Gang::NoPods;
     }
-    if let Some((reason, message)) = alive.iter().find_map(|pod| unscheduled(pod)) {
-        return Gang::Unscheduled { reason, message };
+    let rank = |pod: &Pod, why: String| format!("rank {} ({}): {why}", index(pod).unwrap_or_default(), pod.name_any());
+    if let Some((pod, (reason, why))) = alive.iter().find_map(|pod| Some((pod, unscheduled(pod)?))) {
+        return Gang::Unscheduled { reason, message: rank(pod, why) };
     }
-    if let Some((reason, message)) = alive.iter().find_map(|pod| stuck(pod)) {
-        return Gang::Stuck { reason, message };
+    if let Some((pod, (reason, why))) = alive.iter().find_map(|pod| Some((pod, stuck(pod)?))) {
+        return Gang::Stuck { reason, message: rank(pod, why) };
     }
     // Ranks that are done already still belong to a gang that runs.
     let running = pods.iter().filter(|pod| is_running(pod) || phase(pod) == Some("Succeeded")).count();
@@ -64,12 +65,12 @@ fn phase(pod: &Pod) -> Option<&str> {
 }
 
 /// Whether a pod's containers have ended for good.
-pub(super) fn is_over(pod: &Pod) -> bool {
+pub(crate) fn is_over(pod: &Pod) -> bool {
     matches!(phase(pod), Some("Succeeded" | "Failed"))
 }
 
 /// Whether a pod's trainer runs, as far as anybody knows: of one that is being deleted, nobody does.
-pub(super) fn is_running(pod: &Pod) -> bool {
+pub(crate) fn is_running(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none()
         && phase(pod) == Some("Running")
         && container(pod).is_some_and(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()))
@@ -86,7 +87,7 @@ fn unscheduled(pod: &Pod) -> Option<(&'static str, String)> {
     let reason = scheduled.reason.as_deref()?;
     let reason = [UNSCHEDULABLE, "SchedulingGated"].into_iter().find(|known| *known == reason)?;
     let why = scheduled.message.as_deref().unwrap_or(reason);
-    Some((reason, format!("rank {} ({}): {why}", index(pod).unwrap_or_default(), pod.name_any())))
+    Some((reason, why.to_owned()))
 }
 
 fn stuck(pod: &Pod) -> Option<(String, String)> {
@@ -95,7 +96,12 @@ fn stuck(pod: &Pod) -> Option<(String, String)> {
     all.filter_map(|status| status.state.as_ref()?.waiting.as_ref()).find_map(|waiting| {
         let reason = waiting.reason.as_deref().filter(|reason| STUCK.contains(reason))?;
         let message = waiting.message.as_deref().unwrap_or_default();
-        let who = format!("rank {} ({})", index(pod).unwrap_or_default(), pod.name_any());
-        Some((reason.to_owned(), format!("{who}: {}", if message.is_empty() { reason } else { message })))
+        Some((reason.to_owned(), if message.is_empty() { reason } else { message }.to_owned()))
     })
+}
+
+/// What a pod waits for that may not pass by itself: reason and message.
+pub(crate) fn obstacle(pod: &Pod) -> Option<(String, String)> {
+    let found = unscheduled(pod).map(|(reason, why)| (reason.to_owned(), why)).or_else(|| stuck(pod));
+    found.map(|(reason, why)| (reason, format!("{}: {why}", pod.name_any())))
 }

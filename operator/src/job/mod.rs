@@ -15,10 +15,14 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use attempt::{CONFIG_VOLUME, place};
+pub(crate) use attempt::{CONFIG_VOLUME, CONTAINER, place};
+pub(crate) use ending::terminated;
 pub use ending::{Cause, Ending};
+pub(crate) use gang::{is_over, is_running, obstacle};
 pub use names::Names;
+pub(crate) use observed::index;
 pub use observed::{Children, Observed, Report};
 pub use plan::{Deletion, Doomed, Plan, Poll, Settings, plan};
 pub(crate) use poller::Poller;
+pub(crate) use progress::MOST_CHECKPOINTS;
 pub(crate) use status::is_finished;

@@ -84,6 +84,6 @@ pub(super) fn number(job: &Job) -> u32 {
 }
 
 /// The node rank of a pod.
-pub(super) fn index(pod: &Pod) -> Option<u32> {
+pub(crate) fn index(pod: &Pod) -> Option<u32> {
     pod.labels().get("batch.kubernetes.io/job-completion-index")?.parse().ok()
 }

@@ -13,7 +13,8 @@ use super::ending::terminated;
 use super::observed::{Observed, index};
 use crate::conditions::whole_seconds;
 
-const MOST_CHECKPOINTS: usize = 10;
+/// Checkpoints that a status lists at most.
+pub(crate) const MOST_CHECKPOINTS: usize = 10;
 const MOST_EVALUATIONS: usize = 20;
 /// In characters; an event's note may have 1,024 bytes.
 const LONGEST_WARNING: usize = 500;

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use real_crds::v1alpha1::{NodeCounts, Phase, RealTrainingJob, RealTrainingJobStatus};
 
 use crate::conditions::{Conditions, is_true, whole_seconds};
-use crate::event::{LONGEST_NOTE, PlannedEvent};
+use crate::event::{PlannedEvent, for_event};
 
 /// Types of conditions.
 pub(super) const ACCEPTED: &str = "Accepted";
@@ -109,11 +109,6 @@ impl<'a> Draft<'a> {
         });
         Concluded { status: self.status, event }
     }
-}
-
-/// As much of a text as an event's note may have.
-pub(super) fn for_event(text: &str) -> String {
-    text[..text.floor_char_boundary(LONGEST_NOTE)].to_owned()
 }
 
 /// A finished draft.

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
-use real_crds::v1alpha1::Phase;
+use real_crds::v1alpha1::{CellCounts, Phase, SweepPhase};
 
 /// An enum whose variants are written as fixed texts.
 macro_rules! label {
@@ -218,6 +218,45 @@ pub(super) const fn phase(phase: Phase) -> &'static str {
     }
 }
 
+/// All phases of a sweep.
+pub(super) const SWEEP_PHASES: [SweepPhase; 6] = [
+    SweepPhase::Pending,
+    SweepPhase::Running,
+    SweepPhase::Suspending,
+    SweepPhase::Suspended,
+    SweepPhase::Succeeded,
+    SweepPhase::Failed,
+];
+
+/// A phase of a sweep as a status has it.
+pub(super) const fn sweep_phase(phase: SweepPhase) -> &'static str {
+    match phase {
+        SweepPhase::Pending => "Pending",
+        SweepPhase::Running => "Running",
+        SweepPhase::Suspending => "Suspending",
+        SweepPhase::Suspended => "Suspended",
+        SweepPhase::Succeeded => "Succeeded",
+        SweepPhase::Failed => "Failed",
+    }
+}
+
+/// Cells of a sweep by state.
+pub(super) const fn cells(counts: &CellCounts) -> [(&'static str, u32); 5] {
+    [
+        ("waiting", counts.waiting),
+        ("active", counts.active),
+        ("succeeded", counts.succeeded),
+        ("failed", counts.failed),
+        ("skipped", counts.skipped),
+    ]
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Cells {
+    pub(super) sweep: String,
+    pub(super) state: &'static str,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ReconcileResult {
     pub(super) controller: Controller,
@@ -289,6 +328,9 @@ mod tests {
     fn phases_are_written_as_in_a_status() {
         for value in PHASES {
             assert_eq!(serde_json::to_value(value).unwrap(), phase(value));
+        }
+        for value in SWEEP_PHASES {
+            assert_eq!(serde_json::to_value(value).unwrap(), sweep_phase(value));
         }
     }
 

@@ -1,5 +1,5 @@
-//! Prometheus metrics. Every label is an enum or one of a fixed set of texts, but for names of reward pools and of running jobs,
-//! which leave with them.
+//! Prometheus metrics. Every label is an enum or one of a fixed set of texts, but for names of reward pools, of sweeps and of running
+//! jobs, which leave with them.
 
 mod labels;
 mod timer;
@@ -16,15 +16,15 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use real_crds::v1alpha1::Phase;
+use real_crds::v1alpha1::{CellCounts, Phase, SweepPhase};
 
 pub use labels::{Cause, Code, Controller, Reason, ReplicaState, Role, Verb};
 pub use timer::ReconcileTimer;
 
 use crate::lease::Guard;
 use labels::{
-    ApiCall, ByCause, ByController, ByPhase, Fleet, Job, Outcome, PHASES, Pool, ReconcileError, ReconcileResult,
-    Waiting,
+    ApiCall, ByCause, ByController, ByPhase, Cells, Fleet, Job, Outcome, PHASES, Pool, ReconcileError, ReconcileResult,
+    SWEEP_PHASES, Waiting, cells,
 };
 
 /// Media type of [`Metrics::render`].
@@ -62,6 +62,10 @@ struct Families {
     progress_age: Family<Job, Gauge<f64, AtomicU64>>,
     /// Jobs that have an age, of each scope.
     aging: Mutex<HashMap<String, HashSet<Job>>>,
+    sweeps: Family<ByPhase, Gauge>,
+    sweep_cells: Family<Cells, Gauge>,
+    /// Sweeps that have cells.
+    swept: Mutex<HashSet<String>>,
     queue_depth: Family<Pool, Gauge>,
     demand: Family<Waiting, Gauge>,
     replicas: Family<Fleet, Gauge>,
@@ -85,6 +89,9 @@ impl Metrics {
             phases: Mutex::default(),
             progress_age: Family::default(),
             aging: Mutex::default(),
+            sweeps: Family::default(),
+            sweep_cells: Family::default(),
+            swept: Mutex::default(),
             queue_depth: Family::default(),
             demand: Family::default(),
             replicas: Family::default(),
@@ -118,6 +125,8 @@ impl Metrics {
             Unit::Seconds,
             families.progress_age.clone(),
         );
+        registry.register("sweeps", "Evaluation sweeps, by phase", families.sweeps.clone());
+        registry.register("sweep_cells", "Cells of evaluation sweeps, by state", families.sweep_cells.clone());
         registry.register("rewardpool_queue_depth", "Requests that wait for a pool", families.queue_depth.clone());
         registry.register(
             "rewardpool_demand",
@@ -180,6 +189,30 @@ impl Metrics {
         for gone in before.difference(&there) {
             self.0.progress_age.remove(gone);
         }
+    }
+
+    /// The sweeps there are, by name, with their phases and cells. Those that are not named any more are gone.
+    pub fn set_sweeps(&self, sweeps: impl IntoIterator<Item = (String, SweepPhase, CellCounts)>) {
+        let mut phases: HashMap<SweepPhase, i64> = HashMap::new();
+        let mut there = HashSet::new();
+        for (sweep, phase, counts) in sweeps {
+            *phases.entry(phase).or_default() += 1;
+            for (state, count) in cells(&counts) {
+                self.0.sweep_cells.get_or_create(&Cells { sweep: sweep.clone(), state }).set(count.into());
+            }
+            there.insert(sweep);
+        }
+        for phase in SWEEP_PHASES {
+            let labels = ByPhase { phase: labels::sweep_phase(phase) };
+            self.0.sweeps.get_or_create(&labels).set(phases.get(&phase).copied().unwrap_or(0));
+        }
+        let mut swept = self.0.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in swept.difference(&there) {
+            for (state, _) in cells(&CellCounts::default()) {
+                self.0.sweep_cells.remove(&Cells { sweep: gone.clone(), state });
+            }
+        }
+        *swept = there;
     }
 
     /// Requests that wait for a pool.
@@ -334,6 +367,23 @@ mod tests {
             samples(&text, "real_job_progress_age_seconds{"),
             ["real_job_progress_age_seconds{namespace=\"a\",job=\"two\"} 1.0"]
         );
+    }
+
+    #[test]
+    fn a_sweep_that_is_gone_leaves_no_cells() {
+        let metrics = Metrics::new();
+        let sweep = |name: &str| {
+            let counts = CellCounts { total: 4, active: 1, succeeded: 3, ..CellCounts::default() };
+            (name.to_owned(), SweepPhase::Running, counts)
+        };
+        metrics.set_sweeps([sweep("weekly"), sweep("other")]);
+        let text = metrics.render();
+        assert_eq!(samples(&text, "real_sweeps{phase=\"Running\"}"), ["real_sweeps{phase=\"Running\"} 2"]);
+        assert!(text.contains("real_sweep_cells{sweep=\"weekly\",state=\"succeeded\"} 3"), "{text}");
+        metrics.set_sweeps([sweep("other")]);
+        let text = metrics.render();
+        assert!(!text.contains("weekly"), "{text}");
+        assert_eq!(samples(&text, "real_sweep_cells{").len(), 5);
     }
 
     #[test]

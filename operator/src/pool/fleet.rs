@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use real_crds::v1alpha1::{PodPatch, Replicas, Resources, RewardPoolSpec};
+use real_crds::Endpoints;
+use real_crds::v1alpha1::{PodPatch, Replicas, Resources, RewardPoolRef, RewardPoolSpec};
 use serde::Serialize;
 
 use crate::labels;
@@ -100,4 +101,12 @@ impl Fleet {
             Self::Sandbox => spec.sandbox.image.as_deref(),
         }
     }
+}
+
+/// The headless Services of a pool: clients spread over the replicas that are there, also those that come later.
+pub(crate) fn endpoints(namespace: &str, pool: Option<&RewardPoolRef>) -> Endpoints {
+    let Some(pool) = pool else { return Endpoints::default() };
+    let url =
+        |fleet: Fleet| vec![format!("http://{}.{namespace}.svc:{}", fleet.headless_in(&pool.name), labels::HTTP_PORT)];
+    Endpoints { detectors: url(Fleet::Detector), sandboxes: url(Fleet::Sandbox) }
 }

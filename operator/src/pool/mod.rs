@@ -7,6 +7,7 @@
 pub mod child;
 pub mod children;
 pub mod fleet;
+pub(crate) mod gate;
 pub(crate) mod load;
 pub mod observed;
 mod plan;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use child::{Child, ChildRef, Kind};
 pub use fleet::Fleet;
+pub(crate) use fleet::endpoints;
 pub use observed::{Consumers, Demand, FleetLoad, Observed};
 pub use plan::{Plan, plan};
 pub use scaling::ScalingMemory;

@@ -11,7 +11,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
 use real_crds::v1alpha1::{RealTrainingJob, RewardPool};
-use real_operator::rbac::TABLE;
+use real_operator::rbac::{Scope, TABLE};
 use real_test_kube::shared;
 use serde_json::json;
 
@@ -20,6 +20,11 @@ use crate::rig::{Rig, sft};
 
 /// Rights that need something of others in the cluster, and why they are there all the same.
 const NOT_HERE: [(&str, &str); 1] = [("scaledobjects", "there is no KEDA")];
+
+/// What is allowed in the namespace `default` alone is another right.
+fn in_its_place(resource: &str, default: bool) -> String {
+    if default { format!("{resource} in default") } else { resource.to_owned() }
+}
 
 /// Installs the chart for this namespace alone, and gives its account's token.
 async fn installed(rig: &Rig) -> String {
@@ -108,6 +113,26 @@ async fn live_a_pool(rig: &Rig) {
     rig.gone::<Deployment>("pool-sandbox").await;
 }
 
+/// A sweep that is suspended and resumed twice, evaluates, and is deleted after its end.
+async fn live_a_sweep(rig: &Rig) {
+    rig.open().await;
+    rig.trained("trained", &[8]).await;
+    rig.ready_pool().await;
+    rig.create_sweep(json!({"parallelism": 1, "suspend": true, "ttlSecondsAfterFinished": 1})).await;
+    rig.sweep_phase("Suspended", "SuspendedByUser").await;
+    for suspend in [false, true, false] {
+        rig.edit_sweep(json!({ "suspend": suspend })).await;
+        let (phase, reason) = if suspend { ("Suspending", "SuspendedByUser") } else { ("Running", "CellsRun") };
+        rig.sweep_phase(phase, reason).await;
+    }
+    for _ in 0..2 {
+        let cells = rig.wait_for_cells(1).await;
+        rig.evaluate(&cells[0].name_any(), 2, 1).await;
+        rig.wait_for_cells(0).await;
+    }
+    rig.sweep_gone().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_charts_roles_are_all_that_is_needed_and_all_of_it_is() {
     let rig = Rig::new("rights").await;
@@ -116,6 +141,7 @@ async fn the_charts_roles_are_all_that_is_needed_and_all_of_it_is() {
     begin(&rig).await;
     tokio::join!(play(&rig), live_a_pool(&rig));
     live_a_job(&rig).await;
+    live_a_sweep(&rig).await;
     rig.quiet().await;
     operator.stop().await.expect("a graceful end");
 
@@ -133,6 +159,7 @@ async fn the_charts_roles_are_all_that_is_needed_and_all_of_it_is() {
             let verb = format!("{:?}", call.verb).to_lowercase();
             // A server-side apply that makes the object needs the right to create it too.
             let creates = (verb == "patch" && call.status == Some(201)).then(|| "create".to_owned());
+            let resource = in_its_place(&resource, call.namespace.as_deref() == Some("default"));
             creates.into_iter().chain([verb]).map(move |verb| (call.group.clone(), resource.clone(), verb))
         })
         .collect();
@@ -140,7 +167,8 @@ async fn the_charts_roles_are_all_that_is_needed_and_all_of_it_is() {
         .iter()
         .filter(|permission| NOT_HERE.iter().all(|(resource, _)| *resource != permission.resource))
         .flat_map(|permission| {
-            let row = (permission.group.to_owned(), permission.resource.to_owned());
+            let resource = in_its_place(permission.resource, permission.scope == Scope::Default);
+            let row = (permission.group.to_owned(), resource);
             permission.verbs.iter().map(move |verb| (row.0.clone(), row.1.clone(), (*verb).to_owned()))
         })
         .collect();

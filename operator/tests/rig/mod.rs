@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses its own part of it")]
 
 pub(crate) mod cluster;
+pub(crate) mod sweeps;
 
 use std::fmt::Debug;
 use std::time::Duration;

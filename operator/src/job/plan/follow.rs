@@ -6,8 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use real_crds::v1alpha1::{NodeCounts, Phase};
 
-use super::{Planner, Poll, Verdict, after, many, pool_gate, ready};
+use super::{Planner, Poll, Verdict, after, gate, ready};
 use crate::conditions::whole_seconds;
+use crate::event::many;
 use crate::job::children::{Config, out_of_sync};
 use crate::job::ending::{Cause, failing};
 use crate::job::gang::{Gang, UNSCHEDULABLE, gang, is_running};
@@ -149,7 +150,7 @@ impl Planner<'_> {
             },
         });
         let pool = self.job.spec.reward_pool_ref.as_ref();
-        if let Some((_, problem)) = pool.and_then(|pool| pool_gate::problem(&pool.name, self.observed.pool.as_ref())) {
+        if let Some((_, problem)) = pool.and_then(|pool| gate::problem(&pool.name, self.observed.pool.as_ref())) {
             let message = format!("attempt {}: {nodes} of {nodes} pods run, but {problem}", self.attempt);
             self.draft.warning = true;
             return (Phase::Running, "RunningWithoutRewards".to_owned(), message);

@@ -4,8 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use real_crds::v1alpha1::{NodeCounts, Phase};
 
-use super::{Planner, Verdict, after, many};
+use super::{Planner, Verdict, after};
 use crate::conditions::whole_seconds;
+use crate::event::many;
 use crate::job::ending::Cause;
 use crate::job::progress;
 use crate::job::status::SCHEDULED;

@@ -5,7 +5,6 @@
 
 mod follow;
 mod limits;
-mod pool_gate;
 mod start;
 mod stop;
 
@@ -25,13 +24,14 @@ use super::gang::{is_over, is_running};
 use super::observed::{Observed, index, number};
 use super::progress::{self, Said};
 use super::status::{
-    ACCEPTED, Concluded, Draft, POOL_READY, REWARD_SUSPECT, SCHEDULED, WARNED, for_event, is_finished, lifecycle,
+    ACCEPTED, Concluded, Draft, POOL_READY, REWARD_SUSPECT, SCHEDULED, WARNED, is_finished, lifecycle,
 };
 use super::{Names, attempt};
 use crate::child::Child;
 use crate::conditions::find;
-use crate::event::PlannedEvent;
+use crate::event::{PlannedEvent, for_event};
 use crate::images::Images;
+use crate::pool::gate;
 use crate::refusal::Refusal;
 
 /// The phase, and the reason and message that explain it.
@@ -259,7 +259,7 @@ impl<'a> Planner<'a> {
     /// Whether the pool is ready, for an attempt that is about to start and for one that runs.
     fn say_pool(&mut self) {
         if let Some(reference) = &self.job.spec.reward_pool_ref {
-            match pool_gate::problem(&reference.name, self.observed.pool.as_ref()) {
+            match gate::problem(&reference.name, self.observed.pool.as_ref()) {
                 None => self.draft.condition(POOL_READY, true, "Ready", ""),
                 Some((reason, message)) => self.draft.condition(POOL_READY, false, reason, message),
             }
@@ -390,14 +390,6 @@ impl<'a> Planner<'a> {
 
 fn after(time: Timestamp, seconds: u64) -> Timestamp {
     time.checked_add(SignedDuration::from_secs(seconds as i64)).unwrap_or(Timestamp::MAX)
-}
-
-/// `1 pod`, `2 pods`.
-fn many(count: impl Into<u64>, what: &str) -> String {
-    match count.into() {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
-    }
 }
 
 fn ready(pods: &[&Pod]) -> u32 {

@@ -2,7 +2,7 @@
 
 use real_crds::v1alpha1::Phase;
 
-use super::{Planner, Verdict, after, pool_gate};
+use super::{Planner, Verdict, after, gate};
 use crate::child::Child;
 use crate::conditions::{find, whole_seconds};
 use crate::job::accept::Rejection;
@@ -110,9 +110,9 @@ impl Planner<'_> {
             return Some(("KueueNotInstalled", message));
         }
         if let Some(reference) = &self.job.spec.reward_pool_ref
-            && let Some((reason, message)) = pool_gate::problem(&reference.name, self.observed.pool.as_ref())
+            && let Some((reason, message)) = gate::problem(&reference.name, self.observed.pool.as_ref())
         {
-            self.draft.warning = reason == pool_gate::NOT_FOUND;
+            self.draft.warning = reason == gate::NOT_FOUND;
             return Some((reason, message));
         }
         if let Some(other) = &self.observed.checkpoint_holder {

@@ -41,15 +41,17 @@ pub(super) fn services(pool: &RewardPool, fleet: Fleet) -> [Service; 2] {
     [service(fleet.name_in(&pool.name_any()), None), service(fleet.headless_in(&pool.name_any()), Some("None"))]
 }
 
-/// Nothing may leave a fleet, not even a question to DNS, and only trainers of the namespace and the operator may
-/// enter, by one port.
+/// Nothing may leave a fleet, not even a question to DNS, and only trainers and evaluators of the namespace and the operator
+/// may enter, by one port.
 pub(super) fn policy(pool: &RewardPool, fleet: Fleet, settings: &Settings) -> NetworkPolicy {
     let labelled = |key: &str, value: &str| LabelSelector {
         match_labels: Some(BTreeMap::from([(key.to_owned(), value.to_owned())])),
         ..LabelSelector::default()
     };
-    let trainers =
-        NetworkPolicyPeer { pod_selector: Some(labelled(labels::COMPONENT, labels::TRAINER)), ..Default::default() };
+    let clients = |component| NetworkPolicyPeer {
+        pod_selector: Some(labelled(labels::COMPONENT, component)),
+        ..NetworkPolicyPeer::default()
+    };
     let operator = NetworkPolicyPeer {
         namespace_selector: Some(labelled(NAMESPACE_NAME, &settings.namespace)),
         ..NetworkPolicyPeer::default()
@@ -61,7 +63,7 @@ pub(super) fn policy(pool: &RewardPool, fleet: Fleet, settings: &Settings) -> Ne
             // Named without a rule: all egress is denied.
             policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
             ingress: Some(vec![NetworkPolicyIngressRule {
-                from: Some(vec![trainers, operator]),
+                from: Some(vec![clients(labels::TRAINER), clients(labels::EVALUATOR), operator]),
                 ports: Some(vec![NetworkPolicyPort {
                     port: Some(IntOrString::Int(labels::HTTP_PORT)),
                     protocol: Some("TCP".into()),

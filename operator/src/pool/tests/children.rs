@@ -120,7 +120,7 @@ fn nothing_leaves_a_fleet_and_a_runtime_class_is_the_sandboxes_alone() {
         assert_eq!(policy.policy_types, Some(vec!["Ingress".to_owned(), "Egress".to_owned()]));
         let rules = policy.ingress.expect("rules");
         // An empty list of peers or ports would let everybody in.
-        assert!(rules.iter().all(|rule| rule.from.as_ref().is_some_and(|from| from.len() == 2)));
+        assert!(rules.iter().all(|rule| rule.from.as_ref().is_some_and(|from| from.len() == 3)));
         assert!(rules.iter().all(|rule| rule.ports.as_ref().is_some_and(|ports| ports.len() == 1)));
     }
     assert_eq!(count, 2);

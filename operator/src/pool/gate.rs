@@ -1,14 +1,14 @@
-//! Whether the pool that a job refers to can judge answers.
+//! Whether the pool that a job or a sweep refers to can judge answers.
 
 use real_crds::v1alpha1::{Replicas, RewardPool};
 
 use crate::conditions::{find, is_true};
 
 /// Reason: there is no such pool.
-pub(super) const NOT_FOUND: &str = "RewardPoolNotFound";
+pub(crate) const NOT_FOUND: &str = "RewardPoolNotFound";
 
 /// Why the pool cannot judge answers now.
-pub(super) fn problem(name: &str, pool: Option<&RewardPool>) -> Option<(&'static str, String)> {
+pub(crate) fn problem(name: &str, pool: Option<&RewardPool>) -> Option<(&'static str, String)> {
     let Some(pool) = pool.filter(|pool| pool.metadata.deletion_timestamp.is_none()) else {
         return Some((NOT_FOUND, format!("RewardPool {name} does not exist in this namespace")));
     };

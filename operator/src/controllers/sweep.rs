@@ -1,0 +1,415 @@
+//! The controller of `RealEvalSweep`s: one for all namespaces that are watched, since a sweep is in none.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::api::{ApiResource, PartialObjectMeta};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Resource, ResourceExt};
+use real_crds::v1alpha1::{RealEvalSweep, RealEvalSweepStatus, RealTrainingJob, RewardPool, SweepPhase};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{Own, Reconciler, Scope, pool, received, selector};
+use crate::act::{Failure, Target, put_status};
+use crate::backoff::Backoff;
+use crate::cache::{Cache, Owner};
+use crate::child::{Child, is_owned_by};
+use crate::conditions::is_true;
+use crate::context::{Context, Shared};
+use crate::labels::{EVALUATOR, KUEUE, KUEUE_QUEUE, MANAGER, SWEEP};
+use crate::metrics;
+use crate::refusal::{Lasting, Refusal, of_a_cell};
+use crate::sweep::{Children, Names, NamespaceSeen, Observed, Plan, RESULT, Settings, is_finished, plan};
+use crate::turnstile::Turnstile;
+use crate::uses::Uses;
+use crate::watches::{News, follow, trim_pod, whole};
+
+/// Between two looks at what no event tells: metrics, sweeps that are gone.
+const TICK: Duration = Duration::from_secs(5);
+/// A Job that was created and that no watch has shown after so long is gone again.
+const LOST: Duration = Duration::from_mins(2);
+
+/// What one scope has that sweeps read.
+pub(crate) struct Watched {
+    pub(crate) scope: Scope,
+    pub(crate) jobs: Own<RealTrainingJob>,
+    pub(crate) pools: Own<RewardPool>,
+    pub(crate) uses: Uses,
+    pub(crate) pool_triggers: pool::Triggers,
+}
+
+/// Everything a reconcile needs.
+pub(crate) struct Sweeps {
+    context: Arc<Context>,
+    settings: Settings,
+    store: Store<RealEvalSweep>,
+    namespaces: Own<PartialObjectMeta<Namespace>>,
+    watched: Vec<Watched>,
+    cells: Cache<Job>,
+    pods: Cache<Pod>,
+    accounts: Cache<ServiceAccount>,
+    policies: Cache<NetworkPolicy>,
+    refusals: Shared<String, Refusal>,
+    /// Jobs that were created and that no watch has shown yet, by sweep.
+    started: Shared<String, HashMap<String, Instant>>,
+    backoff: Backoff<String>,
+    turnstile: Turnstile,
+}
+
+/// Starts watches in `tasks`, the controller in `controllers`.
+pub(crate) fn start(
+    tasks: &mut JoinSet<()>,
+    controllers: &mut JoinSet<()>,
+    context: &Arc<Context>,
+    settings: Settings,
+    watched: Vec<Watched>,
+    turnstile: Turnstile,
+    shutdown: &CancellationToken,
+) -> Arc<Sweeps> {
+    let client = context.client.clone();
+    let (triggers, triggered) = unbounded_channel();
+    let (store, writer) = reflector::store();
+    let (namespaces, namespace_writer) = reflector::store();
+    let (namespaces, listed) = Own::new(namespaces);
+    let scopes: Vec<Scope> = watched.iter().map(|one| one.scope.clone()).collect();
+    let all = Arc::new(Sweeps {
+        context: context.clone(),
+        settings,
+        store: store.clone(),
+        namespaces,
+        watched,
+        cells: Cache::new(SWEEP),
+        pods: Cache::new(SWEEP),
+        accounts: Cache::new(SWEEP),
+        policies: Cache::new(SWEEP),
+        refusals: Shared::new(),
+        started: Shared::new(),
+        backoff: Backoff::new(),
+        turnstile,
+    });
+    let which = || selector(&[EVALUATOR]);
+    for scope in scopes {
+        let cells = (trim_cell as fn(&mut Job), News::All);
+        tasks.spawn(follow(scope.api(&client), which(), cells, all.cells.clone(), triggers.clone()));
+        tasks.spawn(follow(scope.api(&client), which(), (trim_pod, News::All), all.pods.clone(), triggers.clone()));
+        let accounts = (whole::<ServiceAccount> as fn(&mut _), News::ButCreation);
+        tasks.spawn(follow(scope.api(&client), which(), accounts, all.accounts.clone(), triggers.clone()));
+        let policies = (whole::<NetworkPolicy> as fn(&mut _), News::ButCreation);
+        tasks.spawn(follow(scope.api(&client), which(), policies, all.policies.clone(), triggers.clone()));
+    }
+    let names = watcher(Api::<PartialObjectMeta<Namespace>>::all(client.clone()), watcher::Config::default())
+        .default_backoff()
+        .modify(|namespace| {
+            namespace.managed_fields_mut().clear();
+            namespace.annotations_mut().clear();
+        })
+        .reflect(namespace_writer);
+    tasks.spawn(async move {
+        let mut names = std::pin::pin!(names);
+        while let Some(event) = names.next().await {
+            match event {
+                Ok(Event::InitDone) => drop(listed.send_replace(true)),
+                Ok(_) => {}
+                Err(error) => warn!(%error, kind = "Namespace", "a watch broke and starts again"),
+            }
+        }
+    });
+    let changed = watcher(Api::<RealEvalSweep>::all(client), watcher::Config::default())
+        .default_backoff()
+        .modify(|sweep| sweep.managed_fields_mut().clear())
+        .reflect(writer)
+        .touched_objects();
+    // What belongs to a sweep is in a namespace, and the sweep is not.
+    let triggered = received(triggered).map(|sweep: ObjectRef<RealEvalSweep>| ObjectRef::new(&sweep.name));
+    tasks.spawn(all.clone().keep_house());
+    controllers.spawn(super::run(all.clone(), store, changed, triggered, shutdown.clone()));
+    all
+}
+
+/// Of a Job, what decides about a cell; its annotations are short.
+fn trim_cell(job: &mut Job) {
+    job.annotations_mut().retain(|key, _| key == RESULT);
+    if let Some(spec) = &mut job.spec {
+        spec.template = k8s_openapi::api::core::v1::PodTemplateSpec::default();
+    }
+}
+
+impl Reconciler<RealEvalSweep> for Sweeps {
+    const NAME: metrics::Controller = metrics::Controller::Sweep;
+
+    fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn backoff(&self) -> &Backoff<String> {
+        &self.backoff
+    }
+
+    async fn synced(&self) {
+        self.namespaces.synced().await;
+        self.cells.synced().await;
+        self.pods.synced().await;
+        self.accounts.synced().await;
+        self.policies.synced().await;
+        for watched in &self.watched {
+            watched.jobs.synced().await;
+            watched.pools.synced().await;
+        }
+    }
+
+    fn turnstile(&self) -> &Turnstile {
+        &self.turnstile
+    }
+
+    fn is_new(sweep: &RealEvalSweep) -> bool {
+        sweep.status.is_none()
+    }
+
+    async fn reconcile(&self, sweep: &RealEvalSweep) -> Result<Action, Failure> {
+        let Some(watched) = self.of(&sweep.spec.run_namespace) else {
+            // Another operator's, or nobody's.
+            return Ok(Action::await_change());
+        };
+        let uid = sweep.uid().unwrap_or_default();
+        let mut observed = self.observe(sweep, &uid, watched).await?;
+        let again = |observed: &Observed| plan(sweep, observed, Timestamp::now(), &self.settings);
+        let mut planned = again(&observed);
+        if self.context.dry_run {
+            return Ok(super::show("RealEvalSweep", sweep, &planned, planned.requeue));
+        }
+        if let Some(trial) = &planned.trial {
+            match self.try_out(sweep, trial).await {
+                Err(Failure::Refused { reason, message, lasting: true, .. }) => {
+                    observed.refused = Some(self.refused(sweep, &uid, reason, &message, true));
+                }
+                // What else is in the way may pass: a quota, a namespace that goes.
+                Ok(()) | Err(Failure::Refused { .. }) => {
+                    self.refusals.set(uid.clone(), None);
+                    (observed.refused, observed.tried) = (None, true);
+                }
+                Err(failure) => return Err(failure),
+            }
+            planned = again(&observed);
+        }
+        match self.make(sweep, &uid, &planned).await {
+            Err(Failure::Refused { what, reason, message, lasting }) => {
+                let known = self.refusals.get(&uid);
+                let refusal = self.refused(sweep, &uid, reason, &message, lasting);
+                observed.refused = Some(refusal.clone());
+                observed.started = self.started(&uid);
+                let told = again(&observed);
+                if known.is_none_or(|known| !known.says_the_same(&refusal)) {
+                    self.tell(sweep, &told, watched).await?;
+                }
+                if !lasting {
+                    return Err(Failure::Refused { what, reason, message, lasting });
+                }
+                // Not tried again and again: it would be refused again.
+                return Ok(told.requeue.map_or_else(Action::await_change, Action::requeue));
+            }
+            Err(failure) => return Err(failure),
+            Ok(()) => {}
+        }
+        let wrote = !planned.create.is_empty() || !planned.apply.is_empty();
+        let stands = observed.refused.as_ref().is_some_and(|refusal| refusal.lasting.is_some());
+        if (wrote || !stands) && self.refusals.set(uid.clone(), None).is_some() {
+            observed.refused = None;
+            observed.started = self.started(&uid);
+            let told = again(&observed);
+            // What was recorded and what there is to tell of it is not told twice.
+            planned = Plan { events: planned.events, ..told };
+        }
+        self.tell(sweep, &planned, watched).await?;
+        Ok(planned.requeue.map_or_else(Action::await_change, Action::requeue))
+    }
+}
+
+impl Sweeps {
+    /// The scope that a namespace belongs to.
+    fn of(&self, namespace: &str) -> Option<&Watched> {
+        self.watched.iter().find(|watched| match &watched.scope {
+            Scope::Cluster => true,
+            Scope::Namespace(name) => name == namespace,
+        })
+    }
+
+    async fn observe(&self, sweep: &RealEvalSweep, uid: &str, watched: &Watched) -> Result<Observed, Failure> {
+        let run = &sweep.spec.run_namespace;
+        let owner: Owner = (run.clone(), sweep.name_any());
+        let mut cells = self.cells.owned(&owner);
+        cells.retain(|job| is_owned_by(&job.metadata, uid));
+        let uids: HashSet<String> = cells.iter().filter_map(|job| job.uid()).collect();
+        let mut pods = self.pods.owned(&owner);
+        pods.retain(|pod| {
+            let mut owners = pod.metadata.owner_references.iter().flatten();
+            owners.any(|owner| uids.contains(&owner.uid))
+        });
+        self.forget_seen(uid, cells.iter().map(|job| job.name_any()));
+        let pool = sweep.spec.reward_pool_ref.as_ref().and_then(|reference| {
+            watched.pools.store.get(&ObjectRef::new(&reference.name).within(run)).map(|pool| (*pool).clone())
+        });
+        let (name, namespaces) = (owner.1.clone(), self.namespaces.store.state());
+        let names = Names(&name);
+        let namespaces = namespaces.iter().map(|namespace| NamespaceSeen {
+            watched: self.of(&namespace.name_any()).is_some(),
+            name: namespace.name_any(),
+            labels: namespace.labels().clone(),
+        });
+        Ok(Observed {
+            namespaces: namespaces.collect(),
+            jobs: self.watched.iter().flat_map(|watched| watched.jobs.store.state()).collect(),
+            cells,
+            pods,
+            started: self.started(uid),
+            pool,
+            children: Children {
+                service_account: super::own(&self.accounts, &owner, &names.service_account(), uid),
+                network_policy: super::own(&self.policies, &owner, &names.network_policy(), uid),
+            },
+            refused: self.refusals.get(&uid.to_owned()),
+            tried: false,
+            without_kueue: sweep.labels().contains_key(KUEUE_QUEUE) && !self.context.serves(KUEUE).await?,
+        })
+    }
+
+    /// Jobs that were created and that no watch has shown yet.
+    fn started(&self, uid: &str) -> BTreeSet<String> {
+        self.started.get(&uid.to_owned()).map(|jobs| jobs.into_keys().collect()).unwrap_or_default()
+    }
+
+    fn forget_seen(&self, uid: &str, seen: impl Iterator<Item = String>) {
+        let mut started = self.started.lock();
+        if let Some(jobs) = started.get_mut(uid) {
+            for name in seen {
+                jobs.remove(&name);
+            }
+            jobs.retain(|_, since| since.elapsed() < LOST);
+            if jobs.is_empty() {
+                started.remove(uid);
+            }
+        }
+    }
+
+    /// Asks the API server about a cell, in the words of its user.
+    async fn try_out(&self, sweep: &RealEvalSweep, trial: &Child) -> Result<(), Failure> {
+        let target = Target { resource: &trial.resource, namespace: &sweep.spec.run_namespace, name: &trial.name };
+        target.try_out(&self.context.client, &trial.body).await
+    }
+
+    /// Remembers a refusal.
+    fn refused(&self, sweep: &RealEvalSweep, uid: &str, reason: &str, message: &str, lasting: bool) -> Refusal {
+        let message = if lasting { of_a_cell(message) } else { message.to_owned() };
+        let lasting = lasting.then(|| Lasting { generation: sweep.metadata.generation, at: Timestamp::now() });
+        let refusal = Refusal { reason: reason.to_owned(), message, lasting };
+        self.refusals.set(uid.to_owned(), Some(refusal.clone()));
+        refusal
+    }
+
+    /// Children, Jobs of cells, results, deletions.
+    async fn make(&self, sweep: &RealEvalSweep, uid: &str, plan: &Plan) -> Result<(), Failure> {
+        let namespace = sweep.spec.run_namespace.as_str();
+        let client = &self.context.client;
+        for child in &plan.apply {
+            let target = Target { resource: &child.resource, namespace, name: &child.name };
+            target.make(client, &child.body, child.exists, uid).await?;
+            info!(kind = child.resource.kind, child = child.name, "written");
+        }
+        let jobs = ApiResource::erase::<Job>(&());
+        // First what is over: pods may go.
+        for record in &plan.record {
+            let target = Target { resource: &jobs, namespace, name: &record.name };
+            target.annotate(client, record.uid.as_deref(), (RESULT, &record.result)).await?;
+        }
+        for deletion in &plan.delete {
+            let target = Target { resource: &jobs, namespace, name: &deletion.name };
+            // It stays, marked, until its pods have ended.
+            target.delete(client, deletion.uid.as_deref(), true).await?;
+            info!(name = deletion.name, why = deletion.why, "deleted");
+        }
+        for cell in &plan.create {
+            let target = Target { resource: &cell.resource, namespace, name: &cell.name };
+            if target.create(client, &cell.body, uid).await? {
+                info!(cell = cell.name, "cell started");
+            }
+            self.started.lock().entry(uid.to_owned()).or_default().insert(cell.name.clone(), Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Status, events; and the end of the object itself.
+    async fn tell(&self, sweep: &RealEvalSweep, plan: &Plan, watched: &Watched) -> Result<(), Failure> {
+        let api: Api<RealEvalSweep> = Api::all(self.context.client.clone());
+        self.use_pool(sweep, plan.status.as_ref().or(sweep.status.as_ref()), watched);
+        if let Some(status) = &plan.status {
+            put_status(&api, sweep, status, MANAGER, sweep.resource_version()).await?;
+            let phase = status.phase.map(|phase| format!("{phase:?}"));
+            info!(phase, reason = status.reason, "status");
+        }
+        self.context.publish(&plan.events, &sweep.object_ref(&())).await;
+        if plan.delete_object {
+            let resource = ApiResource::erase::<RealEvalSweep>(&());
+            let target = Target { resource: &resource, namespace: "", name: &sweep.name_any() };
+            target.delete(&self.context.client, sweep.uid().as_deref(), false).await?;
+            info!("deleted: ttlSecondsAfterFinished is over");
+        }
+        Ok(())
+    }
+
+    /// Lets the pool know whether the sweep wants answers of it. One that the API server has not taken on trial yet, or refuses,
+    /// must not make a pool grow.
+    fn use_pool(&self, sweep: &RealEvalSweep, status: Option<&RealEvalSweepStatus>, watched: &Watched) {
+        let wants = status.filter(|status| {
+            let active = status.counts.as_ref().is_some_and(|counts| counts.active > 0);
+            let idle = is_finished(status) || status.phase == Some(SweepPhase::Suspended);
+            active
+                || (!idle && is_true(&status.conditions, "Accepted") && is_true(&status.conditions, "TargetsResolved"))
+        });
+        let starting = wants.map(|status| status.phase == Some(SweepPhase::Pending));
+        let run = sweep.spec.run_namespace.clone();
+        let pool = sweep.spec.reward_pool_ref.as_ref().map(|reference| (run.clone(), reference.name.clone()));
+        for (namespace, pool) in watched.uses.sweep(&(run, sweep.name_any()), pool.zip(starting)) {
+            // The receiver ends with the controller, and this with it.
+            let _ = watched.pool_triggers.send(ObjectRef::new(&pool).within(&namespace));
+        }
+    }
+
+    /// Metrics of all sweeps, and no memory of those that are gone.
+    async fn keep_house(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(TICK).await;
+            let sweeps = self.store.state();
+            let ours = |sweep: &&Arc<RealEvalSweep>| self.of(&sweep.spec.run_namespace).is_some();
+            let ours: Vec<&Arc<RealEvalSweep>> = sweeps.iter().filter(ours).collect();
+            let leads = self.context.guard.check().is_ok();
+            let told = ours.iter().filter(|_| leads).map(|sweep| {
+                let status = sweep.status.clone().unwrap_or_default();
+                (sweep.name_any(), status.phase.unwrap_or(SweepPhase::Pending), status.counts.unwrap_or_default())
+            });
+            self.context.metrics.set_sweeps(told);
+            let alive: HashSet<String> = ours.iter().filter_map(|sweep| sweep.uid()).collect();
+            self.refusals.lock().retain(|uid, _| alive.contains(uid));
+            self.started.lock().retain(|uid, _| alive.contains(uid));
+            self.backoff.retain(|uid| alive.contains(uid));
+            let named: HashSet<Owner> =
+                ours.iter().map(|sweep| (sweep.spec.run_namespace.clone(), sweep.name_any())).collect();
+            for watched in &self.watched {
+                for (namespace, pool) in watched.uses.keep_sweeps(|sweep| named.contains(sweep)) {
+                    let _ = watched.pool_triggers.send(ObjectRef::new(&pool).within(&namespace));
+                }
+            }
+        }
+    }
+}

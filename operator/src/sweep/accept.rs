@@ -1,0 +1,30 @@
+//! What the schema lets through and a cluster cannot run.
+
+use real_crds::v1alpha1::RealEvalSweep;
+
+/// Why a sweep cannot run as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rejection {
+    pub(super) reason: String,
+    pub(super) message: String,
+}
+
+/// Looks for what would make every cell of some kind fail.
+pub(super) fn check(sweep: &RealEvalSweep) -> Result<(), Rejection> {
+    let spec = &sweep.spec;
+    let models = spec.targets.models.iter().enumerate();
+    let models = models.map(|(i, model)| (format!("spec.targets.models[{i}].storageUri"), &model.storage_uri));
+    let suites = spec.suites.iter().enumerate();
+    let suites = suites.map(|(i, suite)| (format!("spec.suites[{i}].storageUri"), &suite.storage_uri));
+    for (field, uri) in models.chain(suites) {
+        if let Some(message) = crate::source::problem(uri) {
+            let message = format!("{field} is {uri}: {message}");
+            return Err(Rejection { reason: "UnsupportedSource".to_owned(), message });
+        }
+    }
+    if spec.reward_pool_ref.is_none() {
+        let message = "spec.rewardPoolRef is missing: answers are judged by a RewardPool of spec.runNamespace";
+        return Err(Rejection { reason: "RewardPoolRequired".to_owned(), message: message.to_owned() });
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! The Job of a cell: an Indexed Job, one pod a shard of the suite's tasks.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::batch::v1::{
+    Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern,
+    PodFailurePolicyRule,
+};
+use k8s_openapi::api::core::v1::{
+    Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource, EnvVar, ObjectFieldSelector,
+    PersistentVolumeClaimVolumeSource, PodTemplateSpec, Volume, VolumeMount,
+};
+use kube::ResourceExt;
+use real_crds::cell::CellConfig;
+use real_crds::v1alpha1::RealEvalSweep;
+use real_crds::{config, reward};
+
+use super::cells::Cell;
+use super::children::{labels, metadata};
+use super::plan::{Names, Settings};
+use crate::job::CONTAINER;
+use crate::labels;
+use crate::pod::{self, PodParts};
+use crate::pool::endpoints;
+use crate::source::{MOUNTS, claims, in_the_pod};
+
+/// Exit code of an evaluator whose cell cannot be evaluated.
+pub(super) const INVALID: i32 = 2;
+/// Failures of pods that a cell survives; lost nodes and preemptions do not count.
+const RETRIES: i32 = 2;
+/// Seconds between SIGTERM and SIGKILL: there is nothing to save.
+const GRACE: i64 = 10;
+
+/// Annotation of a cell's pods: the configuration. They read it as a file, through the downward API, so that a cell needs no
+/// `ConfigMap`.
+pub(super) const CELL: &str = "real-rl.dev/cell";
+/// Annotations of a cell's Job, for people: what it evaluates.
+const TARGET: &str = "real-rl.dev/target";
+const SUITE: &str = "real-rl.dev/suite";
+const SETTINGS: &str = "real-rl.dev/settings";
+
+const FOLDER: &str = "/etc/real";
+const FILE: &str = "cell.json";
+
+/// The Job of a cell.
+pub(super) fn job(sweep: &RealEvalSweep, cell: &Cell<'_>, settings: &Settings) -> Job {
+    let mut metadata = metadata(sweep, cell.name.clone());
+    let own = metadata.labels.get_or_insert_default();
+    for label in [labels::KUEUE_QUEUE, labels::KUEUE_PRIORITY] {
+        if let Some(value) = sweep.labels().get(label) {
+            own.insert(label.to_owned(), value.clone());
+        }
+    }
+    let about =
+        [(TARGET, cell.target.name.clone()), (SUITE, cell.suite.name.clone()), (SETTINGS, cell.named.label.clone())];
+    metadata.annotations = Some(about.map(|(key, value)| (key.to_owned(), value)).into());
+    let shards = cell.suite.shards as i32;
+    Job {
+        metadata,
+        spec: Some(JobSpec {
+            completion_mode: Some("Indexed".to_owned()),
+            completions: Some(shards),
+            parallelism: Some(shards),
+            backoff_limit: Some(RETRIES),
+            active_deadline_seconds: Some(sweep.spec.cell_deadline_seconds as i64),
+            pod_replacement_policy: Some("Failed".to_owned()),
+            pod_failure_policy: Some(failure_policy()),
+            // Kueue, or whoever runs the queue, starts it.
+            suspend: queue(sweep).map(|_| true),
+            template: template(sweep, cell, settings),
+            ..JobSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// The queue that cells wait in.
+pub(super) fn queue(sweep: &RealEvalSweep) -> Option<&String> {
+    sweep.labels().get(labels::KUEUE_QUEUE)
+}
+
+/// What cannot be evaluated will not be by another try; what the cluster took away has not failed.
+fn failure_policy() -> PodFailurePolicy {
+    PodFailurePolicy {
+        rules: vec![
+            PodFailurePolicyRule {
+                action: "FailJob".to_owned(),
+                on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+                    container_name: Some(CONTAINER.to_owned()),
+                    operator: "In".to_owned(),
+                    values: vec![INVALID],
+                }),
+                on_pod_conditions: None,
+            },
+            PodFailurePolicyRule {
+                action: "Ignore".to_owned(),
+                on_exit_codes: None,
+                on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
+                    type_: "DisruptionTarget".to_owned(),
+                    status: Some("True".to_owned()),
+                }]),
+            },
+        ],
+    }
+}
+
+fn template(sweep: &RealEvalSweep, cell: &Cell<'_>, settings: &Settings) -> PodTemplateSpec {
+    let evaluator = &sweep.spec.evaluator;
+    let mount = |name: &str, path: String| VolumeMount {
+        name: name.into(),
+        mount_path: path,
+        read_only: Some(true),
+        ..VolumeMount::default()
+    };
+    let field = ObjectFieldSelector { api_version: None, field_path: format!("metadata.annotations['{CELL}']") };
+    let file =
+        DownwardAPIVolumeFile { path: FILE.to_owned(), field_ref: Some(field), ..DownwardAPIVolumeFile::default() };
+    let mut volumes = vec![Volume {
+        name: "real-cell".to_owned(),
+        downward_api: Some(DownwardAPIVolumeSource { items: Some(vec![file]), default_mode: None }),
+        ..Volume::default()
+    }];
+    let mut mounts = vec![mount("real-cell", FOLDER.to_owned())];
+    for (i, claim) in claims([cell.target.uri.as_str(), cell.suite.storage_uri.as_str()]).into_iter().enumerate() {
+        let volume = format!("real-source-{i}");
+        mounts.push(mount(&volume, format!("{MOUNTS}/{claim}")));
+        volumes.push(Volume {
+            name: volume,
+            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+                claim_name: claim,
+                read_only: Some(true),
+            }),
+            ..Volume::default()
+        });
+    }
+    let image = cell.suite.image.as_ref().or(evaluator.image.as_ref());
+    let last_words =
+        EnvVar { name: "REAL_TERMINATION_LOG".into(), value: Some("/dev/termination-log".into()), value_from: None };
+    let container = Container {
+        name: CONTAINER.to_owned(),
+        image: Some(image.unwrap_or(&settings.images.trainer).clone()),
+        image_pull_policy: Some(settings.images.pull_policy.clone()),
+        command: Some(vec!["real-trainer".to_owned()]),
+        args: Some(vec!["evaluate".to_owned(), "--config".to_owned(), format!("{FOLDER}/{FILE}")]),
+        env: Some(vec![last_words]),
+        resources: pod::resources(evaluator.resources.as_ref()),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(mounts),
+        ..Container::default()
+    };
+    let parts = PodParts {
+        labels: labels(sweep),
+        service_account: Names(&sweep.name_any()).service_account(),
+        containers: vec![container],
+        volumes,
+        grace_seconds: GRACE,
+        restart_policy: Some("Never".to_owned()),
+        ..PodParts::default()
+    };
+    let mut template = pod::template(parts, evaluator.pod_patch.as_ref());
+    let config = serde_json::to_string(&config(sweep, cell)).expect("plain data");
+    let annotations: &mut BTreeMap<_, _> =
+        template.metadata.get_or_insert_default().annotations.get_or_insert_default();
+    annotations.insert(CELL.to_owned(), config);
+    template
+}
+
+/// What the pods are told.
+pub(super) fn config(sweep: &RealEvalSweep, cell: &Cell<'_>) -> CellConfig {
+    let spec = &sweep.spec;
+    CellConfig {
+        cell: cell.name.clone(),
+        model: in_the_pod(&cell.target.uri),
+        suite: config::Dataset { name: cell.suite.name.clone(), uri: in_the_pod(&cell.suite.storage_uri), weight: 1.0 },
+        limit: cell.suite.limit,
+        shards: cell.suite.shards,
+        settings: cell.named.settings.clone(),
+        reward: reward(&spec.reward, &endpoints(&spec.run_namespace, spec.reward_pool_ref.as_ref())),
+        compute: config::Compute {
+            device: spec.evaluator.device,
+            dtype: spec.evaluator.dtype,
+            threads: spec.evaluator.threads,
+        },
+    }
+}

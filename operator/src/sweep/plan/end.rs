@@ -1,0 +1,134 @@
+//! The verdict on a sweep, refusals, and what is left to do after the end.
+
+use super::{
+    ACCEPTED, Cell, Child, Hindrance, Plan, Planner, Rejection, STALLED, Standing, SweepPhase, Verdict, after, count,
+    find, is_ended, obstacle, whole_seconds,
+};
+
+/// Seconds in which a sweep that cannot run as it is may be mended before it fails.
+const MENDING: u64 = 300;
+/// Seconds after which the API server is asked again about a Job that it refused: a policy of the cluster may have changed.
+const ASK_AGAIN_AFTER: u64 = 60;
+
+impl Planner<'_> {
+    /// The state, from the end to what is still to come.
+    pub(super) fn verdict(&mut self, cells: &[(Cell<'_>, Standing)], hindrance: Option<Hindrance>) -> Verdict {
+        let waiting = count(cells, |standing| *standing == Standing::Waiting);
+        let active = count(cells, |standing| matches!(standing, Standing::Active { .. }));
+        let failed = count(cells, |standing| matches!(standing, Standing::Failed(_)));
+        let skipped = count(cells, |standing| matches!(standing, Standing::Skipped(_)));
+        let done = cells.len() - waiting - active - failed - skipped;
+        let mut parts = vec![format!("{done} of {} cells done", cells.len())];
+        for (number, what) in [(active, "run"), (waiting, "wait"), (failed, "failed"), (skipped, "skipped")] {
+            if number > 0 {
+                parts.push(format!("{number} {what}"));
+            }
+        }
+        let mut message = parts.join(", ");
+        if let Some(last) = cells.iter().find_map(|(_, standing)| match standing {
+            Standing::Skipped(recorded) => Some(recorded),
+            _ => None,
+        }) {
+            message = format!("{message} ({})", last.message);
+        }
+        let most = self.sweep.spec.failure_policy.max_failures as usize;
+        let told = |phase, reason: &str, message: String| (phase, reason.to_owned(), message);
+        if !cells.is_empty() && waiting == 0 && active == 0 {
+            if failed > most {
+                return told(SweepPhase::Failed, "TooManyFailures", message);
+            }
+            if done == 0 {
+                return told(SweepPhase::Failed, "NothingEvaluated", message);
+            }
+            return told(SweepPhase::Succeeded, "AllCellsDone", message);
+        }
+        if self.sweep.spec.suspend {
+            let phase = if active > 0 { SweepPhase::Suspending } else { SweepPhase::Suspended };
+            return told(phase, "SuspendedByUser", format!("spec.suspend is true; {message}"));
+        }
+        if failed > most {
+            return told(SweepPhase::Running, "TooManyFailures", message);
+        }
+        let begun = active + done + failed > 0;
+        if let Some((reason, why)) = hindrance {
+            let phase = if begun { SweepPhase::Running } else { SweepPhase::Pending };
+            let message = if begun { format!("{message}; no more are started: {why}") } else { why };
+            return told(phase, reason, message);
+        }
+        if let Some(refusal) = self.refusal() {
+            let (reason, why) = (refusal.reason.clone(), refusal.message.clone());
+            self.draft.warning = true;
+            let phase = if begun { SweepPhase::Running } else { SweepPhase::Pending };
+            return (phase, reason, format!("{message}; refused: {why}"));
+        }
+        let queued = count(cells, |standing| *standing == Standing::Active { queued: true });
+        if queued == active {
+            return told(SweepPhase::Running, "CellsQueued", format!("{message}; all that run wait for their queue"));
+        }
+        // As long as one of them gets on, how another waits is no news.
+        if let Some((reason, why)) = self.stuck() {
+            self.draft.warning = true;
+            return (SweepPhase::Running, reason, format!("{message}; {why}"));
+        }
+        told(SweepPhase::Running, "CellsRun", message)
+    }
+
+    /// What the pods wait for, where none of them runs.
+    fn stuck(&self) -> Option<(String, String)> {
+        let alive = || self.observed.pods.iter().filter(|pod| !crate::job::is_over(pod));
+        if alive().any(|pod| crate::job::is_running(pod)) {
+            return None;
+        }
+        alive().find_map(|pod| obstacle(pod))
+    }
+
+    /// A sweep that can never run as it is: someone may mend it, for a while. What runs goes on.
+    pub(super) fn refuse(mut self, rejection: &Rejection, trial: Option<Child>) -> Plan {
+        let Rejection { reason, message } = rejection;
+        self.draft.condition(ACCEPTED, false, reason, message.clone());
+        let stalled = find(&self.previous.conditions, STALLED).filter(|stalled| {
+            stalled.status == "True" && stalled.observed_generation == self.sweep.metadata.generation
+        });
+        let since = stalled.map_or(self.now, |stalled| stalled.last_transition_time.0);
+        if stalled.is_none() {
+            self.draft.begin_anew(STALLED);
+        }
+        let deadline = after(since, MENDING);
+        if self.now >= deadline {
+            let message = format!("{message}; nothing was changed for {MENDING} s");
+            return self.finish((SweepPhase::Failed, reason.clone(), message));
+        }
+        self.draft.stalled = true;
+        self.look_again_at(deadline);
+        if let Some(at) = self.refusal().and_then(|refusal| refusal.lasting.as_ref()).map(|lasting| lasting.at) {
+            let again = after(at, ASK_AGAIN_AFTER);
+            if self.now < again {
+                self.look_again_at(again);
+            } else {
+                self.plan.trial = trial;
+            }
+        }
+        let phase = self.previous.phase.filter(|phase| !matches!(phase, SweepPhase::Succeeded | SweepPhase::Failed));
+        let deadline = whole_seconds(deadline);
+        let message = format!("{message}; unless it is changed, the sweep fails at {deadline}");
+        self.finish((phase.unwrap_or(SweepPhase::Pending), reason.clone(), message))
+    }
+
+    /// A finished sweep starts nothing. What still runs of it is stopped, and its own time comes.
+    pub(super) fn after_the_end(mut self) -> Plan {
+        let running: Vec<_> = self.observed.cells.iter().filter(|job| !is_ended(job)).cloned().collect();
+        for job in running {
+            self.delete(&job, "the sweep is finished");
+        }
+        if let Some(ttl) = self.sweep.spec.ttl_seconds_after_finished {
+            let ended = self.previous.completion_time.as_ref().map_or(self.now, |time| time.0);
+            let deadline = after(ended, ttl);
+            if self.now >= deadline {
+                self.plan.delete_object = true;
+            } else {
+                self.look_again_at(deadline);
+            }
+        }
+        self.plan
+    }
+}

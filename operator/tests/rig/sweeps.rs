@@ -1,0 +1,151 @@
+//! Sweeps, which are in no namespace, and what they need.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
+use real_crds::cell::{ShardWords, Tally};
+use real_crds::progress::Outcome;
+use real_crds::v1alpha1::{RealEvalSweep, RealTrainingJob, RewardPool};
+use serde_json::{Value, json};
+use tokio::time::{Duration, Instant, sleep};
+
+use super::{PATIENCE, Rig, cluster, sft};
+
+/// The pool of all sweeps.
+const POOL: &str = "judges";
+
+impl Rig {
+    /// Lets sweeps into the namespace.
+    pub(crate) async fn open(&self) {
+        let label = json!({"metadata": {"labels": {"real-rl.dev/eval-sweeps": "allowed"}}});
+        let api = Api::<Namespace>::all(self.client.clone());
+        api.patch(&self.namespace, &PatchParams::default(), &Patch::Merge(label)).await.expect("it is taken");
+    }
+
+    /// A job that is suspended and has checkpoints after these steps.
+    pub(crate) async fn trained(&self, name: &str, steps: &[u64]) {
+        let mut job = sft(name, json!({"suspend": true}));
+        job["metadata"]["labels"] = json!({"team": "a"});
+        self.create::<RealTrainingJob>(job).await;
+        self.keeps(name, steps).await;
+    }
+
+    /// From now on the job has these checkpoints.
+    pub(crate) async fn keeps(&self, name: &str, steps: &[u64]) {
+        let checkpoints: Vec<Value> = steps
+            .iter()
+            .map(|step| {
+                let uri = format!("pvc://runs/{name}/checkpoints/step-{step}");
+                json!({"step": step, "uri": uri, "sha256": format!("{step:064}"), "sizeBytes": 1})
+            })
+            .collect();
+        self.status::<RealTrainingJob>(name, json!({"status": {"checkpoints": checkpoints}})).await;
+    }
+
+    /// A pool whose fleets the cluster has made ready. It sandboxes nothing, so nobody has to ask it how.
+    pub(crate) async fn ready_pool(&self) {
+        self.create::<RewardPool>(json!({
+            "apiVersion": "real-rl.dev/v1alpha1", "kind": "RewardPool", "metadata": {"name": POOL},
+            "spec": {"sandbox": {"isolation": {"required": false}}},
+        }))
+        .await;
+        for fleet in ["detector", "sandbox"] {
+            let name = format!("{POOL}-{fleet}");
+            self.until(&name, "a Deployment", |_: &Deployment| true).await;
+            let ready = json!({"status": {"replicas": 8, "readyReplicas": 8, "updatedReplicas": 8,
+                "availableReplicas": 8, "observedGeneration": 1}});
+            self.status::<Deployment>(&name, ready).await;
+        }
+        self.until(POOL, "readiness", |pool: &RewardPool| {
+            let status = serde_json::to_value(&pool.status).expect("JSON");
+            let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+            conditions.iter().any(|one| one["type"] == "Ready" && one["status"] == "True")
+        })
+        .await;
+    }
+
+    fn sweeps(&self) -> Api<RealEvalSweep> {
+        Api::all(self.client.clone())
+    }
+
+    /// Creates a sweep of this namespace, called like it: two temperatures on the checkpoints of team a.
+    #[expect(clippy::needless_pass_by_value, reason = "a `json!` reads better without a reference")]
+    pub(crate) async fn create_sweep(&self, spec: Value) {
+        let mut sweep = json!({
+            "apiVersion": "real-rl.dev/v1alpha1", "kind": "RealEvalSweep", "metadata": {"name": self.namespace},
+            "spec": {
+                "runNamespace": self.namespace, "rewardPoolRef": {"name": POOL},
+                "targets": {"jobSelector": {"matchLabels": {"team": "a"}}, "checkpoints": "latest"},
+                "suites": [{"name": "quickstart", "storageUri": "bundled://quickstart-eval"}],
+                "matrix": [{"name": "temperature", "values": ["0", "0.8"]}],
+            },
+        });
+        for (key, value) in spec.as_object().expect("an object") {
+            sweep["spec"][key] = value.clone();
+        }
+        let sweep: RealEvalSweep = serde_json::from_value(sweep).expect("a sweep");
+        self.sweeps().create(&PostParams::default(), &sweep).await.expect("it is taken");
+    }
+
+    /// Merges `spec` into the sweep.
+    pub(crate) async fn edit_sweep(&self, spec: Value) {
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        self.sweeps().patch(&self.namespace, &PatchParams::default(), &patch).await.expect("it is taken");
+    }
+
+    /// Waits until the sweep is in `phase` for `reason`, and gives it.
+    pub(crate) async fn sweep_phase(&self, phase: &str, reason: &str) -> RealEvalSweep {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let sweep = self.sweeps().get(&self.namespace).await.expect("the sweep");
+            let status = serde_json::to_value(&sweep.status).expect("JSON");
+            if status["phase"] == phase && status["reason"] == reason {
+                return sweep;
+            }
+            assert!(Instant::now() < deadline, "not {phase} ({reason}): {status:#}\n{:#?}", self.write_log());
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until the sweep has gone.
+    pub(crate) async fn sweep_gone(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.sweeps().get_opt(&self.namespace).await.expect("it can be read").is_some() {
+            assert!(Instant::now() < deadline, "the sweep is still there");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Jobs of cells that have not come to their end, by the order of their names.
+    pub(crate) async fn open_cells(&self) -> Vec<Job> {
+        let cells = ListParams::default().labels("app.kubernetes.io/component=evaluator");
+        let all = self.api::<Job>().list(&cells).await.expect("Jobs").items;
+        let over = |job: &Job| job.status.as_ref().is_some_and(|status| status.conditions.is_some());
+        all.into_iter().filter(|job| !over(job)).collect()
+    }
+
+    /// Waits until so many cells run.
+    pub(crate) async fn wait_for_cells(&self, count: usize) -> Vec<Job> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let open = self.open_cells().await;
+            if open.len() == count {
+                return open;
+            }
+            let names: Vec<String> = open.iter().map(ResourceExt::name_any).collect();
+            assert!(Instant::now() < deadline, "{count} cells were to run: {names:?}\n{:#?}", self.write_log());
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What a cluster does about the Job of a cell whose one shard judged `n` answers, of which `joint` are good.
+    pub(crate) async fn evaluate(&self, job: &str, n: u64, joint: u64) {
+        let pods = self.make_pods(job).await;
+        self.run_pod(&pods[0], cluster::address()).await;
+        let tally = Tally { tasks: n, n, function: joint, quality: n, joint, ..Tally::default() };
+        self.end_pod(&pods[0], 0, &ShardWords::compose(Outcome::Done, 0, "", Some(tally))).await;
+        self.complete_job(job).await;
+    }
+}
