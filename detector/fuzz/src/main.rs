@@ -64,7 +64,8 @@ fn program(seed: u64, programs: &[String]) -> String {
 
 /// Whether the program was analysed: it may be no Python.
 fn problem(code: &str) -> Result<bool, String> {
-    let options = Options { timeout: Duration::from_secs(20), ..Options::default() };
+    // Steps are what counts: the machine may be busy.
+    let options = Options { timeout: Duration::from_mins(10), ..Options::default() };
     let (findings, effort) = analyze_counting(code, &options);
     if let Err(error) = findings {
         let about_the_program = matches!(error.kind, AnalysisErrorKind::Syntax | AnalysisErrorKind::TooLarge);
