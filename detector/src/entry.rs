@@ -8,8 +8,10 @@
 //! A function that the outside and the unit itself both enter gets a copy for the outside. What an attacker passes to the
 //! copy does not come back to the unit's own calls.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use crate::rules::Registry;
 use crate::ssa::{Argument, Cell, Function, FunctionId, Literal, Op, Passing, Program, Terminator, ValueId};
@@ -97,7 +99,7 @@ fn is_special(name: &str) -> bool {
 /// Names in `__all__`.
 fn offered_names(program: &Program) -> HashSet<Rc<str>> {
     let module = program.function(FunctionId(0));
-    let mut names = HashSet::new();
+    let mut names = HashSet::default();
     for instruction in &module.values {
         let Op::Store(Cell { name, .. }, listed) = &instruction.op else { continue };
         let Op::Display(_, items) = module.op(*listed) else { continue };
@@ -150,14 +152,14 @@ struct Uses<'a> {
 
 impl<'a> Uses<'a> {
     fn of(program: &'a Program, registry: &'a Registry) -> Self {
-        let mut methods: HashMap<Rc<str>, Held> = HashMap::new();
+        let mut methods: HashMap<Rc<str>, Held> = HashMap::default();
         for (name, method) in program.classes.iter().flat_map(|class| &class.methods) {
             methods.entry(name.clone()).or_default().insert(*method);
         }
         // Names that very many methods have say nothing about which one is meant: anybody may call them.
         let crowded: Vec<Held> = methods.values().filter(|held| held.len() > MAX_HELD).cloned().collect();
         methods.retain(|_, held| held.len() <= MAX_HELD);
-        let mut paths: HashMap<&Cell, Option<&str>> = HashMap::new();
+        let mut paths: HashMap<&Cell, Option<&str>> = HashMap::default();
         for function in &program.functions {
             for instruction in &function.values {
                 if let Op::Store(cell, value) = &instruction.op {
@@ -169,7 +171,7 @@ impl<'a> Uses<'a> {
                 }
             }
         }
-        let mut uses = Self { program, registry, all: vec![], cells: HashMap::new(), methods, paths };
+        let mut uses = Self { program, registry, all: vec![], cells: HashMap::default(), methods, paths };
         for round in 0..MAX_ROUNDS {
             uses.all = vec![Use::default(); program.functions.len()];
             let mut grew = false;
@@ -195,7 +197,7 @@ impl<'a> Uses<'a> {
 
     /// Reads a function; says whether a shared variable holds more than before.
     fn function(&mut self, function: &'a Function) -> bool {
-        let mut held: HashMap<ValueId, Held> = HashMap::new();
+        let mut held: HashMap<ValueId, Held> = HashMap::default();
         let mut grew = false;
         // Once more for what comes around a loop.
         for last in [false, true] {

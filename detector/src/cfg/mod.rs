@@ -14,11 +14,11 @@ mod places;
 mod scope;
 mod statements;
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use ruff_python_ast::ModModule;
 use ruff_text_size::{Ranged, TextRange};
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use crate::budget::{Budget, Expired};
 use crate::ssa::{
@@ -135,19 +135,19 @@ impl<'a> Context<'a> {
             scope,
             classes: vec![],
             renames: vec![],
-            imports: HashMap::new(),
-            known_classes: HashMap::new(),
-            roots: HashSet::new(),
-            places: HashMap::new(),
+            imports: HashMap::default(),
+            known_classes: HashMap::default(),
+            roots: HashSet::default(),
+            places: HashMap::default(),
             testing: false,
             names: aliases::Names::default(),
-            free: HashSet::new(),
+            free: HashSet::default(),
             loops: vec![],
             handlers: vec![],
             finals: vec![],
             unwinding: 0,
             reads: vec![],
-            mentions: HashMap::new(),
+            mentions: HashMap::default(),
             yields: vec![],
             fresh: 0,
         }

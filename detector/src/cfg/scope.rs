@@ -1,11 +1,11 @@
 //! Which names a scope binds, found before its code is lowered: in Python a name that is bound anywhere in a function is
 //! local everywhere in it.
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_pattern, walk_stmt};
 use ruff_python_ast::{Comprehension, ExceptHandler, Expr, ExprContext, ModModule, Parameters, Pattern, Stmt};
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 /// Bindings of one function, class or module body.
 #[derive(Debug, Default)]
@@ -165,7 +165,7 @@ pub(super) fn shared_names(module: &ModModule) -> HashSet<Rc<str>> {
 
         fn visit_expr(&mut self, _: &'a Expr) {}
     }
-    let mut finder = Finder(HashSet::new());
+    let mut finder = Finder(HashSet::default());
     module.body.iter().for_each(|statement| finder.visit_stmt(statement));
     finder.0
 }

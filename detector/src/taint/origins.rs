@@ -4,8 +4,9 @@
 //! place: the n-th parameter of any function, or a source of the library. Parameters of one function have bits of their
 //! own, sources never share one with a parameter, and how many functions a program has makes no difference.
 
-use std::collections::HashMap;
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap as HashMap;
 
 use crate::ssa::{FunctionId, ValueId};
 use crate::text::Origins;

@@ -2,8 +2,10 @@
 //! grows. A summary is one value for each parameter and one for what is returned; what a short function returns is also
 //! worked out for one call on its own ([`Solved::returned_to`]).
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
+
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use super::guards::Checks;
 use super::mutations::{Aliases, aliases};
@@ -82,9 +84,9 @@ pub fn solve_program<'p>(
         assigned: assigned(program),
         called: vec![false; count],
         exposed: vec![false; count],
-        sites: HashMap::new(),
+        sites: HashMap::default(),
         budget: budget.clone(),
-        checks: HashMap::new(),
+        checks: HashMap::default(),
         parts: vec![Parts::default(); count],
         calls_apart: CALLS_APART.1 + CALLS_APART.0 * program.size(),
         active: vec![],

@@ -177,7 +177,7 @@ impl Value {
 
     /// Whether it can only be a number.
     pub fn is_number(&self) -> bool {
-        self.items.is_none() && self.text.collapse(languages()).is_some_and(|hole| hole.number)
+        self.items.is_none() && self.text.is_number()
     }
 
     /// What iteration gives.

@@ -41,6 +41,15 @@ impl CharSet {
         self
     }
 
+    /// Whether a character is in the set.
+    #[inline]
+    pub fn has(self, char: char) -> bool {
+        match u32::from(char) {
+            code @ 0..128 => self.ascii >> code & 1 == 1,
+            _ => !Self::NONE.with(char).intersection(self).is_empty(),
+        }
+    }
+
     /// Characters of either set.
     #[must_use]
     pub fn union(self, other: Self) -> Self {

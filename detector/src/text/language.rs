@@ -230,6 +230,12 @@ impl Languages {
 
     /// The languages in which a template is one closed piece, taint or not.
     pub(super) fn closed(&self, template: &Template) -> LanguageSet {
+        // Text that nobody else has a say in and that opens nothing is closed everywhere.
+        if let [Part::Hole(hole)] = template.0.as_slice()
+            && hole.origins.is_none()
+        {
+            return LanguageSet::ALL;
+        }
         (0..self.all.len()).fold(LanguageSet::NONE, |closed, index| {
             let (escaped, end) = self.walk(template, index, false);
             if escaped.is_none() && end == State::Bare { closed.union(LanguageSet::one(index)) } else { closed }
@@ -381,7 +387,10 @@ impl Language {
             let mut step = char.len_utf8();
             opened = false;
             match state {
-                State::Bare if !CharSet::NONE.with(char).within(self.openers) => {}
+                // Most of a text opens nothing.
+                State::Bare if !self.openers.has(char) => {
+                    step = rest.find(|char| self.openers.has(char)).unwrap_or(rest.len());
+                }
                 State::Bare => {
                     if let Some(i) = self.comments.iter().position(|(open, _)| rest.starts_with(open.as_str())) {
                         step = self.comments[i].0.len();

@@ -212,6 +212,15 @@ impl Text {
         self.templates.is_empty()
     }
 
+    /// Whether it can only be the text of a number.
+    pub fn is_number(&self) -> bool {
+        let is_number = |part: &Part| match part {
+            Part::Literal(text) => text.chars().all(|char| char.is_ascii_digit()),
+            Part::Hole(hole) => hole.number,
+        };
+        !self.is_none() && self.templates.iter().all(|one| !one.0.is_empty() && one.0.iter().all(is_number))
+    }
+
     /// How much memory it takes: its parts.
     pub fn weight(&self) -> usize {
         self.templates.iter().map(|template| template.0.len()).sum()
