@@ -18,7 +18,7 @@ pub struct Demonstration {
     pub response: String,
 }
 
-/// Loads demonstrations: a path or `file://` URI of JSONL (`.jsonl`, `.jsonl.gz`) or of one of the paper's Parquet files, whose own
+/// Loads demonstrations: a path, `file://`, `https://` or `hf://` URI of JSONL (`.jsonl`, `.jsonl.gz`) or of one of the paper's Parquet files, whose own
 /// programs are the answers, or
 /// `bundled://quickstart-demonstrations?count=N&seed=S`, which are generated (60 000 of seed 0 by default).
 ///
@@ -27,17 +27,20 @@ pub struct Demonstration {
 pub fn load_demonstrations(uri: &str) -> Result<Vec<Demonstration>, LoadError> {
     let loaded = match Source::parse(uri)? {
         Source::Bundled(name, parameters) => bundled::demonstrations(uri, &name, &parameters)?,
-        Source::File(path) => match file_type(&path)? {
-            FileType::Jsonl => jsonl::read_file(&path)?,
-            FileType::Parquet => {
-                let mut loaded = Vec::new();
-                parquet_rows::each(&path, None, &mut |task| {
-                    loaded.extend(of_task(task));
-                    Ok(())
-                })?;
-                loaded
+        Source::File(place) => {
+            let path = place.path()?;
+            match file_type(&path)? {
+                FileType::Jsonl => jsonl::read_file(&path)?,
+                FileType::Parquet => {
+                    let mut loaded = Vec::new();
+                    parquet_rows::each(&path, None, &mut |task| {
+                        loaded.extend(of_task(task));
+                        Ok(())
+                    })?;
+                    loaded
+                }
             }
-        },
+        }
     };
     checked(uri, loaded)
 }

@@ -9,7 +9,7 @@ use crate::kind::DatasetKind;
 pub enum LoadError {
     /// The URI's scheme is one we do not read.
     #[error(
-        "{uri}: the scheme `{scheme}` is not supported yet; use bundled://NAME, file:///PATH or a path to a .jsonl, .jsonl.gz or .parquet file"
+        "{uri}: the scheme `{scheme}` is not supported yet; use bundled://NAME, https://…, hf://datasets/ORG/NAME/FILE, file:///PATH or a path to a .jsonl, .jsonl.gz or .parquet file"
     )]
     UnsupportedScheme {
         /// The URI as given.
@@ -17,6 +17,9 @@ pub enum LoadError {
         /// Its scheme.
         scheme: String,
     },
+    /// What is elsewhere cannot be had.
+    #[error(transparent)]
+    Source(#[from] real_sources::SourceError),
     /// The URI cannot be taken apart.
     #[error("{uri}: {message}")]
     InvalidUri {

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::source::Source;
 use crate::{DatasetKind, LoadError, Task, bundled, jsonl, parquet_rows};
 
-/// Loads the tasks at `uri`: `bundled://NAME`, or a path or `file://` URI of canonical JSONL (`.jsonl`, `.jsonl.gz`) or
+/// Loads the tasks at `uri`: `bundled://NAME`, or a path, `file://`, `https://` or `hf://` URI of canonical JSONL (`.jsonl`, `.jsonl.gz`) or
 /// of one of the paper's Parquet files, which are told apart by their columns.
 ///
 /// # Errors
@@ -28,10 +28,13 @@ pub fn each(uri: &str, mut give: impl FnMut(Task)) -> Result<(), LoadError> {
     let mut take = |task| checks.take(task).map(&mut give);
     match Source::parse(uri)? {
         Source::Bundled(name, parameters) => bundled::tasks(uri, &name, &parameters)?.into_iter().try_for_each(take)?,
-        Source::File(path) => match file_type(&path)? {
-            FileType::Jsonl => jsonl::each(&path, &mut take)?,
-            FileType::Parquet => parquet_rows::each(&path, None, &mut take)?,
-        },
+        Source::File(place) => {
+            let path = place.path()?;
+            match file_type(&path)? {
+                FileType::Jsonl => jsonl::each(&path, &mut take)?,
+                FileType::Parquet => parquet_rows::each(&path, None, &mut take)?,
+            }
+        }
     }
     checks.end()
 }

@@ -2,17 +2,36 @@
 
 use std::path::PathBuf;
 
-use url::Url;
+use real_sources::SourceError;
 
 use crate::LoadError;
+
+/// A file that is here, or has to be brought here.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On this machine.
+    Path(PathBuf),
+    /// At `https://` or `hf://`.
+    Remote(String),
+}
+
+impl Place {
+    /// The path; what is elsewhere is fetched into the cache first.
+    pub(crate) fn path(self) -> Result<PathBuf, SourceError> {
+        match self {
+            Self::Path(path) => Ok(path),
+            Self::Remote(uri) => real_sources::file(&uri),
+        }
+    }
+}
 
 /// A place tasks or demonstrations come from.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// Part of this program: a name and `key=value` parameters.
     Bundled(String, Vec<(String, String)>),
-    /// A file.
-    File(PathBuf),
+    /// A file, elsewhere as long as it was not asked for.
+    File(Place),
 }
 
 impl Source {
@@ -22,19 +41,19 @@ impl Source {
         if uri.is_empty() {
             return Err(invalid("a data set's URI must not be empty"));
         }
-        let Some((scheme, rest)) = uri.split_once("://") else { return Ok(Self::File(PathBuf::from(uri))) };
+        let Some((scheme, rest)) = uri.split_once("://") else {
+            return Ok(Self::File(Place::Path(PathBuf::from(uri))));
+        };
         match scheme {
             "bundled" => {
                 let (name, query) = rest.split_once('?').unwrap_or((rest, ""));
                 let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
                 Ok(Self::Bundled(name.to_owned(), pairs))
             }
-            "file" => {
-                let url = Url::parse(uri).map_err(|error| invalid(&error.to_string()))?;
-                let path =
-                    url.to_file_path().map_err(|()| invalid("a file URI needs an absolute path: file:///PATH"))?;
-                Ok(Self::File(path))
-            }
+            "file" | "https" | "http" | "hf" => Ok(Self::File(match real_sources::Place::parse(uri)? {
+                real_sources::Place::Path(path) => Place::Path(path),
+                _ => Place::Remote(uri.to_owned()),
+            })),
             other => Err(LoadError::UnsupportedScheme { uri: uri.to_owned(), scheme: other.to_owned() }),
         }
     }
@@ -46,7 +65,11 @@ mod tests {
 
     #[test]
     fn paths_file_uris_and_bundled_names_are_told_apart() {
-        let file = |path: &str| Source::File(PathBuf::from(path));
+        let file = |path: &str| Source::File(Place::Path(PathBuf::from(path)));
+        let remote = |uri: &str| Source::File(Place::Remote(uri.to_owned()));
+        for uri in ["https://example.org/x.jsonl", "hf://datasets/org/set/train.parquet"] {
+            assert_eq!(Source::parse(uri).expect("parses"), remote(uri));
+        }
         assert_eq!(Source::parse("a b/c.jsonl").expect("parses"), file("a b/c.jsonl"));
         assert_eq!(Source::parse("file:///a%20b/c.jsonl").expect("parses"), file("/a b/c.jsonl"));
         let parameters = vec![("count".to_owned(), "3".to_owned())];
@@ -55,7 +78,7 @@ mod tests {
 
     #[test]
     fn schemes_not_read_yet_are_named_with_those_that_are() {
-        for uri in ["hf://org/set", "s3://bucket/key", "https://example.org/x.jsonl", "pvc://claim/x"] {
+        for uri in ["s3://bucket/key", "gs://bucket/key", "pvc://claim/x"] {
             let message = Source::parse(uri).expect_err("refused").to_string();
             assert!(message.contains("not supported yet") && message.contains("bundled://NAME"), "{message}");
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::row::{Row, ScoredRow};
+use crate::row::{Judged, Row, ScoredRow};
 use crate::statistics::{REPLICATES, interval, mean, sign_test};
 use crate::summary::{Group, by_task, of_task, one};
 

@@ -21,5 +21,5 @@ pub mod statistics;
 pub mod summary;
 mod unfinished;
 
-pub use row::{DroppedRow, Row, ScoredRow};
+pub use row::{DroppedRow, Judged, Row, ScoredRow};
 pub use unfinished::{Unfinished, read_rows};

@@ -83,8 +83,8 @@ impl Row {
         Self::Scored(Box::new(ScoredRow {
             id,
             function: scored.function,
-            function_all: scored.function_all,
-            quality: u8::from(scored.quality > 0.5),
+            function_all: scored.works(),
+            quality: u8::from(scored.is_clean()),
             reward: scored.reward,
             no_code: scored.no_code,
             other_block: scored.no_code && real_reward::extract::holds_block(&response),
@@ -116,22 +116,41 @@ impl Row {
     }
 }
 
-impl ScoredRow {
+/// What the paper counts about an answer, in training and in evaluation alike.
+pub trait Judged {
     /// The paper's Function: every functional test passes.
-    pub fn works(&self) -> bool {
+    fn works(&self) -> bool;
+
+    /// The paper's Quality: a program without finding.
+    fn is_clean(&self) -> bool;
+
+    /// The paper's Func.-Qual.: both.
+    fn is_both(&self) -> bool {
+        self.works() && self.is_clean()
+    }
+}
+
+impl Judged for Scored {
+    fn works(&self) -> bool {
         self.function_all
     }
 
-    /// The paper's Quality: a program without finding.
-    pub fn is_clean(&self) -> bool {
+    fn is_clean(&self) -> bool {
+        self.quality > 0.5
+    }
+}
+
+impl Judged for ScoredRow {
+    fn works(&self) -> bool {
+        self.function_all
+    }
+
+    fn is_clean(&self) -> bool {
         self.quality > 0
     }
+}
 
-    /// The paper's Func.-Qual.: both.
-    pub fn is_both(&self) -> bool {
-        self.works() && self.is_clean()
-    }
-
+impl ScoredRow {
     /// Whether every safety test passed; `None` where the task has none. Rows of before `safety` was written say it by their
     /// verdicts.
     pub fn is_safe(&self) -> Option<bool> {

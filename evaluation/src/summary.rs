@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::row::{Row, ScoredRow};
+use crate::row::{Judged, Row, ScoredRow};
 use crate::statistics::{Rate, mean, pass_at_k};
 
-/// Numbers of answers that pass@k is given for, as far as each task has so many.
+/// Numbers of answers that pass@k is given for, as far as each task has so many; and the most that each task has.
 const KS: [usize; 6] = [1, 5, 10, 20, 50, 100];
 
 /// The paper's rates and what stands behind them. A rate is absent where there is nothing to average: no result, not 0.
@@ -139,7 +139,7 @@ fn pass_at(groups: &BTreeMap<&str, Group<'_>>, seed: u64) -> Vec<PassAt> {
         };
         Some(PassAt { k, function: rate(ScoredRow::works)?, joint: rate(ScoredRow::is_both)? })
     };
-    KS.into_iter().filter(|k| *k <= fewest).filter_map(of).collect()
+    KS.into_iter().filter(|k| *k < fewest).chain([fewest]).filter_map(of).collect()
 }
 
 fn by_cwe(groups: &BTreeMap<&str, Group<'_>>) -> Vec<CweRates> {
@@ -210,7 +210,7 @@ pub(crate) mod tests {
         let rows: Vec<Row> =
             (0..10).map(|i| row("a", i < 3, true)).chain((0..7).map(|_| row("b", false, true))).collect();
         let summary = Summary::of(&rows, 1);
-        assert_eq!(summary.pass_at.iter().map(|at| at.k).collect::<Vec<_>>(), [1, 5]);
+        assert_eq!(summary.pass_at.iter().map(|at| at.k).collect::<Vec<_>>(), [1, 5, 7]);
         // pass@5 of 3 in 10 is 11/12, of 0 in 7 it is 0.
         assert!((summary.pass_at[1].function.value - 11.0 / 24.0).abs() < 1e-12);
         assert!(

@@ -42,7 +42,7 @@ impl Case {
 
     fn real(&self, command: &str) -> Command {
         let mut real = programs::command("real");
-        real.current_dir(self.folder.path()).env("COLUMNS", "80").arg(command);
+        real.current_dir(self.folder.path()).env("COLUMNS", "80").env("REAL_CACHE", self.path("cache")).arg(command);
         real
     }
 
@@ -169,6 +169,30 @@ async fn a_sweep_asks_an_api_and_goes_on_where_it_was_interrupted() {
     assert_eq!(summary["cells"][1]["summary"]["joint"]["value"], 1.0);
     let other = case.eval(&[&arguments[..], &["--resume", "--extraction", "tolerant"]].concat());
     assert_ends(&other, 1, &["other settings", "--fresh"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_set_on_a_server_is_fetched_once() {
+    let case = Case::new();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (count, tasks) = (Arc::clone(&asked), fs::read_to_string(case.path("tasks.jsonl")).unwrap());
+    let file = move || async move {
+        count.fetch_add(1, Ordering::SeqCst);
+        ([("etag", "\"v1\"")], tasks)
+    };
+    let router = axum::Router::new().route("/d/tasks.jsonl", axum::routing::get(file));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let suite = format!("shop=http://{}/d/tasks.jsonl", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    for folder in ["one", "two"] {
+        let output = case.eval(&["--suite", &suite, "--responses", "nothing", "--limit", "1", "--output", folder]);
+        assert_ends(&output, 0, &["1 answers to 1 tasks"]);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    let missing =
+        case.eval(&["--suite", &suite.replace("tasks", "other"), "--responses", "nothing", "--output", "three"]);
+    assert_ends(&missing, 2, &["other.jsonl", "404", "no such file"]);
+    assert!(!case.path("three").exists());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Evaluation: how many answers to unseen tasks work, are clean, and both.
 
 use real_crds::progress::{Decoding, Evaluation};
+use real_evaluation::Judged;
 
 use crate::metrics::Metrics;
 use crate::scoring::Outcome;
@@ -12,15 +13,14 @@ pub fn record(suite: &str, decoding: Decoding, step: u64, outcomes: &[Outcome]) 
         let count = judged.iter().filter(|scored| holds(scored)).count();
         (!judged.is_empty()).then(|| count as f64 / judged.len() as f64)
     };
-    let clean = |scored: &real_reward::Scored| scored.quality >= 1.0;
     Evaluation {
         suite: suite.to_owned(),
         decoding,
         step,
         n: judged.len() as u64,
-        function: share(&|scored| scored.function_all),
-        quality: share(&clean),
-        joint: share(&|scored| scored.function_all && clean(scored)),
+        function: share(&Judged::works),
+        quality: share(&Judged::is_clean),
+        joint: share(&Judged::is_both),
         no_code: share(&|scored| scored.no_code),
         dropped: (outcomes.len() - judged.len()) as u64,
     }

@@ -20,14 +20,14 @@ use crate::tokenizer::Tokenizer;
 /// Generates an answer to each prompt of a file or data set.
 #[derive(clap::Args, Debug)]
 pub struct GenerateArgs {
-    /// Hugging Face folder of a Qwen2 or Llama model: a path, `file://` or `bundled://NAME`.
+    /// Hugging Face folder of a Qwen2 or Llama model: a path, `file://`, `hf://ORG/NAME` or `bundled://NAME`.
     #[arg(long, value_name = "URI")]
     model: String,
     /// JSON lines: `id` and `prompt`, which is a list of chat messages, or a string to go on with as it is. Canonical
     /// tasks are such lines.
     #[arg(long, value_name = "FILE", required_unless_present = "dataset", conflicts_with = "dataset")]
     prompts: Option<PathBuf>,
-    /// Data set to take prompts from: a path, `file://` or `bundled://NAME`.
+    /// Data set to take prompts from: a path, `file://`, `https://`, `hf://` or `bundled://NAME`.
     #[arg(long, value_name = "URI")]
     dataset: Option<String>,
     /// Most prompts, from the first; all where absent.

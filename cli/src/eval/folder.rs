@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use real_crds::sweep::Cell;
 use real_evaluation::compare::verdict;
 use real_evaluation::report::{Example, Format, Report, html};
-use real_evaluation::{Row, ScoredRow};
+use real_evaluation::{Judged, Row, ScoredRow};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 

@@ -205,6 +205,7 @@ async fn evaluate(
             let why =
                 if stopped { "stopped before it was evaluated" } else { "skipped: too many cells failed before it" };
             report.reason = Some(why.to_owned());
+            say(number, plan.cells.len(), &report, Duration::ZERO);
             reports.push(report);
             continue;
         }

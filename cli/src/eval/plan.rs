@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use real_crds::sweep::{Cell, cells};
-use real_crds::v1alpha1::{CheckpointChoice, MatrixAxis, RealEvalSweep, SweepTargets};
+use real_crds::v1alpha1::{CheckpointChoice, FailurePolicy, MatrixAxis, RealEvalSweep, SweepTargets};
 use real_crds::validate::parse_sweep;
 use real_evaluation::answers::Source;
 use real_evaluation::baseline::BASELINES;
@@ -49,12 +49,13 @@ impl Target {
         }
         match uri.split_once("://") {
             Some(("bundled", _)) => {}
+            Some(("hf", _)) => drop(real_sources::Place::parse(uri)?),
             Some(("file", path)) => model_folder(uri, Path::new(path))?,
             None => model_folder(uri, Path::new(uri))?,
             Some(("pvc", _)) => bail!("{uri} is a claim of a cluster; give the folder itself"),
             Some((scheme, _)) => bail!(
-                "{uri}: {scheme}:// is no place of a model here; give a folder, file://, bundled://NAME, or an API's address \
-                 such as http://HOST/v1"
+                "{uri}: {scheme}:// is no place of a model here; give a folder, file://, hf://ORG/NAME, bundled://NAME, or \
+                 an API's address such as http://HOST/v1"
             ),
         }
         Ok(Self::Model(uri.to_owned()))
@@ -79,7 +80,11 @@ fn model_folder(uri: &str, path: &Path) -> anyhow::Result<()> {
 pub(super) fn plan(args: &EvalArgs) -> anyhow::Result<Plan> {
     let mut wanted = match &args.sweep {
         Some(path) => of_sweep(path, &args.runs)?,
-        None => Wanted { name: "eval".to_owned(), ..Wanted::default() },
+        None => Wanted {
+            name: "eval".to_owned(),
+            max_failures: FailurePolicy::default().max_failures as usize,
+            ..Wanted::default()
+        },
     };
     for text in &args.model {
         let (name, uri) = named(text);
@@ -264,7 +269,12 @@ fn suite_exists(uri: &str) -> anyhow::Result<()> {
         None => PathBuf::from(uri),
         Some(("file", path)) => PathBuf::from(path),
         Some(("pvc", _)) => bail!("{uri} is a claim of a cluster; give the file itself"),
-        Some(_) => return Ok(()),
+        Some(("bundled", _)) => return Ok(()),
+        Some(("hf" | "https" | "http", _)) => return real_sources::Place::parse(uri).map(drop).map_err(Into::into),
+        Some((scheme, _)) => bail!(
+            "{uri}: {scheme}:// is no place of a data set here; give a file, file://, https://, hf://datasets/ORG/NAME/FILE or \
+             bundled://NAME"
+        ),
     };
     ensure!(path.is_file(), "there is no file {}", path.display());
     Ok(())

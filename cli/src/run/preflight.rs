@@ -109,14 +109,15 @@ fn weights(folder: &Path) -> u64 {
     files.filter_map(|path| path.metadata().ok()).map(|m| m.len()).sum()
 }
 
-/// The local path of a URI; `None` for what is bundled with the trainer.
+/// The local path of a URI, fetched first where it is of a hub; `None` for what is bundled with the trainer.
 fn local_path(uri: &str) -> Result<Option<PathBuf>, String> {
     match uri.split_once("://") {
         None => Ok(Some(uri.into())),
         Some(("bundled", _)) => Ok(None),
         Some(("file", path)) => Ok(Some(path.into())),
+        Some(("hf", _)) => real_sources::folder(uri).map(Some).map_err(|error| error.to_string()),
         Some((scheme, _)) => Err(format!(
-            "`{uri}`: `real run` does not read {scheme}:// yet; give a folder, file:///PATH or bundled://NAME"
+            "`{uri}`: `real run` does not read {scheme}:// yet; give a folder, file:///PATH, hf://ORG/NAME or bundled://NAME"
         )),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use real_datasets::Task;
-use real_evaluation::{Row, ScoredRow};
+use real_evaluation::{Judged, Row, ScoredRow};
 use real_reward::profile::{Rules, doing_nothing};
 use real_sandbox_api::Group;
 use serde::Serialize;

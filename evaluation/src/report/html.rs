@@ -80,7 +80,7 @@ pub fn html(report: &Report, examples: &[Example]) -> String {
 }
 
 fn rates(page: &mut String, report: &Report, suite: &str) {
-    let columns = report.columns();
+    let columns = report.columns(suite);
     page.push_str("<table><tr><th>% of tasks</th><th>n</th>");
     for (name, _) in &columns {
         let _ = write!(page, "<th>{name}</th>");

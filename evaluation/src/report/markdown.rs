@@ -9,10 +9,10 @@ use crate::statistics::Rate;
 
 /// A heading and a table a suite.
 pub(super) fn markdown(report: &Report) -> String {
-    let columns = report.columns();
     let mut text = String::new();
     for suite in &report.suites {
         let _ = writeln!(text, "### {}\n", plain(&about(suite)));
+        let columns = report.columns(&suite.name);
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
         let _ = writeln!(text, "| % of tasks (95 % interval) | n | {} |", names.join(" | "));
         let _ = writeln!(text, "|---|---:|{}", "---:|".repeat(columns.len()));

@@ -109,15 +109,12 @@ impl Report {
         self.cells.iter().filter(move |cell| cell.suite == suite)
     }
 
-    /// Whether a task of any cell has safety tests.
-    pub(crate) fn has_safety(&self) -> bool {
-        self.cells.iter().filter_map(|cell| cell.summary.as_ref()).any(|summary| summary.safety.is_some())
-    }
-
-    /// Columns that say something.
-    pub(crate) fn columns(&self) -> Vec<Column> {
+    /// Columns that say something of a suite.
+    pub(crate) fn columns(&self, suite: &str) -> Vec<Column> {
         let safety: Column = ("safety tests", |s| s.safety);
-        PAPER.into_iter().chain(self.has_safety().then_some(safety)).collect()
+        let mut summaries = self.of_suite(suite).filter_map(|cell| cell.summary.as_ref());
+        let has_safety = summaries.any(|summary| summary.safety.is_some());
+        PAPER.into_iter().chain(has_safety.then_some(safety)).collect()
     }
 }
 

@@ -61,7 +61,7 @@ fn right(text: String) -> Cell {
 }
 
 fn rates(report: &Report, suite: &str) -> Table {
-    let columns = report.columns();
+    let columns = report.columns(suite);
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     let names = columns.iter().map(|(name, _)| right((*name).to_owned()));

@@ -1,0 +1,121 @@
+//! The protocol of Hugging Face's hub: what a revision is, and which files it has.
+
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode, Url};
+use serde::Deserialize;
+
+use crate::download::{causes, refused, shown};
+use crate::place::is_inside;
+use crate::{HubKind, HubPlace, Patience, SourceError};
+
+/// A revision of a repository. Commits do not change, so what is kept under one is never asked for again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Revision {
+    /// The commit.
+    pub(crate) commit: String,
+    /// Its files.
+    pub(crate) files: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    sha: String,
+    #[serde(default)]
+    siblings: Vec<Sibling>,
+}
+
+#[derive(Deserialize)]
+struct Sibling {
+    rfilename: String,
+}
+
+impl HubPlace {
+    /// As the cache calls it.
+    pub(crate) fn folder_name(&self) -> String {
+        let kind = match self.kind {
+            HubKind::Model => "models",
+            HubKind::Dataset => "datasets",
+        };
+        format!("{kind}--{}", self.repository.replace('/', "--"))
+    }
+
+    /// Address of a file at a commit.
+    pub(crate) fn file_url(&self, hub: &str, commit: &str, file: &str) -> Result<Url, SourceError> {
+        let kind = match self.kind {
+            HubKind::Model => "",
+            HubKind::Dataset => "datasets/",
+        };
+        address(hub, &[kind, &self.repository, "/resolve/", commit, "/", file].concat())
+    }
+
+    /// Asks the hub which commit the revision is.
+    pub(crate) async fn revision(
+        &self,
+        client: &Client,
+        hub: &str,
+        token: Option<&str>,
+        patience: Patience,
+    ) -> Result<Revision, SourceError> {
+        let kind = match self.kind {
+            HubKind::Model => "models",
+            HubKind::Dataset => "datasets",
+        };
+        let revision = self.revision.replace('/', "%2F");
+        let url = address(hub, &format!("api/{kind}/{}/revision/{revision}", self.repository))?;
+        let text = ask(client, &url, token, patience).await?;
+        let protocol = |what: String| SourceError::Protocol { url: shown(&url), what };
+        let answer: Answer =
+            serde_json::from_str(&text).map_err(|error| protocol(format!("its answer is no revision: {error}")))?;
+        let plain = !answer.sha.is_empty() && answer.sha.chars().all(|c| c.is_ascii_alphanumeric());
+        if !plain {
+            return Err(protocol(format!("\"{}\" is no commit", answer.sha)));
+        }
+        let files: Vec<String> = answer.siblings.into_iter().map(|sibling| sibling.rfilename).collect();
+        if let Some(outside) = files.iter().find(|file| !is_inside(file)) {
+            return Err(protocol(format!("\"{outside}\" is no name of a file")));
+        }
+        Ok(Revision { commit: answer.sha, files })
+    }
+}
+
+fn address(hub: &str, path: &str) -> Result<Url, SourceError> {
+    let bad = |message: String| SourceError::Uri { uri: hub.to_owned(), message };
+    let mut url = Url::parse(hub).map_err(|error| bad(format!("is no address of a hub (HF_ENDPOINT): {error}")))?;
+    url.path_segments_mut()
+        .map_err(|()| bad("is no address of a hub (HF_ENDPOINT)".to_owned()))?
+        .pop_if_empty()
+        .extend(path.split('/').filter(|part| !part.is_empty()).map(|part| part.replace("%2F", "/")));
+    Ok(url)
+}
+
+/// A small answer, in as many tries as it takes.
+async fn ask(client: &Client, url: &Url, token: Option<&str>, patience: Patience) -> Result<String, SourceError> {
+    let (mut wait, mut last) = (patience.first_wait, String::new());
+    for attempt in 1..=patience.fruitless {
+        let request = client.get(url.clone());
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        match request.send().await {
+            Ok(response) if response.status().is_success() => match response.text().await {
+                Ok(text) => return Ok(text),
+                Err(error) => last = causes(&error),
+            },
+            Ok(response) => {
+                let status = response.status();
+                if !(status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS) {
+                    return Err(refused(url, status, token.is_some()));
+                }
+                last = format!("HTTP {status}");
+            }
+            Err(error) => last = causes(&error),
+        }
+        if attempt < patience.fruitless {
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_mins(1));
+        }
+    }
+    Err(SourceError::Unreachable { url: shown(url), tries: patience.fruitless, have: 0, last })
+}

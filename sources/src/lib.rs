@@ -1,0 +1,56 @@
+//! Models and data from wherever they are, as files on this machine.
+//!
+//! A [`Place`] is what a URI says. A [`Fetcher`] brings what lies there into a cache that any number of processes share: a
+//! download that was cut goes on where it was, nothing is used whose digest or length is not what the server said, and what is
+//! there already is not asked for again. Nothing here knows what is in a file.
+#![forbid(unsafe_code)]
+
+mod cache;
+mod download;
+mod error;
+mod fetch;
+mod hub;
+mod place;
+mod settings;
+
+pub use error::SourceError;
+pub use fetch::Fetcher;
+pub use place::{HubKind, HubPlace, Place};
+pub use settings::{Patience, Settings};
+
+use std::path::PathBuf;
+
+/// The file at `uri`, brought here first where it is elsewhere, with settings from the environment. Blocks.
+///
+/// # Errors
+/// There is no such file, or it cannot be had.
+pub fn file(uri: &str) -> Result<PathBuf, SourceError> {
+    blocking(uri, |fetcher, place| async move { fetcher.file(&place).await })
+}
+
+/// The folder at `uri`, likewise: of a repository of a hub, the files that a model is made of.
+///
+/// # Errors
+/// There is no such folder, or it cannot be had.
+pub fn folder(uri: &str) -> Result<PathBuf, SourceError> {
+    blocking(uri, |fetcher, place| async move { fetcher.folder(&place).await })
+}
+
+/// Does some work on a thread with a runtime of its own, so that callers may be within one or not.
+fn blocking<F>(uri: &str, work: impl FnOnce(Fetcher, Place) -> F + Send + 'static) -> Result<PathBuf, SourceError>
+where
+    F: Future<Output = Result<PathBuf, SourceError>>,
+{
+    let place = Place::parse(uri)?;
+    if let Place::Path(path) = place {
+        return Ok(path);
+    }
+    let fetcher = Fetcher::new(Settings::from_environment()?)?;
+    let worker = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime =
+            runtime.map_err(|error| SourceError::io("start a runtime for", &PathBuf::from("a download"), error))?;
+        runtime.block_on(work(fetcher, place))
+    });
+    worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
