@@ -180,6 +180,8 @@ pub(super) fn config(sweep: &RealEvalSweep, cell: &Cell<'_>) -> CellConfig {
             device: spec.evaluator.device,
             dtype: spec.evaluator.dtype,
             threads: spec.evaluator.threads,
+            // Nothing is learnt.
+            gradient_checkpointing: config::GradientCheckpointing::default(),
         },
     }
 }
