@@ -271,6 +271,10 @@ impl Algorithm for PolicyTrainer {
 
         surroundings.progress.phase(Phase::Updating);
         let learnt_from = collected.learnt_from(self.recipe.overlong);
+        anyhow::ensure!(
+            !learnt_from.answers.is_empty(),
+            "step {step}: there is no prompt of which both the greedy answer, the baseline, and another could be scored"
+        );
         let (scores, rewards) = normalize::normalize(self.normalization, self.rewards, &learnt_from.rewards);
         let (scores, baselines) = scores.split_at(learnt_from.answers.len());
         let greedy = learnt_from.greedy(baselines);
