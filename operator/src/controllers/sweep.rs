@@ -352,7 +352,7 @@ impl Sweeps {
     /// Status, events; and the end of the object itself.
     async fn tell(&self, sweep: &RealEvalSweep, plan: &Plan, watched: &Watched) -> Result<(), Failure> {
         let api: Api<RealEvalSweep> = Api::all(self.context.client.clone());
-        self.use_pool(sweep, plan.status.as_ref().or(sweep.status.as_ref()), watched);
+        Self::use_pool(sweep, plan.status.as_ref().or(sweep.status.as_ref()), watched);
         if let Some(status) = &plan.status {
             put_status(&api, sweep, status, MANAGER, sweep.resource_version()).await?;
             let phase = status.phase.map(|phase| format!("{phase:?}"));
@@ -370,7 +370,7 @@ impl Sweeps {
 
     /// Lets the pool know whether the sweep wants answers of it. One that the API server has not taken on trial yet, or refuses,
     /// must not make a pool grow.
-    fn use_pool(&self, sweep: &RealEvalSweep, status: Option<&RealEvalSweepStatus>, watched: &Watched) {
+    fn use_pool(sweep: &RealEvalSweep, status: Option<&RealEvalSweepStatus>, watched: &Watched) {
         let wants = status.filter(|status| {
             let active = status.counts.as_ref().is_some_and(|counts| counts.active > 0);
             let idle = is_finished(status) || status.phase == Some(SweepPhase::Suspended);

@@ -116,12 +116,12 @@ fn gather(job: &Job, pods: &[&Pod]) -> (Recorded, Vec<u32>) {
     }
     let lost = |reason: &str, message: String| Recorded { tally: None, reason: reason.to_owned(), message };
     if !missing.is_empty() {
-        let list: Vec<String> = missing.iter().take(8).map(u32::to_string).collect();
+        let named: Vec<String> = missing.iter().take(8).map(u32::to_string).collect();
         let more = if missing.len() > 8 { ", …" } else { "" };
         let message = format!(
             "{} of {shards} shards left no result ({}{more}): their pods are gone or said nothing",
             missing.len(),
-            list.join(", ")
+            named.join(", ")
         );
         return (lost("ResultLost", message), missing);
     }

@@ -71,7 +71,6 @@ impl Rig {
     }
 
     /// Creates a sweep of this namespace, called like it: two temperatures on the checkpoints of team a.
-    #[expect(clippy::needless_pass_by_value, reason = "a `json!` reads better without a reference")]
     pub(crate) async fn create_sweep(&self, spec: Value) {
         let mut sweep = json!({
             "apiVersion": "real-rl.dev/v1alpha1", "kind": "RealEvalSweep", "metadata": {"name": self.namespace},
@@ -82,8 +81,9 @@ impl Rig {
                 "matrix": [{"name": "temperature", "values": ["0", "0.8"]}],
             },
         });
-        for (key, value) in spec.as_object().expect("an object") {
-            sweep["spec"][key] = value.clone();
+        let Value::Object(fields) = spec else { panic!("a spec is an object") };
+        for (key, value) in fields {
+            sweep["spec"][key] = value;
         }
         let sweep: RealEvalSweep = serde_json::from_value(sweep).expect("a sweep");
         self.sweeps().create(&PostParams::default(), &sweep).await.expect("it is taken");
@@ -91,7 +91,9 @@ impl Rig {
 
     /// Merges `spec` into the sweep.
     pub(crate) async fn edit_sweep(&self, spec: Value) {
-        let patch = Patch::Merge(json!({ "spec": spec }));
+        let mut patch = json!({});
+        patch["spec"] = spec;
+        let patch = Patch::Merge(patch);
         self.sweeps().patch(&self.namespace, &PatchParams::default(), &patch).await.expect("it is taken");
     }
 

@@ -46,7 +46,8 @@ fn a_cell_has_the_same_name_in_whatever_order_it_is_seen() {
     turned.sweep.spec.suites[0].shards = 7;
     turned.sweep.spec.parallelism = 1;
     assert_eq!(names(&turned.sweep, &again), all);
-    let change: [(&str, fn(&mut Suite)); 3] = [
+    type Change = fn(&mut Suite);
+    let change: [(&str, Change); 3] = [
         ("its tasks", |suite| suite.storage_uri = "bundled://other".into()),
         ("how many of them", |suite| suite.limit = 3),
         ("the image", |suite| suite.image = Some("real-trainer:2".into())),

@@ -218,12 +218,13 @@ impl Situation {
     }
 
     pub(super) fn refused(mut self, reason: &str, message: &str, lasting: bool) -> Self {
-        let lasting = lasting.then(|| Lasting { generation: self.sweep.metadata.generation, at: self.now });
+        let lasting = lasting.then_some(Lasting { generation: self.sweep.metadata.generation, at: self.now });
         self.observed.refused = Some(Refusal { reason: reason.to_owned(), message: message.to_owned(), lasting });
         self
     }
 
     /// A pod of the n-th Job, by the order in which they were created.
+    #[expect(clippy::needless_pass_by_value, reason = "a `json!` reads better without a reference")]
     pub(super) fn pod(mut self, nth: usize, shard: u32, status: Value) -> Self {
         let job = &self.observed.cells[nth];
         let pod: Pod = parse(json!({

@@ -12,8 +12,8 @@ use super::situation::Situation;
 use crate::labels;
 use crate::sweep::{ALLOWED, OPT_IN};
 
-fn selector(key: &str, value: &str) -> Option<LabelSelector> {
-    Some(LabelSelector { match_labels: BTreeMap::from([(key.to_owned(), value.to_owned())]) })
+fn selector(key: &str, value: &str) -> LabelSelector {
+    LabelSelector { match_labels: BTreeMap::from([(key.to_owned(), value.to_owned())]) }
 }
 
 fn axis(name: AxisName, values: &[&str]) -> MatrixAxis {
@@ -128,13 +128,14 @@ pub(super) fn start() -> Vec<Case> {
 }
 
 pub(super) fn targets() -> Vec<Case> {
-    let everywhere = |situation: Situation| situation.edited(|spec| spec.namespace_selector = selector("ml", "yes"));
+    let everywhere =
+        |situation: Situation| situation.edited(|spec| spec.namespace_selector = Some(selector("ml", "yes")));
     vec![
         ("a job without a checkpoint is left out and named", Situation::ready().job("research", "b", &[])),
         ("where no job has a checkpoint yet the sweep waits", Situation::ready().job("research", "a", &[])),
         (
             "where no job matches the sweep waits",
-            Situation::ready().edited(|spec| spec.targets.job_selector = selector("team", "z")),
+            Situation::ready().edited(|spec| spec.targets.job_selector = Some(selector("team", "z"))),
         ),
         (
             "a job of another team is none of it",
