@@ -135,6 +135,23 @@ async fn a_program_is_a_file_that_can_be_read_run_again_and_started_in_parts() {
 }
 
 #[tokio::test]
+async fn a_function_that_lists_its_folder_finds_what_the_set_up_put_there_alone() {
+    let program = "import os, subprocess\ndef names(): return sorted(os.listdir('.'))\ndef long(): return subprocess.run(['ls', '-l'], capture_output=True, text=True).stdout\ndef me(): return 'def me' in open(__file__).read()";
+    under_each_tier(async |server, tier| {
+        let test = |entry: &str, value: serde_json::Value| json!({"kind": "call", "entry": entry, "expected": {"returns": {"value": value}}});
+        let tests = [
+            test("names", json!({"t": "list", "v": []})),
+            test("long", json!({"t": "str", "v": "total 0\n"})),
+            test("me", json!({"t": "bool", "v": true})),
+        ];
+        for result in server.results(program, json!({"tests": tests})).await {
+            assert_eq!(result.status, Status::Passed, "{tier}: {result:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn files_are_kept_after_a_failure_and_never_read_through_a_link() {
     under_each_tier(async |server, tier| {
         let answer = run_code(

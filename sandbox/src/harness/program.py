@@ -27,11 +27,13 @@ class Program(str):
 
 
 def save(program, name):
-    """The program as a file of the working directory, where there is none of this name; its path.
+    """The program as a file, where there is none of this name; its path.
 
-    What the program starts of itself (`multiprocessing`, `sys.executable` with `__file__`) reads it.
+    What the program starts of itself (`multiprocessing`, `sys.executable` with `__file__`) reads it. A script lies in the
+    working directory, as people run it. A module that is called lies elsewhere: functions list that directory, and tests
+    expect what the set-up put there and nothing else.
     """
-    path = f"{home}/main.py" if name == "__main__" else f"{home}/{name}.py"
+    path = f"{home}/main.py" if name == "__main__" else f"{os.environ['TMPDIR']}/{name}.py"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError:
