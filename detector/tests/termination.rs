@@ -10,9 +10,10 @@ use proptest::prelude::*;
 use real_detector::{Effort, Options, analyze, analyze_counting};
 
 /// Transfer functions evaluated per instruction and operand, at most, in programs made to be looked at again and again. A
-/// function is solved a handful of times before what it adds is widened to the top (`Widening::of_round`), and a loop within
-/// it goes around about as often; the worst of a thousand generated programs takes 6.
-const STEPS_PER_SIZE: u64 = 12;
+/// function is solved a handful of times before what it adds is widened to the top (`Widening::of_round`), and loops go
+/// around about as often for each that they stand in: most take 1 to 4, the worst that fuzzing has met (loops in `try` in
+/// loops) 24.
+const STEPS_PER_SIZE: u64 = 40;
 
 fn options() -> Options {
     Options { timeout: Duration::from_mins(5), ..Options::default() }

@@ -17,7 +17,7 @@ use real_terminal::{errln, outln};
 use mutate::{Random, mutated};
 
 /// Transfer functions evaluated per instruction and operand, at most; as in the tests.
-const STEPS_PER_SIZE: u64 = 12;
+const STEPS_PER_SIZE: u64 = 40;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
