@@ -1,28 +1,41 @@
 //! Evaluation: how many answers to unseen tasks work, are clean, and both.
 
+use real_crds::cell::Tally;
 use real_crds::progress::{Decoding, Evaluation};
 use real_evaluation::Judged;
 
 use crate::metrics::Metrics;
 use crate::scoring::Outcome;
 
-/// Counts outcomes. Where none of them is a verdict there are no rates: a mean of nothing is not 0.
-pub fn record(suite: &str, decoding: Decoding, step: u64, outcomes: &[Outcome]) -> Evaluation {
+/// Counts outcomes.
+pub fn tally(outcomes: &[Outcome]) -> Tally {
     let judged: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
-    let share = |holds: &dyn Fn(&real_reward::Scored) -> bool| {
-        let count = judged.iter().filter(|scored| holds(scored)).count();
-        (!judged.is_empty()).then(|| count as f64 / judged.len() as f64)
-    };
+    let count =
+        |holds: &dyn Fn(&real_reward::Scored) -> bool| judged.iter().filter(|scored| holds(scored)).count() as u64;
+    Tally {
+        n: judged.len() as u64,
+        dropped: (outcomes.len() - judged.len()) as u64,
+        function: count(&Judged::works),
+        quality: count(&Judged::is_clean),
+        joint: count(&Judged::is_both),
+        no_code: count(&|scored| scored.no_code),
+        ..Tally::default()
+    }
+}
+
+/// The rates of these outcomes. Where none of them is a verdict there are none: a mean of nothing is not 0.
+pub fn record(suite: &str, decoding: Decoding, step: u64, outcomes: &[Outcome]) -> Evaluation {
+    let counts = tally(outcomes);
     Evaluation {
         suite: suite.to_owned(),
         decoding,
         step,
-        n: judged.len() as u64,
-        function: share(&Judged::works),
-        quality: share(&Judged::is_clean),
-        joint: share(&Judged::is_both),
-        no_code: share(&|scored| scored.no_code),
-        dropped: (outcomes.len() - judged.len()) as u64,
+        n: counts.n,
+        function: counts.rate(counts.function),
+        quality: counts.rate(counts.quality),
+        joint: counts.rate(counts.joint),
+        no_code: counts.rate(counts.no_code),
+        dropped: counts.dropped,
     }
 }
 

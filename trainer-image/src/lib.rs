@@ -6,11 +6,13 @@
 //! optim/      AdamW in one operation, clipping                         compute.rs    device, threads
 //! ppo/        rollout, advantages, update                              sft/          demonstrations
 //! train/      the run: data order, evaluation, resuming, exit codes    checkpoint/   whole or not there
+//! evaluate.rs counts of judged answers                             cell.rs       a shard of a sweep's cell
 //! metrics/    JSON lines and TensorBoard                               progress.rs   HTTP
 //! plan/       what a job needs on a device                             shim.rs       operations that tch lacks
 //! ```
 
 pub mod bench;
+pub mod cell;
 pub mod checkpoint;
 pub mod compute;
 pub mod evaluate;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use real_terminal::{LogArgs, causes, errln};
+use real_trainer::cell::{EvaluateArgs, evaluate};
 use real_trainer::plan::command as plan;
 use real_trainer::train::command::{TrainArgs, train};
 use real_trainer::{bench, compute, generate};
@@ -29,6 +30,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Run a training job: reinforcement learning or SFT.
     Train(TrainArgs),
+    /// Evaluate a shard of a cell of a sweep; the counts are a line of JSON.
+    Evaluate(EvaluateArgs),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     cli.logs.init();
     let result = match &cli.command {
         Command::Train(args) => return real_terminal::finish(train(args)),
+        Command::Evaluate(args) => return real_terminal::finish(evaluate(args)),
         Command::Generate(args) => generate::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Plan(args) => plan::run(args),

@@ -3,48 +3,14 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
 
 mod job;
+#[path = "job/service.rs"]
+mod service;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use job::{Job, stderr};
 use serde_json::{Value, json};
-
-/// A service that ends with the test.
-struct Service {
-    child: Child,
-    address: String,
-}
-
-impl Service {
-    /// Starts a program that lies beside `real-trainer`; none where it was not built.
-    fn start(name: &str) -> Option<Self> {
-        let program = Path::new(env!("CARGO_BIN_EXE_real-trainer")).with_file_name(name);
-        if !program.is_file() {
-            println!("skipped: {} is not built (cargo build -p {name})", program.display());
-            return None;
-        }
-        let mut child = Command::new(program)
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the service starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-        let address = line.trim().strip_prefix("listening on ").expect("the address").to_owned();
-        Some(Self { child, address })
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use service::Service;
 
 /// A PPO job that starts from the quickstart's policy: some of its answers are programs that run.
 fn ppo(detectors: &[&str], sandboxes: &[&str], steps: u64) -> Job {

@@ -15,6 +15,7 @@ mod lifecycle;
 mod pools;
 mod quickstart;
 mod sandbox;
+mod sweeps;
 mod volume;
 
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ use libtest_mimic::{Arguments, Trial};
 /// A name, and what is done.
 type Scenario = (&'static str, fn(&Cluster));
 
-const SCENARIOS: [Scenario; 10] = [
+const SCENARIOS: [Scenario; 11] = [
     ("the_operator_is_installed", installation::installed),
     ("the_quickstart_trains_a_model", quickstart::trains),
     ("a_sandbox_pod_is_isolated_and_judges_right", sandbox::isolated),
@@ -35,6 +36,7 @@ const SCENARIOS: [Scenario; 10] = [
     ("a_job_is_suspended_and_resumed", lifecycle::suspended_and_resumed),
     ("a_job_deleted_in_the_middle_leaves_nothing", lifecycle::deleted),
     ("a_job_waits_for_its_gpu", lifecycle::waits_for_its_gpu),
+    ("a_sweep_evaluates_what_a_job_kept", sweeps::evaluates),
     ("faults_change_nothing", faults::change_nothing),
     ("helm_uninstall_leaves_nothing", installation::uninstalled),
 ];

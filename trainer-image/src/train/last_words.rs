@@ -14,8 +14,13 @@ const DEFAULT: &str = "/dev/termination-log";
 ///
 /// Failing to write is logged only: the outcome itself is in the exit code.
 pub fn say(outcome: Outcome, reason: Option<&str>, message: &str, progress: &Progress) {
+    write(&LastWords::compose(outcome, reason, message, progress));
+}
+
+/// Writes these words there.
+pub fn write(words: &str) {
     let Some(path) = std::env::var_os("REAL_TERMINATION_LOG").and_then(|value| place(&value)) else { return };
-    if let Err(error) = fs::write(&path, LastWords::compose(outcome, reason, message, progress)) {
+    if let Err(error) = fs::write(&path, words) {
         tracing::warn!("cannot write {}: {error}", path.display());
     }
 }

@@ -133,7 +133,8 @@ fn load_sets(datasets: &[config::Dataset], loader: &Loader<'_>) -> anyhow::Resul
     datasets.iter().map(|dataset| TaskSet::load(dataset, loader)).collect()
 }
 
-fn scoring(reward: &config::Reward, max_tests: u64, runtime: &Handle) -> anyhow::Result<Scoring> {
+/// Judges answers by `reward` and the services that it names, with at most `max_tests` tests each; all where 0.
+pub(crate) fn scoring(reward: &config::Reward, max_tests: u64, runtime: &Handle) -> anyhow::Result<Scoring> {
     let urls = |field: &str, texts: &[String]| {
         let parse = |text: &String| {
             url::Url::parse(text)

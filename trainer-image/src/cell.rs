@@ -1,0 +1,229 @@
+//! `real-trainer evaluate`: one shard of one cell of a sweep, from its tasks to counts.
+//!
+//! The counts are the last words: a cell needs no storage, and whoever reads them adds up the shards.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, ensure};
+use real_crds::cell::{CellConfig, ShardWords, Tally};
+use real_crds::progress::Outcome;
+use real_crds::sweep::Settings;
+use real_datasets::Task;
+use real_terminal::{causes, outln};
+
+use crate::compute;
+use crate::evaluate::tally;
+use crate::model::{Decoder, ModelConfig, resolve};
+use crate::sampling::{SamplingOptions, generate_until};
+use crate::scoring::Scoring;
+use crate::tokenizer::Tokenizer;
+use crate::train::failure::Failure;
+use crate::train::last_words;
+use crate::train::memory::prompts_at_a_time;
+use crate::train::seeds::{Purpose, derived};
+use crate::train::setup::scoring;
+use crate::train::stop::Stop;
+
+/// Exit code of an evaluation that was asked to stop: nothing of it is kept.
+const STOPPED: u8 = 75;
+/// Exit code of a cell that cannot be evaluated.
+const BAD_CONFIG: u8 = 2;
+/// Longest answer where neither the cell nor the model says less, tokens.
+const RESPONSE_TOKENS: u64 = 512;
+/// The place of a prompt's last message in a template.
+const PROMPT: &str = "{prompt}";
+
+/// Arguments of `real-trainer evaluate`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct EvaluateArgs {
+    /// Configuration: the JSON of one cell of a `RealEvalSweep`
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Which shard of the tasks, from 0
+    #[arg(long, env = "JOB_COMPLETION_INDEX", default_value_t = 0, value_name = "N")]
+    pub shard: u64,
+}
+
+/// Runs the subcommand. 0: done, and the counts are printed as a line of JSON; 2: the cell cannot be evaluated as it is
+/// configured, trying again is of no use; 75: stopped; 1: anything else.
+pub fn evaluate(arguments: &EvaluateArgs) -> ExitCode {
+    let (code, outcome, message, counts) = match run(arguments) {
+        Ok(Some(counts)) => (0, Outcome::Done, String::new(), Some(counts)),
+        Ok(None) => (STOPPED, Outcome::Stopped, "asked to stop before all answers were judged".to_owned(), None),
+        Err(failure) => {
+            let code = if matches!(failure, Failure::Config(_)) { BAD_CONFIG } else { 1 };
+            let (Failure::Config(error) | Failure::Run(error)) = failure;
+            (code, Outcome::Failed, causes(error.as_ref()), None)
+        }
+    };
+    if outcome == Outcome::Failed {
+        tracing::error!("{message}");
+    }
+    let words = ShardWords::compose(outcome, arguments.shard, &message, counts);
+    if outcome == Outcome::Done {
+        outln!("{words}");
+    }
+    last_words::write(&words);
+    ExitCode::from(code)
+}
+
+fn run(arguments: &EvaluateArgs) -> Result<Option<Tally>, Failure> {
+    let config = read(&arguments.config, arguments.shard).map_err(Failure::of_input)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let stop = {
+        let _inside = runtime.enter();
+        Stop::on_signals()?
+    };
+    // That there is no such device is this machine's failure: another one may have it.
+    let device =
+        compute::device(config.compute.device, 0).map_err(|reason| Failure::Run(anyhow::Error::msg(reason)))?;
+    compute::set_threads(config.compute.threads as usize);
+    let scratch = tempfile::tempdir()?;
+    let folder = resolve(&config.model, scratch.path()).map_err(anyhow::Error::from).map_err(Failure::of_input)?;
+    let prepared = prepare(&config, arguments.shard, &folder, &stop);
+    let prepared = match prepared {
+        Err(_) if stop.requested() => return Ok(None),
+        prepared => prepared.map_err(Failure::of_input)?,
+    };
+    let judge = scoring(&config.reward, 0, runtime.handle()).map_err(Failure::of_input)?;
+    let policy = Decoder::load(&folder, device).map_err(anyhow::Error::from).map_err(Failure::of_input)?;
+    let policy = policy.with_compute(compute::kind(config.compute.dtype));
+    let seed = derived(config.settings.seed, Purpose::Evaluation, &[arguments.shard]);
+    answer(&config, &policy, &prepared, seed, &judge, &stop).map_err(Failure::of_run)
+}
+
+/// Reads and checks a configuration.
+fn read(path: &Path, shard: u64) -> anyhow::Result<CellConfig> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let config: CellConfig =
+        serde_json::from_str(&text).with_context(|| format!("{} is not a cell's configuration", path.display()))?;
+    let Settings { temperature, top_p, samples, max_response_tokens, prompt_template, .. } = &config.settings;
+    ensure!(config.shards > 0, "shards is 0; it has to be at least 1");
+    ensure!(shard < config.shards, "shard {shard} is asked for, and there are {} (from 0)", config.shards);
+    ensure!(
+        *temperature >= 0.0 && temperature.is_finite(),
+        "settings.temperature is {temperature}; it has to be 0 or more"
+    );
+    ensure!(*top_p > 0.0 && *top_p <= 1.0, "settings.topP is {top_p}; it has to be above 0 and at most 1");
+    ensure!(*samples > 0, "settings.samples is 0; it has to be at least 1");
+    ensure!(*max_response_tokens != Some(0), "settings.maxResponseTokens is 0; it has to be at least 1");
+    if let Some(template) = prompt_template {
+        ensure!(template.contains(PROMPT), "settings.promptTemplate is {template:?}; {PROMPT} has to be in it");
+    }
+    for (field, services) in [("detectors", &config.reward.detectors), ("sandboxes", &config.reward.sandboxes)] {
+        ensure!(!services.is_empty(), "reward.{field} is empty: there is nobody to judge answers");
+    }
+    Ok(config)
+}
+
+/// The tasks of a shard, as the model sees them.
+struct Prepared {
+    tokenizer: Tokenizer,
+    tasks: Vec<(Arc<Task>, Vec<i64>)>,
+    /// Tasks of this shard whose prompts leave no room for an answer.
+    left_out: u64,
+    max_new_tokens: u64,
+}
+
+fn prepare(config: &CellConfig, shard: u64, folder: &Path, stop: &Stop) -> anyhow::Result<Prepared> {
+    let tokenizer = Tokenizer::load(folder)?;
+    let model = ModelConfig::load(folder)?;
+    let uri = config.suite.uri.clone();
+    let loaded = stop.unless_requested(move || real_datasets::load(&uri))?;
+    let mut tasks = loaded.with_context(|| format!("data set {}", config.suite.name))?;
+    ensure!(!tasks.is_empty(), "data set {} ({}) has no tasks", config.suite.name, config.suite.uri);
+    if config.limit > 0 {
+        tasks.truncate(usize::try_from(config.limit).unwrap_or(usize::MAX));
+    }
+    let mut encoded = Vec::with_capacity(tasks.len());
+    for mut task in tasks {
+        stop.check()?;
+        if let (Some(template), Some(last)) = (&config.settings.prompt_template, task.prompt.last_mut()) {
+            last.content = template.replace(PROMPT, &last.content);
+        }
+        let place = || format!("data set {}, task {}", config.suite.name, task.id);
+        let tokens = tokenizer.chat(&task.prompt).with_context(place)?;
+        let unknown = tokens.iter().find(|token| !(0..model.vocab_size).contains(*token));
+        ensure!(
+            unknown.is_none(),
+            "{}: the tokenizer gives token {}, which the model does not know",
+            place(),
+            unknown.unwrap_or(&0)
+        );
+        encoded.push((Arc::new(task), tokens));
+    }
+    let positions = model.max_position_embeddings.max(0) as u64;
+    // All shards have to cut answers alike, so this is asked of all tasks.
+    let longest = encoded.iter().map(|(_, tokens)| tokens.len() as u64).max().unwrap_or(0);
+    let by_itself = || positions.saturating_sub(longest).clamp(1, RESPONSE_TOKENS);
+    let max_new_tokens = config.settings.max_response_tokens.unwrap_or_else(by_itself);
+    ensure!(
+        max_new_tokens < positions,
+        "settings.maxResponseTokens is {max_new_tokens}, and the model has {positions} positions for prompt and answer"
+    );
+    let ours = (0u64..).zip(encoded).filter(|(place, _)| place % config.shards == shard);
+    let (tasks, too_long): (Vec<_>, Vec<_>) =
+        ours.map(|(_, task)| task).partition(|(_, tokens)| tokens.len() as u64 + max_new_tokens <= positions);
+    if !too_long.is_empty() {
+        tracing::warn!(
+            "{} tasks are left out: their prompts and answers of {max_new_tokens} tokens have no room in {positions} positions",
+            too_long.len()
+        );
+    }
+    Ok(Prepared { tokenizer, tasks, left_out: too_long.len() as u64, max_new_tokens })
+}
+
+/// Answers all tasks and counts what the services say; none where asked to stop meanwhile.
+fn answer(
+    config: &CellConfig,
+    policy: &Decoder,
+    prepared: &Prepared,
+    seed: u64,
+    judge: &Scoring,
+    stop: &Stop,
+) -> anyhow::Result<Option<Tally>> {
+    let Prepared { tokenizer, tasks, left_out, max_new_tokens } = prepared;
+    // More greedy answers would be the same one.
+    let samples = if config.settings.temperature > 0.0 { config.settings.samples as usize } else { 1 };
+    let asked: Vec<&(Arc<Task>, Vec<i64>)> = tasks.iter().flat_map(|task| std::iter::repeat_n(task, samples)).collect();
+    let prompts: Vec<Vec<i64>> = asked.iter().map(|(_, tokens)| tokens.clone()).collect();
+    let max_new_tokens = *max_new_tokens as usize;
+    let longest = prompts.iter().map(Vec::len).max().unwrap_or(0) + max_new_tokens;
+    let options = SamplingOptions {
+        max_new_tokens,
+        temperature: config.settings.temperature,
+        top_p: config.settings.top_p,
+        top_k: 0,
+        seed,
+        batch_size: prompts_at_a_time(policy, longest),
+        eos: tokenizer.eos().to_vec(),
+    };
+    let mut pending = judge.begin();
+    let mut undecodable = None;
+    let asked_to_stop = || stop.requested();
+    let whole = generate_until(policy, &prompts, &options, &asked_to_stop, &mut |index, sampled| match tokenizer
+        .decode(&sampled.ids)
+    {
+        Ok(text) => pending.submit(index, asked[index].0.clone(), text, 0),
+        Err(error) => undecodable = Some(error),
+    })
+    .with_context(|| format!("generating answers to suite {}", config.suite.name))?;
+    if let Some(error) = undecodable {
+        return Err(error).with_context(|| format!("decoding answers to suite {}", config.suite.name));
+    }
+    if !whole {
+        return Ok(None);
+    }
+    let Some(outcomes) = pending.wait(stop)? else { return Ok(None) };
+    let counts = Tally { tasks: tasks.len() as u64, left_out: *left_out, ..tally(&outcomes) };
+    if let Some(Err(reason)) = outcomes.iter().find(|outcome| outcome.is_err()) {
+        let message =
+            format!("{} of {} answers could not be judged; the first: {reason}", counts.dropped, outcomes.len());
+        // Another try may find the services back.
+        ensure!(counts.n > 0, "{message}");
+        tracing::warn!("{message}");
+    }
+    Ok(Some(counts))
+}

@@ -1,0 +1,111 @@
+//! `real-trainer evaluate`, with answers judged by the real detector and the real sandbox.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
+
+#[path = "job/service.rs"]
+mod service;
+
+use std::fs;
+use std::process::{Command, Output};
+
+use real_crds::cell::{ShardWords, Tally};
+use real_crds::progress::Outcome;
+use serde_json::{Value, json};
+use service::Service;
+
+fn cell(detectors: &[&str], sandboxes: &[&str], settings: Value) -> Value {
+    let mut all = json!({"temperature": 0.0, "topP": 1.0, "samples": 1, "seed": 1, "maxResponseTokens": 96, "promptTemplate": null});
+    let Value::Object(settings) = settings else { panic!("settings are an object") };
+    for (key, value) in settings {
+        all[key] = value;
+    }
+    json!({
+        "cell": "sweep-abc", "model": "bundled://quickstart-base",
+        "suite": {"name": "quickstart", "uri": "bundled://quickstart-eval", "weight": 1.0},
+        "limit": 6, "shards": 1, "settings": all,
+        "reward": {
+            "alpha": 0.5, "profile": "paper", "penalty": -1.0, "normalization": "none", "quality": "analysis",
+            "extraction": "paper", "emptyOutputs": "ignore", "cwes": [], "maxTests": 0,
+            "detectors": detectors, "sandboxes": sandboxes, "timeoutSeconds": 60,
+        },
+        "compute": {"device": "cpu", "dtype": "f32", "threads": 1},
+    })
+}
+
+/// Runs a shard of a cell. Gives how it ended, and its last words.
+fn evaluate(cell: &Value, shard: u64) -> (Output, ShardWords) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (config, words) = (folder.path().join("cell.json"), folder.path().join("words"));
+    fs::write(&config, cell.to_string()).expect("a writable folder");
+    let output = Command::new(env!("CARGO_BIN_EXE_real-trainer"))
+        .arg("evaluate")
+        .arg("--config")
+        .arg(&config)
+        .env("JOB_COMPLETION_INDEX", shard.to_string())
+        .env("REAL_TERMINATION_LOG", &words)
+        .output()
+        .expect("the program starts");
+    let said = fs::read_to_string(&words).expect("last words");
+    (output, serde_json::from_str(&said).expect("JSON"))
+}
+
+#[test]
+fn shards_of_a_cell_count_what_the_whole_counts() {
+    let (Some(detector), Some(sandbox)) = (Service::start("real-detector"), Service::start("real-sandbox")) else {
+        return;
+    };
+    let mut cell = cell(&[&detector.address], &[&sandbox.address], json!({}));
+    let (output, words) = evaluate(&cell, 0);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let whole = words.tally.expect("counts");
+    assert_eq!((words.outcome, whole.tasks, whole.n, whole.dropped), (Outcome::Done, 6, 6, 0));
+    assert!(whole.function > 0, "the quickstart's policy solves some tasks: {whole:?}");
+    let printed: ShardWords = serde_json::from_slice(&output.stdout).expect("a line of JSON");
+    assert_eq!(printed.tally, Some(whole));
+    cell["shards"] = 4.into();
+    let shards: Vec<Tally> = (0..4).map(|shard| evaluate(&cell, shard).1.tally.expect("counts")).collect();
+    assert_eq!(shards.iter().map(|shard| shard.tasks).collect::<Vec<_>>(), [2, 2, 1, 1]);
+    assert_eq!(shards.into_iter().reduce(Tally::plus), Some(whole), "greedy answers do not depend on who gives them");
+}
+
+#[test]
+fn sampled_answers_are_counted_each() {
+    let (Some(detector), Some(sandbox)) = (Service::start("real-detector"), Service::start("real-sandbox")) else {
+        return;
+    };
+    let settings = json!({"temperature": 0.8, "samples": 3, "promptTemplate": "{prompt}"});
+    let (output, words) = evaluate(&cell(&[&detector.address], &[&sandbox.address], settings), 0);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(words.tally.map(|tally| (tally.tasks, tally.n)), Some((6, 18)));
+}
+
+/// What no other try can mend ends with 2, what may pass with 1; nothing of it is a count.
+#[test]
+fn what_cannot_be_evaluated_says_why_and_counts_nothing() {
+    let nobody = "http://127.0.0.1:9";
+    let good = || cell(&[nobody], &[nobody], json!({}));
+    let edited = |pointer: &str, value: Value| {
+        let mut cell = good();
+        *cell.pointer_mut(pointer).expect("a field") = value;
+        cell
+    };
+    for (cell, code, said) in [
+        (edited("/model", json!("/no/such/model")), 2, "/no/such/model"),
+        (edited("/suite/uri", json!("bundled://no-such-suite")), 2, "no-such-suite"),
+        (edited("/shards", json!(0)), 2, "shards is 0"),
+        (edited("/settings/maxResponseTokens", json!(1_000_000)), 2, "settings.maxResponseTokens is 1000000"),
+        (edited("/settings/topP", json!(0.0)), 2, "settings.topP is 0"),
+        (edited("/settings/promptTemplate", json!("be safe")), 2, "be safe"),
+        (edited("/reward/detectors", json!([])), 2, "reward.detectors is empty"),
+        (edited("/reward/timeoutSeconds", json!(1)), 1, "of 6 answers could not be judged"),
+    ] {
+        let (output, words) = evaluate(&cell, 0);
+        assert_eq!(output.status.code(), Some(code), "{said}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(words.message.contains(said), "{said}: {}", words.message);
+        assert_eq!((words.outcome, words.tally), (Outcome::Failed, None), "{said}");
+        assert!(output.stdout.is_empty(), "{said}");
+    }
+    let (output, words) = evaluate(&good(), 1);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(words.message.contains("shard 1 is asked for, and there are 1"), "{}", words.message);
+}
