@@ -113,7 +113,7 @@ def logits(config, tokens):
     x = [embedding[t] for t in tokens]
     for layer in range(config["num_hidden_layers"]):
 
-        def get(name, *shape):
+        def get(name, *shape, layer=layer):
             return weight(f"model.layers.{layer}.{name}", *shape)
 
         keys, values, queries = [], [], []

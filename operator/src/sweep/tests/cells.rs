@@ -13,6 +13,9 @@ fn described(matrix: &[MatrixAxis]) -> Vec<String> {
     combinations(matrix).unwrap().into_iter().map(|named| named.label).collect()
 }
 
+/// An edit of a suite.
+type Change = fn(&mut Suite);
+
 #[test]
 fn cells_are_called_by_what_is_varied() {
     let axis = |name, values: &[&str]| MatrixAxis { name, values: values.iter().map(|it| (*it).to_owned()).collect() };
@@ -46,7 +49,6 @@ fn a_cell_has_the_same_name_in_whatever_order_it_is_seen() {
     turned.sweep.spec.suites[0].shards = 7;
     turned.sweep.spec.parallelism = 1;
     assert_eq!(names(&turned.sweep, &again), all);
-    type Change = fn(&mut Suite);
     let change: [(&str, Change); 3] = [
         ("its tasks", |suite| suite.storage_uri = "bundled://other".into()),
         ("how many of them", |suite| suite.limit = 3),
