@@ -63,9 +63,11 @@ async fn the_server_takes_every_example() {
     shared().apply_crds().await.unwrap();
     let namespace = shared().namespace("examples").await;
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
-    let said = shared().kubectl(&["apply", "--dry-run=server", "-n", &namespace, "-f", folder], None);
+    let said = shared().kubectl(&["apply", "--dry-run=server", "-n", &namespace, "--recursive", "-f", folder], None);
     assert_eq!((said.stderr.as_str(), said.success), ("", true), "{}", said.stdout);
-    assert!(said.stdout.contains("realtrainingjob.real-rl.dev/quickstart created"), "{}", said.stdout);
+    for job in ["quickstart", "own-data", "paper-safesql-05b"] {
+        assert!(said.stdout.contains(&format!("realtrainingjob.real-rl.dev/{job} created")), "{}", said.stdout);
+    }
 }
 
 #[tokio::test]
