@@ -109,16 +109,6 @@ impl Target<'_> {
         self.apply(client, body, labels::MANAGER, true).await
     }
 
-    /// Makes an object that cannot be changed. One that is ours and holds something else is made anew.
-    pub(crate) async fn make_immutable(&self, client: &Client, body: &Value, owner: &str) -> Result<(), Failure> {
-        let Some(found) = self.create_or_find(client, body, owner).await? else { return Ok(()) };
-        if found.data["data"] == body["data"] && found.data["immutable"] == true {
-            return Ok(());
-        }
-        self.delete(client, found.uid().as_deref(), false).await?;
-        self.create(client, body, owner).await.map(drop)
-    }
-
     /// Sets an annotation of the object with this uid; nothing where it is gone.
     pub(crate) async fn annotate(
         &self,
@@ -148,24 +138,14 @@ impl Target<'_> {
 
     /// Makes the object unless there is one already. Says whether it did; one of somebody else is an error.
     pub(crate) async fn create(&self, client: &Client, body: &Value, owner: &str) -> Result<bool, Failure> {
-        self.create_or_find(client, body, owner).await.map(|found| found.is_none())
-    }
-
-    /// Makes the object, or gives the one of ours that is there already.
-    async fn create_or_find(
-        &self,
-        client: &Client,
-        body: &Value,
-        owner: &str,
-    ) -> Result<Option<DynamicObject>, Failure> {
         let object: DynamicObject =
             serde_json::from_value(body.clone()).map_err(|source| self.failed(kube::Error::SerdeError(source)))?;
         let parameters = PostParams { field_manager: Some(labels::MANAGER.to_owned()), ..PostParams::default() };
         match self.api(client).create(&parameters, &object).await {
-            Ok(_) => Ok(None),
+            Ok(_) => Ok(true),
             Err(kube::Error::Api(status)) if status.code == 409 && status.reason == "AlreadyExists" => {
                 match self.find(client).await? {
-                    Some(found) if is_owned_by(found.meta(), owner) => Ok(Some(found)),
+                    Some(found) if is_owned_by(found.meta(), owner) => Ok(false),
                     Some(found) => Err(self.foreign(&found)),
                     // Gone again in between.
                     None => Err(self.failed(kube::Error::Api(status))),

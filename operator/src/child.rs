@@ -19,8 +19,6 @@ pub struct Child {
     pub body: Value,
     /// Whether it is there and ours. One that is not is created, never taken over from someone else.
     pub exists: bool,
-    /// Whether it cannot be changed: one that differs is made anew.
-    pub immutable: bool,
 }
 
 impl Child {
@@ -34,13 +32,7 @@ impl Child {
         let mut body = serde_json::to_value(object).expect("an API object is plain data");
         body["apiVersion"] = resource.api_version.clone().into();
         body["kind"] = resource.kind.clone().into();
-        Self { resource, name: object.name_any(), body, exists, immutable: false }
-    }
-
-    /// The same, as one that cannot be changed.
-    #[must_use]
-    pub fn immutable(self) -> Self {
-        Self { immutable: true, ..self }
+        Self { resource, name: object.name_any(), body, exists }
     }
 }
 

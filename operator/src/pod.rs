@@ -24,8 +24,10 @@ const TMP: &str = "real-tmp";
 pub struct PodParts {
     /// Labels; those of the user are added.
     pub labels: BTreeMap<String, String>,
-    /// Service account where the user names none.
-    pub service_account: String,
+    /// Annotations; those of the user are added.
+    pub annotations: BTreeMap<String, String>,
+    /// Service account where the user names none; that of the namespace where absent. No pod gets a token.
+    pub service_account: Option<String>,
     /// Runs before the containers.
     pub init_containers: Vec<Container>,
     /// The first one gets the user's volumes.
@@ -46,6 +48,8 @@ pub fn template(parts: PodParts, patch: Option<&PodPatch>) -> PodTemplateSpec {
     let patch = patch.unwrap_or(&empty);
     let mut labels = patch.labels.clone();
     labels.extend(parts.labels);
+    let mut annotations = patch.annotations.clone();
+    annotations.extend(parts.annotations);
     let mut volumes = parts.volumes;
     volumes.push(Volume { name: TMP.into(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() });
     volumes.extend(patch.volumes.iter().map(volume));
@@ -69,13 +73,9 @@ pub fn template(parts: PodParts, patch: Option<&PodPatch>) -> PodTemplateSpec {
         fs_group: Some(USER),
         supplemental_groups: Vec::new(),
     });
-    let service_account = patch.service_account_name.clone().unwrap_or(parts.service_account);
+    let service_account = patch.service_account_name.clone().or(parts.service_account);
     PodTemplateSpec {
-        metadata: Some(ObjectMeta {
-            labels: Some(labels),
-            annotations: some(patch.annotations.clone()),
-            ..ObjectMeta::default()
-        }),
+        metadata: Some(ObjectMeta { labels: Some(labels), annotations: some(annotations), ..ObjectMeta::default() }),
         spec: Some(PodSpec {
             affinity: patch.affinity.clone(),
             automount_service_account_token: Some(false),
@@ -102,7 +102,7 @@ pub fn template(parts: PodParts, patch: Option<&PodPatch>) -> PodTemplateSpec {
                 supplemental_groups: list(users.supplemental_groups.into_iter()),
                 ..PodSecurityContext::default()
             }),
-            service_account_name: Some(service_account),
+            service_account_name: service_account,
             subdomain: parts.subdomain,
             termination_grace_period_seconds: Some(parts.grace_seconds),
             tolerations: list(patch.tolerations.iter().cloned()),

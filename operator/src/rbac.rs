@@ -120,17 +120,10 @@ pub const TABLE: &[Permission] = &[
     },
     Permission {
         group: "",
-        resource: "configmaps",
-        verbs: &["create", "delete", "list", "watch"],
-        scope: Scope::Watched,
-        why: "the resolved configuration of a job, one an attempt; those of attempts that are gone are removed",
-    },
-    Permission {
-        group: "",
         resource: "serviceaccounts",
         verbs: KEEP,
         scope: Scope::Watched,
-        why: "pods of jobs, pools and sweeps run as accounts without rights",
+        why: "pods of pools and sweeps run as accounts without rights",
     },
     Permission {
         group: "networking.k8s.io",

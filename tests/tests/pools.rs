@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service as KubeService};
+use k8s_openapi::api::core::v1::{Pod, Service as KubeService};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -93,7 +93,9 @@ async fn a_pool_at_zero_is_warmed_for_a_job_that_starts_then() {
     assert!(isolation.status == "True" && isolation.message.contains("tier"), "{isolation:?}");
     assert_eq!(status.consumers, Some(1));
     rig.phase("ppo", "Starting", "AttemptStarted").await;
-    let config = rig.api::<ConfigMap>().get("ppo-config-1").await.unwrap().data.expect("data")["trainer.json"].clone();
+    let attempt =
+        rig.api::<Job>().get("ppo-1").await.unwrap().spec.expect("a spec").template.metadata.expect("metadata");
+    let config = attempt.annotations.expect("annotations")["real-rl.dev/trainer.json"].clone();
     for fleet in ["detector", "sandbox"] {
         let url = format!("http://pool-{fleet}-pods.{}.svc:8080", rig.namespace);
         assert!(config.contains(&url), "{url} is not in {config}");

@@ -6,9 +6,9 @@ use std::time::Duration;
 use futures::Stream;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::api::{ApiResource, DynamicObject};
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Resource, ResourceExt};
@@ -18,16 +18,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::turn::{Planned, Refusals, Turn, Whose};
 use super::{Own, Reconciler, Scope, own, received, selector};
 use crate::act::{Failure, Target, put_status};
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
 use crate::child::{Child, is_owned_by};
-use crate::context::{Context, Shared};
-use crate::job::{Cause, Children, Doomed, Names, Observed, Plan, Poller, Settings, is_finished, plan};
+use crate::context::Context;
+use crate::job::{Cause, Children, Names, Observed, Plan, Poller, Settings, is_finished, plan};
 use crate::labels::{JOB, KUEUE, KUEUE_QUEUE, MANAGER, PROGRESS_MANAGER, TRAINER};
 use crate::metrics;
-use crate::refusal::{Lasting, Refusal, of_an_attempt};
+use crate::refusal::{Refusal, of_an_attempt};
 use crate::turnstile::Turnstile;
 use crate::uses::Uses;
 use crate::watches::{News, follow, trim_job, trim_pod, whole};
@@ -44,11 +45,9 @@ pub(crate) struct Jobs {
     attempts: Cache<Job>,
     pods: Cache<Pod>,
     services: Cache<Service>,
-    configs: Cache<PartialObjectMeta<ConfigMap>>,
-    accounts: Cache<ServiceAccount>,
     policies: Cache<NetworkPolicy>,
     poller: Arc<Poller>,
-    refusals: Shared<String, Refusal>,
+    refusals: Refusals,
     backoff: Backoff<String>,
     turnstile: Turnstile,
     uses: Uses,
@@ -95,11 +94,9 @@ pub(crate) fn start(
         attempts: Cache::new(JOB),
         pods: Cache::new(JOB),
         services: Cache::new(JOB),
-        configs: Cache::new(JOB),
-        accounts: Cache::new(JOB),
         policies: Cache::new(JOB),
         poller: poller.clone(),
-        refusals: Shared::new(),
+        refusals: Refusals::new(),
         backoff: Backoff::new(),
         turnstile,
         uses,
@@ -114,10 +111,6 @@ pub(crate) fn start(
     let ours = News::ButCreation;
     let services = (whole::<Service> as fn(&mut Service), ours);
     tasks.spawn(follow(scope.api(&client), which(), services, all.services.clone(), triggers.clone()));
-    let configs = (whole::<PartialObjectMeta<ConfigMap>> as fn(&mut _), ours);
-    tasks.spawn(follow(scope.api(&client), which(), configs, all.configs.clone(), triggers.clone()));
-    let accounts = (whole::<ServiceAccount> as fn(&mut _), ours);
-    tasks.spawn(follow(scope.api(&client), which(), accounts, all.accounts.clone(), triggers.clone()));
     let policies = (whole::<NetworkPolicy> as fn(&mut _), ours);
     tasks.spawn(follow(scope.api(&client), which(), policies, all.policies.clone(), triggers));
     tasks.spawn(poller.run());
@@ -141,8 +134,6 @@ impl Reconciler<RealTrainingJob> for Jobs {
         self.attempts.synced().await;
         self.pods.synced().await;
         self.services.synced().await;
-        self.configs.synced().await;
-        self.accounts.synced().await;
         self.policies.synced().await;
         self.pools.synced().await;
     }
@@ -156,55 +147,70 @@ impl Reconciler<RealTrainingJob> for Jobs {
     }
 
     async fn reconcile(&self, job: &RealTrainingJob) -> Result<Action, Failure> {
-        let uid = job.uid().unwrap_or_default();
-        let mut observed = self.observe(job, &uid).await?;
-        let mut plan = plan(job, &observed, Timestamp::now(), &self.settings);
+        let (uid, namespace) = (job.uid().unwrap_or_default(), job.namespace().unwrap_or_default());
+        let observed = self.observe(job, &uid).await?;
+        let planned = plan(job, &observed, Timestamp::now(), &self.settings);
         if self.context.dry_run {
-            return Ok(super::show("RealTrainingJob", job, &plan, plan.requeue));
+            return Ok(super::show("RealTrainingJob", job, &planned, planned.requeue));
         }
-        let again = |observed: &Observed| crate::job::plan(job, observed, Timestamp::now(), &self.settings);
-        if let Some(trial) = &plan.trial {
-            match self.try_out(job, trial).await {
-                Err(Failure::Refused { reason, message, lasting: true, .. }) => {
-                    observed.refused = Some(self.refused(job, &uid, reason, &message, true));
-                }
-                // What else is in the way may pass: a quota, a namespace that goes.
-                Ok(()) | Err(Failure::Refused { .. }) => {
-                    self.refusals.set(uid.clone(), None);
-                    (observed.refused, observed.tried) = (None, true);
-                }
-                Err(failure) => return Err(failure),
-            }
-            plan = again(&observed);
-        }
-        match self.make(job, &uid, &plan).await {
-            Err(Failure::Refused { what, reason, message, lasting }) => {
-                let known = self.refusals.get(&uid);
-                let refusal = self.refused(job, &uid, reason, &message, lasting);
-                observed.refused = Some(refusal.clone());
-                let told = again(&observed);
-                if known.is_none_or(|known| !known.says_the_same(&refusal)) {
-                    self.tell(job, &told).await?;
-                }
-                if !lasting || job.status.as_ref().is_some_and(|status| status.job_name.is_some()) {
-                    return Err(Failure::Refused { what, reason, message, lasting });
-                }
-                // Not tried again and again: it would be refused again.
-                return Ok(told.requeue.map_or_else(Action::await_change, Action::requeue));
-            }
-            Err(failure) => return Err(failure),
-            Ok(()) => {}
-        }
-        let wrote = plan.create.is_some() || !plan.apply.is_empty();
-        let stands = observed.refused.as_ref().is_some_and(|refusal| refusal.lasting.is_some());
-        if (wrote || !stands) && self.refusals.set(uid.clone(), None).is_some() {
-            observed.refused = None;
-            plan = again(&observed);
-        }
-        self.poller.set(&uid, ObjectRef::from_obj(job), plan.poll.clone(), job.status.as_ref());
-        self.tell(job, &plan).await?;
-        self.count(job, &plan);
-        Ok(plan.requeue.map_or_else(Action::await_change, Action::requeue))
+        let whose = Whose { uid: &uid, generation: job.metadata.generation, namespace: &namespace };
+        let mut look = Look { jobs: self, job, observed, uid: &uid };
+        self.refusals.take(&mut look, whose, &self.context.client, planned).await
+    }
+}
+
+/// A look at a job.
+struct Look<'a> {
+    jobs: &'a Jobs,
+    job: &'a RealTrainingJob,
+    observed: Observed,
+    uid: &'a str,
+}
+
+impl Planned for Plan {
+    fn trial(&self) -> Option<&Child> {
+        self.trial.as_ref()
+    }
+
+    fn makes(&self) -> bool {
+        self.create.is_some() || !self.apply.is_empty()
+    }
+
+    fn requeue(&self) -> Option<Duration> {
+        self.requeue
+    }
+}
+
+impl Turn for Look<'_> {
+    type Plan = Plan;
+
+    fn plan(&self, refusal: Option<&Refusal>) -> Plan {
+        let observed = Observed { refused: refusal.cloned(), ..self.observed.clone() };
+        plan(self.job, &observed, Timestamp::now(), &self.jobs.settings)
+    }
+
+    fn taken(&mut self) {
+        self.observed.tried = true;
+    }
+
+    fn words(&self, message: String) -> String {
+        of_an_attempt(&message)
+    }
+
+    fn insists(&self) -> bool {
+        self.job.status.as_ref().is_some_and(|status| status.job_name.is_some())
+    }
+
+    async fn make(&self, plan: &Plan) -> Result<(), Failure> {
+        self.jobs.make(self.job, self.uid, plan).await
+    }
+
+    async fn tell(&self, plan: &Plan) -> Result<(), Failure> {
+        let Self { jobs, job, uid, .. } = self;
+        jobs.poller.set(uid, ObjectRef::from_obj(*job), plan.poll.clone(), job.status.as_ref());
+        jobs.tell(job, plan).await?;
+        jobs.count(job, plan);
+        Ok(())
     }
 }
 
@@ -246,12 +252,6 @@ impl Jobs {
         });
         let children = Children {
             service: own(&self.services, &owner, &names.service(), uid),
-            configs: {
-                let all = self.configs.owned(&owner);
-                let own = all.iter().filter(|config| is_owned_by(&config.metadata, uid));
-                own.map(|config| config.metadata.clone()).collect()
-            },
-            service_account: own(&self.accounts, &owner, &names.service_account(), uid),
             network_policy: own(&self.policies, &owner, &names.network_policy(), uid),
         };
         Ok(Observed {
@@ -261,27 +261,11 @@ impl Jobs {
             children,
             report: self.poller.report(uid),
             acting_since: Some(*self.acting_since.get_or_init(Timestamp::now)),
-            refused: self.refusals.get(&uid.to_owned()),
+            refused: self.refusals.get(uid),
             tried: false,
             checkpoint_holder: self.uses.holder(&owner),
             without_kueue: job.labels().contains_key(KUEUE_QUEUE) && !self.context.serves(KUEUE).await?,
         })
-    }
-
-    /// Asks the API server about an attempt, in the words of its user.
-    async fn try_out(&self, job: &RealTrainingJob, trial: &Child) -> Result<(), Failure> {
-        let namespace = job.namespace().unwrap_or_default();
-        let target = Target { resource: &trial.resource, namespace: &namespace, name: &trial.name };
-        target.try_out(&self.context.client, &trial.body).await
-    }
-
-    /// Remembers a refusal.
-    fn refused(&self, job: &RealTrainingJob, uid: &str, reason: &str, message: &str, lasting: bool) -> Refusal {
-        let message = if lasting { of_an_attempt(message) } else { message.to_owned() };
-        let lasting = lasting.then(|| Lasting { generation: job.metadata.generation, at: Timestamp::now() });
-        let refusal = Refusal { reason: reason.to_owned(), message, lasting };
-        self.refusals.set(uid.to_owned(), Some(refusal.clone()));
-        refusal
     }
 
     /// Children, the attempt, deletions.
@@ -290,11 +274,7 @@ impl Jobs {
         let client = &self.context.client;
         for child in &plan.apply {
             let target = Target { resource: &child.resource, namespace: &namespace, name: &child.name };
-            if child.immutable {
-                target.make_immutable(client, &child.body, uid).await?;
-            } else {
-                target.make(client, &child.body, child.exists, uid).await?;
-            }
+            target.make(client, &child.body, child.exists, uid).await?;
             info!(kind = child.resource.kind, child = child.name, "written");
         }
         if let Some(attempt) = &plan.create {
@@ -303,15 +283,12 @@ impl Jobs {
                 info!(attempt = attempt.name, "attempt started");
             }
         }
+        let jobs = ApiResource::erase::<Job>(&());
         for deletion in &plan.delete {
-            let (resource, in_foreground) = match deletion.kind {
-                // It stays, marked, until its pods have ended.
-                Doomed::Job => (ApiResource::erase::<Job>(&()), true),
-                Doomed::ConfigMap => (ApiResource::erase::<ConfigMap>(&()), false),
-            };
-            let target = Target { resource: &resource, namespace: &namespace, name: &deletion.name };
-            target.delete(client, deletion.uid.as_deref(), in_foreground).await?;
-            info!(kind = ?deletion.kind, name = deletion.name, why = deletion.why, "deleted");
+            let target = Target { resource: &jobs, namespace: &namespace, name: &deletion.name };
+            // It stays, marked, until its pods have ended.
+            target.delete(client, deletion.uid.as_deref(), true).await?;
+            info!(attempt = deletion.name, why = deletion.why, "deleted");
         }
         Ok(())
     }
@@ -367,7 +344,7 @@ impl Jobs {
             self.measure(&jobs);
             let alive: std::collections::HashSet<String> = jobs.iter().filter_map(|job| job.uid()).collect();
             self.poller.retain(|uid| alive.contains(uid));
-            self.refusals.lock().retain(|uid, _| alive.contains(uid));
+            self.refusals.retain(&alive);
             self.backoff.retain(|uid| alive.contains(uid));
         }
     }

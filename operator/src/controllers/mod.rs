@@ -3,6 +3,7 @@
 pub(crate) mod job;
 pub(crate) mod pool;
 pub(crate) mod sweep;
+mod turn;
 
 use std::fmt::{self, Debug};
 use std::hash::Hash;

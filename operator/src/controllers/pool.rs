@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::turn::{Planned, Refusals, Turn, Whose};
 use super::{Own, Reconciler, Scope, received, selector};
 use crate::act::{Failure, Target, put_status};
 use crate::backoff::Backoff;
@@ -47,7 +48,6 @@ const TICK: Duration = Duration::from_secs(5);
 struct Memory {
     scaling: ScalingMemory,
     demand: Option<(Instant, Demand)>,
-    refused: Option<Refusal>,
     named: Owner,
 }
 
@@ -68,6 +68,7 @@ pub(crate) struct Pools {
     autoscalers: Cache<HorizontalPodAutoscaler>,
     asker: Asker,
     memories: Shared<String, Memory>,
+    refusals: Refusals,
     demands: Demands,
     backoff: Backoff<String>,
     turnstile: Turnstile,
@@ -120,6 +121,7 @@ pub(crate) fn start(
         autoscalers: Cache::new(POOL),
         asker: Asker::new()?,
         memories: Shared::new(),
+        refusals: Refusals::new(),
         demands,
         backoff: Backoff::new(),
         uses,
@@ -207,34 +209,61 @@ impl Reconciler<RewardPool> for Pools {
     }
 
     async fn reconcile(&self, pool: &RewardPool) -> Result<Action, Failure> {
-        let uid = pool.uid().unwrap_or_default();
-        let mut observed = self.observe(pool, &uid).await?;
-        let mut planned = plan(pool, &observed, Timestamp::now(), &self.settings);
+        let (uid, namespace) = (pool.uid().unwrap_or_default(), pool.namespace().unwrap_or_default());
+        let observed = self.observe(pool, &uid).await?;
+        let planned = plan(pool, &observed, Timestamp::now(), &self.settings);
         if self.context.dry_run {
             return Ok(super::show("RewardPool", pool, &planned, planned.requeue));
         }
-        if let Err(failure) = self.make(pool, &uid, &planned, &observed).await {
-            if let Failure::Refused { reason, message, .. } = &failure {
-                let refusal = Refusal { reason: (*reason).to_owned(), message: message.clone(), lasting: None };
-                if observed.refused.as_ref() != Some(&refusal) {
-                    self.remember(&uid, |memory| memory.refused = Some(refusal.clone()));
-                    observed.refused = Some(refusal);
-                    let told = plan(pool, &observed, Timestamp::now(), &self.settings);
-                    self.tell(pool, &told).await?;
-                }
-            }
-            return Err(failure);
-        }
-        if observed.refused.take().is_some() {
-            planned = plan(pool, &observed, Timestamp::now(), &self.settings);
-        }
-        self.remember(&uid, |memory| {
-            memory.refused = None;
-            memory.scaling = planned.memory.clone();
-        });
-        self.tell(pool, &planned).await?;
-        self.measure(pool, planned.status.as_ref().or(pool.status.as_ref()), &observed.demand);
-        Ok(planned.requeue.map_or_else(Action::await_change, Action::requeue))
+        let whose = Whose { uid: &uid, generation: pool.metadata.generation, namespace: &namespace };
+        let mut look = Look { pools: self, pool, observed, uid: &uid };
+        self.refusals.take(&mut look, whose, &self.context.client, planned).await
+    }
+}
+
+/// A look at a pool.
+struct Look<'a> {
+    pools: &'a Pools,
+    pool: &'a RewardPool,
+    observed: Observed,
+    uid: &'a str,
+}
+
+impl Planned for Plan {
+    fn makes(&self) -> bool {
+        // Everything that is wanted was put, or is as it should be.
+        true
+    }
+
+    fn requeue(&self) -> Option<Duration> {
+        self.requeue
+    }
+}
+
+impl Turn for Look<'_> {
+    type Plan = Plan;
+
+    fn plan(&self, refusal: Option<&Refusal>) -> Plan {
+        let observed = Observed { refused: refusal.cloned(), ..self.observed.clone() };
+        plan(self.pool, &observed, Timestamp::now(), &self.pools.settings)
+    }
+
+    /// A pool has many children: whichever is refused, the others are looked after.
+    fn insists(&self) -> bool {
+        true
+    }
+
+    async fn make(&self, plan: &Plan) -> Result<(), Failure> {
+        self.pools.make(self.pool, self.uid, plan, &self.observed).await?;
+        self.pools.remember(self.uid, |memory| memory.scaling = plan.memory.clone());
+        Ok(())
+    }
+
+    async fn tell(&self, plan: &Plan) -> Result<(), Failure> {
+        let Self { pools, pool, observed, .. } = self;
+        pools.tell(pool, plan).await?;
+        pools.measure(pool, plan.status.as_ref().or(pool.status.as_ref()), &observed.demand);
+        Ok(())
     }
 }
 
@@ -272,7 +301,7 @@ impl Pools {
             consumers: self.uses.consumers(&owner),
             demand,
             memory: memory.scaling,
-            refused: memory.refused,
+            refused: self.refusals.get(uid),
         })
     }
 
@@ -363,6 +392,7 @@ impl Pools {
             tokio::time::sleep(TICK).await;
             let there: HashSet<String> = self.store.state().iter().filter_map(|pool| pool.uid()).collect();
             self.backoff.retain(|uid| there.contains(uid));
+            self.refusals.retain(&there);
             let gone: Vec<(String, Memory)> = self.memories.lock().extract_if(|uid, _| !there.contains(uid)).collect();
             for (_, memory) in gone {
                 let (namespace, name) = memory.named;

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::turn::{Planned, Refusals, Turn, Whose};
 use super::{Own, Reconciler, Scope, pool, received, selector};
 use crate::act::{Failure, Target, put_status};
 use crate::backoff::Backoff;
@@ -31,7 +32,7 @@ use crate::conditions::is_true;
 use crate::context::{Context, Shared};
 use crate::labels::{EVALUATOR, KUEUE, KUEUE_QUEUE, MANAGER, SWEEP};
 use crate::metrics;
-use crate::refusal::{Lasting, Refusal, of_a_cell};
+use crate::refusal::{Refusal, of_a_cell};
 use crate::sweep::{Children, Names, NamespaceSeen, Observed, Plan, RESULT, Settings, is_finished, plan};
 use crate::turnstile::Turnstile;
 use crate::uses::Uses;
@@ -62,7 +63,7 @@ pub(crate) struct Sweeps {
     pods: Cache<Pod>,
     accounts: Cache<ServiceAccount>,
     policies: Cache<NetworkPolicy>,
-    refusals: Shared<String, Refusal>,
+    refusals: Refusals,
     /// Jobs that were created and that no watch has shown yet, by sweep.
     started: Shared<String, HashMap<String, Instant>>,
     backoff: Backoff<String>,
@@ -95,7 +96,7 @@ pub(crate) fn start(
         pods: Cache::new(SWEEP),
         accounts: Cache::new(SWEEP),
         policies: Cache::new(SWEEP),
-        refusals: Shared::new(),
+        refusals: Refusals::new(),
         started: Shared::new(),
         backoff: Backoff::new(),
         turnstile,
@@ -184,56 +185,69 @@ impl Reconciler<RealEvalSweep> for Sweeps {
             return Ok(Action::await_change());
         };
         let uid = sweep.uid().unwrap_or_default();
-        let mut observed = self.observe(sweep, &uid, watched).await?;
-        let again = |observed: &Observed| plan(sweep, observed, Timestamp::now(), &self.settings);
-        let mut planned = again(&observed);
+        let observed = self.observe(sweep, &uid, watched).await?;
+        let planned = plan(sweep, &observed, Timestamp::now(), &self.settings);
         if self.context.dry_run {
             return Ok(super::show("RealEvalSweep", sweep, &planned, planned.requeue));
         }
-        if let Some(trial) = &planned.trial {
-            match self.try_out(sweep, trial).await {
-                Err(Failure::Refused { reason, message, lasting: true, .. }) => {
-                    observed.refused = Some(self.refused(sweep, &uid, reason, &message, true));
-                }
-                // What else is in the way may pass: a quota, a namespace that goes.
-                Ok(()) | Err(Failure::Refused { .. }) => {
-                    self.refusals.set(uid.clone(), None);
-                    (observed.refused, observed.tried) = (None, true);
-                }
-                Err(failure) => return Err(failure),
-            }
-            planned = again(&observed);
-        }
-        match self.make(sweep, &uid, &planned).await {
-            Err(Failure::Refused { what, reason, message, lasting }) => {
-                let known = self.refusals.get(&uid);
-                let refusal = self.refused(sweep, &uid, reason, &message, lasting);
-                observed.refused = Some(refusal.clone());
-                observed.started = self.started(&uid);
-                let told = again(&observed);
-                if known.is_none_or(|known| !known.says_the_same(&refusal)) {
-                    self.tell(sweep, &told, watched).await?;
-                }
-                if !lasting {
-                    return Err(Failure::Refused { what, reason, message, lasting });
-                }
-                // Not tried again and again: it would be refused again.
-                return Ok(told.requeue.map_or_else(Action::await_change, Action::requeue));
-            }
-            Err(failure) => return Err(failure),
-            Ok(()) => {}
-        }
-        let wrote = !planned.create.is_empty() || !planned.apply.is_empty();
-        let stands = observed.refused.as_ref().is_some_and(|refusal| refusal.lasting.is_some());
-        if (wrote || !stands) && self.refusals.set(uid.clone(), None).is_some() {
-            observed.refused = None;
-            observed.started = self.started(&uid);
-            let told = again(&observed);
-            // What was recorded and what there is to tell of it is not told twice.
-            planned = Plan { events: planned.events, ..told };
-        }
-        self.tell(sweep, &planned, watched).await?;
-        Ok(planned.requeue.map_or_else(Action::await_change, Action::requeue))
+        let namespace = &sweep.spec.run_namespace;
+        let whose = Whose { uid: &uid, generation: sweep.metadata.generation, namespace };
+        let mut look = Look { sweeps: self, sweep, observed, uid: &uid, watched };
+        self.refusals.take(&mut look, whose, &self.context.client, planned).await
+    }
+}
+
+/// A look at a sweep.
+struct Look<'a> {
+    sweeps: &'a Sweeps,
+    sweep: &'a RealEvalSweep,
+    observed: Observed,
+    uid: &'a str,
+    watched: &'a Watched,
+}
+
+impl Planned for Plan {
+    fn trial(&self) -> Option<&Child> {
+        self.trial.as_ref()
+    }
+
+    fn makes(&self) -> bool {
+        !self.create.is_empty() || !self.apply.is_empty()
+    }
+
+    fn requeue(&self) -> Option<Duration> {
+        self.requeue
+    }
+}
+
+impl Turn for Look<'_> {
+    type Plan = Plan;
+
+    fn plan(&self, refusal: Option<&Refusal>) -> Plan {
+        let started = self.sweeps.started(self.uid);
+        let observed = Observed { refused: refusal.cloned(), started, ..self.observed.clone() };
+        plan(self.sweep, &observed, Timestamp::now(), &self.sweeps.settings)
+    }
+
+    fn taken(&mut self) {
+        self.observed.tried = true;
+    }
+
+    fn relieved(&self, before: Plan) -> Plan {
+        // What was recorded and what there is to tell of it is not told twice.
+        Plan { events: before.events, ..self.plan(None) }
+    }
+
+    fn words(&self, message: String) -> String {
+        of_a_cell(&message)
+    }
+
+    async fn make(&self, plan: &Plan) -> Result<(), Failure> {
+        self.sweeps.make(self.sweep, self.uid, plan).await
+    }
+
+    async fn tell(&self, plan: &Plan) -> Result<(), Failure> {
+        self.sweeps.tell(self.sweep, plan, self.watched).await
     }
 }
 
@@ -279,7 +293,7 @@ impl Sweeps {
                 service_account: super::own(&self.accounts, &owner, &names.service_account(), uid),
                 network_policy: super::own(&self.policies, &owner, &names.network_policy(), uid),
             },
-            refused: self.refusals.get(&uid.to_owned()),
+            refused: self.refusals.get(uid),
             tried: false,
             without_kueue: sweep.labels().contains_key(KUEUE_QUEUE) && !self.context.serves(KUEUE).await?,
         })
@@ -301,21 +315,6 @@ impl Sweeps {
                 started.remove(uid);
             }
         }
-    }
-
-    /// Asks the API server about a cell, in the words of its user.
-    async fn try_out(&self, sweep: &RealEvalSweep, trial: &Child) -> Result<(), Failure> {
-        let target = Target { resource: &trial.resource, namespace: &sweep.spec.run_namespace, name: &trial.name };
-        target.try_out(&self.context.client, &trial.body).await
-    }
-
-    /// Remembers a refusal.
-    fn refused(&self, sweep: &RealEvalSweep, uid: &str, reason: &str, message: &str, lasting: bool) -> Refusal {
-        let message = if lasting { of_a_cell(message) } else { message.to_owned() };
-        let lasting = lasting.then(|| Lasting { generation: sweep.metadata.generation, at: Timestamp::now() });
-        let refusal = Refusal { reason: reason.to_owned(), message, lasting };
-        self.refusals.set(uid.to_owned(), Some(refusal.clone()));
-        refusal
     }
 
     /// Children, Jobs of cells, results, deletions.
@@ -400,7 +399,7 @@ impl Sweeps {
             });
             self.context.metrics.set_sweeps(told);
             let alive: HashSet<String> = ours.iter().filter_map(|sweep| sweep.uid()).collect();
-            self.refusals.lock().retain(|uid, _| alive.contains(uid));
+            self.refusals.retain(&alive);
             self.started.lock().retain(|uid, _| alive.contains(uid));
             self.backoff.retain(|uid| alive.contains(uid));
             let named: HashSet<Owner> =

@@ -1,31 +1,39 @@
 //! An attempt: an Indexed Job, one pod a node, that fails as a whole when one of its pods does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::batch::v1::{
     Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern,
     PodFailurePolicyRule,
 };
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, KeyToPath,
-    ObjectFieldSelector, PersistentVolumeClaimVolumeSource, PodTemplateSpec, Volume, VolumeMount,
+    Container, ContainerPort, DownwardAPIVolumeFile, DownwardAPIVolumeSource, EmptyDirVolumeSource, EnvVar,
+    EnvVarSource, ObjectFieldSelector, PersistentVolumeClaimVolumeSource, PodTemplateSpec, Volume, VolumeMount,
 };
 use kube::ResourceExt;
+use real_crds::render;
 use real_crds::v1alpha1::RealTrainingJob;
+use serde_json::json;
 
 use super::children::{labels, metadata};
 use super::ending::{CHECKPOINTED, INVALID_CONFIG};
-use super::observed::number;
 use super::{Names, Settings};
 use crate::labels::{self, HTTP_PORT, RENDEZVOUS_PORT};
 use crate::pod::{self, PodParts};
-use crate::source::{self, MOUNTS};
+use crate::pool::endpoints;
+use crate::source::{self, MOUNTS, in_the_pod};
 
 /// Name of the trainer's container.
 pub(crate) const CONTAINER: &str = "trainer";
 /// Name of the volume with the configuration.
 pub(crate) const CONFIG_VOLUME: &str = "real-config";
-const CONFIG: &str = "/etc/real";
+/// Annotations of an attempt's pods. They read them as files, through the downward API: a Job's template cannot be changed, so
+/// that what ran can be seen, and there is no object besides it that somebody could edit, plant or delete.
+/// `trainer.json` as the trainer reads it.
+pub(super) const CONFIG: &str = "real-rl.dev/trainer.json";
+/// The spec with every default filled in, for people.
+const SPEC: &str = "real-rl.dev/spec.yaml";
+const FOLDER: &str = "/etc/real";
 const RUN: &str = "/var/lib/real/run";
 
 /// The Job of attempt number `attempt`.
@@ -65,18 +73,6 @@ pub(super) fn queue(job: &RealTrainingJob) -> Option<&String> {
     job.labels().get(labels::KUEUE_QUEUE)
 }
 
-/// Name of the `ConfigMap` that the pods of an attempt mount. Attempts that an earlier version of the operator made share one.
-pub(super) fn config_name(attempt: &Job) -> String {
-    let pod = attempt.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    let mut volumes = pod.and_then(|pod| pod.volumes.as_ref()).into_iter().flatten();
-    let mounted = volumes.find(|volume| volume.name == CONFIG_VOLUME);
-    mounted.and_then(|volume| Some(volume.config_map.as_ref()?.name.clone())).unwrap_or_else(|| {
-        let name = attempt.name_any();
-        let job = name.rsplit_once('-').map_or(name.as_str(), |(job, _)| job);
-        Names(job).config(number(attempt))
-    })
-}
-
 /// All rules fail the Job, as any failure does with `backoffLimit: 0`; what they add is a message that outlives the pods.
 fn failure_policy() -> PodFailurePolicy {
     let exit = |code: i32| PodFailurePolicyRule {
@@ -110,21 +106,25 @@ fn template(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> PodTemp
     let names = Names(&name);
     let mut labels = labels(job);
     labels.insert(labels::ATTEMPT.to_owned(), attempt.to_string());
+    let file = |annotation: &str, path: &str| DownwardAPIVolumeFile {
+        path: path.to_owned(),
+        field_ref: Some(ObjectFieldSelector {
+            api_version: None,
+            field_path: format!("metadata.annotations['{annotation}']"),
+        }),
+        ..DownwardAPIVolumeFile::default()
+    };
     let mut volumes = vec![Volume {
         name: CONFIG_VOLUME.to_owned(),
-        config_map: Some(ConfigMapVolumeSource {
-            name: names.config(attempt),
-            items: Some(vec![
-                KeyToPath { key: "trainer.json".into(), path: "trainer.json".into(), mode: None },
-                KeyToPath { key: "spec.yaml".into(), path: "spec.yaml".into(), mode: None },
-            ]),
-            ..ConfigMapVolumeSource::default()
+        downward_api: Some(DownwardAPIVolumeSource {
+            items: Some(vec![file(CONFIG, "trainer.json"), file(SPEC, "spec.yaml")]),
+            default_mode: None,
         }),
         ..Volume::default()
     }];
     let mount =
         |name: &str, path: &str| VolumeMount { name: name.into(), mount_path: path.into(), ..VolumeMount::default() };
-    let mut mounts = vec![VolumeMount { read_only: Some(true), ..mount(CONFIG_VOLUME, CONFIG) }];
+    let mut mounts = vec![VolumeMount { read_only: Some(true), ..mount(CONFIG_VOLUME, FOLDER) }];
     let (run, sub_path) = run_volume(job);
     volumes.push(run);
     mounts.push(VolumeMount { sub_path, ..mount("real-run", RUN) });
@@ -155,19 +155,36 @@ fn template(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> PodTemp
         volume_mounts: Some(mounts),
         ..Container::default()
     };
-    pod::template(
-        PodParts {
-            labels,
-            service_account: names.service_account(),
-            init_containers: Vec::new(),
-            containers: vec![container],
-            volumes,
-            grace_seconds: trainer.termination_grace_period_seconds as i64,
-            restart_policy: Some("Never".to_owned()),
-            subdomain: Some(names.service()),
-        },
-        trainer.pod_patch.as_ref(),
-    )
+    let parts = PodParts {
+        labels,
+        annotations: configuration(job),
+        containers: vec![container],
+        volumes,
+        grace_seconds: trainer.termination_grace_period_seconds as i64,
+        restart_policy: Some("Never".to_owned()),
+        subdomain: Some(names.service()),
+        ..PodParts::default()
+    };
+    pod::template(parts, trainer.pod_patch.as_ref())
+}
+
+/// What the pods are told, by annotation.
+fn configuration(job: &RealTrainingJob) -> BTreeMap<String, String> {
+    let mut config = render(job, &endpoints(&job.namespace().unwrap_or_default(), job.spec.reward_pool_ref.as_ref()));
+    config.model.uri = in_the_pod(&config.model.uri);
+    for set in config.train.iter_mut().chain(&mut config.evaluation.suites) {
+        set.uri = in_the_pod(&set.uri);
+    }
+    let resolved = json!({
+        "apiVersion": real_crds::v1alpha1::API_VERSION,
+        "kind": "RealTrainingJob",
+        "metadata": { "name": job.name_any(), "namespace": job.namespace() },
+        "spec": job.spec,
+    });
+    BTreeMap::from([
+        (CONFIG.to_owned(), serde_json::to_string_pretty(&config).expect("plain data")),
+        (SPEC.to_owned(), serde_saphyr::to_string(&resolved).expect("plain data")),
+    ])
 }
 
 /// The run directory: a claim, or a folder that lives and dies with the pod.
@@ -204,7 +221,7 @@ fn claims(job: &RealTrainingJob) -> BTreeSet<String> {
 }
 
 fn arguments(job: &RealTrainingJob, attempt: u32) -> Vec<String> {
-    let config = format!("{CONFIG}/trainer.json");
+    let config = format!("{FOLDER}/trainer.json");
     let listen = format!("0.0.0.0:{HTTP_PORT}");
     let mut arguments =
         ["train", "--config", &config, "--run-dir", RUN, "--listen", &listen].map(str::to_owned).to_vec();

@@ -22,7 +22,7 @@ pub(crate) use gang::{is_over, is_running, obstacle};
 pub use names::Names;
 pub(crate) use observed::index;
 pub use observed::{Children, Observed, Report};
-pub use plan::{Deletion, Doomed, Plan, Poll, Settings, plan};
+pub use plan::{Deletion, Plan, Poll, Settings, plan};
 pub(crate) use poller::Poller;
 pub(crate) use progress::MOST_CHECKPOINTS;
 pub(crate) use status::is_finished;

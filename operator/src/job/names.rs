@@ -10,16 +10,6 @@ impl Names<'_> {
         self.0.to_owned()
     }
 
-    /// `ConfigMap` of an attempt, with the trainer's configuration and the resolved spec.
-    pub fn config(&self, attempt: u32) -> String {
-        format!("{}-config-{attempt}", self.0)
-    }
-
-    /// Service account without rights.
-    pub fn service_account(&self) -> String {
-        format!("{}-trainer", self.0)
-    }
-
     /// Network policy.
     pub fn network_policy(&self) -> String {
         format!("{}-trainer", self.0)

@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Pod, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use real_crds::progress::Progress;
 use real_crds::v1alpha1::RewardPool;
@@ -43,10 +42,6 @@ pub struct Observed {
 pub struct Children {
     /// Headless Service.
     pub service: Option<Service>,
-    /// Metadata of the `ConfigMap`s, one an attempt. Their content cannot be changed, and is not looked at.
-    pub configs: Vec<ObjectMeta>,
-    /// Service account.
-    pub service_account: Option<ServiceAccount>,
     /// Network policy.
     pub network_policy: Option<NetworkPolicy>,
 }

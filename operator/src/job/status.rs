@@ -19,6 +19,8 @@ pub(super) const WARNED: &str = "TrainerWarned";
 pub(super) const REWARD_SUSPECT: &str = "RewardSuspect";
 pub(super) const RECONCILING: &str = "Reconciling";
 pub(super) const STALLED: &str = "Stalled";
+/// Reason of a job whose attempt has a Job, and not all its pods yet.
+pub(super) const ATTEMPT_STARTED: &str = "AttemptStarted";
 
 /// What is said about a job: its phase, the condition that explains it, and everything that follows from the two.
 #[derive(Debug)]
@@ -101,7 +103,9 @@ impl<'a> Draft<'a> {
         self.status.conditions = self.conditions.finish();
         let changed = self.previous.phase != Some(phase) || self.previous.reason.as_deref() != Some(reason);
         let warning = matches!(phase, Phase::Failed | Phase::Restarting) || self.stalled || self.warning;
-        let event = changed.then(|| PlannedEvent {
+        // Of its first start a job's Job tells, and of its pods.
+        let routine = reason == ATTEMPT_STARTED && self.status.attempt == Some(1);
+        let event = (changed && !routine).then(|| PlannedEvent {
             warning,
             reason: reason.to_owned(),
             note: for_event(message),

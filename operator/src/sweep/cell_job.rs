@@ -150,19 +150,18 @@ fn template(sweep: &RealEvalSweep, cell: &Cell<'_>, settings: &Settings) -> PodT
     };
     let parts = PodParts {
         labels: labels(sweep),
-        service_account: Names(&sweep.name_any()).service_account(),
+        service_account: Some(Names(&sweep.name_any()).service_account()),
+        annotations: BTreeMap::from([(
+            CELL.to_owned(),
+            serde_json::to_string(&config(sweep, cell)).expect("plain data"),
+        )]),
         containers: vec![container],
         volumes,
         grace_seconds: GRACE,
         restart_policy: Some("Never".to_owned()),
         ..PodParts::default()
     };
-    let mut template = pod::template(parts, evaluator.pod_patch.as_ref());
-    let config = serde_json::to_string(&config(sweep, cell)).expect("plain data");
-    let annotations: &mut BTreeMap<_, _> =
-        template.metadata.get_or_insert_default().annotations.get_or_insert_default();
-    annotations.insert(CELL.to_owned(), config);
-    template
+    pod::template(parts, evaluator.pod_patch.as_ref())
 }
 
 /// What the pods are told.

@@ -36,7 +36,7 @@ async fn a_leader_that_is_cut_off_in_the_middle_writes_nothing_more_and_another_
     let cuts = cut.clone();
     first.proxy.rule(move |call| match call.resource.as_str() {
         // Hangs until long after the lease has ended; the attempt's Job would be next.
-        "configmaps" if call.verb.is_write() => {
+        "networkpolicies" if call.verb.is_write() => {
             cuts.store(true, Ordering::SeqCst);
             Fault::Delay(Duration::from_secs(8))
         }
@@ -56,7 +56,7 @@ async fn a_leader_that_is_cut_off_in_the_middle_writes_nothing_more_and_another_
     let lost = leader.stop().await.expect_err("the process has to end");
     println!("the first leader ended: {lost:#}");
     let writes = first.write_log();
-    let hung = writes.iter().position(|call| call.contains("configmaps")).unwrap_or(writes.len());
+    let hung = writes.iter().position(|call| call.contains("networkpolicies")).unwrap_or(writes.len());
     let later: Vec<_> = writes.iter().skip(hung + 1).filter(|call| !call.contains("leases")).collect();
     assert!(later.is_empty(), "{later:#?}");
     assert!(second.write_log().iter().any(|call| call.contains("create jobs")), "{:#?}", second.write_log());

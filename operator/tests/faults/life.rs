@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::ListParams;
 use kube::{Resource, ResourceExt, core::NamespaceResourceScope};
@@ -98,8 +98,6 @@ pub(crate) async fn end(rig: &Rig) -> Value {
         "jobName": status.job_name, "conditions": conditions, "progress": status.progress.map(|progress| progress.step),
         "Job": objects::<Job>(rig).await,
         "Service": objects::<Service>(rig).await,
-        "ConfigMap": objects::<ConfigMap>(rig).await,
-        "ServiceAccount": objects::<ServiceAccount>(rig).await,
         "NetworkPolicy": objects::<NetworkPolicy>(rig).await,
     })
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
@@ -44,11 +44,6 @@ async fn spoil_children(rig: &Rig, job: &str) {
     })
     .await;
     let trainer = format!("{job}-trainer");
-    rig.merge::<ServiceAccount>(&trainer, json!({"automountServiceAccountToken": true})).await;
-    rig.until(&trainer, "the account is put right", |account: &ServiceAccount| {
-        account.automount_service_account_token == Some(false)
-    })
-    .await;
     rig.merge::<NetworkPolicy>(&trainer, json!({"spec": {"ingress": null}})).await;
     rig.until(&trainer, "the policy is put right", |policy: &NetworkPolicy| {
         policy.spec.as_ref().and_then(|spec| spec.ingress.as_ref()).is_some_and(|ingress| ingress.len() == 2)
@@ -61,7 +56,6 @@ async fn live_a_job(rig: &Rig) {
     rig.create::<RealTrainingJob>(sft("second", json!({"ttlSecondsAfterFinished": 1}))).await;
     rig.phase("second", "Starting", "AttemptStarted").await;
     spoil_children(rig, "second").await;
-    // Of the second resumption on, the first attempt's configuration is no longer needed.
     for attempt in [1, 2] {
         let every_steps = attempt + 4;
         let edit = json!({"spec": {"suspend": true, "evaluation": {"everySteps": every_steps}}});
@@ -71,13 +65,13 @@ async fn live_a_job(rig: &Rig) {
         rig.phase("second", "Suspended", "SuspendedByUser").await;
         rig.merge::<RealTrainingJob>("second", json!({"spec": {"suspend": false}})).await;
         let (next, edited) = (attempt + 1, format!("\"everySteps\": {every_steps}"));
-        rig.until(&format!("second-config-{next}"), "the next attempt's configuration", |config: &ConfigMap| {
-            config.data.as_ref().is_some_and(|data| data["trainer.json"].contains(&edited))
+        rig.until(&format!("second-{next}"), "the next attempt, by the spec as it is now", |job: &Job| {
+            let template = job.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
+            let annotations = template.and_then(|template| template.annotations.as_ref());
+            annotations.is_some_and(|all| all["real-rl.dev/trainer.json"].contains(&edited))
         })
         .await;
-        rig.until(&format!("second-{next}"), "the next attempt", |_: &Job| true).await;
     }
-    rig.gone::<ConfigMap>("second-config-1").await;
     let pods = rig.make_pods("second-3").await;
     rig.end_pod(&pods[0], 0, "").await;
     rig.complete_job("second-3").await;
@@ -89,6 +83,12 @@ async fn live_a_pool(rig: &Rig) {
     let pool = json!({"apiVersion": "real-rl.dev/v1alpha1", "kind": "RewardPool", "metadata": {"name": "pool"}, "spec": {"queue": {}}});
     rig.create::<RewardPool>(pool).await;
     rig.until("pool-sandbox", "a Deployment", |_: &Deployment| true).await;
+    rig.until("pool-pool", "an account", |_: &ServiceAccount| true).await;
+    rig.merge::<ServiceAccount>("pool-pool", json!({"automountServiceAccountToken": true})).await;
+    rig.until("pool-pool", "the account is put right", |account: &ServiceAccount| {
+        account.automount_service_account_token == Some(false)
+    })
+    .await;
     rig.until("pool-sandbox", "a PodDisruptionBudget", |_: &PodDisruptionBudget| true).await;
     rig.merge::<PodDisruptionBudget>("pool-sandbox", json!({"spec": {"maxUnavailable": "90%"}})).await;
     rig.until("pool-sandbox", "the budget is put right", |budget: &PodDisruptionBudget| {

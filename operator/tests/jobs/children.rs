@@ -1,9 +1,9 @@
 //! What belongs to a job is the job's, stays there and stays as it is; what belongs to others is left alone.
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt};
 use real_crds::v1alpha1::RealTrainingJob;
@@ -44,14 +44,10 @@ async fn children_are_owned_come_back_and_are_put_right() {
     rig.run("care", json!({})).await;
     let job = rig.api::<RealTrainingJob>().get("care").await.unwrap();
     is_owned::<Service>(&rig, "care", &job).await;
-    is_owned::<ConfigMap>(&rig, "care-config-1", &job).await;
-    is_owned::<ServiceAccount>(&rig, "care-trainer", &job).await;
     is_owned::<NetworkPolicy>(&rig, "care-trainer", &job).await;
     is_owned::<Job>(&rig, "care-1", &job).await;
 
     comes_back::<Service>(&rig, "care").await;
-    comes_back::<ConfigMap>(&rig, "care-config-1").await;
-    comes_back::<ServiceAccount>(&rig, "care-trainer").await;
     comes_back::<NetworkPolicy>(&rig, "care-trainer").await;
 
     let edit = json!({"spec": {"publishNotReadyAddresses": false, "selector": {"real-rl.dev/job": "other"}}});
@@ -136,30 +132,36 @@ async fn a_service_of_somebody_else_is_never_taken_over() {
     rig.phase("taken", "Starting", "AttemptStarted").await;
 }
 
-/// Whatever somebody does to a configuration, no attempt starts from it.
+fn configuration(attempt: &Job) -> serde_json::Value {
+    let template = attempt.spec.as_ref().unwrap().template.metadata.as_ref().unwrap();
+    serde_json::from_str(&template.annotations.as_ref().unwrap()["real-rl.dev/trainer.json"]).expect("JSON")
+}
+
+/// Whatever somebody does to what is there, an attempt starts from the spec. Of an attempt that is there, the API server lets
+/// nobody change what its pods read.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_attempt_starts_from_the_spec_and_from_nothing_else() {
     let rig = Rig::new("tampered").await;
     let _operator = rig.operator();
     rig.run("tampered", json!({})).await;
-    let edit = json!({"data": {"trainer.json": "{}"}});
-    let api = rig.api::<ConfigMap>();
-    let refused =
-        api.patch("tampered-config-1", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(&edit)).await;
+    let jobs = rig.api::<Job>();
+    let honest = configuration(&jobs.get("tampered-1").await.unwrap());
+    assert_eq!(honest["job"], "tampered");
+    let theirs = json!({"real-rl.dev/trainer.json": "{}"});
+    let edit = json!({"spec": {"template": {"metadata": {"annotations": theirs}}}});
+    let refused = jobs.patch("tampered-1", &PatchParams::default(), &Patch::Merge(&edit)).await;
     assert!(refused.unwrap_err().to_string().contains("immutable"));
-    // Somebody makes the next one first, in the job's name, with labels and owner as they should be.
-    let mut planted = api.get("tampered-config-1").await.unwrap();
-    let honest = planted.data.clone();
-    planted.metadata.name = Some("tampered-config-2".into());
-    planted.metadata.resource_version = None;
-    planted.data.as_mut().unwrap().insert("trainer.json".into(), "{}".into());
-    api.create(&kube::api::PostParams::default(), &planted).await.unwrap();
-    rig.api::<Job>().delete("tampered-1", &DeleteParams::foreground()).await.unwrap();
+    // On the Job itself, and in objects of likely names, it is nobody's configuration.
+    rig.merge::<Job>("tampered-1", json!({"metadata": {"annotations": theirs}})).await;
+    for name in ["tampered", "tampered-config", "tampered-config-1", "tampered-config-2"] {
+        let planted = json!({"metadata": {"name": name}, "data": {"trainer.json": "{}"}});
+        rig.create::<ConfigMap>(planted).await;
+    }
+    jobs.delete("tampered-1", &DeleteParams::foreground()).await.unwrap();
     rig.phase("tampered", "Restarting", "AttemptDeleted").await;
     rig.collect("tampered-1").await;
     let next = rig.until::<Job>("tampered-2", "the next attempt", |_| true).await;
-    let volumes = next.spec.unwrap().template.spec.unwrap().volumes.unwrap();
-    let mounted = volumes.iter().find_map(|volume| Some(volume.config_map.as_ref()?.name.clone())).unwrap();
-    let config = api.get(&mounted).await.unwrap();
-    assert_eq!((config.data, config.immutable), (honest, Some(true)));
+    assert_eq!(configuration(&next), honest);
+    let mounted = next.spec.unwrap().template.spec.unwrap().volumes.unwrap();
+    assert!(mounted.iter().all(|volume| volume.config_map.is_none()), "{mounted:?}");
 }

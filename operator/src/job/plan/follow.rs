@@ -9,11 +9,11 @@ use real_crds::v1alpha1::{NodeCounts, Phase};
 use super::{Planner, Poll, Verdict, after, gate, ready};
 use crate::conditions::whole_seconds;
 use crate::event::many;
-use crate::job::children::{Config, out_of_sync};
+use crate::job::children::out_of_sync;
 use crate::job::ending::{Cause, failing};
 use crate::job::gang::{Gang, UNSCHEDULABLE, gang, is_running};
 use crate::job::observed::index;
-use crate::job::status::SCHEDULED;
+use crate::job::status::{ATTEMPT_STARTED, SCHEDULED};
 use crate::job::{Names, attempt, leaving};
 use crate::labels::HTTP_PORT;
 
@@ -25,7 +25,7 @@ impl Planner<'_> {
         self.draft.condition(SCHEDULED, false, "Starting", "");
         let (nodes, name) = (self.job.spec.trainer.nodes, Names(&self.job.name_any()).attempt(self.attempt));
         let message = format!("attempt {}: waiting for {} of Job {name} to run", self.attempt, many(nodes, "pod"));
-        (Phase::Starting, "AttemptStarted".to_owned(), message)
+        (Phase::Starting, ATTEMPT_STARTED.to_owned(), message)
     }
 
     pub(super) fn queued(&mut self) -> Verdict {
@@ -44,7 +44,7 @@ impl Planner<'_> {
 
     /// An attempt that is there and has not ended.
     pub(super) fn follow(&mut self, current: &Job) -> Verdict {
-        self.plan.apply = out_of_sync(self.job, &self.observed.children, &Config::Kept(current), self.settings);
+        self.plan.apply = out_of_sync(self.job, &self.observed.children, self.settings);
         self.draft.status.next_attempt_time = None;
         let pods = self.observed.pods_of(self.attempt);
         let started = current.status.as_ref().and_then(|status| status.start_time.as_ref());

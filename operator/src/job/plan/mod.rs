@@ -13,7 +13,6 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use real_crds::v1alpha1::{ManagedBy, Phase, RealTrainingJob, RealTrainingJobStatus};
 use serde::Serialize;
@@ -26,7 +25,6 @@ use super::progress::{self, Said};
 use super::status::{
     ACCEPTED, Concluded, Draft, POOL_READY, REWARD_SUSPECT, SCHEDULED, WARNED, is_finished, lifecycle,
 };
-use super::{Names, attempt};
 use crate::child::Child;
 use crate::conditions::find;
 use crate::event::{PlannedEvent, for_event};
@@ -60,7 +58,7 @@ pub struct Plan {
     /// An attempt to be created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub create: Option<Child>,
-    /// Jobs to be deleted, their pods with them, and what else is needed no more.
+    /// Jobs to be deleted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub delete: Vec<Deletion>,
     /// Lifecycle part of the status, where it changes.
@@ -86,11 +84,9 @@ pub struct Plan {
     pub counted: Option<Cause>,
 }
 
-/// Something to be deleted.
+/// A Job to be deleted, its pods with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Deletion {
-    /// Which kind of object.
-    pub kind: Doomed,
     /// Its name.
     pub name: String,
     /// Its uid: another of the same name stays.
@@ -98,15 +94,6 @@ pub struct Deletion {
     pub uid: Option<String>,
     /// Why.
     pub why: &'static str,
-}
-
-/// Kinds of what is deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Doomed {
-    /// An attempt, with its pods.
-    Job,
-    /// The configuration of an attempt that is gone.
-    ConfigMap,
 }
 
 /// Where rank 0 of an attempt answers.
@@ -280,32 +267,10 @@ impl<'a> Planner<'a> {
                 self.delete(earlier, "only the last attempt's Job is kept");
             }
         }
-        self.remove_configs_of_attempts_that_are_gone();
-    }
-
-    fn remove_configs_of_attempts_that_are_gone(&mut self) {
-        let mut needed: Vec<String> = self.observed.jobs.iter().map(attempt::config_name).collect();
-        let job = self.job.name_any();
-        needed.push(Names(&job).config(self.attempt));
-        // As its Job, which may not be seen yet.
-        needed.push(Names(&job).config(self.attempt.saturating_sub(1)));
-        let needless = |config: &&ObjectMeta| {
-            let name = config.name.as_ref();
-            config.deletion_timestamp.is_none() && name.is_some_and(|name| !needed.contains(name))
-        };
-        let why = "its attempt is gone";
-        let doomed = |config: &ObjectMeta| Deletion {
-            kind: Doomed::ConfigMap,
-            name: config.name.clone().unwrap_or_default(),
-            uid: config.uid.clone(),
-            why,
-        };
-        let deletions = self.observed.children.configs.iter().filter(needless).map(doomed).collect::<Vec<_>>();
-        self.plan.delete.extend(deletions);
     }
 
     fn delete(&mut self, job: &Job, why: &'static str) {
-        self.plan.delete.push(Deletion { kind: Doomed::Job, name: job.name_any(), uid: job.uid(), why });
+        self.plan.delete.push(Deletion { name: job.name_any(), uid: job.uid(), why });
     }
 
     fn nodes(&self) -> u32 {

@@ -6,7 +6,7 @@ use super::{Planner, Verdict, after, gate};
 use crate::child::Child;
 use crate::conditions::{find, whole_seconds};
 use crate::job::accept::Rejection;
-use crate::job::children::{Config, out_of_sync};
+use crate::job::children::out_of_sync;
 use crate::job::ending::ending;
 use crate::job::status::{ACCEPTED, RUNNING, SCHEDULED, STALLED};
 use crate::job::{attempt, leaving};
@@ -58,7 +58,7 @@ impl Planner<'_> {
     }
 
     fn begin(&mut self) {
-        self.plan.apply = out_of_sync(self.job, &self.observed.children, &Config::Fresh(self.attempt), self.settings);
+        self.plan.apply = out_of_sync(self.job, &self.observed.children, self.settings);
         self.plan.create = Some(self.next());
     }
 

@@ -1,8 +1,7 @@
 //! Carries plans out as the controller and an API server would, in memory.
 
 use k8s_openapi::api::batch::v1::{Job, JobStatus};
-use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use real_crds::v1alpha1::RealTrainingJobStatus;
 use serde::de::DeserializeOwned;
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 use super::situation::Situation;
 use crate::child::Child;
 use crate::conditions::whole_seconds;
-use crate::job::{Doomed, Plan};
+use crate::job::Plan;
 use crate::refusal::Refusal;
 
 /// Children, the attempt's Job, deletions, the status, in this order; of a refused plan only the status.
@@ -31,13 +30,7 @@ pub(super) fn carry_out(situation: &mut Situation, plan: &Plan) {
             situation.observed.jobs.push(job);
         }
         for deletion in &plan.delete {
-            match deletion.kind {
-                Doomed::Job => situation.delete_job(&deletion.name),
-                Doomed::ConfigMap => {
-                    let left = |config: &ObjectMeta| config.name.as_ref() != Some(&deletion.name);
-                    situation.observed.children.configs.retain(left);
-                }
-            }
+            situation.delete_job(&deletion.name);
         }
     }
     let mut status = situation.job.status.clone().unwrap_or_default();
@@ -67,11 +60,6 @@ fn apply(situation: &mut Situation, child: &Child) {
     body["metadata"]["uid"] = json!(format!("uid-of-{}", child.name));
     match child.resource.kind.as_str() {
         "Service" => children.service = Some(parse(with_defaults(body))),
-        "ConfigMap" => {
-            children.configs.retain(|config| config.name.as_ref() != Some(&child.name));
-            children.configs.push(parse::<ConfigMap>(body).metadata);
-        }
-        "ServiceAccount" => children.service_account = Some(parse(body)),
         "NetworkPolicy" => children.network_policy = Some(parse(body)),
         other => panic!("a plan applied a {other}"),
     }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use real_crds::v1alpha1::PodPatch;
 
 use super::Case;
 use super::situation::Situation;
@@ -16,7 +15,6 @@ fn changed(mut situation: Situation, change: impl FnOnce(&mut Children)) -> Situ
 
 pub(super) fn cases() -> Vec<Case> {
     let runs = || Situation::running_for(100);
-    let own_account = PodPatch { service_account_name: Some("reader".into()), ..PodPatch::default() };
     let opened = |policy: &mut Option<NetworkPolicy>| {
         let spec = policy.as_mut().unwrap().spec.as_mut().unwrap();
         spec.ingress.as_mut().unwrap()[0].from = None;
@@ -24,8 +22,6 @@ pub(super) fn cases() -> Vec<Case> {
     let label = || BTreeMap::from([("team".to_owned(), "sec".to_owned())]);
     vec![
         ("a Service that someone deletes is made again", changed(runs(), |all| all.service = None)),
-        ("a configuration that someone deletes is made again", changed(runs(), |all| all.configs.clear())),
-        ("a service account that someone deletes is made again", changed(runs(), |all| all.service_account = None)),
         ("a network policy that someone deletes is made again", changed(runs(), |all| all.network_policy = None)),
         ("all children that someone deletes are made again", changed(runs(), |all| *all = Children::default())),
         (
@@ -34,10 +30,6 @@ pub(super) fn cases() -> Vec<Case> {
                 let spec = all.service.as_mut().unwrap().spec.as_mut().unwrap();
                 spec.publish_not_ready_addresses = Some(false);
             }),
-        ),
-        (
-            "a service account that someone gives a token is set right",
-            changed(runs(), |all| all.service_account.as_mut().unwrap().automount_service_account_token = Some(true)),
         ),
         ("a network policy that someone opens is set right", changed(runs(), |all| opened(&mut all.network_policy))),
         (
@@ -51,28 +43,6 @@ pub(super) fn cases() -> Vec<Case> {
                 metadata.labels.as_mut().unwrap().extend(label());
                 metadata.annotations = Some(label());
             }),
-        ),
-        ("each attempt gets a configuration of its own", runs().failed_once_more().later(3600)),
-        (
-            "the configuration of an attempt that is gone is removed",
-            runs().failed_once_more().started_again().runs().failed_once_more().started_again().gone(),
-        ),
-        (
-            "a configuration that is there before its attempt is written all the same",
-            changed(runs().failed_once_more().later(3600), |all| {
-                let mut planted = all.configs[0].clone();
-                planted.name = Some("ppo-config-2".into());
-                all.configs.push(planted);
-            }),
-        ),
-        ("an attempt of an earlier version goes on with its own configuration", runs().of_an_earlier_version()),
-        (
-            "the configuration of an attempt of an earlier version is made again under its name",
-            changed(runs().of_an_earlier_version(), |all| all.configs.clear()),
-        ),
-        (
-            "a job with a service account of its own gets none made",
-            Situation::ready().edited(|spec| spec.trainer.pod_patch = Some(own_account)),
         ),
         (
             "children that someone deletes while the job is suspended are not missed",

@@ -185,17 +185,6 @@ impl Situation {
         self
     }
 
-    /// As an earlier version of the operator made it: all attempts mount one configuration.
-    pub(super) fn of_an_earlier_version(mut self) -> Self {
-        let name = format!("{}-config", self.job.name_any());
-        let pod = self.attempt().spec.as_mut().unwrap().template.spec.as_mut().unwrap();
-        let mut volumes = pod.volumes.iter_mut().flatten();
-        let config = volumes.find(|volume| volume.name == "real-config").and_then(|volume| volume.config_map.as_mut());
-        config.unwrap().name.clone_from(&name);
-        self.observed.children.configs[0].name = Some(name);
-        self
-    }
-
     /// Rank 0 says something new about its step.
     pub(super) fn says(mut self, progress: Progress) -> Self {
         self.observed.report = Some(Report { progress, heard: self.now, step_since: self.now });

@@ -106,11 +106,7 @@ pub(super) fn view(situation: &Situation, plan: &Plan) -> View {
         apply: plan.apply.iter().map(child).collect(),
         trial: plan.trial.as_ref().map(child),
         create: plan.create.as_ref().map(child),
-        delete: plan
-            .delete
-            .iter()
-            .map(|deletion| format!("{:?}/{}: {}", deletion.kind, deletion.name, deletion.why))
-            .collect(),
+        delete: plan.delete.iter().map(|deletion| format!("Job/{}: {}", deletion.name, deletion.why)).collect(),
         events: plan
             .events
             .iter()

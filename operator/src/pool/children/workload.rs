@@ -39,7 +39,7 @@ pub(super) fn deployment(pool: &RewardPool, fleet: Fleet, replicas: Option<u32>,
     let mut template = pod::template(
         PodParts {
             labels: labels_of(pool, Some(fleet)),
-            service_account: super::service_account_name(pool),
+            service_account: Some(super::service_account_name(pool)),
             containers: vec![container(pool, fleet, settings)],
             grace_seconds: grace_seconds(pool, fleet),
             ..PodParts::default()
