@@ -55,7 +55,7 @@ demo: build ## train the quickstart policy on real rewards (about two minutes)
 
 test: setup kube ## build and run all tests
 	cargo build --locked --workspace --bins
-	cargo test --locked --workspace
+	scripts/run-tests
 
 test-core: kube ## tests of everything but the trainer: no libtorch needed
 	@scripts/claim-target
