@@ -95,5 +95,9 @@ base-model: build ## train the quickstart's base policy and write its weights in
 bench: build ## our figures beside the peers', as ratios
 	scripts/bench
 
+bench-operator: build ## 200 and 1,000 training jobs beside bare Jobs, on simulated nodes
+	@scripts/build-kube --node >/dev/null
+	cargo run --locked -p real-tests --example bench_operator -- bin/real-operator
+
 clean: ## remove bin/, dist/ and runs/ (the cache stays)
 	rm -rf bin dist runs

@@ -30,10 +30,8 @@ pub const KUEUE_QUEUE: &str = "kueue.x-k8s.io/queue-name";
 /// Kueue's priority class; copied likewise.
 pub const KUEUE_PRIORITY: &str = "kueue.x-k8s.io/priority-class";
 
-/// Field manager of children and of the lifecycle part of a status.
+/// Field manager of children and of statuses.
 pub const MANAGER: &str = "real-operator";
-/// Field manager of `status.progress`, `status.checkpoints` and `status.evaluations` of training jobs.
-pub const PROGRESS_MANAGER: &str = "real-operator-progress";
 
 /// Port of a pod's HTTP API: progress of a trainer, analysis, tests.
 pub const HTTP_PORT: i32 = 8080;

@@ -34,3 +34,4 @@ pub mod telemetry;
 mod turnstile;
 mod uses;
 mod watches;
+mod written;

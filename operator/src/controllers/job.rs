@@ -20,18 +20,19 @@ use tracing::info;
 
 use super::turn::{Planned, Refusals, Turn, Whose};
 use super::{Own, Reconciler, Scope, own, received, selector};
-use crate::act::{Failure, Target, put_status};
+use crate::act::{Failure, Target, write_status};
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
 use crate::child::{Child, is_owned_by};
 use crate::context::Context;
-use crate::job::{Cause, Children, Names, Observed, Plan, Poller, Settings, is_finished, plan};
-use crate::labels::{JOB, KUEUE, KUEUE_QUEUE, MANAGER, PROGRESS_MANAGER, TRAINER};
+use crate::job::{Cause, Children, Names, Observed, Plan, Poller, Settings, is_finished, merged, plan};
+use crate::labels::{JOB, KUEUE, KUEUE_QUEUE, TRAINER};
 use crate::metrics;
 use crate::refusal::{Refusal, of_an_attempt};
 use crate::turnstile::Turnstile;
 use crate::uses::Uses;
 use crate::watches::{News, follow, trim_job, trim_pod, whole};
+use crate::written::Written;
 
 /// Between two looks at what no event tells: metrics, jobs that are gone.
 const TICK: Duration = Duration::from_secs(5);
@@ -48,6 +49,7 @@ pub(crate) struct Jobs {
     policies: Cache<NetworkPolicy>,
     poller: Arc<Poller>,
     refusals: Refusals,
+    written: Written,
     backoff: Backoff<String>,
     turnstile: Turnstile,
     uses: Uses,
@@ -97,6 +99,7 @@ pub(crate) fn start(
         policies: Cache::new(JOB),
         poller: poller.clone(),
         refusals: Refusals::new(),
+        written: Written::new(),
         backoff: Backoff::new(),
         turnstile,
         uses,
@@ -136,6 +139,10 @@ impl Reconciler<RealTrainingJob> for Jobs {
         self.services.synced().await;
         self.policies.synced().await;
         self.pools.synced().await;
+    }
+
+    fn written(&self) -> &Written {
+        &self.written
     }
 
     fn turnstile(&self) -> &Turnstile {
@@ -297,14 +304,13 @@ impl Jobs {
     async fn tell(&self, job: &RealTrainingJob, plan: &Plan) -> Result<(), Failure> {
         let namespace = job.namespace().unwrap_or_default();
         let api: Api<RealTrainingJob> = Api::namespaced(self.context.client.clone(), &namespace);
-        // What was decided holds for the object that was seen and for no other.
-        let mut version = plan.status.as_ref().and(job.resource_version());
-        // First how far it is, then that it is over: who waits for the end then reads the last step.
-        if let Some(progress) = &plan.progress {
-            version = put_status(&api, job, progress, PROGRESS_MANAGER, version).await?;
+        if plan.status.is_some() || plan.progress.is_some() {
+            // How far it is and that it is over are one write: who waits for the end then reads the last step.
+            let status = merged(job.status.as_ref(), plan.status.as_ref(), plan.progress.as_ref());
+            let version = write_status(&api, job, job.status.as_ref(), &status).await?;
+            self.written.note(&job.uid().unwrap_or_default(), version.as_deref());
         }
         if let Some(status) = &plan.status {
-            put_status(&api, job, status, MANAGER, version).await?;
             let phase = status.phase.map(|phase| format!("{phase:?}"));
             info!(phase, reason = status.reason, attempt = status.attempt, "status");
         }
@@ -345,6 +351,7 @@ impl Jobs {
             let alive: std::collections::HashSet<String> = jobs.iter().filter_map(|job| job.uid()).collect();
             self.poller.retain(|uid| alive.contains(uid));
             self.refusals.retain(&alive);
+            self.written.retain(&alive);
             self.backoff.retain(|uid| alive.contains(uid));
         }
     }

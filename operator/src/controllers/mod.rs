@@ -33,6 +33,7 @@ use crate::labels::{COMPONENT, MANAGED_BY, OPERATOR};
 use crate::lease::Guard;
 use crate::metrics::{self, Reason};
 use crate::turnstile::{Answered, Turnstile};
+use crate::written::Written;
 
 /// When to look again at an object that was changed while it was looked at.
 const AFTER_CONFLICT: Duration = Duration::from_secs(1);
@@ -81,6 +82,9 @@ pub(crate) trait Reconciler<K>: Send + Sync + 'static {
     /// Returns once all caches are filled: half a picture must not be acted on.
     fn synced(&self) -> impl Future<Output = ()> + Send;
 
+    /// Our own writes that the watch has not shown yet.
+    fn written(&self) -> &Written;
+
     /// Lets in as many at once as the API server bears.
     fn turnstile(&self) -> &Turnstile;
 
@@ -126,6 +130,10 @@ where
     let span = info_span!("reconcile", kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any());
     async {
         reconciler.synced().await;
+        if reconciler.written().is_behind(&*object) {
+            // The watch brings it, and is a reason to look.
+            return Ok(Action::requeue(AFTER_CONFLICT));
+        }
         let _pass = reconciler.turnstile().enter(R::is_new(&object)).await;
         let timer = reconciler.context().metrics.reconcile(R::NAME);
         let result = reconciler.reconcile(&object).await;

@@ -25,11 +25,11 @@ use tracing::info;
 
 use super::turn::{Planned, Refusals, Turn, Whose};
 use super::{Own, Reconciler, Scope, received, selector};
-use crate::act::{Failure, Target, put_status};
+use crate::act::{Failure, Target, write_status};
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
 use crate::context::{Context, Shared};
-use crate::labels::{DETECTOR, MANAGER, POOL, SANDBOX};
+use crate::labels::{DETECTOR, POOL, SANDBOX};
 use crate::metrics::{self, ReplicaState, Role};
 use crate::pool::load::Asker;
 use crate::pool::{Demand, Fleet, Kind, Observed, Plan, ScalingMemory, Settings, plan, runtime_class};
@@ -37,6 +37,7 @@ use crate::refusal::Refusal;
 use crate::turnstile::Turnstile;
 use crate::uses::Uses;
 use crate::watches::{News, follow, trim_pod, whole};
+use crate::written::Written;
 
 /// A load that is younger than this is not asked for again: pods come and go in bunches.
 const FRESH: Duration = Duration::from_secs(5);
@@ -69,6 +70,7 @@ pub(crate) struct Pools {
     asker: Asker,
     memories: Shared<String, Memory>,
     refusals: Refusals,
+    written: Written,
     demands: Demands,
     backoff: Backoff<String>,
     turnstile: Turnstile,
@@ -122,6 +124,7 @@ pub(crate) fn start(
         asker: Asker::new()?,
         memories: Shared::new(),
         refusals: Refusals::new(),
+        written: Written::new(),
         demands,
         backoff: Backoff::new(),
         uses,
@@ -198,6 +201,10 @@ impl Reconciler<RewardPool> for Pools {
         self.budgets.synced().await;
         self.autoscalers.synced().await;
         self.jobs.synced().await;
+    }
+
+    fn written(&self) -> &Written {
+        &self.written
     }
 
     fn turnstile(&self) -> &Turnstile {
@@ -342,7 +349,8 @@ impl Pools {
     async fn tell(&self, pool: &RewardPool, plan: &Plan) -> Result<(), Failure> {
         let api: Api<RewardPool> = Api::namespaced(self.context.client.clone(), &pool.namespace().unwrap_or_default());
         if let Some(status) = &plan.status {
-            put_status(&api, pool, status, MANAGER, pool.resource_version()).await?;
+            let version = write_status(&api, pool, pool.status.as_ref(), status).await?;
+            self.written.note(&pool.uid().unwrap_or_default(), version.as_deref());
         }
         self.context.publish(&plan.events, &pool.object_ref(&())).await;
         Ok(())
@@ -393,6 +401,7 @@ impl Pools {
             let there: HashSet<String> = self.store.state().iter().filter_map(|pool| pool.uid()).collect();
             self.backoff.retain(|uid| there.contains(uid));
             self.refusals.retain(&there);
+            self.written.retain(&there);
             let gone: Vec<(String, Memory)> = self.memories.lock().extract_if(|uid, _| !there.contains(uid)).collect();
             for (_, memory) in gone {
                 let (namespace, name) = memory.named;

@@ -24,19 +24,20 @@ use tracing::{info, warn};
 
 use super::turn::{Planned, Refusals, Turn, Whose};
 use super::{Own, Reconciler, Scope, pool, received, selector};
-use crate::act::{Failure, Target, put_status};
+use crate::act::{Failure, Target, write_status};
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
 use crate::child::{Child, is_owned_by};
 use crate::conditions::is_true;
 use crate::context::{Context, Shared};
-use crate::labels::{EVALUATOR, KUEUE, KUEUE_QUEUE, MANAGER, SWEEP};
+use crate::labels::{EVALUATOR, KUEUE, KUEUE_QUEUE, SWEEP};
 use crate::metrics;
 use crate::refusal::{Refusal, of_a_cell};
 use crate::sweep::{Children, Names, NamespaceSeen, Observed, Plan, RESULT, Settings, is_finished, plan};
 use crate::turnstile::Turnstile;
 use crate::uses::Uses;
 use crate::watches::{News, follow, trim_pod, whole};
+use crate::written::Written;
 
 /// Between two looks at what no event tells: metrics, sweeps that are gone.
 const TICK: Duration = Duration::from_secs(5);
@@ -64,6 +65,7 @@ pub(crate) struct Sweeps {
     accounts: Cache<ServiceAccount>,
     policies: Cache<NetworkPolicy>,
     refusals: Refusals,
+    written: Written,
     /// Jobs that were created and that no watch has shown yet, by sweep.
     started: Shared<String, HashMap<String, Instant>>,
     backoff: Backoff<String>,
@@ -97,6 +99,7 @@ pub(crate) fn start(
         accounts: Cache::new(SWEEP),
         policies: Cache::new(SWEEP),
         refusals: Refusals::new(),
+        written: Written::new(),
         started: Shared::new(),
         backoff: Backoff::new(),
         turnstile,
@@ -169,6 +172,10 @@ impl Reconciler<RealEvalSweep> for Sweeps {
             watched.jobs.synced().await;
             watched.pools.synced().await;
         }
+    }
+
+    fn written(&self) -> &Written {
+        &self.written
     }
 
     fn turnstile(&self) -> &Turnstile {
@@ -353,7 +360,8 @@ impl Sweeps {
         let api: Api<RealEvalSweep> = Api::all(self.context.client.clone());
         Self::use_pool(sweep, plan.status.as_ref().or(sweep.status.as_ref()), watched);
         if let Some(status) = &plan.status {
-            put_status(&api, sweep, status, MANAGER, sweep.resource_version()).await?;
+            let version = write_status(&api, sweep, sweep.status.as_ref(), status).await?;
+            self.written.note(&sweep.uid().unwrap_or_default(), version.as_deref());
             let phase = status.phase.map(|phase| format!("{phase:?}"));
             info!(phase, reason = status.reason, "status");
         }
@@ -400,6 +408,7 @@ impl Sweeps {
             self.context.metrics.set_sweeps(told);
             let alive: HashSet<String> = ours.iter().filter_map(|sweep| sweep.uid()).collect();
             self.refusals.retain(&alive);
+            self.written.retain(&alive);
             self.started.lock().retain(|uid, _| alive.contains(uid));
             self.backoff.retain(|uid| alive.contains(uid));
             let named: HashSet<Owner> =

@@ -25,4 +25,4 @@ pub use observed::{Children, Observed, Report};
 pub use plan::{Deletion, Plan, Poll, Settings, plan};
 pub(crate) use poller::Poller;
 pub(crate) use progress::MOST_CHECKPOINTS;
-pub(crate) use status::is_finished;
+pub(crate) use status::{is_finished, merged};

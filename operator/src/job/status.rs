@@ -135,6 +135,23 @@ pub(super) fn lifecycle(status: &RealTrainingJobStatus) -> RealTrainingJobStatus
     }
 }
 
+/// `previous` with another lifecycle part, and other fields that progress is told in.
+pub(crate) fn merged(
+    previous: Option<&RealTrainingJobStatus>,
+    lifecycle: Option<&RealTrainingJobStatus>,
+    progress: Option<&RealTrainingJobStatus>,
+) -> RealTrainingJobStatus {
+    let previous = previous.cloned().unwrap_or_default();
+    let told = progress.unwrap_or(&previous).clone();
+    RealTrainingJobStatus {
+        progress: told.progress,
+        checkpoints: told.checkpoints,
+        best_checkpoint: told.best_checkpoint,
+        evaluations: told.evaluations,
+        ..lifecycle.cloned().unwrap_or(previous)
+    }
+}
+
 /// Whether the job has come to its end.
 pub(crate) fn is_finished(status: &RealTrainingJobStatus) -> bool {
     is_true(&status.conditions, COMPLETE) || is_true(&status.conditions, FAILED)

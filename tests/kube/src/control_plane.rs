@@ -40,6 +40,7 @@ pub struct ControlPlane {
 /// Fields are dropped in this order: an API server without etcd takes its time to give up.
 #[derive(Debug)]
 struct Servers {
+    controller_manager: Option<Process>,
     /// `None` where stopped.
     api_server: Option<Process>,
     _etcd: Process,
@@ -109,7 +110,7 @@ impl ControlPlane {
             admin,
             url,
             api_server_flags: flags,
-            servers: Mutex::new(Servers { api_server: None, _etcd: etcd }),
+            servers: Mutex::new(Servers { controller_manager: None, api_server: None, _etcd: etcd }),
             _watchdog: watchdog,
         };
         control_plane.start_api_server()?;
@@ -135,6 +136,22 @@ impl ControlPlane {
         let mut server = Process::start(programs::folder()?, "kube-apiserver", &self.folder, &self.api_server_flags)?;
         self.wait_ready(&mut server)?;
         servers.api_server = Some(server);
+        Ok(())
+    }
+
+    /// Starts kube-controller-manager, of which only the controllers act that `flags` name. It has to be built by
+    /// `scripts/build-kube --node`.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub fn start_controller_manager(&self, flags: &[&str]) -> Result<()> {
+        let kubeconfig = format!("--kubeconfig={}", self.kubeconfig.display());
+        let port = format!("--secure-port={}", ports::free()?);
+        let certificates = format!("--cert-dir={}", self.folder.display());
+        let own = [kubeconfig.as_str(), &port, &certificates, "--bind-address=127.0.0.1", "--leader-elect=false"];
+        let flags: Vec<String> = own.iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
+        let manager = Process::start(programs::folder()?, "kube-controller-manager", &self.folder, &flags)?;
+        self.servers().controller_manager = Some(manager);
         Ok(())
     }
 

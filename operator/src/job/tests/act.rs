@@ -3,14 +3,13 @@
 use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use real_crds::v1alpha1::RealTrainingJobStatus;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::situation::Situation;
 use crate::child::Child;
 use crate::conditions::whole_seconds;
-use crate::job::Plan;
+use crate::job::{Plan, merged};
 use crate::refusal::Refusal;
 
 /// Children, the attempt's Job, deletions, the status, in this order; of a refused plan only the status.
@@ -33,18 +32,8 @@ pub(super) fn carry_out(situation: &mut Situation, plan: &Plan) {
             situation.delete_job(&deletion.name);
         }
     }
-    let mut status = situation.job.status.clone().unwrap_or_default();
-    if let Some(lifecycle) = &plan.status {
-        let RealTrainingJobStatus { progress, checkpoints, best_checkpoint, evaluations, .. } = status;
-        status = RealTrainingJobStatus { progress, checkpoints, best_checkpoint, evaluations, ..lifecycle.clone() };
-    }
-    if let Some(told) = &plan.progress {
-        status.progress.clone_from(&told.progress);
-        status.checkpoints.clone_from(&told.checkpoints);
-        status.best_checkpoint.clone_from(&told.best_checkpoint);
-        status.evaluations.clone_from(&told.evaluations);
-    }
     if plan.status.is_some() || plan.progress.is_some() {
+        let status = merged(situation.job.status.as_ref(), plan.status.as_ref(), plan.progress.as_ref());
         situation.job.status = Some(through_json(&status));
     }
 }
