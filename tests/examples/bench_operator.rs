@@ -300,9 +300,7 @@ impl Operator {
 
     async fn until_ready(&self) -> Result<()> {
         let begun = Instant::now();
-        while reqwest::get(format!("{}/readyz", self.url)).await.is_ok_and(|answer| answer.status().is_success())
-            != true
-        {
+        while !reqwest::get(format!("{}/readyz", self.url)).await.is_ok_and(|answer| answer.status().is_success()) {
             ensure!(begun.elapsed() < Duration::from_mins(2), "the operator is not ready");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
