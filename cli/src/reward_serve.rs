@@ -23,7 +23,7 @@ pub struct RewardArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum RewardCommand {
-    /// Give rewards to other trainers, in the words of OpenRLHF, NeMo Gym and SkyPilot's reward servers: labels are task ids
+    /// Give rewards to other trainers, in their words: labels are task ids
     Serve(RewardServeArgs),
 }
 

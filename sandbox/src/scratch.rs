@@ -20,7 +20,7 @@ pub const PREFIX: &str = "real-sandbox-";
 pub fn default_base(workers: usize) -> PathBuf {
     const MEMORY: &str = "/dev/shm";
     const TMPFS_MAGIC: i64 = 0x0102_1994;
-    let room = (workers as u64).saturating_mul(4 * Limits::default().disk_mib << 20);
+    let room = (workers as u64).saturating_mul((4 * Limits::default().disk_mib) << 20);
     let enough = || -> nix::Result<bool> {
         let kind = nix::sys::statfs::statfs(MEMORY)?;
         let space = statvfs(MEMORY)?;

@@ -27,7 +27,7 @@ pub(super) struct Item {
 
 #[derive(Debug, Serialize)]
 struct Answer {
-    rewards: Vec<Reward>,
+    rewards: Vec<Outcome>,
     /// Of those that have a reward.
     mean_reward: f64,
     /// Share of those that pass every functional test and are clean.
@@ -36,7 +36,7 @@ struct Answer {
 }
 
 #[derive(Debug, Serialize)]
-struct Reward {
+struct Outcome {
     reward: f64,
     passed: bool,
     correct: bool,
@@ -73,13 +73,13 @@ async fn rewards(server: &Server, items: &[Item]) -> Result<Answer, Response> {
     }
     let groups: Vec<String> = items.iter().map(|item| item.ground_truth.id()).collect();
     let known: Vec<Option<f64>> = judged.iter().map(|one| one.as_ref().ok().map(|scored| scored.reward)).collect();
-    let rewards: Vec<Reward> = judged
+    let rewards: Vec<Outcome> = judged
         .iter()
         .zip(fill(&known, &groups))
         .map(|(one, reward)| {
             let scored = one.as_ref().ok();
             let passed = scored.is_some_and(|scored| scored.function_all && scored.quality > 0.5);
-            Reward {
+            Outcome {
                 reward,
                 passed,
                 correct: passed,

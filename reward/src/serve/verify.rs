@@ -68,7 +68,7 @@ fn answer_of(row: &Map<String, Value>) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn row(value: Value) -> Map<String, Value> {
+    fn row(value: &Value) -> Map<String, Value> {
         value.as_object().cloned().unwrap_or_default()
     }
 
@@ -81,13 +81,13 @@ mod tests {
                 {"type": "output_text", "text": "a"}, {"type": "output_text", "text": "b"}]},
             {"type": "function_call", "name": "f", "arguments": "{}"},
         ]);
-        assert_eq!(answer_of(&row(json!({"response": {"output": output}}))).as_deref(), Some("ab"));
-        assert_eq!(answer_of(&row(json!({"response": {"output": []}}))), None);
+        assert_eq!(answer_of(&row(&json!({"response": {"output": output}}))).as_deref(), Some("ab"));
+        assert_eq!(answer_of(&row(&json!({"response": {"output": []}}))), None);
     }
 
     #[test]
     fn the_task_is_found_where_rows_say_it() {
-        let found = |value: Value| task_of(&row(value));
+        let found = |value: Value| task_of(&row(&value));
         assert_eq!(found(json!({"verifier_metadata": {"task": 7}, "id": "x"})).as_deref(), Some("7"));
         assert_eq!(found(json!({"id": "x"})).as_deref(), Some("x"));
         assert_eq!(found(json!({"verifier_metadata": {"other": 1}})), None);

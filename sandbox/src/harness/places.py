@@ -14,7 +14,7 @@ import sqlite3
 import sys
 
 PLACES = (("/tmp", "tmp"), ("/dev/shm", "shm"))
-# The argument that is a path is the first, but for these, of which the second is one too.
+# Functions of `os` whose first argument is a path, and those whose second is one too.
 WITH_ONE_PATH = """access chdir chmod chown getxattr lchown listdir listxattr lstat mkdir mkfifo mknod open pathconf readlink remove
 removexattr rmdir scandir setxattr stat truncate unlink utime""".split()
 WITH_TWO_PATHS = "link rename replace symlink".split()
@@ -49,16 +49,16 @@ def by_descriptor(change, refused):
     """Changes metadata of what can be opened."""
 
     @functools.wraps(refused)
-    def do(path, *values, dir_fd=None, follow_symlinks=True):
+    def do(path, *values, dir_fd=None, follow_symlinks=True, **named):
         if isinstance(path, int):
-            return change(path, *values)
+            return change(path, *values, **named)
         flags = os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow_symlinks else os.O_NOFOLLOW)
         try:
             descriptor = os.open(path, os.O_RDONLY | flags, dir_fd=dir_fd)
         except PermissionError:
             descriptor = os.open(path, os.O_WRONLY | flags, dir_fd=dir_fd)
         try:
-            return change(descriptor, *values)
+            return change(descriptor, *values, **named)
         finally:
             os.close(descriptor)
 
@@ -79,14 +79,13 @@ def give_places(box):
 
         return do
 
-    def put(module, name, paths, function=None):
+    def put(module, name, paths):
         original = getattr(module, name)
-        do = leading(function or original, paths)
+        do = leading(original, paths)
         setattr(module, name, do)
         for known in (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.supports_follow_symlinks):
             if original in known:
                 known.add(do)
-        return do
 
     for name, change in BY_DESCRIPTOR.items():
         setattr(os, name, by_descriptor(change, getattr(os, name)))

@@ -24,6 +24,11 @@ use super::JailError;
 /// Stands for the child's own pid in filters that compare with it; the child puts its pid in its place.
 pub const PID_PLACEHOLDER: u32 = 0x7fed_cba9;
 
+/// fcntl(2) and ioctl(2), which libc has no names for.
+const F_SETOWN_EX: libc::c_int = 15;
+const FIOSETOWN: libc::c_ulong = 0x8901;
+const SIOCSPGRP: libc::c_ulong = 0x8902;
+
 /// What depends on the tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -166,13 +171,19 @@ fn rules(policy: Policy) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError
         | libc::CLONE_NEWCGROUP) as u32;
     rules.insert(libc::SYS_clone, vec![all(&[condition(0, Op::MaskedEq(u64::from(namespaces)), 0)?])?]);
     // Typing into a terminal, and what virtual consoles do.
-    let no_typing = [condition(1, Op::Ne, libc::TIOCSTI)?, condition(1, Op::Ne, libc::TIOCLINUX)?];
-    rules.insert(libc::SYS_ioctl, vec![all(&no_typing)?]);
+    let mut requests = vec![libc::TIOCSTI, libc::TIOCLINUX];
     // Leases and notifications tell of others that open the same file.
-    let no_watching = [libc::F_SETLEASE, libc::F_GETLEASE, libc::F_NOTIFY];
-    let no_watching =
-        no_watching.iter().map(|command| condition(1, Op::Ne, *command as u64)).collect::<Result<Vec<_>, _>>()?;
-    rules.insert(libc::SYS_fcntl, vec![all(&no_watching)?]);
+    let mut commands = vec![libc::F_SETLEASE, libc::F_GETLEASE, libc::F_NOTIFY];
+    if policy.signals_to_self_only {
+        // Whoever owns a descriptor gets a signal when something comes in.
+        requests.extend([FIOSETOWN, SIOCSPGRP]);
+        commands.extend([libc::F_SETOWN, F_SETOWN_EX]);
+    }
+    let none_of = |values: &mut dyn Iterator<Item = u64>| {
+        all(&values.map(|value| condition(1, Op::Ne, value)).collect::<Result<Vec<_>, _>>()?)
+    };
+    rules.insert(libc::SYS_ioctl, vec![none_of(&mut requests.into_iter())?]);
+    rules.insert(libc::SYS_fcntl, vec![none_of(&mut commands.into_iter().map(|command| command as u64))?]);
     // Whether others have read a file lately (`RWF_NOWAIT`).
     rules.insert(libc::SYS_preadv2, vec![all(&[equal(5, 0)?])?]);
     // Only on oneself: same-uid neighbours (in tier B the service itself) would be fair game otherwise.

@@ -113,7 +113,8 @@ impl TaskSet {
             dataset.name,
             100.0 * nothing / prompts.len() as f64
         );
-        let idle = |prompt: &Prompt| real_datasets::passed_by_nothing(&prompt.task).map(|why| (prompt.task.id.clone(), why));
+        let idle =
+            |prompt: &Prompt| real_datasets::passed_by_nothing(&prompt.task).map(|why| (prompt.task.id.clone(), why));
         let idle: Vec<(String, &str)> = prompts.iter().filter_map(idle).collect();
         if let Some((id, why)) = idle.first() {
             let message = format!(
