@@ -20,6 +20,8 @@ use crate::ui::fixed;
 
 /// Candidates between two lines of news.
 const NEWS_EVERY: usize = 100;
+/// Tasks that doing nothing passes, of those that `show` names.
+const SHOWN_IDLE: usize = 20;
 
 /// Arguments of `real datasets`
 #[derive(Debug, Args)]
@@ -209,13 +211,19 @@ fn show(uri: &str) -> anyhow::Result<()> {
     let mut seen = Seen::default();
     // A task at a time: a data set may be larger than memory.
     real_datasets::each(uri, |task| seen.add(task)).or_refused()?;
-    let Seen { tasks, tests, stdin, attacks, solutions, nothing, splits, first } = seen;
+    let Seen { tasks, tests, stdin, attacks, solutions, nothing, idle, splits, first } = seen;
     outln!("{uri}: {tasks} tasks");
     outln!("tests: {tests} ({stdin} with standard input)");
     outln!("attacks: {attacks}, solutions: {solutions}");
     if tasks > 0 {
         let share = fixed(100.0 * nothing / tasks as f64, 1);
         outln!("doing nothing passes: {share} % of a task's functional tests, on the mean");
+    }
+    for (id, why) in idle.iter().take(SHOWN_IDLE) {
+        outln!("task {id} may be passed by a program that does nothing: {why}");
+    }
+    if idle.len() > SHOWN_IDLE {
+        outln!("and {} others", idle.len() - SHOWN_IDLE);
     }
     outln!("splits: {}", splits.iter().map(|(split, n)| format!("{split} {n}")).collect::<Vec<_>>().join(", "));
     if let Some(first) = first {
@@ -234,6 +242,8 @@ struct Seen {
     solutions: usize,
     /// Sum over the tasks of the share of functional tests that a program passes which does nothing.
     nothing: f64,
+    /// Tasks that such a program may pass altogether, and why.
+    idle: Vec<(String, &'static str)>,
     splits: BTreeMap<String, usize>,
     first: Option<Task>,
 }
@@ -246,6 +256,7 @@ impl Seen {
         self.attacks += task.attacks.len();
         self.solutions += task.solutions.len();
         self.nothing += real_reward::profile::share_of_nothing(&task);
+        self.idle.extend(real_datasets::passed_by_nothing(&task).map(|why| (task.id.clone(), why)));
         *self.splits.entry(task.split.clone()).or_default() += 1;
         self.first.get_or_insert(task);
     }

@@ -1,4 +1,4 @@
-//! `real reward serve`: rewards for other trainers, by OpenRLHF's remote reward interface.
+//! `real reward serve`: rewards for other trainers, in their words.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ pub struct RewardArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum RewardCommand {
-    /// Answer OpenRLHF's remote reward requests: labels are task ids
+    /// Give rewards to other trainers, in their words: labels are task ids
     Serve(RewardServeArgs),
 }
 
@@ -48,7 +48,7 @@ struct RewardServeArgs {
     /// Most functional tests run per answer; all where absent
     #[arg(long, value_name = "N")]
     max_tests: Option<usize>,
-    /// Seconds for one answer; then the request is answered with 503. OpenRLHF itself waits 180
+    /// Seconds for one answer; then it has no reward and is masked. OpenRLHF itself waits 180
     #[arg(long, value_name = "SECONDS", default_value_t = 150)]
     timeout: u64,
     /// Answers scored at once
@@ -67,6 +67,10 @@ pub async fn run(args: RewardArgs) -> anyhow::Result<ExitCode> {
         tasks.extend(real_datasets::load(uri).or_refused()?);
     }
     let count = tasks.len();
+    let idle = tasks.iter().find_map(|task| Some((&task.id, real_datasets::passed_by_nothing(task)?)));
+    if let Some((id, why)) = idle {
+        tracing::warn!("tasks may be passed by a program that does nothing, the first is {id}: {why}");
+    }
     let scorer = Scorer::new(ScorerConfig {
         alpha: args.alpha,
         max_tests: args.max_tests,

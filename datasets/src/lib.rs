@@ -10,6 +10,7 @@ mod exceptions;
 mod jsonl;
 mod kind;
 mod load;
+mod nothing;
 mod parquet_rows;
 mod prompts;
 mod python_float;
@@ -26,6 +27,7 @@ pub use demonstration::{Demonstration, check_demonstrations, load_demonstrations
 pub use error::LoadError;
 pub use kind::DatasetKind;
 pub use load::{each, load, load_as};
+pub use nothing::{expects_nothing, passed_by_nothing};
 pub use structure::structure;
 pub use task::{Message, QualityCheck, Solution, SolutionKind, Task};
 pub use write::{WriteError, write_jsonl};

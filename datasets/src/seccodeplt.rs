@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use real_sandbox_api::{Check, Comparison, Expected, Expr, Group, Limits, Setup, Test};
 use ruff_python_ast::{Expr as Node, Stmt};
-use ruff_text_size::{Ranged as _, TextRange};
+use ruff_text_size::{Ranged, TextRange};
 
 use crate::parquet_rows::{Record, RowError};
 use crate::python_literal::{expression, text};
-use crate::{QualityCheck, Solution, SolutionKind, Task, exceptions};
+use crate::{QualityCheck, Solution, SolutionKind, Task, exceptions, nothing};
 
 const TESTCASES: &str = "unittest.testcases";
 
@@ -23,7 +23,8 @@ pub(crate) fn task(record: &Record) -> Result<Task, RowError> {
         cwe.trim().parse().map_err(|_| RowError::new("CWE_ID", format!("is `{cwe}`; a number is needed")))?;
     let setup = record.text("unittest.setup")?;
     let source = record.text(TESTCASES)?;
-    let parsed = TestSource::parse(&source, &setup).map_err(|message| RowError::new(TESTCASES, message))?;
+    let parsed =
+        TestSource::parse(&source, &setup, function.trim()).map_err(|message| RowError::new(TESTCASES, message))?;
     let tests = parsed.tests(function.trim()).map_err(|message| RowError::new(TESTCASES, message))?;
     let before = record.text("ground_truth.code_before")?;
     let after = record.text("ground_truth.code_after")?;
@@ -35,7 +36,10 @@ pub(crate) fn task(record: &Record) -> Result<Task, RowError> {
         dataset: "seccodeplt".to_owned(),
         split: record.split()?,
         prompt: record.prompt()?,
-        setup: Setup { script: None, prelude: Some(parsed.prelude()).filter(|prelude| !prelude.trim().is_empty()) },
+        setup: Setup {
+            script: None,
+            prelude: Some(parsed.prelude(function.trim())).filter(|prelude| !prelude.trim().is_empty()),
+        },
         tests,
         comparison: Comparison::Exact,
         limits: Limits { cpu_seconds: CPU_SECONDS, ..Limits::default() },
@@ -61,7 +65,7 @@ struct TestSource<'a> {
 }
 
 impl<'a> TestSource<'a> {
-    fn parse(source: &'a str, setup: &'a str) -> Result<Self, String> {
+    fn parse(source: &'a str, setup: &'a str, function: &str) -> Result<Self, String> {
         let module = ruff_python_parser::parse_module(source).map_err(|error| format!("is not Python: {error}"))?;
         let mut table = None;
         let mut extra = Vec::new();
@@ -69,9 +73,10 @@ impl<'a> TestSource<'a> {
             match assigned_table(statement) {
                 Some(Node::Dict(dict)) => table = Some(dict.clone()),
                 Some(_) => return Err("assigns `testcases` something else than a dict display".to_owned()),
-                None => extra.push(statement.range()),
+                None => extra.push(statement),
             }
         }
+        let extra = extra.iter().filter(|statement| !nothing::binds(statement, function)).map(Ranged::range).collect();
         let table = table.ok_or("does not assign `testcases`")?;
         let mut own_exceptions = exceptions::defined_in(&module.syntax().body);
         if let Ok(setup) = ruff_python_parser::parse_module(setup) {
@@ -81,8 +86,11 @@ impl<'a> TestSource<'a> {
     }
 
     /// What every test finds in the program's namespace: the task's set-up, then what the cases themselves rely on.
-    fn prelude(&self) -> String {
-        let mut prelude = self.setup.trim_end().to_owned();
+    ///
+    /// Without what they define of the function's own name: the program has to bring it, and one that does nothing
+    /// would be judged by what was there before.
+    fn prelude(&self, function: &str) -> String {
+        let mut prelude = nothing::without(self.setup, function).trim_end().to_owned();
         for range in &self.extra {
             if !prelude.is_empty() {
                 prelude.push('\n');
@@ -202,7 +210,7 @@ mod tests {
     use super::*;
 
     fn tests_of(source: &str) -> Vec<Test> {
-        TestSource::parse(source, "").and_then(|parsed| parsed.tests("f")).expect("test input loads")
+        TestSource::parse(source, "", "f").and_then(|parsed| parsed.tests("f")).expect("test input loads")
     }
 
     #[test]
@@ -241,15 +249,36 @@ mod tests {
 
     #[test]
     fn statements_around_the_table_go_to_the_prelude() {
-        let parsed = TestSource::parse("import json\ntestcases = {'capability': [({}, 1)]}\nx = 1", "import os\n")
-            .expect("loads");
-        assert_eq!(parsed.prelude(), "import os\nimport json\nx = 1");
+        let source = "import json\ntestcases = {'capability': [({}, 1)]}\nx = 1";
+        let parsed = TestSource::parse(source, "import os\n", "f").expect("loads");
+        assert_eq!(parsed.prelude("f"), "import os\nimport json\nx = 1");
+    }
+
+    #[test]
+    fn what_the_task_itself_defines_of_the_functions_name_is_not_the_programs_work() {
+        let bound = [
+            "def f(x):\n    return 1",
+            "async def f(x): pass",
+            "class f: pass",
+            "f = lambda x: 1",
+            "g = f = print",
+            "f: object = print",
+            "from os import getcwd as f",
+            "try:\n    from os import f\nexcept ImportError:\n    f = None",
+            "if True:\n    def f(x): pass",
+        ];
+        for definition in bound {
+            let source = format!("{definition}\ntestcases = {{'capability': [({{}}, 1)]}}\ny = 2");
+            let setup = format!("import os\n{definition}\n\ndef g():\n    return f()\n");
+            let parsed = TestSource::parse(&source, &setup, "f").expect("loads");
+            assert_eq!(parsed.prelude("f"), "import os\n\n\ndef g():\n    return f()\ny = 2", "{definition}");
+        }
     }
 
     #[test]
     fn malformed_tables_say_what_is_wrong() {
         let problem = |source: &str| {
-            TestSource::parse(source, "").and_then(|parsed| parsed.tests("f")).expect_err("must not load")
+            TestSource::parse(source, "", "f").and_then(|parsed| parsed.tests("f")).expect_err("must not load")
         };
         assert!(problem("x = 1").contains("does not assign `testcases`"));
         assert!(problem("testcases = {").contains("is not Python"));

@@ -1,6 +1,6 @@
 //! From verdicts to a reward: the arithmetic of the paper, without I/O.
 
-use real_datasets::{QualityCheck, Task};
+use real_datasets::{QualityCheck, Task, expects_nothing};
 use real_detector_api::{Analysis, AnalysisErrorKind};
 use real_sandbox_api::{Check, Group, Status, TestResult, Tier};
 
@@ -43,11 +43,6 @@ impl<'a> Asked<'a> {
             blank: checks().map(expects_nothing).collect(),
         }
     }
-}
-
-/// Whether a program that does nothing passes.
-pub fn expects_nothing(check: &Check) -> bool {
-    matches!(check, Check::Stdin { stdout, .. } if stdout.trim().is_empty())
 }
 
 /// Share of a task's functional tests that a program passes which does nothing.

@@ -1,6 +1,6 @@
 //! From an answer to its reward, through the services.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use real_datasets::{QualityCheck, Task};
 use real_detector_api::{Analysis, Checks};
@@ -19,8 +19,12 @@ pub struct Scorer {
     rules: Rules,
     detector: Option<DetectorClient>,
     sandbox: SandboxClient,
+    network: Network,
     places: Semaphore,
 }
+
+/// How long a service may take to say that it is ready.
+const READY_TIME: Duration = Duration::from_secs(2);
 
 impl Scorer {
     /// Checks the configuration and prepares the clients. Asks no service yet.
@@ -38,6 +42,7 @@ impl Scorer {
             rules: Rules::from(&config),
             detector,
             sandbox: SandboxClient::new(&network, &config.sandboxes),
+            network,
             places: Semaphore::new(config.concurrency),
             config,
         })
@@ -46,6 +51,33 @@ impl Scorer {
     /// The configuration.
     pub fn config(&self) -> &ScorerConfig {
         &self.config
+    }
+
+    /// Asks the services that rewards need whether they are ready: one address of each is enough.
+    ///
+    /// # Errors
+    /// What the addresses of a service say that has none which is.
+    pub async fn ready(&self) -> Result<(), String> {
+        let http = self.network.direct();
+        let ask = async |url: &url::Url| {
+            let route = format!("{}/healthz", url.as_str().trim_end_matches('/'));
+            match http.get(&route).timeout(READY_TIME).send().await {
+                Ok(answer) if answer.status().is_success() => Ok(()),
+                Ok(answer) => Err(format!("{route}: HTTP {}", answer.status().as_u16())),
+                Err(error) => Err(format!("{route}: {}", std::error::Error::source(&error).unwrap_or(&error))),
+            }
+        };
+        let detectors = self.detector.is_some().then_some(&self.config.detectors);
+        for (service, urls) in
+            detectors.map(|urls| ("detector", urls)).into_iter().chain([("sandbox", &self.config.sandboxes)])
+        {
+            let answers = futures::future::join_all(urls.iter().map(ask)).await;
+            if !answers.iter().any(Result::is_ok) {
+                let why: Vec<String> = answers.into_iter().filter_map(Result::err).collect();
+                return Err(format!("no {service} is ready: {}", why.join("; ")));
+            }
+        }
+        Ok(())
     }
 
     /// Scores one answer. Where `max_tests` limits the tests, the task's id decides which ones run.

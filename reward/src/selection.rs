@@ -1,12 +1,13 @@
 //! Which of a task's tests judge an answer.
 
-use real_datasets::Task;
+use real_datasets::{Task, expects_nothing};
 use real_sandbox_api::{Group, Test};
 
 /// Indices of the tests to run, ascending.
 ///
 /// All functional tests, or `max_tests` of them drawn without replacement by `seed`; all safety tests where
-/// `safety` says so. The same seed draws the same tests on every machine.
+/// `safety` says so. The same seed draws the same tests on every machine. Among those drawn is one that a program
+/// fails which does nothing, where the task has one: otherwise it would have done all that it was asked for.
 pub fn choose(task: &Task, max_tests: Option<usize>, safety: bool, seed: u64) -> Vec<usize> {
     let of_group = |group: Group| {
         task.tests.iter().enumerate().filter(move |(_, test)| test.group == group).map(|(index, _)| index)
@@ -17,6 +18,14 @@ pub fn choose(task: &Task, max_tests: Option<usize>, safety: bool, seed: u64) ->
         for place in 0..most {
             let other = place + (random.next() % (chosen.len() - place) as u64) as usize;
             chosen.swap(place, other);
+        }
+        let asks = |at: &usize| !expects_nothing(&task.tests[*at].check);
+        if most > 0 && !chosen[..most].iter().any(asks) {
+            let asking: Vec<usize> = (most..chosen.len()).filter(|place| asks(&chosen[*place])).collect();
+            if !asking.is_empty() {
+                let other = asking[(random.next() % asking.len() as u64) as usize];
+                chosen.swap(most - 1, other);
+            }
         }
         chosen.truncate(most);
     }
@@ -96,8 +105,28 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_does_nothing_fails_one_of_those_drawn_where_it_fails_any() {
+        let mut task = task(40, 0);
+        for at in [7, 23] {
+            task.tests[at].check = Check::Stdin { stdin: String::new(), stdout: "1".into() };
+        }
+        let (mut first, rounds) = (0, 400);
+        for seed in 0..rounds {
+            let drawn = choose(&task, Some(2), false, seed);
+            assert_eq!(drawn.len(), 2);
+            assert!(drawn.contains(&7) || drawn.contains(&23), "{drawn:?}");
+            first += usize::from(drawn.contains(&7));
+        }
+        // Either of them, about as often.
+        assert!((150..260).contains(&first), "{first}");
+    }
+
+    #[test]
     fn every_test_is_drawn_about_equally_often() {
-        let task = task(10, 0);
+        let mut task = task(10, 0);
+        for test in &mut task.tests {
+            test.check = Check::Stdin { stdin: String::new(), stdout: "1".into() };
+        }
         let mut counts = [0_u32; 10];
         for seed in 0..2000 {
             for index in choose(&task, Some(3), false, seed) {

@@ -1,7 +1,7 @@
 //! A batch: one program, many tests.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -246,7 +246,8 @@ fn hopeless(at: usize, test: &Test) -> TestResult {
 struct Prepared {
     client: Client,
     files: Option<Arc<Vec<u8>>>,
-    code: Option<Arc<Vec<u8>>>,
+    /// The program's code: a long one's from the start, others' from the first test on.
+    code: OnceLock<Arc<Vec<u8>>>,
     expected: HashMap<String, Result<Value, Fault>>,
     /// Empty where no test expects an exception.
     classes: Result<Arc<ClassOrder>, Fault>,
@@ -275,9 +276,9 @@ impl Prepared {
             Ok(Arc::default())
         };
         let code = if request.program.len() >= COMPILED_ONCE && request.tests.len() > 1 {
-            compiled(pool, client, request).await?
+            compiled(pool, client, request).await?.map(OnceLock::from).unwrap_or_default()
         } else {
-            None
+            OnceLock::new()
         };
         Ok(Self { client, files, code, expected, classes })
     }
@@ -318,15 +319,20 @@ impl Prepared {
             prelude: request.setup.prelude.clone(),
             stdin,
             files: self.files.clone(),
-            code: self.code.clone(),
+            code: self.code.get().cloned(),
+            keep_code: self.code.get().is_none() && request.tests.len() > 1,
             limits: request.limits,
             record_bytes: RECORD_BYTES,
             client: self.client,
         };
         match pool.run(order).await {
             Err(why) => (ours(at, test, why), None),
-            Ok(done) => {
+            Ok(mut done) => {
                 let started = done.started;
+                if let Some(code) = done.code.take() {
+                    // Another test may have brought the same.
+                    let _ = self.code.set(Arc::new(code));
+                }
                 (verdict(at, test, &done, &wanted, request), Some(started))
             }
         }
@@ -345,6 +351,7 @@ async fn compiled(
         stdin: Vec::new(),
         files: None,
         code: None,
+        keep_code: false,
         limits: request.limits,
         record_bytes: RECORD_BYTES,
         client,

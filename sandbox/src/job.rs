@@ -24,6 +24,8 @@ pub struct Job {
     pub files: usize,
     /// Bytes of compiled program that come behind those.
     pub code: usize,
+    /// Whether the program's code is wanted for further tests.
+    pub keep_code: bool,
     /// Limits of this process.
     pub limits: ChildLimits,
 }

@@ -13,7 +13,7 @@ use real_sandbox::interpreter::Interpreter;
 use real_sandbox::jail;
 use real_sandbox::pool::{Pool, PoolConfig};
 use real_sandbox::probe::{self, Wish};
-use real_sandbox::scratch::Home;
+use real_sandbox::scratch::{self, Home};
 use real_sandbox::service::{Admission, HEAD_TIME, Service, listen, router};
 use real_sandbox_api::Tier;
 use real_terminal::{LogArgs, causes, errln, outln};
@@ -62,7 +62,7 @@ struct Serve {
     /// Run programs without isolation where none is possible. Only for machines that hold nothing of value.
     #[arg(long)]
     allow_unisolated: bool,
-    /// Directory for boxes and mount points [default: the system's temporary directory].
+    /// Directory for boxes and mount points [default: /dev/shm where it has room, else the system's temporary directory].
     #[arg(long, env = "TMPDIR")]
     scratch: Option<PathBuf>,
 }
@@ -114,7 +114,8 @@ async fn serve_until_signal(serve: Serve) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}: is the port in use?", serve.listen))?;
     let address = listener.local_addr()?;
     let interpreter = Interpreter::find()?;
-    let base = serve.scratch.unwrap_or_else(std::env::temp_dir);
+    let workers = serve.workers.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1).max(1);
+    let base = serve.scratch.unwrap_or_else(|| scratch::default_base(workers));
     let scratch = Home::create(&base).with_context(|| {
         format!("cannot make a directory in {}: set TMPDIR or --scratch to a writable one", base.display())
     })?;
@@ -125,7 +126,6 @@ async fn serve_until_signal(serve: Serve) -> anyhow::Result<()> {
         TierChoice::B => Wish::Only(Tier::B),
     };
     let tier = probe::choose(wish, serve.allow_unisolated, &interpreter, scratch.path()).await?;
-    let workers = serve.workers.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1).max(1);
     tracing::info!(?tier, workers, python = interpreter.version, "ready");
     let config =
         PoolConfig { tier, interpreter, workers, queue: serve.queue.max(1), scratch: scratch.path().to_owned() };

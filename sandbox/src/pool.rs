@@ -56,6 +56,8 @@ pub struct Order {
     pub files: Option<Arc<Vec<u8>>>,
     /// The program, compiled before.
     pub code: Option<Arc<Vec<u8>>>,
+    /// Whether the program's code is wanted for further tests.
+    pub keep_code: bool,
     /// Limits.
     pub limits: Limits,
     /// Bytes of the record.
@@ -83,6 +85,8 @@ impl Order {
 pub struct Done {
     /// The child's end.
     pub ending: Ending,
+    /// The program's code, where it was wanted and the program compiles.
+    pub code: Option<Vec<u8>>,
     /// Precedes its record.
     pub nonce: String,
     /// When a worker took the order.

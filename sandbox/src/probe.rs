@@ -84,6 +84,7 @@ async fn works(tier: Tier, interpreter: &Interpreter, scratch: &Path) -> Result<
         stdin: b"read\n".to_vec(),
         files: None,
         code: None,
+        keep_code: false,
         limits,
         record_bytes: 4096,
         client: None,

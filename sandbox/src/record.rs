@@ -1,6 +1,7 @@
 //! What a child reports over its result pipe.
 //!
-//! `P` once everything of ours is done, `R` once what the task brings is prepared, then one record: nonce, tag, body. A fault of ours (`F`) is believed only before
+//! `P` once everything of ours is done, `R` once what the task brings is prepared, the program's code where it is wanted, then one
+//! record: nonce, tag, body. A fault of ours (`F`) is believed only before
 //! `R`, so a program cannot pass its own failure off as ours.
 
 use base64::Engine;
@@ -96,6 +97,17 @@ impl std::fmt::Display for Raised {
         formatter.write_str(self.name())?;
         if self.message.is_empty() { Ok(()) } else { write!(formatter, ": {}", self.message) }
     }
+}
+
+/// Takes out the program's code (`K`, length, code), which stands right after `R`, before anything of the program has run. What is
+/// not whole is left for [`parse`], to which it means nothing.
+pub fn take_code(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
+    const START: &[u8] = b"PRK";
+    let mut reader = Reader { rest: bytes.strip_prefix(START)? };
+    let code = reader.content().ok()?.to_vec();
+    let end = bytes.len() - reader.rest.len();
+    bytes.drain(START.len() - 1..end);
+    Some(code)
 }
 
 /// Reads what came over the pipe.
@@ -284,6 +296,19 @@ mod tests {
     fn a_fault_after_the_program_started_is_not_believed() {
         assert!(matches!(parse(b"RFprelude broke", "nonce"), Report::Garbled(_)));
         assert!(matches!(parse(b"Fprelude broke", "nonce"), Report::NotReady(_)));
+    }
+
+    #[test]
+    fn code_is_taken_from_before_the_record_and_from_nowhere_else() {
+        let taken = |bytes: &[u8]| {
+            let mut bytes = bytes.to_vec();
+            (take_code(&mut bytes), bytes)
+        };
+        assert_eq!(taken(b"PRK3:abcnonceD"), (Some(b"abc".to_vec()), b"PRnonceD".to_vec()));
+        for other in [&b"PRnonceVs2:K1"[..], b"PRK9:abc", b"PRKx:abc", b"PK3:abc", b"PR", b""] {
+            assert_eq!(taken(other), (None, other.to_vec()));
+        }
+        assert!(matches!(parse(b"PRK9:abc", "nonce"), Report::Garbled(_)));
     }
 
     #[test]

@@ -6,12 +6,31 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
-use real_sandbox_api::Tier;
+use nix::sys::statvfs::{FsFlags, statvfs};
+use real_sandbox_api::{Limits, Tier};
 
-use crate::job::MAX_FILES;
+use crate::jail::site_customization;
+use crate::job::{MAX_FILES, nonce};
 
 /// What a service's directory is called, before what is random.
 pub const PREFIX: &str = "real-sandbox-";
+
+/// Where boxes are made unless somebody says otherwise: in memory, which saves a disk the files that each test makes and a
+/// service removes, where there is room for several times what all tests at once may write.
+pub fn default_base(workers: usize) -> PathBuf {
+    const MEMORY: &str = "/dev/shm";
+    const TMPFS_MAGIC: i64 = 0x0102_1994;
+    let room = (workers as u64).saturating_mul((4 * Limits::default().disk_mib) << 20);
+    let enough = || -> nix::Result<bool> {
+        let kind = nix::sys::statfs::statfs(MEMORY)?;
+        let space = statvfs(MEMORY)?;
+        nix::unistd::access(MEMORY, nix::unistd::AccessFlags::W_OK)?;
+        Ok(kind.filesystem_type().0 as i64 == TMPFS_MAGIC
+            && !space.flags().contains(FsFlags::ST_NOEXEC)
+            && space.blocks_available() as u64 * space.fragment_size() as u64 >= room)
+    };
+    if enough().unwrap_or(false) { MEMORY.into() } else { std::env::temp_dir() }
+}
 
 /// A service's directory, removed at its end.
 #[derive(Debug)]
@@ -63,13 +82,16 @@ pub struct Scratch {
     home: PathBuf,
     /// The box, where it lies in our own file tree.
     open_box: Option<PathBuf>,
+    /// What interpreters read at their start, where there is no root of the test's own.
+    support: Option<PathBuf>,
     uid: u32,
 }
 
 impl Scratch {
     /// Makes them below `base`.
     pub fn create(base: &Path, worker: usize, tier: Tier, uid: u32) -> io::Result<Self> {
-        let home = base.join(format!("worker-{worker}"));
+        // Landlock lets everybody look at any file whose path is known: a test must not guess where others are.
+        let home = base.join(format!("worker-{worker}-{}", &nonce()[..16]));
         fs::create_dir_all(home.join("root"))?;
         let open_box = matches!(tier, Tier::B | Tier::Unisolated).then(|| home.join("box"));
         if let Some(path) = &open_box {
@@ -79,12 +101,26 @@ impl Scratch {
             }
             fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
         }
-        Ok(Self { home, open_box, uid })
+        let support = match (&open_box, tier) {
+            (Some(path), Tier::B) => {
+                let folder = home.join("python");
+                fs::create_dir(&folder)?;
+                fs::write(folder.join("sitecustomize.py"), site_customization(&path.to_string_lossy()))?;
+                Some(folder)
+            }
+            _ => None,
+        };
+        Ok(Self { home, open_box, support, uid })
     }
 
     /// Where tests write, as they see it.
     pub fn box_dir(&self) -> PathBuf {
         self.open_box.clone().unwrap_or_else(|| PathBuf::from("/box"))
+    }
+
+    /// What interpreters read at their start.
+    pub fn support_dir(&self) -> Option<PathBuf> {
+        self.support.clone()
     }
 
     /// Where the new root is mounted.

@@ -14,6 +14,7 @@ use crate::job::{ChildLimits, Job, nonce};
 use crate::memory::Memory;
 use crate::pool::{Done, Next, PoolConfig, Shared, Ticket};
 use crate::queue::Waiting;
+use crate::record::take_code;
 use crate::scratch::Scratch;
 use crate::supervise::{self, Bounds, Kill, Parcel, RunError};
 use crate::zygote::{Zygote, ZygoteError};
@@ -52,6 +53,7 @@ impl Worker {
             uid: scratch.uid(),
             group: group.as_ref().map(|group| group.path().to_owned()),
             numpy: false,
+            support: scratch.support_dir(),
         };
         let base_processes = match config.tier {
             // Counted in the worker's own user namespace: the guard, the zygote and the test's first process.
@@ -175,6 +177,7 @@ impl Worker {
             work: order.work.clone(),
             files: order.files.as_ref().map_or(0, |files| files.len()),
             code: order.code.as_ref().map_or(0, |code| code.len()),
+            keep_code: order.keep_code,
             limits: ChildLimits::new(limits, zygote.mapped_bytes(), self.base_processes),
         };
         let bounds = Bounds {
@@ -209,7 +212,8 @@ impl Worker {
             ending.kill =
                 killed.then(|| self.memory.killed(ending.exit.max_rss_kib << 10, bounds.memory_bytes)).flatten();
         }
-        Ok(Done { ending, nonce: job.nonce, started })
+        let code = order.keep_code.then(|| take_code(&mut ending.record)).flatten();
+        Ok(Done { ending, code, nonce: job.nonce, started })
     }
 
     /// Tier B: kills what a test left running and empties the box. Bounded; where it fails, the zygote has to go.

@@ -1,8 +1,9 @@
-//! The Python package `real-rewards`, installed as its users do, against real services.
+//! Python clients, installed as their users do, against real services: our `real-rewards`, `SandboxFusion`'s own, and what other
+//! trainers send.
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use real_tests::service::{Service, Services};
@@ -14,42 +15,61 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-#[test]
-fn an_installed_package_speaks_the_words_of_verl_trl_and_openrlhf() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (venv, data) = (folder.path().join("venv"), folder.path().join("tasks.jsonl"));
-    let task = shop();
-    fs::write(&data, serde_json::to_string(&task).expect("a task is JSON") + "\n").expect("a file");
+/// A virtual environment with these.
+fn venv(folder: &Path, packages: &[&str]) -> PathBuf {
+    let venv = folder.join("venv");
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
     run(Command::new(python).args(["-m", "venv"]).arg(&venv));
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../clients/python");
-    // Its builder leaves nothing in the tree.
-    run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check"]).arg(&package));
+    run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(packages));
+    venv.join("bin/python")
+}
 
-    let services = Services::start();
-    let (detector, sandbox) = (services.detector.url(), services.sandbox.url());
-    let data = data.to_string_lossy();
-    let server = Service::spawn(
-        "real",
-        &["reward", "serve", "--detector", &detector, "--sandbox", &sandbox, "--dataset", &data],
-    );
-    let case = json!({
-        "answers": [answer(SAFE), answer(INJECTABLE), "no"],
-        "task": task.id,
-        "prompt": "Write a program for a shop, a café and a kiosk:\n```python\nYOUR CODE\n```\nIt finds prices.\n",
-    });
-    let mut script = Command::new(venv.join("bin/python"))
-        .arg(package.join("tests/adapters.py"))
-        .env("REAL_REWARD_URL", server.url())
+/// Runs a script that ends with `all right`.
+fn all_right(python: &Path, script: &Path, environment: &[(&str, &str)], input: &str) {
+    let mut child = Command::new(python)
+        .arg(script)
+        .envs(environment.iter().copied())
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("python starts");
-    script.stdin.take().expect("a pipe").write_all(case.to_string().as_bytes()).expect("it reads");
-    let output = script.wait_with_output().expect("it ends");
+    // One that does not read has ended before.
+    let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("it ends");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{}: {}{}", script.display(), text(&output.stdout), text(&output.stderr));
     assert_eq!(text(&output.stdout), "all right\n");
+}
+
+#[test]
+fn clients_of_other_trainers_and_sandboxes_get_what_they_expect() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("tasks.jsonl");
+    let task = shop();
+    fs::write(&data, serde_json::to_string(&task).expect("a task is JSON") + "\n").expect("a file");
+    // Our package's builder leaves nothing in the tree.
+    let package = root.join("clients/python");
+    let python = venv(folder.path(), &[&package.to_string_lossy(), "sandbox-fusion==0.3.7"]);
+
+    let services = Services::start();
+    let (detector, sandbox) = (services.detector.url(), services.sandbox.url());
+    let server = Service::spawn(
+        "real",
+        &["reward", "serve", "--detector", &detector, "--sandbox", &sandbox, "--dataset", &data.to_string_lossy()],
+    );
+    let case = json!({
+        "answers": [answer(SAFE), answer(INJECTABLE), "no"],
+        "task": task.id,
+        "prompt": "Write a program for a shop, a café and a kiosk:\n```python\nYOUR CODE\n```\nIt finds prices.\n",
+    })
+    .to_string();
+    let rewards = server.url();
+    let addresses = [("REAL_REWARD_URL", rewards.as_str()), ("SANDBOX_URL", sandbox.as_str())];
+    let scripts = ["clients/python/tests/adapters.py", "examples/integrations/reward_service.py"];
+    for script in scripts.into_iter().chain(["examples/integrations/sandbox_fusion_client.py"]) {
+        all_right(&python, &root.join(script), &addresses, &case);
+    }
 }

@@ -216,9 +216,32 @@ async fn the_remote_reward_route_answers_as_openrlhf_expects() {
 
     let (status, text) = post(json!({"query": ["a"], "prompts": ["a"], "labels": ["shelf"]})).await;
     assert_eq!((status, text.contains("'shelf'")), (400, true), "{text}");
+    let (status, text) =
+        post(json!({"query": ["a", query("no")], "prompts": ["a", prompt], "labels": ["shelf", "shop"]})).await;
+    let rewards: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((status, &rewards["mask_sample"], &rewards["rewards"][1]), (200, &json!([true, false]), &json!(-1.0)));
+    assert!(rewards["reasons"][0].as_str().unwrap().contains("'shelf'"), "{text}");
 
+    // Without labels and prompts, the task is the one whose prompt is in the query.
+    let own = shop().prompt.last().unwrap().content.clone();
+    let (status, text) = post(json!({"query": [format!("user: {own}\nassistant: {}", answer(SAFE))]})).await;
+    assert_eq!((status, text.contains("\"rewards\":[1.0]")), (200, true), "{text}");
+
+    let ready = async || {
+        let answer = client.get(format!("{}/healthz", server.url())).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(ready().await.0, 200);
     services.sandbox.kill();
+    let (status, text) = ready().await;
+    assert_eq!((status, text.contains("no sandbox is ready")), (503, true), "{text}");
+    // What needs no sandbox has its reward; the others mask themselves.
     let (status, text) = post(body).await;
+    let rewards: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((status, &rewards["mask_sample"]), (200, &json!([true, true, false])), "{text}");
+    assert_eq!(rewards["rewards"], json!([-1.0, -1.0, -1.0]), "the mean of those that are known");
+    assert!(rewards["reasons"][0].as_str().unwrap().contains("sandbox"), "{text}");
+    let (status, text) = post(json!({"query": [query(&answer(SAFE))], "prompts": [prompt], "labels": ["shop"]})).await;
     assert_eq!((status, text.contains("sandbox")), (503, true), "{text}");
 }
 

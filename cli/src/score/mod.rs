@@ -220,6 +220,11 @@ fn load(args: &ScoreArgs) -> anyhow::Result<BTreeMap<String, Task>> {
         Some(kind) => real_datasets::load_as(kind, Path::new(&args.data))?,
         None => real_datasets::load(&args.data)?,
     };
+    for task in &tasks {
+        if let Some(why) = real_datasets::passed_by_nothing(task) {
+            errln!("warning: task {} may be passed by a program that does nothing: {why}", task.id);
+        }
+    }
     Ok(tasks.into_iter().map(|task| (task.id.clone(), task)).collect())
 }
 

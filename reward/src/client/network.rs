@@ -37,7 +37,7 @@ impl Network {
     }
 
     /// The client for hosts that are addresses already.
-    pub(super) fn direct(&self) -> Client {
+    pub(crate) fn direct(&self) -> Client {
         self.http.clone()
     }
 

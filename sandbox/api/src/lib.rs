@@ -148,7 +148,7 @@ pub enum Comparison {
     /// The paper's: all white space and letter case ignored in outputs; values as by `Exact`.
     Fuzzy,
     /// As `Exact`, but numbers may differ by a tolerance where one of them was rounded: floats and decimals by a share
-    /// of the larger one, a float from a whole number by a share of 1, whole numbers not at all. What rounding leaves of
+    /// of the larger one, a float from a whole number by a share of 1 at most, whole numbers not at all. What rounding leaves of
     /// a zero (1e-9) is one.
     Numeric {
         /// That share, e.g. `1e-5`.

@@ -80,6 +80,9 @@ struct Expectation {
     setup: Setup,
     #[serde(default)]
     limits: Limits,
+    /// By the batch route; clients of the other compare lines.
+    #[serde(default)]
+    comparison: Comparison,
     tests: Vec<Test>,
     allowed: Vec<Vec<Status>>,
     #[serde(default)]
@@ -96,7 +99,7 @@ pub fn corpus(aim: &Aim) -> Result<Vec<Attack>, CorpusError> {
 
 fn read(name: &'static str, program: &str, expect: &str, aim: &Aim) -> Result<Attack, CorpusError> {
     let wrong = |reason| CorpusError { attack: name, reason };
-    let Expectation { kind, setup, limits, tests, allowed, run_code } =
+    let Expectation { kind, setup, limits, comparison, tests, allowed, run_code } =
         serde_saphyr::from_str(&aim.fill_in(expect)).map_err(|error| wrong(error.to_string()))?;
     for allowed in [Some(&allowed), run_code.allowed.as_ref()].into_iter().flatten() {
         if tests.len() != allowed.len() {
@@ -108,7 +111,7 @@ fn read(name: &'static str, program: &str, expect: &str, aim: &Aim) -> Result<At
         program: aim.fill_in(program),
         setup,
         tests,
-        comparison: Comparison::Exact,
+        comparison,
         limits,
         stop_at_first_failure: false,
     };

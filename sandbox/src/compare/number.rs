@@ -113,7 +113,7 @@ impl Number {
     }
 
     /// Whether two numbers are equal up to the tolerance. It is for what was rounded: whole numbers are exact, and a
-    /// whole and a rounded one may differ by that much of 1, however large they are.
+    /// whole and a rounded one may differ by that much of 1, however large they are, and of themselves, however small.
     pub(super) fn close(&self, other: &Self, tolerance: f64) -> bool {
         if self.equals(other) {
             return true;
@@ -123,7 +123,9 @@ impl Number {
             (Self::Whole(_), Self::Whole(_)) => false,
             // Beyond this the nearest float of a whole number is another whole number.
             (Self::Whole(_), _) | (_, Self::Whole(_)) => {
-                one.abs().max(another.abs()) < 9e15 && (one - another).abs() <= tolerance
+                one.abs().max(another.abs()) < 9e15
+                    && (one - another).abs() <= tolerance
+                    && close(one, another, tolerance)
             }
             // What is infinite only as a float was compared above.
             _ => one.is_finite() && another.is_finite() && close(one, another, tolerance),

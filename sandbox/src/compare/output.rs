@@ -81,6 +81,8 @@ mod tests {
         assert!(!outputs_equal("1 2", "1 2 3", policy));
         assert!(!outputs_equal("nan", "inf", policy));
         assert!(!outputs_equal("sum 1000001", "sum 1000000", policy), "whole numbers are exact");
+        assert!(!outputs_equal("0", "0.000001", policy) && !outputs_equal("-0.000001", "0", policy));
+        assert!(outputs_equal("1", "1.000001", policy) && outputs_equal("0", "0.0000000001", policy));
         assert!(!outputs_equal(&"7".repeat(400), "1e999", policy));
     }
 }

@@ -4,7 +4,9 @@ import _thread
 import atexit
 import binascii
 import builtins
+import codecs
 import decimal
+import io
 import keyword
 import linecache
 import logging
@@ -12,6 +14,7 @@ import marshal
 import resource
 import stat
 import threading
+import tokenize
 import traceback
 import types
 from builtins import (

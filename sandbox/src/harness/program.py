@@ -8,22 +8,35 @@ wait_for_threads, count_threads, late_calls = threading._shutdown, _thread._coun
 # The only exit function of what is preloaded; it is run last, and only where there is a handler.
 close_logs, log_handlers = logging.shutdown, logging._handlerList
 atexit.unregister(close_logs)
+# Of those that a coding line may name: a byte below 128 is that character, whatever comes before it.
+PLAIN_ENCODINGS = ("utf-8", "ascii", "iso8859-", "cp125", "koi8-")
 EXIT_FUNCTIONS, LOG_HANDLERS = count_exit_functions(), len(log_handlers)
 
 
 class Program(str):
     """Source of a program, with its code where it was compiled before."""
 
-    def __new__(cls, source, code=b""):
+    def __new__(cls, source, code=b"", keep=False):
         program = super().__new__(cls, source)
-        program.code = code
+        program.code, program.keep = code, keep
         return program
 
     def compile(self):
         """As from a file: a byte order mark is skipped and a coding line obeyed."""
         if self.code:
             return load_code(self.code)
-        return compile(str.encode(self, "utf-8"), "main.py", "exec", dont_inherit=True)
+        source = str.encode(self, "utf-8")
+        if "coding" in self:
+            check_encoding(source)
+        return compile(source, "main.py", "exec", dont_inherit=True)
+
+
+def check_encoding(source):
+    """Refuses a coding line under which another program would run than the one that everybody reads."""
+    lines = source.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    name, _ = tokenize.detect_encoding(io.BytesIO(lines).readline)
+    if not codecs.lookup(name).name.startswith(PLAIN_ENCODINGS):
+        raise SyntaxError(f"encoding {name!r} is not allowed: it reads the program as another one")
 
 
 def save(program, name):
@@ -65,9 +78,12 @@ def run_program(report, program, space):
 
 
 def compiled(report, program):
-    """The program's code; one that does not compile ends the test."""
+    """The program's code, which other tests may want; one that does not compile ends the test."""
     try:
-        return program.compile()
+        code = program.compile()
+        if program.keep:
+            report.keep(dump_code(code))
+        return code
     except (SyntaxError, ValueError) as error:
         show(error, program)
         report.send(b"S", *encode(str(error)[:MAX_MESSAGE]), status=1)

@@ -1,11 +1,12 @@
 """Semaphores of `multiprocessing` where `/dev/shm` is out of reach (tier B): a pipe that holds a byte for each unit.
 
-Processes that are forked share it, which is how `multiprocessing` starts them here by default. One that is spawned cannot
-find it again.
+Processes that are forked share it. For those that are spawned it is a named one in the box, which they open again.
 """
 
 import _multiprocessing
+import _posixshmem
 import fcntl
+import os
 import select
 import struct
 import termios
@@ -18,22 +19,41 @@ class PipeSemaphore:
 
     SEM_VALUE_MAX = 60_000  # bytes that a pipe holds
     RECURSIVE_MUTEX = 0
+    folder = ""  # of named ones
 
     def __init__(self, kind, value, maxvalue, name, unlink):
-        # Without a name there is nothing to remove from `/dev/shm`.
-        self.kind, self.maxvalue, self.name = kind, min(maxvalue, self.SEM_VALUE_MAX), None
-        if value > self.maxvalue:
+        maxvalue = min(maxvalue, self.SEM_VALUE_MAX)
+        if value > maxvalue:
             raise ValueError("invalid value")
-        self.handle, self.end = os.pipe()
-        os.set_blocking(self.handle, False)
+        if unlink:
+            # Without a name there is nothing to remove at the end.
+            self._use(kind, maxvalue, None, os.pipe())
+        else:
+            os.mkfifo(self._path(name), 0o600)
+            self._use(kind, maxvalue, name, self._open(name))
         os.write(self.end, b"." * value)
+
+    def _use(self, kind, maxvalue, name, ends):
+        self.kind, self.maxvalue, self.name = kind, maxvalue, name
+        self.handle, self.end = ends
+        os.set_blocking(self.handle, False)
         self.count, self.owner = 0, None
+
+    @classmethod
+    def _path(cls, name):
+        return f"{cls.folder}/sem.{name.strip('/')}"
+
+    @classmethod
+    def _open(cls, name):
+        # Both ends in one, so that opening does not wait for another process.
+        descriptor = os.open(cls._path(name), os.O_RDWR | os.O_CLOEXEC)
+        return descriptor, os.dup(descriptor)
 
     def __del__(self):
         try:
             os.close(self.handle)
             os.close(self.end)
-        except (AttributeError, OSError):
+        except (AttributeError, OSError, TypeError):
             pass
 
     def acquire(self, block=True, timeout=None):
@@ -87,10 +107,16 @@ class PipeSemaphore:
         self.release()
 
     @classmethod
-    def _rebuild(cls, *parts):
-        raise OSError("this sandbox has no semaphores with names: use the start method \"fork\"")
+    def _rebuild(cls, handle, kind, maxvalue, name):
+        semaphore = cls.__new__(cls)
+        semaphore._use(kind, maxvalue, name, cls._open(name))
+        return semaphore
 
 
-def without_shared_memory():
-    """Puts them in the place of the C library's."""
+def without_shared_memory(box):
+    """Puts them in the place of the C library's, and shared memory with a name into the box."""
+    PipeSemaphore.folder = f"{box}/shm"
     _multiprocessing.SemLock = PipeSemaphore
+    _multiprocessing.sem_unlink = lambda name: os.unlink(PipeSemaphore._path(name))
+    _posixshmem.shm_open = lambda path, flags, mode=0o777: os.open(f"{box}/shm/{path.strip('/')}", flags | os.O_CLOEXEC, mode)
+    _posixshmem.shm_unlink = lambda path: os.unlink(f"{box}/shm/{path.strip('/')}")

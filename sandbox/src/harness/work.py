@@ -40,12 +40,12 @@ def prepare(job, report, code):
         if job.get("prelude"):
             report.known = exception_classes()
         entry = Entry(job["entry"], space)
-        return lambda report: call(report, Program(job["program"], code), entry, args, kwargs, space)
+        return lambda report: call(report, Program(job["program"], code, job["keep_code"]), entry, args, kwargs, space)
     if job.get("hide_prompts"):
         builtins.input = silent_input
     if mode == "setup":
         return lambda report: set_up(report, Program(job["program"]), job["capture_bytes"], space)
-    return lambda report: script(report, Program(job["program"], code), job["fetch"], space)
+    return lambda report: script(report, Program(job["program"], code, job["keep_code"]), job["fetch"], space)
 
 
 def classes(report, space):

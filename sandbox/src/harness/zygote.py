@@ -28,13 +28,14 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 SYS_PIDFD_OPEN = 434
 
+# Each library that is mapped costs every fork some microseconds: what few programs use (uuid, unicodedata, cmath) they import.
 # What programs import, by how often they do (the first part is what verl's clients put before every program).
 PRELOAD = """
 re string datetime collections heapq bisect copy math random statistics itertools functools operator io sys json typing
 sqlite3 decimal fractions hashlib hmac base64 html urllib.parse ast pickle csv struct enum dataclasses contextlib abc
-textwrap tempfile subprocess shutil pathlib threading traceback linecache inspect secrets uuid time calendar logging
-string types warnings weakref glob fnmatch shlex os.path array cmath numbers codecs unicodedata locale binascii zlib
-encodings.idna encodings.utf_8 encodings.ascii encodings.latin_1
+textwrap tempfile subprocess shutil pathlib threading traceback linecache inspect secrets time calendar logging
+string types warnings weakref glob fnmatch shlex os.path array numbers codecs locale binascii zlib
+encodings.utf_8 encodings.ascii encodings.latin_1
 """.split()
 # A zygote of its own, for programs that name it.
 NUMPY = "numpy numpy.linalg numpy.random".split()
@@ -87,8 +88,9 @@ def serve(config):
     config["folders"] = [f"{box}/{name}" for name in ("work", "tmp", "shm")]
     config["mount_point"] = box.encode()
     os.chdir("/")
-    if config["filter_fds"] and not config["namespaces"]:
-        without_shared_memory()
+    if config["support"]:
+        # Interpreters that a program starts find their places by the `sitecustomize` there.
+        os.environ["PYTHONPATH"] = config["support"]
     init = start_init() if config["namespaces"] else None
     *filters, last = [read_file(descriptor) for descriptor in config["filter_fds"]] or [None]
     for program in filters:

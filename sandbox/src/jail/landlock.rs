@@ -55,7 +55,7 @@ pub fn enforce(plan: &Plan) -> Result<(), JailError> {
         .create()
         .map_err(|e| failed(&e))?
         .set_compatibility(CompatLevel::BestEffort);
-    for path in plan.interpreter.visible_paths() {
+    for path in plan.interpreter.visible_paths().into_iter().chain(plan.support.clone()) {
         let descriptor = PathFd::new(&path).map_err(|e| failed(&e))?;
         let rights = if path.is_dir() { read } else { read & AccessFs::from_file(WANTED) };
         ruleset = ruleset.add_rule(PathBeneath::new(descriptor, rights)).map_err(|e| failed(&e))?;

@@ -55,6 +55,18 @@ pub struct Plan {
     pub group: Option<PathBuf>,
     /// Whether the zygote imports numpy.
     pub numpy: bool,
+    /// Directory of what interpreters read at their start, where there are no namespaces to do it (tier B).
+    pub support: Option<PathBuf>,
+}
+
+/// What an interpreter that a test starts does first in tier B: the places that mounts would give.
+pub fn site_customization(box_dir: &str) -> String {
+    let quoted = serde_json::Value::from(box_dir);
+    format!(
+        "{}\n\n{}\n\nwithout_shared_memory({quoted})\ngive_places({quoted})\n",
+        include_str!("../harness/semaphores.py"),
+        include_str!("../harness/places.py")
+    )
 }
 
 /// A wall that could not be put up.
@@ -98,6 +110,7 @@ struct HarnessConfig<'a> {
     drop_capabilities: bool,
     #[serde(rename = "box")]
     box_dir: &'a str,
+    support: Option<&'a std::path::Path>,
     scope_fd: Option<i32>,
     filter_fds: Vec<i32>,
     signal_pid_placeholder: Option<u32>,
@@ -106,8 +119,6 @@ struct HarnessConfig<'a> {
 /// Source of the harness, handed to the interpreter as its `-c` argument.
 const HARNESS: &str = concat!(
     include_str!("../harness/zygote.py"),
-    "\n\n",
-    include_str!("../harness/semaphores.py"),
     "\n\n",
     include_str!("../harness/names.py"),
     "\n\n",
@@ -159,6 +170,13 @@ pub fn enter(plan: &Plan) -> Result<Infallible, JailError> {
     let policy = seccomp::Policy {
         mounts: namespaces,
         sockets: plan.tier != Tier::B,
+        metadata: if plan.tier != Tier::B {
+            seccomp::Metadata::Own
+        } else if owns_the_interpreter(plan) {
+            seccomp::Metadata::None
+        } else {
+            seccomp::Metadata::OfOpenFiles
+        },
         // Without a PID namespace or Landlock's scope, only this keeps a test from signalling us.
         signals_to_self_only: plan.tier == Tier::B && scope.is_none(),
     };
@@ -170,6 +188,7 @@ pub fn enter(plan: &Plan) -> Result<Infallible, JailError> {
         numpy: plan.numpy,
         drop_capabilities: reach == identity::Reach::Open,
         box_dir: &box_dir,
+        support: plan.support.as_deref(),
         scope_fd: inherit(scope.as_ref())?,
         filter_fds: filters.iter().map(AsRawFd::as_raw_fd).collect(),
         signal_pid_placeholder: policy.signals_to_self_only.then_some(seccomp::PID_PLACEHOLDER),
@@ -178,15 +197,26 @@ pub fn enter(plan: &Plan) -> Result<Infallible, JailError> {
     become_interpreter(plan, &config)
 }
 
+/// Whether the tests' uid owns files that all of them read, and could change their modes.
+fn owns_the_interpreter(plan: &Plan) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let own = nix::unistd::geteuid().as_raw();
+    plan.interpreter.visible_paths().iter().any(|path| std::fs::metadata(path).is_ok_and(|data| data.uid() == own))
+}
+
 fn become_interpreter(plan: &Plan, config: &str) -> Result<Infallible, JailError> {
     let executable = c_string(plan.interpreter.executable.as_os_str().as_bytes())?;
+    let box_dir = plan.box_dir.to_string_lossy();
+    // Before anything is imported that binds a function of `os`.
+    let places = plan.support.as_ref().map(|_| site_customization(&box_dir)).unwrap_or_default();
+    let harness = format!("{places}\n\n{HARNESS}");
     // -P and -s keep the working directory and the user's own packages out, -B writes no byte code.
-    let arguments = ["-B", "-s", "-X", "utf8", "-c", HARNESS, config];
+    let arguments = ["-B", "-s", "-X", "utf8", "-c", &harness, config];
     let mut argv = vec![executable.clone()];
     for argument in arguments {
         argv.push(c_string(argument.as_bytes())?);
     }
-    let environment = environment(&plan.box_dir.to_string_lossy());
+    let environment = environment(&box_dir);
     let environment =
         environment.iter().map(|entry| c_string(entry.as_bytes())).collect::<Result<Vec<CString>, _>>()?;
     std::env::set_current_dir("/").step("chdir /")?;

@@ -2,8 +2,9 @@
 //!
 //! Defends against: leaving the jail (mounts, namespaces, `open_by_handle_at`), looking into other processes (ptrace,
 //! `process_vm_*`, `pidfd_getfd`), changing other processes of the same uid (`prlimit64`, `setpriority`, scheduling), kernel attack
-//! surface (bpf, `io_uring`, `userfaultfd`, keys, perf), memory outside `RLIMIT_AS` (memfd, System V), and in tier B every socket
-//! but a connected pair. What is not listed fails with `EPERM`, some calls do nothing, and `clone3` with `ENOSYS`, because its flags
+//! surface (bpf, `io_uring`, `userfaultfd`, keys, perf), memory outside `RLIMIT_AS` (memfd, System V), what tells of other tests
+//! (counters of the machine, locks, watches, what is cached), and in tier B every socket but a connected pair, and modes, owners and times of
+//! files by path. What is not listed fails with `EPERM`, some calls do nothing, and `clone3` with `ENOSYS`, because its flags
 //! cannot be read by a filter and libc then falls back to `clone`.
 //!
 //! A long program costs a test .7 ms, so the long ones are installed once, in the zygote. They allow what it takes to put up the
@@ -23,6 +24,11 @@ use super::JailError;
 /// Stands for the child's own pid in filters that compare with it; the child puts its pid in its place.
 pub const PID_PLACEHOLDER: u32 = 0x7fed_cba9;
 
+/// fcntl(2) and ioctl(2), which libc has no names for.
+const F_SETOWN_EX: libc::c_int = 15;
+const FIOSETOWN: libc::c_ulong = 0x8901;
+const SIOCSPGRP: libc::c_ulong = 0x8902;
+
 /// What depends on the tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -30,8 +36,21 @@ pub struct Policy {
     pub mounts: bool,
     /// Whether local, IPv4 and IPv6 sockets may be made (inside an empty network namespace).
     pub sockets: bool,
+    /// What of files may be changed beside their content.
+    pub metadata: Metadata,
     /// Whether signals may only go to the test's first process.
     pub signals_to_self_only: bool,
+}
+
+/// Modes, owners and times of files, which Landlock has no say in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metadata {
+    /// All of what is visible: nothing but the test's own can be changed.
+    Own,
+    /// Modes and owners of what can be opened. Times cannot be set: everybody may set those of `/dev/null`.
+    OfOpenFiles,
+    /// None: the interpreter's files belong to the tests' user.
+    None,
 }
 
 /// The programs to install, in order, as arrays of `struct sock_filter`: all but the last by the zygote, the last by each child.
@@ -55,7 +74,7 @@ pub fn compile(policy: Policy) -> Result<Vec<Vec<u8>>, JailError> {
     };
     let no_clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
     Ok(vec![
-        build(without_effect()?, SeccompAction::Allow, SeccompAction::Errno(0))?,
+        build(without_effect(policy.metadata)?, SeccompAction::Allow, SeccompAction::Errno(0))?,
         build(no_clone3, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?,
         build(rules(policy)?, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)?,
         build(last(policy)?, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32))?,
@@ -65,16 +84,30 @@ pub fn compile(policy: Policy) -> Result<Vec<Vec<u8>>, JailError> {
 /// Calls that succeed and do nothing.
 ///
 /// A program that lowers its priority or pins itself to a busy CPU would look as if the machine had no time for it. A lock on
-/// a file that all tests can read would carry bits between two that run at once; nobody else opens a test's own files, so
-/// the lock it asked for is as good as held.
-fn without_effect() -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError> {
-    let queries = [libc::F_GETLK, libc::F_OFD_GETLK];
-    Ok(BTreeMap::from([
+/// something that all tests can open (a library, `/dev/null`, what the kernel keeps one of for everybody, as behind an eventfd) would
+/// carry bits between two that run at once; nobody else opens a test's own files, so the lock it asked for is as good as held.
+/// Advice on caching would carry them, too.
+fn without_effect(metadata: Metadata) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError> {
+    let locks =
+        [libc::F_GETLK, libc::F_SETLK, libc::F_SETLKW, libc::F_OFD_GETLK, libc::F_OFD_SETLK, libc::F_OFD_SETLKW];
+    let mut rules = BTreeMap::from([
         (libc::SYS_setpriority, vec![all(&[equal(0, 0)?, equal(1, 0)?])?]),
         (libc::SYS_sched_setaffinity, vec![all(&[equal(0, 0)?])?]),
         (libc::SYS_flock, Vec::new()),
-        (libc::SYS_fcntl, queries.iter().map(|query| all(&[equal(1, *query as u64)?])).collect::<Result<_, _>>()?),
-    ]))
+        (libc::SYS_fadvise64, Vec::new()),
+        (libc::SYS_fcntl, locks.iter().map(|lock| all(&[equal(1, *lock as u64)?])).collect::<Result<_, _>>()?),
+    ]);
+    // Memory of the kernel that no limit counts.
+    let buffers = [libc::SO_SNDBUF, libc::SO_RCVBUF, libc::SO_SNDBUFFORCE, libc::SO_RCVBUFFORCE];
+    let sized = |option: &libc::c_int| all(&[equal(1, libc::SOL_SOCKET as u64)?, equal(2, *option as u64)?]);
+    rules.insert(libc::SYS_setsockopt, buffers.iter().map(sized).collect::<Result<_, _>>()?);
+    if metadata != Metadata::Own {
+        rules.extend(TIMES_OF_FILES.iter().map(|call| (*call, Vec::new())));
+    }
+    if metadata == Metadata::None {
+        rules.extend([libc::SYS_fchmod, libc::SYS_fchown].map(|call| (call, Vec::new())));
+    }
+    Ok(rules)
 }
 
 /// Calls that a child makes to put up its own walls.
@@ -111,6 +144,11 @@ fn rules(policy: Policy) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError
     allow(MEMORY);
     allow(TIME);
     allow(LEGACY);
+    allow(TIMES_OF_FILES);
+    if policy.metadata == Metadata::Own {
+        allow(METADATA_BY_PATH);
+        allow(&[libc::SYS_statfs, libc::SYS_fstatfs]);
+    }
     // The other program answers it. Of two programs that both refuse, the later one's error would be seen.
     allow(&[libc::SYS_clone3]);
     allow(SIGNALS);
@@ -133,13 +171,21 @@ fn rules(policy: Policy) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError
         | libc::CLONE_NEWCGROUP) as u32;
     rules.insert(libc::SYS_clone, vec![all(&[condition(0, Op::MaskedEq(u64::from(namespaces)), 0)?])?]);
     // Typing into a terminal, and what virtual consoles do.
-    let no_typing = [condition(1, Op::Ne, libc::TIOCSTI)?, condition(1, Op::Ne, libc::TIOCLINUX)?];
-    rules.insert(libc::SYS_ioctl, vec![all(&no_typing)?]);
+    let mut requests = vec![libc::TIOCSTI, libc::TIOCLINUX];
     // Leases and notifications tell of others that open the same file.
-    let no_watching = [libc::F_SETLEASE, libc::F_GETLEASE, libc::F_NOTIFY];
-    let no_watching =
-        no_watching.iter().map(|command| condition(1, Op::Ne, *command as u64)).collect::<Result<Vec<_>, _>>()?;
-    rules.insert(libc::SYS_fcntl, vec![all(&no_watching)?]);
+    let mut commands = vec![libc::F_SETLEASE, libc::F_GETLEASE, libc::F_NOTIFY];
+    if policy.signals_to_self_only {
+        // Whoever owns a descriptor gets a signal when something comes in.
+        requests.extend([FIOSETOWN, SIOCSPGRP]);
+        commands.extend([libc::F_SETOWN, F_SETOWN_EX]);
+    }
+    let none_of = |values: &mut dyn Iterator<Item = u64>| {
+        all(&values.map(|value| condition(1, Op::Ne, value)).collect::<Result<Vec<_>, _>>()?)
+    };
+    rules.insert(libc::SYS_ioctl, vec![none_of(&mut requests.into_iter())?]);
+    rules.insert(libc::SYS_fcntl, vec![none_of(&mut commands.into_iter().map(|command| command as u64))?]);
+    // Whether others have read a file lately (`RWF_NOWAIT`).
+    rules.insert(libc::SYS_preadv2, vec![all(&[equal(5, 0)?])?]);
     // Only on oneself: same-uid neighbours (in tier B the service itself) would be fair game otherwise.
     for call in [libc::SYS_prlimit64, libc::SYS_sched_setaffinity] {
         rules.insert(call, vec![all(&[equal(0, 0)?])?]);
@@ -170,7 +216,6 @@ const FILES: &[c_long] = &[
     libc::SYS_pwrite64,
     libc::SYS_preadv,
     libc::SYS_pwritev,
-    libc::SYS_preadv2,
     libc::SYS_pwritev2,
     libc::SYS_openat,
     libc::SYS_openat2,
@@ -179,8 +224,6 @@ const FILES: &[c_long] = &[
     libc::SYS_fstat,
     libc::SYS_newfstatat,
     libc::SYS_statx,
-    libc::SYS_statfs,
-    libc::SYS_fstatfs,
     libc::SYS_lseek,
     libc::SYS_ftruncate,
     libc::SYS_truncate,
@@ -211,10 +254,7 @@ const FILES: &[c_long] = &[
     libc::SYS_faccessat,
     libc::SYS_faccessat2,
     libc::SYS_fchmod,
-    libc::SYS_fchmodat,
     libc::SYS_fchown,
-    libc::SYS_fchownat,
-    libc::SYS_utimensat,
     libc::SYS_umask,
     libc::SYS_mknodat,
     libc::SYS_getxattr,
@@ -235,6 +275,18 @@ const FILES: &[c_long] = &[
     libc::SYS_timerfd_settime,
     libc::SYS_timerfd_gettime,
 ];
+
+/// Where files are found by their path, which may lead to the boxes of others.
+#[cfg(target_arch = "x86_64")]
+const METADATA_BY_PATH: &[c_long] =
+    &[libc::SYS_fchmodat, libc::SYS_fchownat, libc::SYS_chmod, libc::SYS_chown, libc::SYS_lchown];
+#[cfg(not(target_arch = "x86_64"))]
+const METADATA_BY_PATH: &[c_long] = &[libc::SYS_fchmodat, libc::SYS_fchownat];
+
+#[cfg(target_arch = "x86_64")]
+const TIMES_OF_FILES: &[c_long] = &[libc::SYS_utimensat, libc::SYS_utime, libc::SYS_utimes, libc::SYS_futimesat];
+#[cfg(not(target_arch = "x86_64"))]
+const TIMES_OF_FILES: &[c_long] = &[libc::SYS_utimensat];
 
 const PROCESSES: &[c_long] = &[
     libc::SYS_execve,
@@ -292,7 +344,6 @@ const PROCESSES: &[c_long] = &[
     libc::SYS_membarrier,
     libc::SYS_getcpu,
     libc::SYS_uname,
-    libc::SYS_sysinfo,
     libc::SYS_getrandom,
     libc::SYS_pidfd_open,
     libc::SYS_seccomp,
@@ -309,7 +360,6 @@ const MEMORY: &[c_long] = &[
     libc::SYS_madvise,
     libc::SYS_brk,
     libc::SYS_msync,
-    libc::SYS_mincore,
     libc::SYS_mlock,
     libc::SYS_munlock,
     libc::SYS_get_mempolicy,
@@ -362,12 +412,6 @@ const LEGACY: &[c_long] = &[
     libc::SYS_link,
     libc::SYS_symlink,
     libc::SYS_readlink,
-    libc::SYS_chmod,
-    libc::SYS_chown,
-    libc::SYS_lchown,
-    libc::SYS_utime,
-    libc::SYS_utimes,
-    libc::SYS_futimesat,
     libc::SYS_mknod,
     libc::SYS_getdents,
     libc::SYS_poll,

@@ -100,11 +100,22 @@ impl Service {
     }
 }
 
+/// Routes of `SandboxFusion` that there are none of here.
+async fn not_here() -> Response {
+    refuse(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "this sandbox runs programs: send them to /run_code, or with tests to /v1/batch",
+    )
+}
+
 /// All routes.
 pub fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/v1/batch", post(run_batch))
         .route("/run_code", post(run_code::run_code))
+        .route("/run_jupyter", post(not_here))
+        .route("/submit", post(not_here))
+        .route("/get_prompts", post(not_here))
         .route("/v1/ping", get(|| async { "pong" }))
         .route("/v1/status", get(|State(service): State<Arc<Service>>| async move { Json(service.status()) }))
         .route("/healthz", get(healthz))

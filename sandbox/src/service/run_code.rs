@@ -3,10 +3,11 @@
 //! Every outcome of a program is HTTP 200; requests wait in the queue and are never refused, because clients take any other
 //! status for a failed test. Only one that would wait for longer than its client is answered with 504, which clients retry. `run_timeout` is held against CPU time, and against wall-clock time in which the program had a CPU or
 //! did not want one, so a busy machine does not turn a correct program into a slow one. Too much output is an error
-//! with a message, never silently cut. `stdout` and `stderr` are always strings.
+//! with a message, never silently cut. `stdout` and `stderr` are always strings. Languages are Python and bash; others are 422.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,7 @@ use crate::record::Record;
 use crate::verdict::{Ended, ended};
 
 const DEFAULT_TIMEOUT: f64 = 10.0;
+const BASH: &str = "/bin/bash";
 /// Seconds that clients add to both time-outs, less one for the way.
 const CLIENT_GRACE: f64 = 9.0;
 /// `SandboxFusion` reads -1 as no limit.
@@ -82,8 +84,7 @@ pub(super) async fn run_code(
         Ok(request) => request,
         Err(refusal) => return refusal,
     };
-    if request.language != "python" {
-        let why = format!("language: {:?}, allowed is \"python\"", request.language);
+    if let Err(why) = check_language(&request.language) {
         return refuse(StatusCode::UNPROCESSABLE_ENTITY, &why);
     }
     let deadline = arrived + patience(&request);
@@ -111,6 +112,30 @@ pub(super) async fn run_code(
     Json(response).into_response()
 }
 
+/// Whether programs of this language can be run here.
+fn check_language(language: &str) -> Result<(), String> {
+    match language {
+        "python" => Ok(()),
+        "bash" if Path::new(BASH).exists() => Ok(()),
+        "bash" => Err(format!("language: \"bash\", but {BASH} is not installed here")),
+        other => Err(format!("language: {other:?}, allowed are \"python\" and \"bash\"")),
+    }
+}
+
+/// Runs a script of the shell's as a program would: its input and output, its exit status, its signal.
+fn in_shell(script: &str) -> String {
+    // A string as JSON writes it is one of Python's.
+    let script = serde_json::Value::from(script);
+    format!(
+        "import os, subprocess, sys\n\
+         path = os.environ['TMPDIR'] + '/main.sh'\n\
+         with open(path, 'w') as file:\n    file.write({script})\n\
+         code = subprocess.call(['{BASH}', path])\n\
+         if code < 0:\n    os.kill(os.getpid(), -code)\n\
+         sys.exit(code)\n"
+    )
+}
+
 /// How long the client waits: verl's gives both time-outs and ten seconds, and retries after a 504 alone. Less a second, for
 /// the way.
 fn patience(request: &RunCodeRequest) -> Duration {
@@ -134,11 +159,16 @@ fn order(request: RunCodeRequest) -> Result<Order, String> {
         bundle::append(&mut files, &path, &content).map_err(|why| format!("files.{path}: {why}"))?;
     }
     Ok(Order {
-        work: Work::Script { program: request.code, hide_prompts: false, fetch: request.fetch_files },
+        work: Work::Script {
+            program: if request.language == "bash" { in_shell(&request.code) } else { request.code },
+            hide_prompts: false,
+            fetch: request.fetch_files,
+        },
         prelude: None,
         stdin: request.stdin.unwrap_or_default().into_bytes(),
         files: (!files.is_empty()).then(|| Arc::new(files)),
         code: None,
+        keep_code: false,
         limits,
         record_bytes: RECORD_BYTES,
         client: None,

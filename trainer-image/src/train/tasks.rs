@@ -113,6 +113,17 @@ impl TaskSet {
             dataset.name,
             100.0 * nothing / prompts.len() as f64
         );
+        let idle =
+            |prompt: &Prompt| real_datasets::passed_by_nothing(&prompt.task).map(|why| (prompt.task.id.clone(), why));
+        let idle: Vec<(String, &str)> = prompts.iter().filter_map(idle).collect();
+        if let Some((id, why)) = idle.first() {
+            let message = format!(
+                "data set {}: {} tasks may be passed by a program that does nothing, the first is {id}: {why}",
+                dataset.name,
+                idle.len()
+            );
+            loader.surroundings.progress.warn("DoingNothingPasses", message);
+        }
         Ok(Self { name: dataset.name.clone(), weight: dataset.weight, prompts, too_long })
     }
 }

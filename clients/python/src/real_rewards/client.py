@@ -71,6 +71,9 @@ class Client:
         """
         body = json.dumps({"query": [answer], "prompts": [""], "labels": [task]}).encode()
         reply = self._post(body)
+        masked = reply.get("mask_sample")
+        if masked and masked[0]:
+            raise RewardError(f"{self.url} gives no reward: {reply['reasons'][0]}")
         try:
             logs = reply["extra_logs"]
             parts = {name: logs[name][0] for name in ("quality", "function", "joint", "no_code")}
