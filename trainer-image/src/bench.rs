@@ -14,7 +14,7 @@ use crate::compute;
 use crate::model::{Decoder, Entropy, ModelConfig};
 use crate::optim::{AdamW, AdamWConfig};
 use crate::sampling::{SamplingOptions, generate};
-use crate::sequences::{Padded, Sequence, longest_answer};
+use crate::sequences::{Packed, Sequence, longest_answer};
 
 /// Measures and prints one line of JSON.
 #[derive(clap::Args, Debug)]
@@ -72,7 +72,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let rows = random_rows(load.train.rows, load.train.tokens, load.config.vocab_size);
     let sequences: Vec<Sequence> = rows.iter().map(|row| Sequence::new(&row[..1], &row[1..])).collect();
     let all: Vec<usize> = (0..sequences.len()).collect();
-    let batch = Padded::of(&sequences, &all, longest_answer(&sequences), Device::Cpu);
+    let batch = Packed::of(&sequences, &all, longest_answer(&sequences), Device::Cpu);
     let mut optimizer = AdamW::new(model.named_parameters(), AdamWConfig::default());
     let step_seconds =
         best_seconds(4 * load.repetitions, || train_step(&model, &mut optimizer, &batch, load.train.learning_rate))?;
@@ -86,7 +86,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     Ok(())
 }
 
-fn train_step(model: &Decoder, optimizer: &mut AdamW, batch: &Padded, lr: f64) -> Result<()> {
+fn train_step(model: &Decoder, optimizer: &mut AdamW, batch: &Packed, lr: f64) -> Result<()> {
     optimizer.zero_grad()?;
     let tokens = batch.targets.numel() as f64;
     model.learn(batch, 1.0, Entropy::Unused, |prediction, _| -prediction.log_probs.sum(Kind::Float) / tokens)?;

@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::model::{Decoder, Entropy, Prediction, ValueModel};
 use crate::optim::AdamW;
 use crate::optim::guard::Guard;
-use crate::sequences::{MicroBatches, Padded, longest_answer, micro_batches, mini_batches};
+use crate::sequences::{MicroBatches, Packed, longest_answer, micro_batches, mini_batches};
 
 /// What of the configuration an update needs, and which step it belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -75,9 +75,9 @@ pub fn update_critic(
         let step = MiniBatch::new(batch, rows, settings.micro);
         let tokens = step.lengths(rows).iter().sum::<usize>() as f64;
         optimizer.zero_grad()?;
-        for (_, padded) in step.micro_batches(device) {
-            let (old, returns) = (padded.pick(old_values), padded.pick(&batch.returns));
-            critic.learn(&padded, |values, span| {
+        for (_, packed) in step.micro_batches(device) {
+            let (old, returns) = (packed.pick(old_values), packed.pick(&batch.returns));
+            critic.learn(&packed, |values, span| {
                 let value = losses::value(values, &span.of(&old), &span.of(&returns), settings.value_clip);
                 sums.add(&[&value.loss, &value.clipped, values]);
                 losses::token_mean(&value.loss, tokens)
@@ -123,11 +123,11 @@ pub fn update_actor(
         let step = MiniBatch::new(batch, rows, settings.micro);
         let aggregator = Aggregator::new(spec.aggregation, &step.lengths(rows), spec.longest);
         optimizer.zero_grad()?;
-        for (rows, padded) in step.micro_batches(actor.device()) {
-            let (old, advantages) = (padded.pick(&batch.old_log_probs), padded.pick(&batch.advantages));
+        for (rows, packed) in step.micro_batches(actor.device()) {
+            let (old, advantages) = (packed.pick(&batch.old_log_probs), packed.pick(&batch.advantages));
             let weights = aggregator.weights(&step.lengths(rows)).map(|weights| weights.to_device(actor.device()));
-            let reference = pull.map(|(pull, reference)| (pull, padded.pick(reference)));
-            actor.learn(&padded, settings.temperature, entropy, |Prediction { log_probs, entropy }, span| {
+            let reference = pull.map(|(pull, reference)| (pull, packed.pick(reference)));
+            actor.learn(&packed, settings.temperature, entropy, |Prediction { log_probs, entropy }, span| {
                 let policy = losses::policy(log_probs, &span.of(&old), &span.of(&advantages), spec.clip);
                 let mut loss = &policy.loss - entropy * spec.entropy;
                 let mut said = vec![&policy.loss, &policy.clipped, &policy.kl, entropy];
@@ -168,9 +168,9 @@ impl<'a> MiniBatch<'a> {
         rows.iter().map(|row| self.whole.sequences[*row].answer().len()).collect()
     }
 
-    fn micro_batches(&self, device: tch::Device) -> impl Iterator<Item = (&[usize], Padded)> {
+    fn micro_batches(&self, device: tch::Device) -> impl Iterator<Item = (&[usize], Packed)> {
         let columns = longest_answer(&self.whole.sequences);
-        self.micro.iter().map(move |rows| (rows.as_slice(), Padded::of(&self.whole.sequences, rows, columns, device)))
+        self.micro.iter().map(move |rows| (rows.as_slice(), Packed::of(&self.whole.sequences, rows, columns, device)))
     }
 }
 
