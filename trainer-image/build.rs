@@ -14,6 +14,8 @@ fn main() {
     cc::Build::new()
         .cpp(true)
         .std("c++20")
+        // Tests do real work too.
+        .opt_level(3)
         .flag_if_supported("-Wno-unused-parameter")
         .flag_if_supported("-Wno-deprecated-declarations")
         // As libtorch was built: some of its classes are larger without it.

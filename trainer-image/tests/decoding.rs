@@ -182,3 +182,25 @@ fn what_several_rows_ask_is_read_once_and_the_last_layer_reads_no_further_than_k
     let silus = asked.iter().filter(|line| line.starts_with("aten::silu ")).count();
     assert_eq!(silus, 1, "two layers, one feed-forward");
 }
+
+#[test]
+fn prompts_are_read_in_portions_whatever_waits() {
+    let model = decoder("llama");
+    let prompt = |i: i64| -> Vec<i64> { (0..40).map(|t| 3 + (i * (t + 1) + t * t) % 40).collect() };
+    let prompts: Vec<Vec<i64>> = (0..500).map(prompt).collect();
+    let options = SamplingOptions { max_new_tokens: 1, ..options(0.0, 1.0, 0, 500) };
+    let mut answered = 0;
+    let asked = record(|| {
+        generate(&model, &prompts, &options, &mut |_, _| answered += 1).expect("prompts within the vocabulary");
+    })
+    .expect("an observer");
+    assert_eq!(answered, 500);
+    let lookups = asked.iter().filter(|line| line.starts_with("aten::embedding "));
+    let sizes: Vec<usize> = lookups
+        .map(|line| line.rsplit(['[', ']']).nth(1).and_then(|size| size.parse().ok()).expect("a vector of tokens"))
+        .collect();
+    // Up to 39 tokens of each of 500 prompts, and then the step that reads the last ones.
+    let (step, portions) = sizes.split_last().expect("operations");
+    assert!(*step == 500 && portions.len() >= 2, "{sizes:?}");
+    assert!(portions.iter().all(|tokens| *tokens <= 8192), "{sizes:?}");
+}

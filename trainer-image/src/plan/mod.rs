@@ -113,7 +113,8 @@ impl Plan {
             let width = whole(model.key_value_heads() * model.head_width());
             add(When::Rollout, "keys and values", rows * demand.longest * 2 * layers * width * element);
             add(When::Rollout, "logits of the next tokens", 3 * 4 * rows * words);
-            if element < 4 {
+            // In the type of the activations, and on a CPU in the order that products of few rows want.
+            if element < 4 || device == Device::Cpu {
                 add(When::Rollout, "parameters for generation", element * parameters);
             }
         }

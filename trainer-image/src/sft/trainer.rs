@@ -164,7 +164,8 @@ impl Algorithm for SftTrainer {
         self.model.save(folder)?;
         optimizer_state::save(&self.optimizer, folder, "actor")?;
         let data_order = self.order.state().clone();
-        State { algorithm: self.name().into(), seed: self.seed, data_order, rewards: None }.save(folder)
+        State { algorithm: self.name().into(), seed: self.seed, data_order, rewards: None, kl_coefficient: None }
+            .save(folder)
     }
 
     fn load(&mut self, folder: &Path, stop: &Stop) -> anyhow::Result<()> {
