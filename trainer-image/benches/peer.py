@@ -63,9 +63,7 @@ def measure(load: dict) -> dict:
         loss.item()
 
     train_step_ms = least(train["repetitions"], step)
-    return dict(
-        model=load["name"], decode_step_ms=decode_step_ms, prefill_ms=prefill_ms, train_step_ms=train_step_ms
-    )
+    return dict(model=load["name"], decode_step_ms=decode_step_ms, prefill_ms=prefill_ms, train_step_ms=train_step_ms)
 
 
 def main() -> None:
