@@ -1,6 +1,6 @@
-"""Trainer: decoding and a training step of the quickstart's model beside the same in PyTorch and transformers.
+"""Trainer: decoding and training steps of a small and of a middling model beside the same in PyTorch and transformers.
 
-Both sides get the same workload (trainer-image/benches/workload.json), threads and environment.
+Both sides get the same workload (trainer-image/benches/workload.json), threads and environment. Figures are CPU time.
 """
 
 import json
@@ -10,20 +10,26 @@ import sys
 
 from figures import ROOT, figure, program
 
+PEER = "PyTorch and transformers"
 
-def measured(command: list[object]) -> dict[str, float]:
+
+def measured(command: list[object]) -> dict:
     passive = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
     out = subprocess.check_output([str(part) for part in command], text=True, env=os.environ | passive)
     return json.loads(out.splitlines()[-1])
 
 
 def main() -> None:
-    for threads in sorted({1, os.cpu_count() or 1}):
-        ours = measured([program("real-trainer"), "bench", "--threads", threads])
-        peer = measured([sys.executable, ROOT / "trainer-image" / "benches" / "peer.py", "--threads", threads])
-        for key, unit, higher in (("decode_tokens_per_s", "tokens/s", True), ("train_step_ms", "ms", False)):
-            what = f"{key.removesuffix('_per_s').removesuffix('_ms').replace('_', ' ')}, {threads} threads"
-            figure(what, unit, ours[key], "PyTorch and transformers", peer[key], higher)
+    workload = json.loads((ROOT / "trainer-image" / "benches" / "workload.json").read_text())
+    for model in workload["models"]:
+        # One model after the other, so that what the machine does meanwhile falls on both sides.
+        which = ["--threads", 1, "--model", model["name"]]
+        ours = measured([program("real-trainer"), "bench", *which])["models"][0]
+        theirs = measured([sys.executable, ROOT / "trainer-image" / "benches" / "peer.py", *which])["models"][0]
+        for key, what in (("prefill_ms", "prefill"), ("decode_step_ms", "decoding step")):
+            for (rows, own), (_, peer) in zip(ours[key], theirs[key], strict=True):
+                figure(f"{model['name']}: {what}, {rows} rows", "CPU ms", own, PEER, peer)
+        figure(f"{model['name']}: training step", "CPU ms", ours["train_step_ms"], PEER, theirs["train_step_ms"])
 
 
 if __name__ == "__main__":

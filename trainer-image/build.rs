@@ -10,15 +10,21 @@ fn main() {
     let include = lib.parent().unwrap_or(Path::new("/")).join("include");
 
     list_bundled_models();
-    println!("cargo:rerun-if-changed=shim/shim.cpp");
+    println!("cargo:rerun-if-changed=shim");
     cc::Build::new()
         .cpp(true)
         .std("c++20")
+        // Tests do real work too.
+        .opt_level(3)
         .flag_if_supported("-Wno-unused-parameter")
         .flag_if_supported("-Wno-deprecated-declarations")
+        // As libtorch was built: some of its classes are larger without it.
+        .define("NDEBUG", None)
+        // libtorch's way to run loops on its threads is a template over OpenMP.
+        .flag("-fopenmp")
         .flag(format!("-isystem{}", include.display()))
         .flag(format!("-isystem{}", include.join("torch/csrc/api/include").display()))
-        .file("shim/shim.cpp")
+        .files(["shim/shim.cpp", "shim/attend.cpp", "shim/operations.cpp"])
         .compile("real_shim");
 
     // torch-sys gives its dependants no run path. `libtorch.so` is needed by name so that a CUDA libtorch on

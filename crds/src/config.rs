@@ -91,7 +91,7 @@ pub struct Ppo {
     pub mini_batch_size: u64,
     /// Samples per forward/backward pass; divides `miniBatchSize`.
     pub micro_batch_size: u64,
-    /// Most tokens of a forward/backward pass, padding included, in place of `microBatchSize`; 0 for no such limit.
+    /// Most tokens of a forward/backward pass in place of `microBatchSize`; 0 for no such limit.
     #[serde(default)]
     pub micro_batch_tokens: u64,
     /// Passes over the rollout.
@@ -100,8 +100,14 @@ pub struct Ppo {
     pub actor_learning_rate: f64,
     /// Learning rate of the critic.
     pub critic_learning_rate: f64,
-    /// Coefficient of the KL penalty in the reward.
+    /// Coefficient of the KL penalty in the reward; with `klTarget` where it starts.
     pub kl_coefficient: f64,
+    /// Divergence that the coefficient is steered to, nats a token; it stays as it is where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kl_target: Option<f64>,
+    /// Answers after which a coefficient that is steered all the way has changed by a fifth.
+    #[serde(default = "kl_horizon")]
+    pub kl_horizon: u64,
     /// Coefficient of the entropy bonus.
     pub entropy_coefficient: f64,
     /// Clip range ε of the probability ratio.
@@ -126,6 +132,12 @@ pub struct Ppo {
     pub warmup_steps: u64,
     /// Schedule of both learning rates after warm-up.
     pub schedule: Schedule,
+    /// How the loss allows for the difference between generation and training.
+    #[serde(default)]
+    pub rollout_correction: RolloutCorrection,
+    /// Largest weight of that correction.
+    #[serde(default = "rollout_correction_cap")]
+    pub rollout_correction_cap: f64,
     /// Updates in a row that may be skipped because a loss or a gradient is not finite; one more fails the run.
     pub max_skipped_updates: u64,
 }
@@ -146,7 +158,7 @@ pub struct PolicyGradient {
     pub mini_batch_size: u64,
     /// Samples per forward/backward pass.
     pub micro_batch_size: u64,
-    /// Most tokens of a forward/backward pass, padding included, in place of `microBatchSize`; 0 for no such limit.
+    /// Most tokens of a forward/backward pass in place of `microBatchSize`; 0 for no such limit.
     pub micro_batch_tokens: u64,
     /// Passes over the rollout.
     pub epochs: u64,
@@ -162,6 +174,12 @@ pub struct PolicyGradient {
     pub loss_aggregation: LossAggregation,
     /// The pull towards the starting point.
     pub kl: Kl,
+    /// How the loss allows for the difference between generation and training.
+    #[serde(default)]
+    pub rollout_correction: RolloutCorrection,
+    /// Largest weight of that correction.
+    #[serde(default = "rollout_correction_cap")]
+    pub rollout_correction_cap: f64,
     /// Coefficient of the entropy bonus.
     pub entropy_coefficient: f64,
     /// Discount γ of REINFORCE++.
@@ -228,6 +246,34 @@ pub struct Kl {
     pub placement: KlPlacement,
     /// How the divergence of a token is estimated.
     pub estimator: KlEstimator,
+    /// Divergence that the coefficient is steered to, nats a token; it stays as it is where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<f64>,
+    /// Answers after which a coefficient that is steered all the way has changed by a fifth.
+    #[serde(default = "kl_horizon")]
+    pub horizon: u64,
+}
+
+/// How the loss allows for the difference between the probabilities of generation and of training: each token's is multiplied by
+/// the ratio of the two, truncated (Ionides 2008, "Truncated importance sampling").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RolloutCorrection {
+    /// Not at all: the two are taken for equal.
+    #[default]
+    None,
+    /// By the ratio of the token.
+    Token,
+    /// By the ratio of the whole answer.
+    Sequence,
+}
+
+fn kl_horizon() -> u64 {
+    10_000
+}
+
+fn rollout_correction_cap() -> f64 {
+    2.0
 }
 
 /// Where the divergence from the starting point is a penalty.
@@ -262,7 +308,7 @@ pub struct Sft {
     pub batch_size: u64,
     /// Demonstrations per forward/backward pass.
     pub micro_batch_size: u64,
-    /// Most tokens of a forward/backward pass, padding included, in place of `microBatchSize`; 0 for no such limit.
+    /// Most tokens of a forward/backward pass in place of `microBatchSize`; 0 for no such limit.
     #[serde(default)]
     pub micro_batch_tokens: u64,
     /// Peak learning rate.

@@ -92,6 +92,8 @@ fn algorithm(algorithm: &v1alpha1::Algorithm, longest: u64) -> config::Algorithm
             actor_learning_rate: ppo.actor_learning_rate,
             critic_learning_rate: ppo.critic_learning_rate,
             kl_coefficient: ppo.kl_coefficient,
+            kl_target: ppo.kl_target,
+            kl_horizon: ppo.kl_horizon,
             entropy_coefficient: ppo.entropy_coefficient,
             clip_range: ppo.clip_range,
             value_clip_range: ppo.value_clip_range,
@@ -104,6 +106,8 @@ fn algorithm(algorithm: &v1alpha1::Algorithm, longest: u64) -> config::Algorithm
             critic_warmup_steps: ppo.critic_warmup_steps,
             warmup_steps: ppo.warmup_steps,
             schedule: ppo.schedule,
+            rollout_correction: ppo.rollout_correction,
+            rollout_correction_cap: ppo.rollout_correction_cap,
             max_skipped_updates: ppo.max_skipped_updates,
         }),
         (None, Some(sft)) => config::Algorithm::Sft(config::Sft {

@@ -1,7 +1,7 @@
 // What tch lacks, as a C interface over libtorch's own operations. Tensors are `torch::Tensor*` as in torch-sys.
-// Every function returns null, or a message allocated with malloc which the caller frees.
 
-#include <ATen/core/Tensor.h>
+#include "guarded.h"
+
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_mul.h>
@@ -19,28 +19,15 @@
 
 #include <atomic>
 #include <cstdint>
-#include <cstring>
-#include <exception>
 #include <vector>
 
 namespace {
-
-using Tensor = at::Tensor;
 
 std::vector<Tensor> list(Tensor *const *tensors, size_t count) {
     std::vector<Tensor> result;
     result.reserve(count);
     for (size_t i = 0; i < count; ++i) result.push_back(*tensors[i]);
     return result;
-}
-
-template <typename F> char *guarded(F body) {
-    try {
-        body();
-        return nullptr;
-    } catch (const std::exception &e) {
-        return strdup(e.what());
-    }
 }
 
 // Bytes of the tensors on the CPU, as the C library counts them.

@@ -24,6 +24,18 @@ pub fn wait_passively() -> std::io::Result<()> {
     Err(std::process::Command::new(std::env::current_exe()?).arg0(name).args(arguments).envs(unset).exec())
 }
 
+/// Lets the C library keep memory that tensors give back, up to 2 GiB at its end, instead of asking the kernel for fresh pages each
+/// time: a step takes the same sizes again and again. Whoever sets `MALLOC_MMAP_MAX_` decides for themselves.
+pub fn keep_memory() {
+    if std::env::var_os("MALLOC_MMAP_MAX_").is_some() {
+        return;
+    }
+    for (setting, value) in [(libc::M_MMAP_MAX, 0), (libc::M_TRIM_THRESHOLD, i32::MAX), (libc::M_TOP_PAD, 64 << 20)] {
+        // SAFETY: it sets a number of the C library's allocator; blocks that are there keep being freed the way they came.
+        unsafe { libc::mallopt(setting, value) };
+    }
+}
+
 /// Number of libtorch's threads; 0 for as many as there are cores.
 pub fn set_threads(count: usize) {
     let available = std::thread::available_parallelism().map_or(1, usize::from);

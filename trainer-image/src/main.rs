@@ -38,6 +38,7 @@ fn main() -> ExitCode {
     if let Err(error) = compute::wait_passively() {
         errln!("warning: cannot start again with passive waiting, going on without: {error}");
     }
+    compute::keep_memory();
     let cli = Cli::parse();
     cli.logs.init();
     let result = match &cli.command {

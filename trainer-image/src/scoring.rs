@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use real_datasets::Task;
@@ -52,6 +52,7 @@ impl Scoring {
             leaders: HashMap::new(),
             followers: Vec::new(),
             count: 0,
+            spans: Vec::new(),
         }
     }
 }
@@ -60,12 +61,30 @@ impl Scoring {
 /// tests and be analysed by the same rules.
 pub struct Pending {
     scoring: Scoring,
-    running: JoinSet<(usize, Outcome)>,
+    running: JoinSet<(usize, Outcome, Span)>,
     /// Which answer was the first of its kind.
     leaders: HashMap<Question, usize>,
     /// Answers that are like an earlier one, and which.
     followers: Vec<(usize, usize)>,
     count: usize,
+    /// When each answer was being scored, of those that have an outcome.
+    spans: Vec<Span>,
+}
+
+/// From when to when.
+type Span = (Instant, Instant);
+
+/// How long at least one of the spans lasted.
+fn covered(mut spans: Vec<Span>) -> Duration {
+    spans.sort();
+    let mut sum = Duration::ZERO;
+    let mut until: Option<Instant> = None;
+    for (from, to) in spans {
+        let from = until.map_or(from, |until| until.max(from));
+        sum += to.saturating_duration_since(from);
+        until = Some(until.map_or(to, |until| until.max(to)));
+    }
+    sum
 }
 
 /// All that a reward depends on, apart from the configuration.
@@ -88,14 +107,18 @@ impl Pending {
             Entry::Vacant(place) => {
                 place.insert(index);
                 let scorer = Arc::clone(&self.scoring.scorer);
-                let score = async move { (index, scorer.score_with(&task, &answer, test_seed).await) };
+                let score = async move {
+                    let from = Instant::now();
+                    let outcome = scorer.score_with(&task, &answer, test_seed).await;
+                    (index, outcome, (from, Instant::now()))
+                };
                 self.running.spawn_on(score, &self.scoring.handle);
             }
         }
     }
 
     /// Waits for all outcomes, in the order of their indices; none where `stop` was requested meanwhile.
-    pub fn wait(mut self, stop: &Stop) -> anyhow::Result<Option<Vec<Outcome>>> {
+    pub fn wait(&mut self, stop: &Stop) -> anyhow::Result<Option<Vec<Outcome>>> {
         let mut outcomes: Vec<Option<Outcome>> = (0..self.count).map(|_| None).collect();
         let handle = self.scoring.handle.clone();
         handle.block_on(async {
@@ -104,14 +127,34 @@ impl Pending {
                     return Ok(None);
                 }
                 let Ok(Some(joined)) = tokio::time::timeout(LOOK_UP, self.running.join_next()).await else { continue };
-                let (index, outcome) = joined.context("scoring an answer panicked")?;
+                let (index, outcome, span) = joined.context("scoring an answer panicked")?;
                 *outcomes.get_mut(index).context("answers are numbered without gaps")? = Some(outcome);
+                self.spans.push(span);
             }
-            for (follower, leader) in self.followers {
-                let outcome = outcomes[leader].clone();
-                outcomes[follower] = outcome;
+            for (follower, leader) in &self.followers {
+                let outcome = outcomes[*leader].clone();
+                outcomes[*follower] = outcome;
             }
             outcomes.into_iter().collect::<Option<Vec<_>>>().context("an answer was submitted twice").map(Some)
         })
+    }
+
+    /// Seconds in which at least one answer was being scored, up to now.
+    pub fn seconds(&self) -> f64 {
+        covered(self.spans.clone()).as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_that_several_answers_share_counts_once_and_gaps_not_at_all() {
+        let start = Instant::now();
+        let span = |from: u64, to: u64| (start + Duration::from_secs(from), start + Duration::from_secs(to));
+        assert_eq!(covered(vec![]), Duration::ZERO);
+        let spans = vec![span(20, 25), span(0, 4), span(2, 3), span(3, 7), span(22, 23), span(24, 30)];
+        assert_eq!(covered(spans), Duration::from_secs(7 + 10));
     }
 }

@@ -1,4 +1,4 @@
-//! Prompts with their answers as tensors: padding, which positions count, and how to cut a batch.
+//! Prompts with their answers as tensors: which positions count, and how to cut a batch.
 
 use tch::{Device, Kind, Tensor};
 
@@ -23,56 +23,47 @@ impl Sequence {
     }
 }
 
-/// Some sequences of a batch, padded on the right to the longest among them (T columns), and the N tokens of their
-/// answers one after the other: what is computed for a token is computed for none of the padding.
+/// Some sequences of a batch one after the other, N tokens in all, of which the A tokens of their answers are learnt from.
+/// Nothing is padding: what is computed is computed for tokens.
 #[derive(Debug)]
-pub struct Padded {
-    /// Token ids `[b, T]`; 0 at padding.
+pub struct Packed {
+    /// Token ids `[N]`.
     pub ids: Tensor,
-    /// One at tokens `[b, T]`.
-    pub mask: Tensor,
-    /// For each answer token the position before it, which predicts it, as an index into `[b · T]`; `[N]`.
+    /// Tokens of each sequence; their sum is N.
+    pub lengths: Vec<i64>,
+    /// For each answer token the position before it, which predicts it, as an index into `[N]`; `[A]`.
     pub predictors: Tensor,
-    /// The answer tokens `[N]`.
+    /// The answer tokens `[A]`.
     pub targets: Tensor,
-    /// For each answer token its place in a matrix `[B, R]` over the whole batch, as an index into `[B · R]`; `[N]`.
+    /// For each answer token its place in a matrix `[B, R]` over the whole batch, as an index into `[B · R]`; `[A]`.
     pub cells: Tensor,
 }
 
-impl Padded {
-    /// Pads the sequences at `rows` of a batch whose longest answer has `columns` tokens (R).
+impl Packed {
+    /// Packs the sequences at `rows` of a batch whose longest answer has `columns` tokens (R).
     pub fn of(batch: &[Sequence], rows: &[usize], columns: usize, device: Device) -> Self {
-        let width = rows.iter().map(|row| batch[*row].tokens.len()).max().unwrap_or(0);
-        let mut ids = vec![0_i64; rows.len() * width];
-        let mut mask = vec![false; rows.len() * width];
+        let (mut ids, mut lengths) = (Vec::new(), Vec::with_capacity(rows.len()));
         let (mut predictors, mut targets, mut cells) = (Vec::new(), Vec::new(), Vec::new());
-        for (place, row) in rows.iter().enumerate() {
+        for row in rows {
             let sequence = &batch[*row];
-            let start = place * width;
-            ids[start..start + sequence.tokens.len()].copy_from_slice(&sequence.tokens);
-            mask[start..start + sequence.tokens.len()].fill(true);
-            for (t, token) in sequence.answer().iter().enumerate() {
-                predictors.push((start + sequence.prompt + t - 1) as i64);
-                targets.push(*token);
-                cells.push((row * columns + t) as i64);
-            }
+            let first = ids.len() + sequence.prompt;
+            predictors.extend((0..sequence.answer().len()).map(|t| (first + t - 1) as i64));
+            targets.extend_from_slice(sequence.answer());
+            cells.extend((0..sequence.answer().len()).map(|t| (row * columns + t) as i64));
+            ids.extend_from_slice(&sequence.tokens);
+            lengths.push(sequence.tokens.len() as i64);
         }
-        let shape = [rows.len() as i64, width as i64];
-        Self {
-            ids: Tensor::from_slice(&ids).reshape(shape).to_device(device),
-            mask: Tensor::from_slice(&mask).reshape(shape).to_device(device),
-            predictors: Tensor::from_slice(&predictors).to_device(device),
-            targets: Tensor::from_slice(&targets).to_device(device),
-            cells: Tensor::from_slice(&cells).to_device(device),
-        }
+        let [ids, predictors, targets, cells] =
+            [ids, predictors, targets, cells].map(|numbers| Tensor::from_slice(&numbers).to_device(device));
+        Self { ids, lengths, predictors, targets, cells }
     }
 
-    /// Of values `[b, T, …]` those that predict answer tokens, `[N, …]`.
+    /// Of values `[N, …]` those that predict answer tokens, `[A, …]`.
     pub fn predicting(&self, values: &Tensor) -> Tensor {
-        values.flatten(0, 1).index_select(0, &self.predictors)
+        values.index_select(0, &self.predictors)
     }
 
-    /// Of a matrix `[B, R]` over the whole batch the entries of these answer tokens, `[N]`.
+    /// Of a matrix `[B, R]` over the whole batch the entries of these answer tokens, `[A]`.
     pub fn pick(&self, matrix: &Tensor) -> Tensor {
         matrix.view([-1]).index_select(0, &self.cells)
     }
@@ -105,7 +96,7 @@ pub fn longest_answer(batch: &[Sequence]) -> usize {
 pub enum MicroBatches {
     /// The number of sequences.
     Sequences(usize),
-    /// The number of tokens, padding included. A sequence that is longer is alone.
+    /// The number of tokens. A sequence that is longer is alone.
     Tokens(usize),
 }
 
@@ -115,25 +106,30 @@ impl MicroBatches {
         if tokens > 0 { Self::Tokens(tokens as usize) } else { Self::Sequences(sequences as usize) }
     }
 
-    fn allow(self, sequences: usize, longest: usize) -> bool {
+    fn allow(self, sequences: usize, tokens: usize) -> bool {
         match self {
             Self::Sequences(most) => sequences <= most,
-            Self::Tokens(most) => sequences * longest <= most,
+            Self::Tokens(most) => tokens <= most,
         }
     }
 }
 
-/// Cuts rows of a batch into micro-batches, sequences of like length together, so that little of a micro-batch is padding. How
-/// it is cut changes no gradient: losses are divided by what the whole mini-batch has.
+/// Cuts rows of a batch into micro-batches, sequences of like length together: those of one length are one operation. How it
+/// is cut changes no gradient: losses are divided by what the whole mini-batch has.
 pub fn micro_batches(batch: &[Sequence], rows: &[usize], bound: MicroBatches) -> Vec<Vec<usize>> {
+    let length = |row: &usize| batch[*row].tokens.len();
     let mut sorted = rows.to_vec();
-    sorted.sort_by_key(|row| (batch[*row].tokens.len(), *row));
+    sorted.sort_by_key(|row| (length(row), *row));
     let mut cut: Vec<Vec<usize>> = Vec::new();
+    let mut tokens = 0;
     for row in sorted {
+        tokens += length(&row);
         match cut.last_mut() {
-            // The longest comes last.
-            Some(last) if bound.allow(last.len() + 1, batch[row].tokens.len()) => last.push(row),
-            _ => cut.push(vec![row]),
+            Some(last) if bound.allow(last.len() + 1, tokens) => last.push(row),
+            _ => {
+                tokens = length(&row);
+                cut.push(vec![row]);
+            }
         }
     }
     cut
@@ -160,21 +156,22 @@ mod tests {
 
     #[test]
     fn each_answer_token_is_predicted_by_the_position_before_it() {
-        let padded = Padded::of(&batch(), &[2, 0], 3, Device::Cpu);
-        assert_eq!(numbers(&padded.ids), [8, 9, 10, 11, 12, 1, 2, 3, 4, 5]);
-        assert_eq!(numbers(&padded.targets), [11, 12, 3, 4, 5]);
-        assert_eq!(numbers(&padded.predicting(&padded.ids)), [10, 11, 2, 3, 4]);
-        assert_eq!(numbers(&padded.cells), [6, 7, 0, 1, 2]);
+        let packed = Packed::of(&batch(), &[2, 1, 0], 3, Device::Cpu);
+        assert_eq!(numbers(&packed.ids), [8, 9, 10, 11, 12, 6, 7, 1, 2, 3, 4, 5]);
+        assert_eq!(packed.lengths, [5, 2, 5]);
+        assert_eq!(numbers(&packed.targets), [11, 12, 7, 3, 4, 5]);
+        assert_eq!(numbers(&packed.predicting(&packed.ids)), [10, 11, 6, 2, 3, 4]);
+        assert_eq!(numbers(&packed.cells), [6, 7, 3, 0, 1, 2]);
     }
 
     #[test]
     fn what_is_put_into_the_batch_is_picked_again_and_nothing_else_is_touched() {
         let batch = batch();
         let matrix = Tensor::zeros([3, 3], (Kind::Float, Device::Cpu));
-        let padded = Padded::of(&batch, &[1, 2], 3, Device::Cpu);
-        padded.put(&matrix, &Tensor::from_slice(&[1.0_f32, 2.0, 3.0]));
+        let packed = Packed::of(&batch, &[1, 2], 3, Device::Cpu);
+        packed.put(&matrix, &Tensor::from_slice(&[1.0_f32, 2.0, 3.0]));
         assert_eq!(numbers(&matrix), [0, 0, 0, 1, 0, 0, 2, 3, 0]);
-        assert_eq!(numbers(&padded.pick(&matrix)), [1, 2, 3]);
+        assert_eq!(numbers(&packed.pick(&matrix)), [1, 2, 3]);
         assert_eq!(numbers(&answer_mask(&batch, Device::Cpu)), [1, 1, 1, 1, 0, 0, 1, 1, 0]);
     }
 
@@ -184,12 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_of_tokens_counts_padding_and_a_long_sequence_is_alone() {
+    fn a_bound_of_tokens_counts_tokens_and_a_long_sequence_is_alone() {
         let cut = |tokens| micro_batches(&batch(), &[2, 1, 0], MicroBatches::Tokens(tokens));
         // Of 2, 5 and 5 tokens.
-        assert_eq!(cut(15), [vec![1, 0, 2]]);
-        assert_eq!(cut(14), [vec![1, 0], vec![2]]);
-        assert_eq!(cut(9), [vec![1], vec![0], vec![2]]);
+        assert_eq!(cut(12), [vec![1, 0, 2]]);
+        assert_eq!(cut(11), [vec![1, 0], vec![2]]);
+        assert_eq!(cut(7), [vec![1, 0], vec![2]]);
+        assert_eq!(cut(6), [vec![1], vec![0], vec![2]]);
         assert_eq!(cut(1), [vec![1], vec![0], vec![2]]);
     }
 

@@ -80,23 +80,34 @@ fn greedy(max_new_tokens: usize, batch_size: usize) -> SamplingOptions {
     SamplingOptions { max_new_tokens, temperature, top_p, top_k, seed, batch_size, eos: vec![2] }
 }
 
-/// Mean cross-entropy of the next token, over tokens that are not padding.
+/// The tokens of a padded batch one after the other, and how many each row has.
+fn packed(ids: &Tensor, mask: &Tensor) -> (Tensor, Vec<i64>) {
+    let lengths = mask.sum_dim_intlist([1].as_slice(), false, Kind::Int64);
+    (ids.masked_select(&mask.to_kind(Kind::Bool)), Vec::try_from(lengths).expect("a length a row"))
+}
+
+/// Mean cross-entropy of the next token, over tokens that are not padding and have one before them.
 fn next_token_loss(model: &Decoder, ids: &Tensor, mask: &Tensor) -> Tensor {
-    let columns = ids.size()[1] - 1;
-    let hidden = model.hidden(ids, mask).narrow(1, 0, columns);
-    let log_probs = model.target_log_probs(&hidden, &ids.narrow(1, 1, columns), 1.0);
-    let wanted = mask.narrow(1, 1, columns).to_kind(Kind::Float);
-    -(log_probs * &wanted).sum(Kind::Float) / wanted.sum(Kind::Float)
+    let (ids, lengths) = packed(ids, mask);
+    let hidden = model.hidden(&ids, &lengths);
+    let firsts: Vec<i64> = lengths.iter().scan(0, |end, n| Some(std::mem::replace(end, *end + n))).collect();
+    let next: Vec<i64> = (0..ids.size()[0]).filter(|token| !firsts.contains(token)).collect();
+    let next = Tensor::from_slice(&next);
+    let hidden = hidden.index_select(0, &(&next - 1));
+    -model.target_log_probs(&hidden, &ids.index_select(0, &next), 1.0).mean(Kind::Float)
 }
 
 #[test]
-fn logits_equal_transformers_under_padding_on_either_side() {
+fn logits_of_packed_sequences_equal_transformers_with_padding_on_either_side() {
     for family in FAMILIES {
         let (model, expected) = (decoder(family), expected(family));
         for (side, padded) in [("right", &expected.right), ("left", &expected.left)] {
             let (ids, mask) = (matrix(&padded.ids), matrix(&padded.mask));
-            let logits = no_grad(|| model.logits(&model.hidden(&ids, &mask)) * mask.unsqueeze(-1));
-            let difference = largest_difference(&logits, &padded_logits(padded));
+            let (ids, lengths) = packed(&ids, &mask);
+            let logits = no_grad(|| model.logits(&model.hidden(&ids, &lengths)));
+            let wanted = padded_logits(padded);
+            let wanted = wanted.masked_select(&mask.to_kind(Kind::Bool).unsqueeze(-1)).view_as(&logits);
+            let difference = largest_difference(&logits, &wanted);
             assert!(difference < TOLERANCE, "{family}, padding on the {side}: {difference}");
         }
     }
@@ -136,10 +147,10 @@ fn generation_asks_after_each_token_whether_to_stop_and_does() {
 fn log_probabilities_and_entropies_equal_pytorch_at_a_temperature() {
     for family in FAMILIES {
         let (model, expected) = (decoder(family), expected(family));
-        let ids = Tensor::from_slice(&expected.prompts[0]).unsqueeze(0);
-        let count = ids.size()[1] - 1;
+        let ids = Tensor::from_slice(&expected.prompts[0]);
+        let count = ids.size()[0] - 1;
         let (hidden, targets) =
-            no_grad(|| (model.hidden(&ids, &ids.ones_like()).narrow(1, 0, count), ids.narrow(1, 1, count)));
+            no_grad(|| (model.hidden(&ids, &[count + 1]).narrow(0, 0, count), ids.narrow(0, 1, count)));
         let (log_probs, entropies) = no_grad(|| model.log_probs(&hidden, &targets, expected.temperature));
         let alone = no_grad(|| model.target_log_probs(&hidden, &targets, expected.temperature));
         for (got, wanted) in
@@ -213,13 +224,13 @@ fn sampled_answers_do_not_depend_on_batching_and_carry_their_log_probabilities()
     for (prompt, answer) in prompts.iter().zip(&together) {
         assert_eq!(answer.finished, answer.ids.last() == Some(&2));
         let all: Vec<i64> = prompt.iter().chain(&answer.ids).copied().collect();
-        let ids = Tensor::from_slice(&all).unsqueeze(0);
+        let ids = Tensor::from_slice(&all);
         let (from, count) = (prompt.len() as i64, answer.ids.len() as i64);
         let again = no_grad(|| {
-            let hidden = model.hidden(&ids, &ids.ones_like()).narrow(1, from - 1, count);
-            model.target_log_probs(&hidden, &ids.narrow(1, from, count), 0.9)
+            let hidden = model.hidden(&ids, &[from + count]).narrow(0, from - 1, count);
+            model.target_log_probs(&hidden, &ids.narrow(0, from, count), 0.9)
         });
-        assert!(largest_difference(&again.squeeze_dim(0), &Tensor::from_slice(&answer.log_probs)) < TOLERANCE);
+        assert!(largest_difference(&again, &Tensor::from_slice(&answer.log_probs)) < TOLERANCE);
     }
 }
 
@@ -227,10 +238,10 @@ fn sampled_answers_do_not_depend_on_batching_and_carry_their_log_probabilities()
 fn samples_follow_the_models_distribution() {
     let model = decoder("qwen2");
     let prompt = vec![5i64, 9, 11];
-    let ids = Tensor::from_slice(&prompt).unsqueeze(0);
+    let ids = Tensor::from_slice(&prompt);
     let wanted: Vec<f64> = no_grad(|| {
-        let logits = model.logits(&model.hidden(&ids, &ids.ones_like()));
-        Vec::try_from(logits.get(0).get(2).softmax(-1, Kind::Double)).expect("a vector")
+        let logits = model.logits(&model.hidden(&ids, &[3]));
+        Vec::try_from(logits.get(2).softmax(-1, Kind::Double)).expect("a vector")
     });
     let count = 4000;
     let options = SamplingOptions { temperature: 1.0, ..greedy(1, 1000) };
@@ -269,20 +280,20 @@ fn a_saved_model_loads_with_the_same_parameters() {
 #[test]
 fn a_critic_starts_at_zero_and_survives_saving() {
     let expected = expected("qwen2");
-    let (ids, mask) = (matrix(&expected.left.ids), matrix(&expected.left.mask));
+    let (ids, lengths) = packed(&matrix(&expected.left.ids), &matrix(&expected.left.mask));
     let critic = ValueModel::new(decoder("qwen2"));
     let zero = |tensor: &Tensor| tensor.equal(&tensor.zeros_like());
-    assert!(zero(&critic.values(&ids, &mask)));
+    assert!(zero(&critic.values(&ids, &lengths)));
     let mut optimizer = AdamW::new(critic.named_parameters(), AdamWConfig::default());
     for _ in 0..2 {
         optimizer.zero_grad().expect("gradients are dropped");
-        (critic.values(&ids, &mask) - 1.0).square().mean(Kind::Float).backward();
+        (critic.values(&ids, &lengths) - 1.0).square().mean(Kind::Float).backward();
         optimizer.step(1e-2).expect("a step");
     }
     let dir = tempfile::tempdir().expect("a folder");
     critic.save(dir.path()).expect("saved");
     let again = ValueModel::load(dir.path(), Device::Cpu).expect("loaded");
-    let (values, loaded) = no_grad(|| (critic.values(&ids, &mask), again.values(&ids, &mask)));
+    let (values, loaded) = no_grad(|| (critic.values(&ids, &lengths), again.values(&ids, &lengths)));
     assert!(!zero(&values) && values.equal(&loaded));
 }
 

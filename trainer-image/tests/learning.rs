@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use real_crds::config::GradientCheckpointing::{self, Always, Auto, Never};
 use real_trainer::model::{Decoder, Entropy, ModelConfig, ValueModel};
-use real_trainer::sequences::{MicroBatches, Padded, Sequence, longest_answer, micro_batches};
+use real_trainer::sequences::{MicroBatches, Packed, Sequence, longest_answer, micro_batches};
 use real_trainer::shim::memory;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
@@ -36,9 +36,9 @@ fn batch(rows: usize, length: usize) -> Vec<Sequence> {
     (0..rows).map(sequence).collect()
 }
 
-fn padded(batch: &[Sequence]) -> Padded {
+fn packed(batch: &[Sequence]) -> Packed {
     let rows: Vec<usize> = (0..batch.len()).collect();
-    Padded::of(batch, &rows, longest_answer(batch), Device::Cpu)
+    Packed::of(batch, &rows, longest_answer(batch), Device::Cpu)
 }
 
 /// A loss with the shape of PPO's: of log-probabilities and entropies, with a weight for each token.
@@ -70,12 +70,12 @@ fn gradients_are_autograds_whatever_is_kept_and_however_the_head_is_cut() {
     let _alone = alone();
     for family in ["qwen2", "qwen3", "llama", "mistral"] {
         let batch = batch(5, 17);
-        let padded = padded(&batch);
-        let count = padded.targets.numel() as i64;
+        let packed = packed(&batch);
+        let count = packed.targets.numel() as i64;
         let weights = Tensor::arange(count, (Kind::Float, Device::Cpu)) / count as f64 - 0.4;
         let model = decoder(family, &[]);
-        let hidden = padded.predicting(&model.hidden(&padded.ids, &padded.mask));
-        let (log_probs, entropy) = model.log_probs(&hidden, &padded.targets, 0.8);
+        let hidden = packed.predicting(&model.hidden(&packed.ids, &packed.lengths));
+        let (log_probs, entropy) = model.log_probs(&hidden, &packed.targets, 0.8);
         policy_loss(&log_probs, &entropy, &weights).backward();
         let wanted = gradients(model.named_parameters());
 
@@ -85,12 +85,12 @@ fn gradients_are_autograds_whatever_is_kept_and_however_the_head_is_cut() {
                 model = model.with_checkpointing(checkpointing).with_tokens_at_a_time(tokens);
                 let mut seen = Vec::new();
                 model
-                    .learn(&padded, 0.8, Entropy::Learnt, |prediction, span| {
-                        seen.push(span.of(&padded.targets));
+                    .learn(&packed, 0.8, Entropy::Learnt, |prediction, span| {
+                        seen.push(span.of(&packed.targets));
                         policy_loss(&prediction.log_probs, &prediction.entropy, &span.of(&weights))
                     })
                     .expect("two passes");
-                assert!(Tensor::cat(&seen, 0).equal(&padded.targets), "each token once, in order");
+                assert!(Tensor::cat(&seen, 0).equal(&packed.targets), "each token once, in order");
                 assert_same(
                     &gradients(model.named_parameters()),
                     &wanted,
@@ -116,14 +116,14 @@ fn critic() -> ValueModel {
 fn gradients_of_a_critic_are_autograds() {
     let _alone = alone();
     let batch = batch(4, 13);
-    let padded = padded(&batch);
+    let packed = packed(&batch);
     let loss = |values: &Tensor| ((values - 0.3).square() * 0.5).sum(Kind::Float);
     let plain = critic();
-    loss(&padded.predicting(&plain.values(&padded.ids, &padded.mask))).backward();
+    loss(&packed.predicting(&plain.values(&packed.ids, &packed.lengths))).backward();
     let wanted = gradients(plain.named_parameters());
     for checkpointing in [Always, Never] {
         let critic = critic().with_checkpointing(checkpointing);
-        critic.learn(&padded, |values, _| loss(values)).expect("two passes");
+        critic.learn(&packed, |values, _| loss(values)).expect("two passes");
         assert_same(&gradients(critic.named_parameters()), &wanted, &format!("{checkpointing:?}"));
     }
 }
@@ -132,11 +132,11 @@ fn gradients_of_a_critic_are_autograds() {
 fn in_bfloat16_gradients_are_32_bits_and_near_the_exact_ones() {
     let _alone = alone();
     let batch = batch(5, 17);
-    let padded = padded(&batch);
+    let packed = packed(&batch);
     let learn = |model: Decoder| {
-        let count = padded.targets.numel() as f64;
+        let count = packed.targets.numel() as f64;
         let loss = |prediction: &real_trainer::model::Prediction, _| -prediction.log_probs.sum(Kind::Float) / count;
-        model.learn(&padded, 1.0, Entropy::Unused, loss).expect("two passes");
+        model.learn(&packed, 1.0, Entropy::Unused, loss).expect("two passes");
         gradients(model.named_parameters())
     };
     let exact = learn(decoder("qwen2", &[]));
@@ -154,11 +154,11 @@ fn in_bfloat16_gradients_are_32_bits_and_near_the_exact_ones() {
 fn a_frozen_copy_says_what_the_model_says_and_learns_nothing() {
     let _alone = alone();
     let batch = batch(3, 9);
-    let padded = padded(&batch);
+    let packed = packed(&batch);
     let model = decoder("qwen3", &[]).with_compute(Kind::BFloat16);
     let frozen = model.frozen();
     assert!(frozen.named_parameters().all(|(_, t)| t.kind() == Kind::BFloat16 && !t.requires_grad()));
-    let [a, b] = [&model, &frozen].map(|model| tch::no_grad(|| model.hidden(&padded.ids, &padded.mask)));
+    let [a, b] = [&model, &frozen].map(|model| tch::no_grad(|| model.hidden(&packed.ids, &packed.lengths)));
     assert!(a.equal(&b), "bit by bit");
 }
 
@@ -171,29 +171,26 @@ fn gradients_do_not_depend_on_how_a_batch_is_cut() {
     let model = decoder("qwen2", &[]);
     let of = |cuts: Vec<Vec<usize>>| {
         for rows in cuts {
-            let padded = Padded::of(&batch, &rows, columns, Device::Cpu);
+            let packed = Packed::of(&batch, &rows, columns, Device::Cpu);
             let loss = |prediction: &real_trainer::model::Prediction, _| {
                 -prediction.log_probs.sum(Kind::Float) / tokens as f64
             };
-            model.learn(&padded, 1.0, Entropy::Unused, loss).expect("two passes");
+            model.learn(&packed, 1.0, Entropy::Unused, loss).expect("two passes");
         }
         gradients(model.named_parameters())
     };
     let whole = of(vec![rows.clone()]);
-    for size in [1, 2, 5] {
-        assert_same(
-            &of(micro_batches(&batch, &rows, MicroBatches::Sequences(size))),
-            &whole,
-            &format!("{size} at a time"),
-        );
+    let bounds = [1, 2, 5].map(MicroBatches::Sequences).into_iter().chain([1, 40, 59, 1000].map(MicroBatches::Tokens));
+    for bound in bounds {
+        assert_same(&of(micro_batches(&batch, &rows, bound)), &whole, &format!("{bound:?}"));
     }
 }
 
 /// Most bytes alive while a model learns from a batch, beyond what was there and the gradients that stay.
-fn peak(model: &Decoder, padded: &Padded) -> i64 {
+fn peak(model: &Decoder, packed: &Packed) -> i64 {
     let learn = || {
         let loss = |prediction: &real_trainer::model::Prediction, _| prediction.log_probs.sum(Kind::Float);
-        model.learn(padded, 1.0, Entropy::Learnt, loss).expect("two passes");
+        model.learn(packed, 1.0, Entropy::Learnt, loss).expect("two passes");
     };
     learn(); // makes the gradients
     memory::take_peak();
@@ -211,18 +208,18 @@ fn memory_is_flat_in_the_number_of_chunks_and_nearly_flat_in_depth() {
     // Many words, so that logits are what counts: 64 tokens of them are 4 MiB.
     let words = [("vocab_size", json!(16_384)), ("num_hidden_layers", json!(2))];
     let wide = decoder("qwen2", &words).with_checkpointing(Always).with_tokens_at_a_time(64);
-    let of_tokens = |rows: usize| peak(&wide, &padded(&batch(rows, 33)));
+    let of_tokens = |rows: usize| peak(&wide, &packed(&batch(rows, 33)));
     let (few, many) = (of_tokens(4), of_tokens(40));
     let hidden = 36 * 33 * 32 * 4; // of the other 36 rows
     assert!(many < few + 24 * hidden, "{few} bytes in 2 chunks, {many} in 16");
     let unchunked = decoder("qwen2", &words).with_tokens_at_a_time(1 << 20);
-    let whole = peak(&unchunked, &padded(&batch(40, 33)));
+    let whole = peak(&unchunked, &packed(&batch(40, 33)));
     assert!(whole > 3 * many, "{whole} bytes at once, {many} in chunks");
 
-    let padded = padded(&batch(8, 64));
+    let packed = packed(&batch(8, 64));
     let of_layers = |layers: i64, checkpointing: GradientCheckpointing| {
         let model = decoder("qwen2", &[("num_hidden_layers", json!(layers)), ("vocab_size", json!(64))]);
-        peak(&model.with_checkpointing(checkpointing), &padded)
+        peak(&model.with_checkpointing(checkpointing), &packed)
     };
     let input = 8 * 64 * 32 * 4; // of a layer
     let (shallow, deep) = (of_layers(2, Always), of_layers(12, Always));

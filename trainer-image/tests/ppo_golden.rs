@@ -1,6 +1,8 @@
 //! The formulas of PPO against vectors made by `tests/golden/make_ppo_golden.py`.
 
 use real_trainer::ppo::advantage::{Estimator, Evidence};
+use real_trainer::ppo::mismatch::Mismatch;
+use real_trainer::ppo::recipe::Correction;
 use real_trainer::ppo::{gae, kl, losses, masked};
 use serde_json::Value;
 use tch::{Kind, Tensor};
@@ -100,6 +102,28 @@ fn clipped_losses_are_the_golden_ones() {
     assert_close(&(&value.loss * &mask), &golden.matrix("value_loss"), "value loss");
     let mean = losses::token_mean(&(&value.loss * &mask), tokens);
     assert_close(&mean, &Tensor::from(golden.number("value_mean") as f32), "mean value loss");
+}
+
+#[test]
+fn truncated_weights_and_the_loss_under_them_are_the_golden_ones() {
+    let golden = Golden::load();
+    let (old, generated, mask) = (golden.matrix("old"), golden.matrix("generated"), golden.matrix("mask"));
+    let rows: Vec<Vec<f32>> = (0..mask.size()[0])
+        .map(|row| {
+            let length = mask.get(row).sum(Kind::Int64).int64_value(&[]);
+            Vec::try_from(generated.get(row).narrow(0, 0, length)).expect("a row")
+        })
+        .collect();
+    let mismatch = Mismatch::new(rows.iter().map(Vec::as_slice), &old, &mask).expect("a number a token");
+    let cap = golden.number("weight_cap");
+    for (by_sequence, name) in [(false, "weights_by_token"), (true, "weights_by_sequence")] {
+        let (weights, _) = mismatch.weights(Correction { by_sequence, cap });
+        assert_close(&(&weights * &mask), &golden.matrix(name), name);
+    }
+    let (weights, metrics) = mismatch.weights(Correction { by_sequence: false, cap });
+    assert_close(&(golden.matrix("policy_loss") * &weights), &golden.matrix("policy_loss_weighted"), "weighted loss");
+    let mean = masked::mean(&golden.matrix("weights_by_token"), &mask).double_value(&[]);
+    assert!((metrics.get("rollout/weight_mean").expect("a mean") - mean).abs() < TOLERANCE);
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn ppo(detectors: &[&str], sandboxes: &[&str], steps: u64) -> Job {
     job.config["reward"]["sandboxes"] = json!(sandboxes);
     job.config["algorithm"] = json!({"ppo": {
         "steps": steps, "batchSize": 8, "samplesPerPrompt": 2, "miniBatchSize": 8, "microBatchSize": 3, "epochs": 2,
-        "actorLearningRate": 3e-4, "criticLearningRate": 1e-3, "klCoefficient": 0.01, "entropyCoefficient": 0.001,
+        "actorLearningRate": 3e-4, "criticLearningRate": 1e-3, "klCoefficient": 0.01, "klTarget": 0.02, "klHorizon": 100, "rolloutCorrection": "token", "entropyCoefficient": 0.001,
         "clipRange": 0.2, "valueClipRange": 0.5, "gamma": 1.0, "gaeLambda": 1.0, "whitenAdvantages": true,
         "maxGradNorm": 1.0, "weightDecay": 0.01, "betas": [0.9, 0.999], "criticWarmupSteps": 1,
         "warmupSteps": 0, "schedule": "constant", "maxSkippedUpdates": 3,
@@ -63,6 +63,11 @@ fn ppo_runs_on_real_rewards_and_a_resumed_run_is_the_run_that_was_never_stopped(
         let (divergence, ratio) = (number(step, "rollout/kl"), number(step, "rollout/max_ratio"));
         assert!(divergence.abs() < 1e-5 && (1.0..1.001).contains(&ratio), "step {}: {divergence}, {ratio}", step + 1);
         assert!(number(step, "critic/skipped") == 0.0);
+        let weights = (number(step, "rollout/weight_mean"), number(step, "rollout/weight_capped"));
+        assert!((weights.0 - 1.0).abs() < 1e-4 && weights.1 == 0.0, "nothing to correct: {weights:?}");
+        // Sixteen answers a step and a horizon of 100; the policy has hardly moved, which is below the target.
+        let expected = 0.01 * (1.0 - 0.2 * 0.16_f64).powi(step as i32);
+        assert!(step > 1 || (number(step, "critic/kl_coeff") - expected).abs() < 1e-9, "step {}", step + 1);
     }
     assert!(number(3, "actor/skipped") == 0.0 && number(3, "val/joint") >= 0.0);
     let differ = |step| number(step, "critic/score/max") > number(step, "critic/score/min");

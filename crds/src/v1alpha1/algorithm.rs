@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{PolicyGradient, defaults};
-use crate::config::Schedule;
+use crate::config::{RolloutCorrection, Schedule};
 
 /// An algorithm that compares a prompt's answers needs two of them.
 fn group_of_two(name: &str) -> Rule {
@@ -86,6 +86,9 @@ pub struct Algorithm {
     Rule::new("self.betas.all(beta, beta >= 0.0 && beta < 1.0)")
         .message("betas must each be at least 0 and less than 1")
         .field_path(".betas"),
+    Rule::new("!has(self.klTarget) || self.klCoefficient > 0.0")
+        .message("klTarget steers klCoefficient by factors: give one above 0 to start from")
+        .field_path(".klTarget"),
 ]))]
 pub struct Ppo {
     /// Optimisation steps, each one rollout.
@@ -107,7 +110,7 @@ pub struct Ppo {
     #[serde(default = "defaults::micro_batch_size")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub micro_batch_size: u64,
-    /// Most tokens of a forward/backward pass, padding included, in place of `microBatchSize`; a longer sequence is alone.
+    /// Most tokens of a forward/backward pass in place of `microBatchSize`; a longer sequence is alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub micro_batch_tokens: Option<u64>,
@@ -127,6 +130,15 @@ pub struct Ppo {
     #[serde(default = "defaults::kl_coefficient")]
     #[schemars(range(min = 0.0, max = 100.0))]
     pub kl_coefficient: f64,
+    /// Mean divergence from the starting point that the coefficient is steered to, nats a token (Ziegler et al. 2019); the coefficient
+    /// stays as it is where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1_000.0), extend("exclusiveMinimum" = true))]
+    pub kl_target: Option<f64>,
+    /// With `klTarget`: answers after which a coefficient that is steered all the way has changed by a fifth.
+    #[serde(default = "defaults::kl_horizon")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub kl_horizon: u64,
     /// Coefficient of the entropy bonus.
     #[serde(default = "defaults::entropy_coefficient")]
     #[schemars(range(min = 0.0, max = 100.0))]
@@ -172,6 +184,14 @@ pub struct Ppo {
     /// Schedule of both learning rates after warm-up: `constant`, `cosine` or `linear`; no step that is done has a rate of 0.
     #[serde(default = "defaults::constant")]
     pub schedule: Schedule,
+    /// Whether the loss allows for the difference between the probabilities of generation and of training, by truncated importance
+    /// sampling: `none`, `token` or `sequence`.
+    #[serde(default)]
+    pub rollout_correction: RolloutCorrection,
+    /// Largest weight of that correction.
+    #[serde(default = "defaults::rollout_correction_cap")]
+    #[schemars(range(min = 1.0, max = 1_000.0))]
+    pub rollout_correction_cap: f64,
     /// Updates in a row that may be skipped because a loss or a gradient is not finite; one more fails the run.
     #[serde(default = "defaults::max_skipped_updates")]
     #[schemars(range(max = 1_000))]
@@ -206,7 +226,7 @@ pub struct Sft {
     #[serde(default = "defaults::micro_batch_size")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub micro_batch_size: u64,
-    /// Most tokens of a forward/backward pass, padding included, in place of `microBatchSize`; a longer sequence is alone.
+    /// Most tokens of a forward/backward pass in place of `microBatchSize`; a longer sequence is alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub micro_batch_tokens: Option<u64>,

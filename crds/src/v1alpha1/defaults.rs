@@ -34,6 +34,16 @@ pub(super) fn kl_coefficient() -> f64 {
     1e-3
 }
 
+/// Answers; the value of verl and TRL.
+pub(super) fn kl_horizon() -> u64 {
+    10_000
+}
+
+/// The value of verl and TRL.
+pub(super) fn rollout_correction_cap() -> f64 {
+    2.0
+}
+
 pub(super) fn entropy_coefficient() -> f64 {
     1e-3
 }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::defaults;
-use crate::config::{self, Estimator, KlEstimator, KlPlacement, LossAggregation, Schedule};
+use crate::config::{self, Estimator, KlEstimator, KlPlacement, LossAggregation, RolloutCorrection, Schedule};
 
 /// A policy gradient without a critic. A step is one rollout of `batchSize · samplesPerPrompt` answers and `epochs` passes over
 /// it. Fields without a default take that of the algorithm: docs/algorithms.md has the table.
@@ -21,6 +21,9 @@ use crate::config::{self, Estimator, KlEstimator, KlPlacement, LossAggregation, 
     Rule::new("!has(self.klPlacement) || self.klPlacement != 'loss' || !has(self.klEstimator) || self.klEstimator != 'k1'")
         .message("klEstimator k1 has a gradient of zero on average in the loss: use k2 or k3, or klPlacement: reward")
         .field_path(".klEstimator"),
+    Rule::new("!has(self.klTarget) || (has(self.klCoefficient) && self.klCoefficient > 0.0)")
+        .message("klTarget steers klCoefficient by factors: give one above 0 to start from")
+        .field_path(".klTarget"),
     Rule::new("self.warmupSteps <= self.steps")
         .message(Message::Expression("'warmupSteps (%d) must not be more than steps (%d)'\
             .format([self.warmupSteps, self.steps])".into()))
@@ -54,7 +57,7 @@ pub struct PolicyGradient {
     #[serde(default = "defaults::micro_batch_size")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub micro_batch_size: u64,
-    /// Most tokens of a forward/backward pass, padding included, in place of `microBatchSize`; a longer sequence is alone.
+    /// Most tokens of a forward/backward pass in place of `microBatchSize`; a longer sequence is alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub micro_batch_tokens: Option<u64>,
@@ -87,12 +90,29 @@ pub struct PolicyGradient {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 100.0))]
     pub kl_coefficient: Option<f64>,
+    /// Mean divergence from the starting point that the coefficient is steered to, nats a token (Ziegler et al. 2019); the coefficient
+    /// stays as it is where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1_000.0), extend("exclusiveMinimum" = true))]
+    pub kl_target: Option<f64>,
+    /// With `klTarget`: answers after which a coefficient that is steered all the way has changed by a fifth.
+    #[serde(default = "defaults::kl_horizon")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub kl_horizon: u64,
     /// Where it pulls: in the `loss` (grpo, drGrpo, dapo where absent) or in the `reward` (the others).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kl_placement: Option<KlPlacement>,
     /// Estimator of a token's divergence: `k1`, `k2` or `k3`; `k3` in the loss and `k1` in the reward where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kl_estimator: Option<KlEstimator>,
+    /// Whether the loss allows for the difference between the probabilities of generation and of training, by truncated importance
+    /// sampling: `none`, `token` or `sequence`.
+    #[serde(default)]
+    pub rollout_correction: RolloutCorrection,
+    /// Largest weight of that correction.
+    #[serde(default = "defaults::rollout_correction_cap")]
+    #[schemars(range(min = 1.0, max = 1_000.0))]
+    pub rollout_correction_cap: f64,
     /// Coefficient of the entropy bonus.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 100.0))]
@@ -214,7 +234,11 @@ impl PolicyGradient {
                     KlPlacement::Loss => KlEstimator::K3,
                     KlPlacement::Reward => KlEstimator::K1,
                 }),
+                target: self.kl_target,
+                horizon: self.kl_horizon,
             },
+            rollout_correction: self.rollout_correction,
+            rollout_correction_cap: self.rollout_correction_cap,
             entropy_coefficient: self.entropy_coefficient,
             gamma: self.gamma,
             overlong_buffer_tokens: self

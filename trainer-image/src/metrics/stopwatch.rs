@@ -20,10 +20,15 @@ impl Stopwatch {
     pub fn time<T>(&mut self, phase: &str, run: impl FnOnce() -> T) -> T {
         let started = Instant::now();
         let result = run();
+        self.add(phase, started.elapsed().as_secs_f64());
+        result
+    }
+
+    /// Adds seconds that were measured elsewhere.
+    pub fn add(&mut self, phase: &str, seconds: f64) {
         let name = format!("timing_s/{phase}");
         let before = self.phases.get(&name).unwrap_or(0.0);
-        self.phases.set(name, before + started.elapsed().as_secs_f64());
-        result
+        self.phases.set(name, before + seconds);
     }
 
     /// Seconds since the start.

@@ -1,133 +1,154 @@
-//! Generation: a static key/value cache, filled by the prompts and then one token a row at a time.
+//! What generation remembers: keys and values of each row's tokens, in tensors that stay where they are.
+//!
+//! Rows are of different lengths; the lengths are a tensor, so that a step's operations and shapes are the same whatever the rows
+//! hold. A CUDA graph needs that; on a CPU it is the same code.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use tch::{Device, Kind, Tensor};
 
 use super::Decoder;
-use super::attention::{Padding, Rotation};
-use super::layer::{attend_to_cache, attention, layer, rms_norm};
+use super::attention::{Pack, attend_to_cache, positions};
+use super::layer::{heads, layer, rms_norm};
 use super::parameters::Weights;
+use super::rope::Rotation;
 
-/// A batch of sequences that grow by one token a step. Use it under `tch::no_grad`.
-///
-/// Prompts are aligned at their ends (padded on the left), so that every row writes the same column of the cache and
-/// nothing is copied but the new keys and values.
+/// From so many rows on, a copy of the matrices that lies as a product with few rows wants it pays on a CPU. Products of 8 rows
+/// take half as long; those of one row the same, and those of hundreds too.
+const ROWS_WORTH_TURNING: i64 = 4;
+
+/// Keys and values of S rows with room for C tokens each. Use it under `tch::no_grad`.
 #[derive(Debug)]
-pub struct Inference<'m> {
+pub struct Cache<'m> {
     model: &'m Decoder,
     weights: Weights,
+    /// Of the positions 0 to C − 1.
     rotation: Rotation,
-    /// Keys and values of each layer, [B, K heads, capacity, D].
-    cache: Vec<(Tensor, Tensor)>,
-    /// [B, 1, 1, capacity], −∞ at padding. Absent where no row has any.
-    bias: Option<Tensor>,
-    rows: i64,
-    length: i64,
+    /// Keys and values of each layer, `[S, C, K heads, D]`.
+    layers: Vec<(Tensor, Tensor)>,
+    /// How many tokens each row remembers, `[S]`.
+    lengths: Tensor,
+    /// The first column of each row among all S · C, `[S]`.
+    firsts: Tensor,
 }
 
-impl<'m> Inference<'m> {
-    /// Reads the prompts, none of them empty, with room for `new_tokens` after the longest. Also gives the logits [B, V]
-    /// of each row's next token.
-    pub fn start(model: &'m Decoder, prompts: &[&[i64]], new_tokens: usize) -> (Self, Tensor) {
+impl<'m> Cache<'m> {
+    /// `rows` rows that remember nothing, with room for `columns` tokens each.
+    pub fn new(model: &'m Decoder, rows: i64, columns: i64) -> Self {
         let (device, kind, config) = (model.device(), model.compute(), model.config());
-        let length = prompts.iter().map(|p| p.len()).max().unwrap_or(0);
-        let (rows, length, capacity) = (prompts.len() as i64, length as i64, (length + new_tokens) as i64);
-        let (ids, mask) = pad_left(prompts, length, device);
-        let padded = prompts.iter().any(|p| (p.len() as i64) < length);
-        let weights = model.cast_weights(|t| t.detach().to_kind(kind));
-
-        let columns = Tensor::arange(capacity, (Kind::Int64, device));
-        let missing = mask.logical_not().sum_dim_intlist(1, true, Kind::Int64);
-        let positions = if padded { (columns - missing).clamp_min(0) } else { columns };
-        let rotation = Rotation::new(&positions, model.rope(), kind);
-        let bias = padded.then(|| {
-            let bias = Tensor::zeros([rows, 1, 1, capacity], (kind, device));
-            let _ = bias
-                .narrow(3, 0, length)
-                .masked_fill_(&mask.logical_not().unsqueeze(1).unsqueeze(1), f64::NEG_INFINITY);
-            bias
-        });
-        let room = [rows, config.key_value_heads(), capacity, config.head_width()];
-        let cache = (0..config.num_hidden_layers)
-            .map(|_| (Tensor::zeros(room, (kind, device)), Tensor::zeros(room, (kind, device))))
-            .collect();
-        let mut this = Self { model, weights, rotation, cache, bias, rows, length: 0 };
-        let allowed = if padded { Padding::of(&mask).allowed } else { None };
-        let hidden = this.advance(&ids, length, |inputs| {
-            attention(inputs.queries, inputs.keys, inputs.values, allowed.as_ref(), allowed.is_none())
-        });
-        let last = hidden.view([rows, length, -1]).select(1, length - 1);
-        let logits = this.logits(&last);
-        (this, logits)
-    }
-
-    /// Appends `tokens` [B] and gives the logits [B, V] of what comes next, 32 bits.
-    pub fn step(&mut self, tokens: &Tensor) -> Tensor {
-        let bias = self.bias.as_ref().map(|bias| bias.narrow(3, 0, self.length + 1));
-        let hidden = self.advance(tokens, 1, |inputs| {
-            attend_to_cache(inputs.queries, inputs.all_keys, inputs.all_values, bias.as_ref())
-        });
-        self.logits(&hidden)
-    }
-
-    /// Rows in the batch.
-    pub fn rows(&self) -> i64 {
-        self.rows
-    }
-
-    /// Goes on with these rows alone, in this order.
-    pub fn keep(&mut self, rows: &[i64]) {
-        let index = Tensor::from_slice(rows).to_device(self.model.device());
-        for (keys, values) in &mut self.cache {
-            *keys = keys.index_select(0, &index);
-            *values = values.index_select(0, &index);
+        let mut weights = model.cast_weights(|t| t.detach().to_kind(kind));
+        if device == Device::Cpu && rows >= ROWS_WORTH_TURNING {
+            turn_matrices(&mut weights);
         }
-        self.rotation = self.rotation.rows(&index);
-        self.bias = self.bias.as_ref().map(|bias| bias.index_select(0, &index));
-        self.rows = rows.len() as i64;
+        let integers = (Kind::Int64, device);
+        let rotation = Rotation::new(&Tensor::arange(columns, integers), model.rope(), kind);
+        let room = [rows, columns, config.key_value_heads(), config.head_width()];
+        let empty = || Tensor::zeros(room, (kind, device));
+        let layers = (0..config.num_hidden_layers).map(|_| (empty(), empty())).collect();
+        let firsts = Tensor::arange(rows, integers) * columns;
+        Self { model, weights, rotation, layers, lengths: Tensor::zeros([rows], integers), firsts }
     }
 
-    /// Runs the layers over `columns` new tokens a row, remembering keys and values; hidden states [B·columns, H].
-    fn advance(&mut self, ids: &Tensor, columns: i64, attend: impl Fn(&Inputs) -> Tensor) -> Tensor {
-        let shape = self.model.shape();
-        let (from, to) = (self.length, self.length + columns);
-        let rotation = self.rotation.range(from, columns);
-        let mut x = Tensor::embedding(&self.weights.embedding, &ids.view([-1]), -1, false, false);
-        for (weights, (all_keys, all_values)) in self.weights.layers.iter().zip(&self.cache) {
-            x = layer(&x, (self.rows, columns), weights, &shape, &rotation, |queries, keys, values| {
-                all_keys.narrow(2, from, columns).copy_(keys);
-                all_values.narrow(2, from, columns).copy_(values);
-                let (all_keys, all_values) = (&all_keys.narrow(2, 0, to), &all_values.narrow(2, 0, to));
-                attend(&Inputs { queries, keys, values, all_keys, all_values })
+    /// Reads texts into rows, in place of what they remember. A text that several rows get is read once.
+    pub fn read(&mut self, texts: &[(i64, &[i64])]) {
+        let device = self.model.device();
+        let columns = self.layers.first().map_or(0, |(keys, _)| keys.size()[1]);
+        let (mut ids, mut lengths) = (Vec::new(), Vec::new());
+        let (mut cells, mut sources) = (Vec::new(), Vec::new());
+        let mut known = HashMap::new();
+        for &(row, text) in texts.iter().filter(|(_, text)| !text.is_empty()) {
+            let from = match known.entry(text) {
+                Entry::Occupied(place) => *place.get(),
+                Entry::Vacant(place) => {
+                    lengths.push(text.len() as i64);
+                    ids.extend_from_slice(text);
+                    *place.insert((ids.len() - text.len()) as i64)
+                }
+            };
+            cells.extend((0..text.len() as i64).map(|column| row * columns + column));
+            sources.extend((0..text.len() as i64).map(|token| from + token));
+        }
+        let upload = |numbers: &[i64]| Tensor::from_slice(numbers).to_device(device);
+        let (rows, remembered): (Vec<i64>, Vec<i64>) = texts.iter().map(|(row, text)| (row, text.len() as i64)).unzip();
+        let _ = self.lengths.index_copy_(0, &upload(&rows), &upload(&remembered));
+        if ids.is_empty() {
+            return;
+        }
+        let shared = cells.len() > ids.len();
+        let (ids, cells, sources) = (upload(&ids), upload(&cells), upload(&sources));
+        let (pack, shape) = (Pack::new(&lengths, device), self.model.shape());
+        let rotation = self.rotation.at(&positions(&lengths, device));
+        let remember = |(all_keys, all_values): &(Tensor, Tensor), keys: &Tensor, values: &Tensor| {
+            for (all, new) in [(all_keys, keys), (all_values, values)] {
+                let selected = shared.then(|| new.index_select(0, &sources));
+                let _ = all.flatten(0, 1).index_copy_(0, &cells, selected.as_ref().unwrap_or(new));
+            }
+        };
+        let mut x = Tensor::embedding(&self.weights.embedding, &ids, -1, false, false);
+        let last = self.layers.len() - 1;
+        for (index, (weights, remembered)) in self.weights.layers.iter().zip(&self.layers).enumerate() {
+            if index == last {
+                // Nobody asks what comes after these tokens: of the last layer only keys and values are of use.
+                let (_, keys, values) = heads(&x, weights, &shape, &rotation);
+                remember(remembered, &keys, &values);
+                break;
+            }
+            x = layer(&x, weights, &shape, &rotation, |queries, keys, values| {
+                remember(remembered, keys, values);
+                pack.attend(queries, keys, values)
             });
         }
-        self.length = to;
-        x
     }
 
-    fn logits(&self, x: &Tensor) -> Tensor {
-        let normed = rms_norm(x, &self.weights.norm, self.model.shape().epsilon);
-        normed.linear(&self.weights.head, None::<&Tensor>).to_kind(Kind::Float)
+    /// Reads a token in each of the first R rows, `tokens` `[R]`, and writes the logits of what comes next to `logits` `[R, V]`, 32
+    /// bits. Only rows with a one in `growing` `[R]` remember theirs; what comes out of the others means nothing.
+    pub fn step(&mut self, tokens: &Tensor, growing: &Tensor, logits: &Tensor) {
+        let (rows, shape) = (tokens.size()[0], self.model.shape());
+        let mut lengths = self.lengths.narrow(0, 0, rows);
+        let cells = &lengths + self.firsts.narrow(0, 0, rows);
+        let seen = (&lengths + 1).to_kind(Kind::Int);
+        let rotation = self.rotation.at(&lengths);
+        let mut x = Tensor::embedding(&self.weights.embedding, tokens, -1, false, false);
+        for (weights, (all_keys, all_values)) in self.weights.layers.iter().zip(&self.layers) {
+            x = layer(&x, weights, &shape, &rotation, |queries, keys, values| {
+                let _ = all_keys.flatten(0, 1).index_copy_(0, &cells, keys);
+                let _ = all_values.flatten(0, 1).index_copy_(0, &cells, values);
+                attend_to_cache(queries, &all_keys.narrow(0, 0, rows), &all_values.narrow(0, 0, rows), &seen)
+            });
+        }
+        let _ = lengths.g_add_(growing);
+        let normed = rms_norm(&x, &self.weights.norm, shape.epsilon);
+        let head = self.weights.head.tr();
+        if normed.kind() == Kind::Float {
+            let _ = normed.mm_out(logits, &head);
+        } else {
+            logits.shallow_clone().copy_(&normed.mm(&head));
+        }
+    }
+
+    /// Copies rows to the places of others: `from[i]` to `to[i]`, both `[n]`, of which none remembers more than `columns` tokens.
+    /// No row is in both lists.
+    pub fn copy_rows(&mut self, from: &Tensor, to: &Tensor, columns: i64) {
+        let tensors = self.layers.iter().flat_map(|(keys, values)| [keys, values]);
+        for part in tensors.map(|tensor| tensor.narrow(1, 0, columns)).chain([self.lengths.shallow_clone()]) {
+            let _ = part.shallow_clone().index_copy_(0, to, &part.index_select(0, from));
+        }
+    }
+
+    /// All tensors that steps read and write, for whoever wants to see that they stay where they are.
+    pub fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        self.layers.iter().flat_map(|(keys, values)| [keys, values]).chain([&self.lengths, &self.firsts])
     }
 }
 
-/// What a layer's attention may use: this step's queries, keys and values, and everything remembered.
-struct Inputs<'t> {
-    queries: &'t Tensor,
-    keys: &'t Tensor,
-    values: &'t Tensor,
-    all_keys: &'t Tensor,
-    all_values: &'t Tensor,
-}
-
-/// Token ids [B, length] with zeros on the left, and the mask that is true for tokens.
-fn pad_left(prompts: &[&[i64]], length: i64, device: Device) -> (Tensor, Tensor) {
-    let mut ids = Vec::with_capacity(prompts.len() * length as usize);
-    let mut mask = Vec::with_capacity(ids.capacity());
-    for prompt in prompts {
-        let missing = length as usize - prompt.len();
-        ids.extend(std::iter::repeat_n(0, missing).chain(prompt.iter().copied()));
-        mask.extend((0..length as usize).map(|column| column >= missing));
+/// Lays matrices column by column; their shapes stay. MKL packs the rows of a matrix anew for each product, which is most of the
+/// work where the other factor has few rows.
+fn turn_matrices(weights: &mut Weights) {
+    let turn = |matrix: &mut Tensor| *matrix = matrix.tr().contiguous().tr();
+    for layer in &mut weights.layers {
+        [&mut layer.qkv, &mut layer.output, &mut layer.gate_up, &mut layer.down].into_iter().for_each(turn);
     }
-    let size = [prompts.len() as i64, length];
-    (Tensor::from_slice(&ids).view(size).to_device(device), Tensor::from_slice(&mask).view(size).to_device(device))
+    // Not the embedding, whose rows are looked up.
+    turn(&mut weights.head);
 }

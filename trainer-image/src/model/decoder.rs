@@ -6,10 +6,10 @@ use real_crds::config::GradientCheckpointing;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::attention::{Padding, Rotation};
-use super::layer::{Shape, attention, layer, rms_norm};
+use super::attention::{Pack, positions};
+use super::layer::{Shape, layer, rms_norm};
 use super::parameters::{LayerWeights, Spec, Weights, draw, layout, refuse_leftovers};
-use super::rope::Rope;
+use super::rope::{Rope, Rotation};
 use super::{CONFIG_FILE, ModelConfig, ModelError};
 use crate::weights::{SINGLE_FILE, WeightFiles, save_tensors};
 
@@ -28,11 +28,9 @@ pub struct Decoder {
     weights: Weights,
 }
 
-/// What the layers of one batch share.
+/// What the layers of one pack of sequences share.
 pub(super) struct Layout {
-    rows: i64,
-    columns: i64,
-    padding: Padding,
+    pack: Pack,
     rotation: Rotation,
 }
 
@@ -192,29 +190,26 @@ impl Decoder {
         Self::assemble(self.config.clone(), self.specs.clone(), parameters, self.device).with_compute(self.compute)
     }
 
-    /// Hidden states [B, T, H] after the last norm, of `ids` [B, T] (64-bit integers) under `mask` [B, T] (1 = token).
-    /// Padding may be on either side or between; a token's position is the number of tokens before it. What stands at
-    /// padding is meaningless.
-    pub fn hidden(&self, ids: &Tensor, mask: &Tensor) -> Tensor {
-        let layout = self.layout(mask);
+    /// Hidden states [N, H] after the last norm, of sequences of these lengths that lie one after the other in `ids` [N] (64-bit
+    /// integers).
+    pub fn hidden(&self, ids: &Tensor, lengths: &[i64]) -> Tensor {
+        let layout = self.layout(lengths);
         let x = (0..self.weights.layers.len()).fold(self.embed(ids), |x, index| self.layer(index, &x, &layout));
-        self.last_norm(&x).view([layout.rows, layout.columns, self.config.hidden_size])
+        self.last_norm(&x)
     }
 
-    /// Who sees whom in a batch, and where.
-    pub(super) fn layout(&self, mask: &Tensor) -> Layout {
-        let (rows, columns) = mask.size2().expect("a mask has rows and columns");
-        let padding = Padding::of(mask);
-        let rotation = Rotation::new(&padding.positions, &self.rope, self.compute);
-        Layout { rows, columns, padding, rotation }
+    /// Who sees whom in a pack, and where each token stands.
+    pub(super) fn layout(&self, lengths: &[i64]) -> Layout {
+        let rotation = Rotation::new(&positions(lengths, self.device), &self.rope, self.compute);
+        Layout { pack: Pack::new(lengths, self.device), rotation }
     }
 
-    /// What the first layer reads, [B·T, H]. Cast after the lookup: that is the same, and less to cast.
+    /// What the first layer reads, [N, H]. Cast after the lookup: that is the same, and less to cast.
     pub(super) fn embed(&self, ids: &Tensor) -> Tensor {
-        Tensor::embedding(&self.weights.embedding, &ids.view([-1]), -1, false, false).to_kind(self.compute)
+        Tensor::embedding(&self.weights.embedding, ids, -1, false, false).to_kind(self.compute)
     }
 
-    /// Layer `index` of `x` [B·T, H]. Its parameters are cast here and again for the backward pass: that is a read of
+    /// Layer `index` of `x` [N, H]. Its parameters are cast here and again for the backward pass: that is a read of
     /// memory beside the layer's products, and no second copy of the model lies about.
     pub(super) fn layer(&self, index: usize, x: &Tensor, layout: &Layout) -> Tensor {
         let cast: LayerWeights;
@@ -223,9 +218,8 @@ impl Decoder {
             cast = weights.to_kind(self.compute);
             weights = &cast;
         }
-        let Layout { rows, columns, padding, rotation } = layout;
-        layer(x, (*rows, *columns), weights, &self.shape(), rotation, |q, k, v| {
-            attention(q, k, v, padding.allowed.as_ref(), padding.allowed.is_none())
+        layer(x, weights, &self.shape(), &layout.rotation, |queries, keys, values| {
+            layout.pack.attend(queries, keys, values)
         })
     }
 

@@ -1,9 +1,9 @@
 //! One transformer layer: x + attention(norm(x)), then x + gated feed-forward(norm(x)).
 
-use tch::{Device, Tensor};
+use tch::Tensor;
 
-use super::attention::Rotation;
 use super::parameters::LayerWeights;
+use super::rope::Rotation;
 
 /// Head counts and constants that all layers share.
 #[derive(Clone, Copy, Debug)]
@@ -14,32 +14,19 @@ pub(super) struct Shape {
     pub(super) epsilon: f64,
 }
 
-/// Applies a layer to `x` [B·T, H].
+/// Applies a layer to `x` [N, H].
 ///
-/// `attend` gets rotated queries [B, Q heads, T, D] and this batch's keys and values [B, K heads, T, D] and gives
-/// [B, Q heads, T, D]; what it remembers of keys and values is its own business.
+/// `attend` gets rotated queries [N, Q heads, D] and the tokens' keys and values [N, K heads, D] and gives [N, Q heads, D];
+/// who belongs together, and what is remembered of keys and values, is its own business.
 pub(super) fn layer(
     x: &Tensor,
-    (rows, columns): (i64, i64),
     weights: &LayerWeights,
     shape: &Shape,
     rotation: &Rotation,
     attend: impl FnOnce(&Tensor, &Tensor, &Tensor) -> Tensor,
 ) -> Tensor {
-    let Shape { query_heads, key_value_heads, head_width, .. } = *shape;
-    let normed = rms_norm(x, &weights.input_norm, shape.epsilon);
-    let heads = normed.linear(&weights.qkv, weights.qkv_bias.as_ref()).view([rows, columns, -1, head_width]);
-    let mut parts = heads.split_with_sizes([query_heads + key_value_heads, key_value_heads], 2).into_iter();
-    let (mut turning, values) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    if let Some((query, key)) = &weights.head_norms {
-        let scales = [(query, query_heads), (key, key_value_heads)];
-        let scales = scales.map(|(norm, heads)| norm.unsqueeze(0).expand([heads, head_width], false));
-        turning = turning.rms_norm([head_width], None::<&Tensor>, shape.epsilon) * Tensor::cat(&scales, 0);
-    }
-    let mut turned = rotation.apply(&turning).split_with_sizes([query_heads, key_value_heads], 2).into_iter();
-    let (queries, keys) = (turned.next().unwrap_or_default(), turned.next().unwrap_or_default());
-    let attended = attend(&queries.transpose(1, 2), &keys.transpose(1, 2), &values.transpose(1, 2));
-    let attended = attended.transpose(1, 2).reshape([rows * columns, query_heads * head_width]);
+    let (queries, keys, values) = heads(x, weights, shape, rotation);
+    let attended = attend(&queries, &keys, &values).reshape([-1, shape.query_heads * shape.head_width]);
     let x = x.addmm(&attended, &weights.output.tr());
 
     let normed = rms_norm(&x, &weights.post_norm, shape.epsilon);
@@ -47,29 +34,28 @@ pub(super) fn layer(
     x.addmm(&(gate_up[0].silu() * &gate_up[1]), &weights.down.tr())
 }
 
+/// Rotated queries [N, Q heads, D], rotated keys and values [N, K heads, D] of what a layer reads, `x` [N, H].
+pub(super) fn heads(
+    x: &Tensor,
+    weights: &LayerWeights,
+    shape: &Shape,
+    rotation: &Rotation,
+) -> (Tensor, Tensor, Tensor) {
+    let Shape { query_heads, key_value_heads, head_width, .. } = *shape;
+    let normed = rms_norm(x, &weights.input_norm, shape.epsilon);
+    let heads = normed.linear(&weights.qkv, weights.qkv_bias.as_ref()).view([x.size()[0], -1, head_width]);
+    let mut parts = heads.split_with_sizes([query_heads + key_value_heads, key_value_heads], 1).into_iter();
+    let (mut turning, values) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    if let Some((query, key)) = &weights.head_norms {
+        let scales = [(query, query_heads), (key, key_value_heads)];
+        let scales = scales.map(|(norm, heads)| norm.unsqueeze(0).expand([heads, head_width], false));
+        turning = turning.rms_norm([head_width], None::<&Tensor>, shape.epsilon) * Tensor::cat(&scales, 0);
+    }
+    let mut turned = rotation.apply(&turning).split_with_sizes([query_heads, key_value_heads], 1).into_iter();
+    (turned.next().unwrap_or_default(), turned.next().unwrap_or_default(), values)
+}
+
 /// Root-mean-square norm over the last dimension.
 pub(super) fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64) -> Tensor {
     x.rms_norm(weight.size(), Some(weight), epsilon)
-}
-
-/// Scaled dot-product attention with grouped heads.
-pub(super) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, causal: bool) -> Tensor {
-    let grouped = q.size()[1] != k.size()[1];
-    Tensor::scaled_dot_product_attention(q, k, v, mask, 0.0, causal, None, grouped)
-}
-
-/// Attention of one query a row, [B, Q heads, 1, D], to everything remembered, [B, K heads, L, D]; `bias` [B, 1, 1, L] is
-/// −∞ at padding.
-///
-/// On the CPU libtorch's fused kernel sets up a block of queries for each head and takes three times as long as two
-/// batched products, in which the queries that share a key head are one block.
-pub(super) fn attend_to_cache(q: &Tensor, k: &Tensor, v: &Tensor, bias: Option<&Tensor>) -> Tensor {
-    if q.device() != Device::Cpu {
-        return attention(q, k, v, bias, false);
-    }
-    let (rows, key_heads, width) = (q.size()[0], k.size()[1], q.size()[3]);
-    let grouped = q.reshape([rows, key_heads, -1, width]) * (width as f64).sqrt().recip();
-    let scores = grouped.matmul(&k.transpose(2, 3));
-    let scores = if let Some(bias) = bias { scores + bias } else { scores };
-    scores.softmax(-1, q.kind()).matmul(v).view([rows, -1, 1, width])
 }

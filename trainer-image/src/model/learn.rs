@@ -8,7 +8,7 @@
 use tch::{Kind, Tensor, no_grad};
 
 use super::{Decoder, ValueModel};
-use crate::sequences::Padded;
+use crate::sequences::Packed;
 use crate::shim::{TorchError, backward};
 
 /// Some of a micro-batch's answer tokens.
@@ -53,7 +53,7 @@ impl Decoder {
     /// libtorch refuses an operation.
     pub fn learn(
         &self,
-        batch: &Padded,
+        batch: &Packed,
         temperature: f64,
         entropy: Entropy,
         mut loss: impl FnMut(&Prediction, Span) -> Tensor,
@@ -75,11 +75,11 @@ impl Decoder {
     /// The two passes; `head` gets hidden states `[n, H]` after the last norm and gives the loss of their tokens.
     pub(super) fn forward_backward(
         &self,
-        batch: &Padded,
+        batch: &Packed,
         at_a_time: i64,
         head: &mut dyn FnMut(&Tensor, Span) -> Tensor,
     ) -> Result<(), TorchError> {
-        let layout = self.layout(&batch.mask);
+        let layout = self.layout(&batch.lengths);
         let layers = self.layers();
         let (tokens, element) = (batch.ids.numel() as i64, self.compute().elt_size_in_bytes() as i64);
         let kept = self.config().layers_kept(self.checkpointing(), tokens, element, self.device());
@@ -129,7 +129,7 @@ impl ValueModel {
     ///
     /// # Errors
     /// libtorch refuses an operation.
-    pub fn learn(&self, batch: &Padded, mut loss: impl FnMut(&Tensor, Span) -> Tensor) -> Result<(), TorchError> {
+    pub fn learn(&self, batch: &Packed, mut loss: impl FnMut(&Tensor, Span) -> Tensor) -> Result<(), TorchError> {
         let all = batch.targets.numel() as i64;
         self.backbone()
             .forward_backward(batch, all, &mut |hidden, span| loss(&self.head(&hidden.to_kind(Kind::Float)), span))

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! config.rs      config.json                      layer.rs      one layer, as a pure function
-//! parameters.rs  names, shapes, initial values    attention.rs  masks and positions of a padded batch
-//! decoder.rs     load, save, forward              cache.rs      generation with a static key/value cache
+//! parameters.rs  names, shapes, initial values    attention.rs  of packed sequences, and of a row to its cache
+//! decoder.rs     load, save, forward              cache.rs      what generation remembers
 //! value.rs       the critic                       location.rs   where a model's folder is
 //! learn.rs       forward and backward in one      footprint.rs  how much memory that takes
 //! rope.rs        rotary frequencies
@@ -22,7 +22,7 @@ mod parameters;
 mod rope;
 mod value;
 
-pub use cache::Inference;
+pub use cache::Cache;
 pub use config::{Architecture, CONFIG_FILE, ModelConfig};
 pub use decoder::Decoder;
 pub use error::ModelError;

@@ -1,4 +1,4 @@
-//! Frequencies of the rotary embedding, and how they are stretched for longer texts than a model was first trained on.
+//! The rotary embedding: frequencies, how they are stretched for longer texts than a model was first trained on, and rotation.
 
 use std::f64::consts::TAU;
 
@@ -134,5 +134,39 @@ impl Rope {
         let mut exact: Vec<f64> = (0..width / 2).map(|i| base.powf(-2.0 * i as f64 / width as f64)).collect();
         let scale = scaling.apply(&mut exact, base);
         Self { frequencies: Tensor::from_slice(&exact).to_kind(Kind::Float).to_device(device), scale }
+    }
+}
+
+/// Rotary embedding of a set of positions, ready to be applied to heads.
+///
+/// With x = [a, b] cut in halves, the rotation is [a·cos − b·sin, b·cos + a·sin] = x·cos + roll(x)·[−sin, sin].
+#[derive(Debug)]
+pub(super) struct Rotation {
+    /// [N, 1, D]
+    cos: Tensor,
+    /// [N, 1, D], the first half negated.
+    sin: Tensor,
+}
+
+impl Rotation {
+    /// Rotation of `positions` [N]; computed in 32 bits, kept as `kind`.
+    pub(super) fn new(positions: &Tensor, rope: &Rope, kind: Kind) -> Self {
+        let angles = (positions.to_kind(Kind::Float).unsqueeze(-1) * &rope.frequencies).unsqueeze(-2);
+        let (mut cos, mut sin) = (angles.cos(), angles.sin());
+        if (rope.scale - 1.0).abs() > f64::EPSILON {
+            (cos, sin) = (cos * rope.scale, sin * rope.scale);
+        }
+        Self { cos: Tensor::cat(&[&cos, &cos], -1).to_kind(kind), sin: Tensor::cat(&[&-&sin, &sin], -1).to_kind(kind) }
+    }
+
+    /// Rotates heads [N, heads, D].
+    pub(super) fn apply(&self, heads: &Tensor) -> Tensor {
+        let half = heads.size().last().map_or(0, |width| width / 2);
+        (heads * &self.cos).addcmul(&heads.roll(half, -1), &self.sin)
+    }
+
+    /// The rotation of some of the positions, by their indices [M].
+    pub(super) fn at(&self, indices: &Tensor) -> Self {
+        Self { cos: self.cos.index_select(0, indices), sin: self.sin.index_select(0, indices) }
     }
 }

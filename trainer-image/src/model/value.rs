@@ -71,9 +71,9 @@ impl ValueModel {
         self.backbone.named_parameters().chain([("score.weight", &self.weight), ("score.bias", &self.bias)])
     }
 
-    /// Values [B, T], 32 bits, of `ids` [B, T] under `mask` [B, T]; see [`Decoder::hidden`].
-    pub fn values(&self, ids: &Tensor, mask: &Tensor) -> Tensor {
-        self.head(&self.backbone.hidden(ids, mask).to_kind(Kind::Float))
+    /// Values [N], 32 bits, of sequences of these lengths in `ids` [N]; see [`Decoder::hidden`].
+    pub fn values(&self, ids: &Tensor, lengths: &[i64]) -> Tensor {
+        self.head(&self.backbone.hidden(ids, lengths).to_kind(Kind::Float))
     }
 
     /// Values [...] of hidden states [..., H], both 32 bits.

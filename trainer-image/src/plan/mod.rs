@@ -67,7 +67,7 @@ impl Demand {
             reference: recipe.reference,
             rollout_rows: recipe.batch_size * recipe.samples_per_prompt,
             micro_rows: rows(size, tokens).min(recipe.mini_batch_size),
-            micro_tokens: rows(size, tokens).min(recipe.mini_batch_size) * longest,
+            micro_tokens: tokens.max(rows(size, tokens) * longest).min(recipe.mini_batch_size * longest),
             longest,
         };
         match &config.algorithm {
@@ -77,7 +77,8 @@ impl Demand {
             }
             Algorithm::Sft(sft) => {
                 let micro = rows(sft.micro_batch_size, sft.micro_batch_tokens).min(sft.batch_size);
-                let (critic, reference, micro_tokens) = (false, false, micro * longest);
+                let micro_tokens = sft.micro_batch_tokens.max(micro * longest).min(sft.batch_size * longest);
+                let (critic, reference) = (false, false);
                 // Suites are answered as many at a time as there is room for.
                 let rollout_rows = if config.evaluation.suites.is_empty() { 0 } else { u64::MAX };
                 Self { critic, reference, rollout_rows, micro_rows: micro, micro_tokens, longest }
@@ -112,7 +113,8 @@ impl Plan {
             let width = whole(model.key_value_heads() * model.head_width());
             add(When::Rollout, "keys and values", rows * demand.longest * 2 * layers * width * element);
             add(When::Rollout, "logits of the next tokens", 3 * 4 * rows * words);
-            if element < 4 {
+            // In the type of the activations, and on a CPU in the order that products of few rows want.
+            if element < 4 || device == Device::Cpu {
                 add(When::Rollout, "parameters for generation", element * parameters);
             }
         }

@@ -39,6 +39,8 @@ pub struct Batch {
     pub advantages: Tensor,
     /// What a critic should say.
     pub returns: Tensor,
+    /// Weights of the tokens in the policy's loss, where it allows for the difference between generation and training.
+    pub weights: Option<Tensor>,
 }
 
 impl Batch {
@@ -86,7 +88,15 @@ impl Batch {
             summarise(&mut metrics, "critic/values", &counted(values));
             metrics.set("critic/vf_explained_var", explained_variance(values, &returns, &mask));
         }
-        let batch = Self { sequences, old_log_probs: log_probs, reference, old_values: values, advantages, returns };
+        let batch = Self {
+            sequences,
+            old_log_probs: log_probs,
+            reference,
+            old_values: values,
+            advantages,
+            returns,
+            weights: None,
+        };
         (batch, metrics)
     }
 }

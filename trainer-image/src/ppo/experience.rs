@@ -6,20 +6,20 @@
 use tch::{Kind, Tensor, no_grad};
 
 use crate::model::{Decoder, ValueModel};
-use crate::sequences::{MicroBatches, Padded, Sequence, longest_answer, micro_batches};
+use crate::sequences::{MicroBatches, Packed, Sequence, longest_answer, micro_batches};
 
 /// Log-probabilities of the answer tokens `[B, R]`, zero at padding.
 pub fn log_probs(model: &Decoder, batch: &[Sequence], micro: MicroBatches, temperature: f64) -> Tensor {
-    over_micro_batches(batch, micro, model.device(), |padded| {
-        let hidden = padded.predicting(&model.hidden(&padded.ids, &padded.mask));
-        model.target_log_probs(&hidden, &padded.targets, temperature)
+    over_micro_batches(batch, micro, model.device(), |packed| {
+        let hidden = packed.predicting(&model.hidden(&packed.ids, &packed.lengths));
+        model.target_log_probs(&hidden, &packed.targets, temperature)
     })
 }
 
 /// Values `[B, R]`, each before its token was chosen; zero at padding.
 pub fn values(critic: &ValueModel, batch: &[Sequence], micro: MicroBatches) -> Tensor {
-    over_micro_batches(batch, micro, critic.backbone().device(), |padded| {
-        padded.predicting(&critic.values(&padded.ids, &padded.mask))
+    over_micro_batches(batch, micro, critic.backbone().device(), |packed| {
+        packed.predicting(&critic.values(&packed.ids, &packed.lengths))
     })
 }
 
@@ -27,15 +27,15 @@ fn over_micro_batches(
     batch: &[Sequence],
     micro: MicroBatches,
     device: tch::Device,
-    of: impl Fn(&Padded) -> Tensor,
+    of: impl Fn(&Packed) -> Tensor,
 ) -> Tensor {
     let columns = longest_answer(batch);
     let rows: Vec<usize> = (0..batch.len()).collect();
     no_grad(|| {
         let matrix = Tensor::zeros([batch.len() as i64, columns as i64], (Kind::Float, device));
         for rows in micro_batches(batch, &rows, micro) {
-            let padded = Padded::of(batch, &rows, columns, device);
-            padded.put(&matrix, &of(&padded));
+            let packed = Packed::of(batch, &rows, columns, device);
+            packed.put(&matrix, &of(&packed));
         }
         matrix
     })

@@ -1,4 +1,5 @@
-//! Estimators of the divergence from the reference policy, per token (Schulman, "Approximating KL divergence", 2020).
+//! The divergence from the reference policy: estimators of it, per token (Schulman, "Approximating KL divergence", 2020), and what
+//! keeps it near a target.
 
 use real_crds::config::KlEstimator;
 use tch::Tensor;
@@ -38,9 +39,45 @@ pub fn token_rewards(scores: &Tensor, kl: &Tensor, mask: &Tensor, coefficient: f
     at_last - kl * mask * coefficient
 }
 
+/// Steers the strength β of the pull so that the divergence stays near a target (Ziegler et al. 2019, "Fine-tuning language models
+/// from human preferences", §2.2), with the horizon in answers as verl and TRL have it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Controller {
+    /// Mean over answers of the mean divergence of their tokens, nats.
+    pub target: f64,
+    /// Answers; the larger, the slower.
+    pub horizon: f64,
+}
+
+/// The relative error counts no more than this.
+const MOST_ERROR: f64 = 0.2;
+
+impl Controller {
+    /// β after a batch of `answers` with this `divergence`: β · (1 + clip(KL / target − 1, ±0.2) · n / horizon).
+    ///
+    /// It never falls to 0, from which no factor would lift it, whatever the batch and the horizon are.
+    pub fn steer(self, coefficient: f64, divergence: f64, answers: usize) -> f64 {
+        let error = (divergence / self.target - 1.0).clamp(-MOST_ERROR, MOST_ERROR);
+        let factor = 1.0 + error * answers as f64 / self.horizon;
+        if factor.is_finite() { coefficient * factor.max(0.5) } else { coefficient }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_strength_follows_the_divergence_and_never_vanishes() {
+        let controller = Controller { target: 0.1, horizon: 1000.0 };
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
+        assert!(close(controller.steer(0.5, 0.1, 256), 0.5), "at the target it stays");
+        assert!(close(controller.steer(0.5, 0.11, 100), 0.5 * 1.01), "a tenth too much, a tenth of the horizon");
+        assert!(close(controller.steer(0.5, 7.0, 100), 0.5 * 1.02), "no more than a fifth of error");
+        assert!(close(controller.steer(0.5, -1.0, 100), 0.5 * 0.98), "an estimate may be negative");
+        assert!(controller.steer(0.5, 0.0, 1_000_000) > 0.0);
+        assert!(close(controller.steer(0.5, f64::NAN, 100), 0.5), "what is no number steers nothing");
+    }
 
     #[test]
     fn the_score_lands_on_the_last_token_that_counts() {

@@ -4,6 +4,7 @@
 use real_crds::config::{self, KlEstimator, KlPlacement, LossAggregation, Schedule};
 
 use super::advantage::Estimator;
+use super::kl::Controller;
 use super::losses::Clip;
 use crate::optim::AdamWConfig;
 use crate::sequences::MicroBatches;
@@ -35,6 +36,10 @@ pub struct Recipe {
     pub loss: PolicyLossSpec,
     /// The pull towards the starting point in the rewards; its strength may be 0.
     pub reward_kl: Option<Pull>,
+    /// What steers the strength of the pull, where it does not stay as it is.
+    pub kl_controller: Option<Controller>,
+    /// How the loss allows for the difference between generation and training.
+    pub correction: Option<Correction>,
     /// Whether there has to be a reference model.
     pub reference: bool,
     /// Penalty of long answers.
@@ -64,6 +69,26 @@ pub struct Critic {
     pub clip_range: f64,
     /// Steps in which it alone learns.
     pub warmup_steps: u64,
+}
+
+/// Truncated importance sampling between generation and training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Correction {
+    /// Whether by the ratio of whole answers; else of single tokens.
+    pub by_sequence: bool,
+    /// Largest weight.
+    pub cap: f64,
+}
+
+impl Correction {
+    fn of(configured: config::RolloutCorrection, cap: f64) -> Option<Self> {
+        let by_sequence = match configured {
+            config::RolloutCorrection::None => return None,
+            config::RolloutCorrection::Token => false,
+            config::RolloutCorrection::Sequence => true,
+        };
+        Some(Self { by_sequence, cap })
+    }
 }
 
 /// A pull towards the starting point.
@@ -137,6 +162,8 @@ impl Recipe {
                 entropy: ppo.entropy_coefficient,
             },
             reward_kl: Some(Pull { coefficient: ppo.kl_coefficient, estimator: KlEstimator::K1 }),
+            kl_controller: ppo.kl_target.map(|target| Controller { target, horizon: ppo.kl_horizon as f64 }),
+            correction: Correction::of(ppo.rollout_correction, ppo.rollout_correction_cap),
             reference: true,
             overlong: None,
             max_resamples: 0,
@@ -146,6 +173,18 @@ impl Recipe {
             warmup_steps: ppo.warmup_steps,
             schedule: ppo.schedule,
             max_skipped_updates: ppo.max_skipped_updates,
+        }
+    }
+
+    /// The strength of the pull towards the starting point, wherever it is; none where there is no pull.
+    pub fn kl_coefficient(&self) -> Option<f64> {
+        self.reward_kl.or(self.loss.kl).map(|pull| pull.coefficient)
+    }
+
+    /// Sets it.
+    pub fn set_kl_coefficient(&mut self, coefficient: f64) {
+        for pull in [&mut self.reward_kl, &mut self.loss.kl].into_iter().flatten() {
+            pull.coefficient = coefficient;
         }
     }
 
@@ -186,6 +225,12 @@ impl Recipe {
                 entropy: gradient.entropy_coefficient,
             },
             reward_kl: at(KlPlacement::Reward),
+            kl_controller: gradient
+                .kl
+                .target
+                .filter(|_| pull.coefficient > 0.0)
+                .map(|target| Controller { target, horizon: gradient.kl.horizon as f64 }),
+            correction: Correction::of(gradient.rollout_correction, gradient.rollout_correction_cap),
             reference: pull.coefficient > 0.0,
             overlong: (buffer > 0).then_some(Overlong { buffer, penalty, longest }),
             max_resamples: gradient.max_resamples,

@@ -62,14 +62,20 @@ pub fn pace(answers: &[Answer], watch: &Stopwatch, metrics: &mut Metrics) {
     let phases = watch.metrics();
     let generated: usize = answers.iter().map(|answer| answer.sequence.answer().len()).sum();
     let generating = phases.get("timing_s/gen").unwrap_or(seconds);
-    let scoring = generating + phases.get("timing_s/reward").unwrap_or(0.0);
+    let waited = phases.get("timing_s/reward").unwrap_or(0.0);
+    let busy = phases.get("timing_s/scoring").unwrap_or(0.0);
     metrics.extend(phases);
+    if busy > 0.0 {
+        // The rest of the time in which answers were being scored, others were still being written.
+        metrics.set("perf/reward_hidden_share", (1.0 - waited / busy).clamp(0.0, 1.0));
+    }
+    metrics.set("perf/reward_wait_share", waited / seconds);
     metrics.set("timing_s/step", seconds);
     metrics.set("perf/total_num_tokens", tokens as f64);
     metrics.set("perf/time_per_step", seconds);
     metrics.set("perf/throughput", tokens as f64 / seconds);
     metrics.set("perf/generated_tokens_per_second", generated as f64 / generating);
-    metrics.set("perf/samples_per_second", answers.len() as f64 / scoring);
+    metrics.set("perf/samples_per_second", answers.len() as f64 / (generating + waited));
 }
 
 /// The first answers of the batch, which is in random order.

@@ -104,6 +104,7 @@ impl Roller<'_> {
         }
         surroundings.progress.phase(Phase::Scoring);
         let Some(outcomes) = watch.time("reward", || pending.wait(surroundings.stop))? else { return Ok(None) };
+        watch.add("scoring", pending.seconds());
         let answers = written.into_iter().zip(outcomes).zip(&asked).enumerate();
         let answers = answers.map(|(index, ((written, outcome), asked))| {
             let (sampled, text) = written.context("generation left an answer out")?;

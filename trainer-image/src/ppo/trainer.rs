@@ -13,7 +13,7 @@ use tch::{Device, Tensor};
 use super::batch::{Batch, Experience};
 use super::collect::{Collected, Collector};
 use super::experience;
-use super::mismatch;
+use super::mismatch::Mismatch;
 use super::recipe::Recipe;
 use super::report;
 use super::rollout::{Answer, Roller};
@@ -157,7 +157,13 @@ impl PolicyTrainer {
         let by_critic = |critic| experience::values(critic, &sequences, micro);
         let values = self.critic.as_ref().map(|(critic, _)| watch.time("values", || by_critic(critic)));
         let mask = answer_mask(&sequences, self.actor.device());
-        let mismatch = mismatch::metrics(answers.iter().map(|answer| answer.log_probs.as_slice()), &log_probs, &mask)?;
+        let mismatch = Mismatch::new(answers.iter().map(|answer| answer.log_probs.as_slice()), &log_probs, &mask)?;
+        let mut of_rollout = mismatch.metrics();
+        let weights = self.recipe.correction.map(|correction| {
+            let (weights, metrics) = mismatch.weights(correction);
+            of_rollout.extend(metrics);
+            weights
+        });
         let given = Tensor::from_slice(scores);
         let mut terms = vec![("a reward", &given), ("a log-probability", &log_probs)];
         terms.extend(reference.as_ref().map(|reference| ("a log-probability of the reference", reference)));
@@ -168,8 +174,9 @@ impl PolicyTrainer {
         let groups = answers.iter().map(|answer| answer.prompt).collect();
         let experience = Experience { mask, log_probs, reference, values, groups, greedy: greedy.map(to_device) };
         let (pull, estimator) = (self.recipe.reward_kl, self.recipe.estimator);
-        let (batch, mut metrics) = watch.time("adv", || Batch::new(sequences, scores, experience, pull, estimator));
-        metrics.extend(mismatch);
+        let (mut batch, mut metrics) = watch.time("adv", || Batch::new(sequences, scores, experience, pull, estimator));
+        batch.weights = weights;
+        metrics.extend(of_rollout);
         let not_finite = not_finite
             .or_else(|| first_not_finite(&[("an advantage", &batch.advantages), ("a return", &batch.returns)]));
         Ok(Some(Rated { batch, metrics, not_finite }))
@@ -283,10 +290,17 @@ impl Algorithm for PolicyTrainer {
             self.order.restore(&before)?;
             return Ok(None);
         };
-        if rated.not_finite.is_none() {
+        let finite = rated.not_finite.is_none();
+        if finite {
             self.rewards = rewards;
         }
+        let coefficient = self.recipe.kl_coefficient();
         let mut metrics = self.update(step, rated, surroundings, &mut watch)?;
+        if let (Some(controller), Some(coefficient), true) = (self.recipe.kl_controller, coefficient, finite) {
+            metrics.set("critic/kl_coeff", coefficient);
+            let divergence = metrics.get("critic/kl").unwrap_or(controller.target);
+            self.recipe.set_kl_coefficient(controller.steer(coefficient, divergence, learnt_from.answers.len()));
+        }
         let Collected { answers, prompts, drawn, .. } = &collected;
         let alpha = self.scoring.alpha();
         report::describe(answers, self.limits.max_response_tokens, &mut metrics);
@@ -309,6 +323,7 @@ impl Algorithm for PolicyTrainer {
             seed: self.seed,
             data_order: self.order.state().clone(),
             rewards: Some(self.rewards),
+            kl_coefficient: self.recipe.kl_controller.and(self.recipe.kl_coefficient()),
         };
         state.save(folder)
     }
@@ -320,6 +335,9 @@ impl Algorithm for PolicyTrainer {
         self.order.restore(&state.data_order)?;
         self.rewards =
             state.rewards.with_context(|| format!("state.json of a {} run has moments of rewards", self.name()))?;
+        if let (Some(_), Some(coefficient)) = (self.recipe.kl_controller, state.kl_coefficient) {
+            self.recipe.set_kl_coefficient(coefficient);
+        }
         let place = folder.to_path_buf();
         let actor = stop.unless_requested(move || Decoder::load(&place, device))??;
         self.actor = actor.with_compute(compute).with_checkpointing(checkpointing);

@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::model::{Decoder, Entropy, Prediction, ValueModel};
 use crate::optim::AdamW;
 use crate::optim::guard::Guard;
-use crate::sequences::{MicroBatches, Padded, longest_answer, micro_batches, mini_batches};
+use crate::sequences::{MicroBatches, Packed, longest_answer, micro_batches, mini_batches};
 
 /// What of the configuration an update needs, and which step it belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -75,9 +75,9 @@ pub fn update_critic(
         let step = MiniBatch::new(batch, rows, settings.micro);
         let tokens = step.lengths(rows).iter().sum::<usize>() as f64;
         optimizer.zero_grad()?;
-        for (_, padded) in step.micro_batches(device) {
-            let (old, returns) = (padded.pick(old_values), padded.pick(&batch.returns));
-            critic.learn(&padded, |values, span| {
+        for (_, packed) in step.micro_batches(device) {
+            let (old, returns) = (packed.pick(old_values), packed.pick(&batch.returns));
+            critic.learn(&packed, |values, span| {
                 let value = losses::value(values, &span.of(&old), &span.of(&returns), settings.value_clip);
                 sums.add(&[&value.loss, &value.clipped, values]);
                 losses::token_mean(&value.loss, tokens)
@@ -123,14 +123,19 @@ pub fn update_actor(
         let step = MiniBatch::new(batch, rows, settings.micro);
         let aggregator = Aggregator::new(spec.aggregation, &step.lengths(rows), spec.longest);
         optimizer.zero_grad()?;
-        for (rows, padded) in step.micro_batches(actor.device()) {
-            let (old, advantages) = (padded.pick(&batch.old_log_probs), padded.pick(&batch.advantages));
+        for (rows, packed) in step.micro_batches(actor.device()) {
+            let (old, advantages) = (packed.pick(&batch.old_log_probs), packed.pick(&batch.advantages));
             let weights = aggregator.weights(&step.lengths(rows)).map(|weights| weights.to_device(actor.device()));
-            let reference = pull.map(|(pull, reference)| (pull, padded.pick(reference)));
-            actor.learn(&padded, settings.temperature, entropy, |Prediction { log_probs, entropy }, span| {
+            let reference = pull.map(|(pull, reference)| (pull, packed.pick(reference)));
+            let correction = batch.weights.as_ref().map(|weights| packed.pick(weights));
+            actor.learn(&packed, settings.temperature, entropy, |Prediction { log_probs, entropy }, span| {
                 let policy = losses::policy(log_probs, &span.of(&old), &span.of(&advantages), spec.clip);
-                let mut loss = &policy.loss - entropy * spec.entropy;
-                let mut said = vec![&policy.loss, &policy.clipped, &policy.kl, entropy];
+                let policy_loss = match &correction {
+                    Some(correction) => &policy.loss * span.of(correction),
+                    None => policy.loss,
+                };
+                let mut loss = &policy_loss - entropy * spec.entropy;
+                let mut said = vec![&policy_loss, &policy.clipped, &policy.kl, entropy];
                 let divergence;
                 if let Some((pull, reference)) = &reference {
                     divergence = kl::estimate(pull.estimator, log_probs, &span.of(reference));
@@ -168,9 +173,9 @@ impl<'a> MiniBatch<'a> {
         rows.iter().map(|row| self.whole.sequences[*row].answer().len()).collect()
     }
 
-    fn micro_batches(&self, device: tch::Device) -> impl Iterator<Item = (&[usize], Padded)> {
+    fn micro_batches(&self, device: tch::Device) -> impl Iterator<Item = (&[usize], Packed)> {
         let columns = longest_answer(&self.whole.sequences);
-        self.micro.iter().map(move |rows| (rows.as_slice(), Padded::of(&self.whole.sequences, rows, columns, device)))
+        self.micro.iter().map(move |rows| (rows.as_slice(), Packed::of(&self.whole.sequences, rows, columns, device)))
     }
 }
 
@@ -271,7 +276,7 @@ mod tests {
         let old_values = Some(experience::values(critic, &sequences, SETTINGS.micro));
         let advantages = Tensor::from_slice2(&[[1.0_f32; 3], [-1.0; 3], [0.0; 3]]);
         let returns = advantages.ones_like();
-        Batch { sequences, old_log_probs, reference: None, old_values, advantages, returns }
+        Batch { sequences, old_log_probs, reference: None, old_values, advantages, returns, weights: None }
     }
 
     #[test]
@@ -306,6 +311,32 @@ mod tests {
         assert!(least > 0.4 && most < 1.3, "values from {least} to {most}, on the way from 0 to 1");
         // Beyond 0.5 from the old values the clipped branch is the larger one.
         assert!(metrics.get("critic/vf_clipfrac").expect("a share") > 0.0);
+    }
+
+    #[test]
+    fn a_weight_of_a_token_is_a_factor_of_its_loss_and_of_nothing_else() {
+        let actor = decoder();
+        let mut batch = batch(&actor, &ValueModel::new(actor.deep_copy()));
+        let mut learn = |weights: Option<Tensor>| {
+            batch.weights = weights;
+            let actor = actor.deep_copy();
+            let mut optimizer = AdamW::new(actor.named_parameters(), AdamWConfig::default());
+            let mut guard = Guard::new("actor", 0);
+            let learner = Learner { model: &actor, optimizer: &mut optimizer, guard: &mut guard, rate: 1e-2 };
+            let metrics = update_actor(learner, &batch, &[vec![0, 1, 2]], &SETTINGS).expect("an update");
+            ["pg_loss", "grad_norm", "ppo_kl", "entropy_loss"]
+                .map(|name| metrics.get(&format!("actor/{name}")).expect(name))
+        };
+        let plain = learn(None);
+        let halved = learn(Some(Tensor::full([3, 3], 0.5, (Kind::Float, Device::Cpu))));
+        assert!(
+            (halved[0] - plain[0] / 2.0).abs() < 1e-6 && (halved[1] / plain[1] - 0.5).abs() < 1e-4,
+            "{plain:?} {halved:?}"
+        );
+        assert!((halved[3] - plain[3]).abs() < 1e-9);
+        // Of the answers with advantages 1 (three tokens) and −1 (two) the second counts nothing.
+        let first = Tensor::from_slice2(&[[1.0_f32; 3], [0.0; 3], [1.0; 3]]);
+        assert!((learn(Some(first))[0] + 0.5).abs() < 1e-6);
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! Generation in batches of similar length, which shrink as rows finish.
+//! Generation: which prompt is in which row, when waiting prompts take the places of finished ones, and when rows move together.
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use tch::{Kind, Tensor};
+use std::collections::VecDeque;
 
-use super::sampler::Sampler;
-use crate::model::{Decoder, Inference};
+use tch::Device;
+
+use super::state::{DecodeState, Filling};
+use crate::model::Decoder;
 
 /// How answers are sampled.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ pub struct SamplingOptions {
 pub struct Sampled {
     /// Tokens, with the end-of-sequence token where there is one.
     pub ids: Vec<i64>,
-    /// Log-probability of each token at the sampling temperature (1 where greedy), before `top_p` and `top_k`.
+    /// Log-probability of each token at the sampling temperature, before `top_p` and `top_k`; none where greedy.
     pub log_probs: Vec<f32>,
     /// Whether it ended by itself.
     pub finished: bool,
@@ -58,9 +58,12 @@ pub enum GenerationError {
     },
 }
 
-/// Shrink the batch when fewer than this share of its rows are still growing: copying the cache costs about as much as
-/// some steps of the rows it saves.
-const WORTH_SHRINKING: f64 = 0.75;
+/// Most tokens of prompts that are read at a time: what that takes beside the cache is bounded, and a wish to stop is heard
+/// between.
+const READ_AT_A_TIME: usize = 8192;
+
+/// Waiting prompts are read when this part of the rows is free: a few prompts cost as many operations as many.
+const FREE_BEFORE_READING: usize = 8;
 
 /// Extends each prompt; `on_finished` gets each answer as it ends, with the prompt's index.
 ///
@@ -75,8 +78,8 @@ pub fn generate(
     generate_until(model, prompts, options, &|| false, on_finished).map(|_| ())
 }
 
-/// As [`generate`], asking `stop` before each batch and after each token; false where it said so, and then some prompts
-/// are not answered.
+/// As [`generate`], asking `stop` before prompts are read and after tokens; false where it said so, and then some prompts are not
+/// answered.
 ///
 /// # Errors
 /// As [`generate`].
@@ -100,61 +103,130 @@ pub fn generate_until(
         (0..prompts.len()).for_each(|index| on_finished(index, Sampled::empty()));
         return Ok(true);
     }
-    let _no_grad = tch::no_grad_guard();
-    let mut order: Vec<usize> = (0..prompts.len()).collect();
-    order.sort_by_key(|&index| std::cmp::Reverse(prompts[index].len()));
-    for indices in order.chunks(options.batch_size.max(1)) {
-        if stop() || !generate_batch(model, prompts, indices, options, stop, on_finished) {
-            return Ok(false);
-        }
+    let pace = if model.device() == Device::Cpu { 1 } else { STEPS_BETWEEN_LOOKS };
+    Ok(Batch::new(model, prompts, options).run(pace, stop, on_finished))
+}
+
+/// A look makes CUDA finish everything that was started; on a CPU it costs nothing, and rows that are done cost no step more.
+const STEPS_BETWEEN_LOOKS: usize = 8;
+
+/// The rows and what is in them.
+struct Batch<'a> {
+    prompts: &'a [Vec<i64>],
+    options: &'a SamplingOptions,
+    state: DecodeState<'a>,
+    /// Prompts without a row, the longest first.
+    waiting: VecDeque<usize>,
+    /// The prompt in each row.
+    rows: Vec<Option<usize>>,
+}
+
+impl<'a> Batch<'a> {
+    fn new(model: &'a Decoder, prompts: &'a [Vec<i64>], options: &'a SamplingOptions) -> Self {
+        let _no_grad = tch::no_grad_guard();
+        let mut order: Vec<usize> = (0..prompts.len()).collect();
+        order.sort_by_key(|&index| std::cmp::Reverse(prompts[index].len()));
+        let longest = order.first().map_or(0, |&index| prompts[index].len());
+        let rows = options.batch_size.clamp(1, prompts.len().max(1));
+        let state = DecodeState::new(model, rows, longest, options);
+        Self { prompts, options, state, waiting: order.into(), rows: vec![None; rows] }
     }
-    Ok(true)
-}
 
-/// A row of the batch.
-struct Row {
-    index: usize,
-    rng: ChaCha8Rng,
-    answer: Sampled,
-    growing: bool,
-}
-
-fn generate_batch(
-    model: &Decoder,
-    prompts: &[Vec<i64>],
-    indices: &[usize],
-    options: &SamplingOptions,
-    stop: &dyn Fn() -> bool,
-    on_finished: &mut dyn FnMut(usize, Sampled),
-) -> bool {
-    let sampler = Sampler { temperature: options.temperature, top_p: options.top_p, top_k: options.top_k as i64 };
-    let texts: Vec<&[i64]> = indices.iter().map(|&index| prompts[index].as_slice()).collect();
-    let (mut inference, mut logits) = Inference::start(model, &texts, options.max_new_tokens - 1);
-    let mut rows: Vec<Row> = indices.iter().map(|&index| Row::new(index, options)).collect();
-    loop {
-        let uniform = sampler.is_random().then(|| draws(&mut rows).to_device(model.device()));
-        let (tokens, log_probs) = sampler.pick(&logits, uniform.as_ref());
-        for ((row, token), log_prob) in rows.iter_mut().zip(to_i64(&tokens)).zip(to_f32(&log_probs)) {
-            if row.growing && row.push(token, log_prob, options) {
-                on_finished(row.index, std::mem::replace(&mut row.answer, Sampled::empty()));
+    /// Answers all prompts, looking every `pace` tokens; false where stopped meanwhile.
+    fn run(mut self, pace: usize, stop: &dyn Fn() -> bool, on_finished: &mut dyn FnMut(usize, Sampled)) -> bool {
+        let _no_grad = tch::no_grad_guard();
+        let mut counts = vec![0; self.rows.len()];
+        loop {
+            let free = self.rows.iter().filter(|row| row.is_none()).count();
+            if !self.waiting.is_empty() && (free * FREE_BEFORE_READING >= self.rows.len()) {
+                if !self.refill(stop) {
+                    return false;
+                }
+            } else if self.waiting.is_empty() {
+                self.draw_together(&mut counts);
+            }
+            let Some(last) = self.rows.iter().rposition(Option::is_some) else { return true };
+            let width = bucket(last + 1).min(self.rows.len());
+            self.state.advance(width, pace);
+            let mut finished = Vec::new();
+            for (row, seen) in self.state.look(width).into_iter().enumerate() {
+                counts[row] = seen.count;
+                if !seen.growing && self.rows[row].is_some() {
+                    finished.push((row, seen.count));
+                }
+            }
+            self.hand_out(&finished, on_finished);
+            if self.rows.iter().any(Option::is_some) && stop() {
+                return false;
             }
         }
-        let growing = rows.iter().filter(|row| row.growing).count();
-        if growing == 0 {
-            return true;
-        }
-        if stop() {
-            return false;
-        }
-        let mut tokens = tokens;
-        if (growing as f64) < WORTH_SHRINKING * rows.len() as f64 {
-            let kept: Vec<i64> = (0..).zip(&rows).filter(|(_, row)| row.growing).map(|(i, _)| i).collect();
-            inference.keep(&kept);
-            tokens = tokens.index_select(0, &Tensor::from_slice(&kept).to_device(model.device()));
-            rows.retain(|row| row.growing);
-        }
-        logits = inference.step(&tokens);
     }
+
+    /// Fills free rows with waiting prompts; false where stopped meanwhile.
+    fn refill(&mut self, stop: &dyn Fn() -> bool) -> bool {
+        let mut free = (0..self.rows.len()).filter(|row| self.rows[*row].is_none()).collect::<Vec<_>>().into_iter();
+        loop {
+            let mut fillings = Vec::new();
+            let mut tokens = 0;
+            while let Some(&index) = self.waiting.front() {
+                tokens += self.prompts[index].len();
+                if !fillings.is_empty() && tokens > READ_AT_A_TIME {
+                    break;
+                }
+                let Some(row) = free.next() else { break };
+                self.waiting.pop_front();
+                self.rows[row] = Some(index);
+                fillings.push(Filling { row: row as i64, index, prompt: &self.prompts[index] });
+            }
+            if fillings.is_empty() {
+                return true;
+            }
+            if stop() {
+                return false;
+            }
+            self.state.fill(&fillings);
+        }
+    }
+
+    /// Gives finished answers, of which row and length are told, and frees their rows.
+    fn hand_out(&mut self, finished: &[(usize, usize)], on_finished: &mut dyn FnMut(usize, Sampled)) {
+        if finished.is_empty() {
+            return;
+        }
+        for ((row, _), (ids, log_probs)) in finished.iter().zip(self.state.answers(finished)) {
+            let ended = ids.last().is_some_and(|token| self.options.eos.contains(token));
+            if let Some(index) = self.rows[*row].take() {
+                on_finished(index, Sampled { ids, log_probs, finished: ended });
+            }
+        }
+    }
+
+    /// Where the rows in use fit a smaller bucket, moves those beyond it into free places.
+    fn draw_together(&mut self, counts: &mut [usize]) {
+        let used: Vec<usize> = (0..self.rows.len()).filter(|row| self.rows[*row].is_some()).collect();
+        let width = bucket(used.len());
+        let beyond: Vec<usize> = used.into_iter().filter(|row| *row >= width).collect();
+        let free = (0..width.min(self.rows.len())).filter(|row| self.rows[*row].is_none());
+        let moves: Vec<(usize, usize)> = beyond.into_iter().zip(free).collect();
+        if moves.is_empty() {
+            return;
+        }
+        let mut columns = 0;
+        for &(from, to) in &moves {
+            self.rows[to] = self.rows[from].take();
+            counts[to] = counts[from];
+            columns = columns.max(counts[to] + self.rows[to].map_or(0, |index| self.prompts[index].len()));
+        }
+        let moves: Vec<(i64, i64)> = moves.into_iter().map(|(from, to)| (from as i64, to as i64)).collect();
+        self.state.shift(&moves, columns);
+    }
+}
+
+/// The number of rows that steps are made for where so many are in use: 1, 2, 3, 4, 6, 8, 12, 16, … A graph is recorded for each,
+/// and at most a third of the rows is idle.
+fn bucket(rows: usize) -> usize {
+    let power = rows.next_power_of_two();
+    if power >= 4 && rows <= power / 4 * 3 { power / 4 * 3 } else { power }
 }
 
 impl Sampled {
@@ -163,38 +235,14 @@ impl Sampled {
     }
 }
 
-impl Row {
-    fn new(index: usize, options: &SamplingOptions) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-        rng.set_stream(index as u64);
-        Self { index, rng, answer: Sampled::empty(), growing: true }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_holds_its_rows_and_is_at_most_a_third_idle() {
+        let sizes: Vec<usize> = (1..=17).map(bucket).collect();
+        assert_eq!(sizes, [1, 2, 3, 4, 6, 6, 8, 8, 12, 12, 12, 12, 16, 16, 16, 16, 24]);
+        assert!((1..2000).all(|rows| bucket(rows) >= rows && (bucket(rows) - rows) * 3 < bucket(rows) + 3));
     }
-
-    /// Appends a token; true where the answer is complete.
-    fn push(&mut self, token: i64, log_prob: f32, options: &SamplingOptions) -> bool {
-        self.answer.ids.push(token);
-        self.answer.log_probs.push(log_prob);
-        self.answer.finished = options.eos.contains(&token);
-        self.growing = !self.answer.finished && self.answer.ids.len() < options.max_new_tokens;
-        !self.growing
-    }
-}
-
-/// A number in [0, 1 − 2⁻²²] for each row [B, 1]: far enough from 1 that its product with a sum of probabilities stays
-/// below the sum.
-fn draws(rows: &mut [Row]) -> Tensor {
-    let numbers: Vec<f32> = rows.iter_mut().map(|row| (row.rng.random::<u32>() >> 10) as f32 / 4_194_304.0).collect();
-    Tensor::from_slice(&numbers).unsqueeze(1)
-}
-
-fn to_i64(tensor: &Tensor) -> Vec<i64> {
-    let mut values = vec![0; tensor.numel()];
-    tensor.to_kind(Kind::Int64).copy_data(&mut values, tensor.numel());
-    values
-}
-
-fn to_f32(tensor: &Tensor) -> Vec<f32> {
-    let mut values = vec![0.0; tensor.numel()];
-    tensor.copy_data(&mut values, tensor.numel());
-    values
 }

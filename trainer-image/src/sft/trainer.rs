@@ -12,7 +12,7 @@ use crate::model::{Decoder, Entropy};
 use crate::optim::guard::Guard;
 use crate::optim::schedule::factor;
 use crate::optim::{AdamW, AdamWConfig};
-use crate::sequences::{MicroBatches, Padded, Sequence, longest_answer, micro_batches};
+use crate::sequences::{MicroBatches, Packed, Sequence, longest_answer, micro_batches};
 use crate::train::algorithm::{Algorithm, StepReport, Surroundings};
 use crate::train::data_order::DataOrder;
 use crate::train::optimizer_state;
@@ -130,8 +130,8 @@ impl Algorithm for SftTrainer {
                 self.order.restore(&before)?;
                 return Ok(None);
             }
-            let padded = Padded::of(&batch, &rows, columns, self.model.device());
-            self.model.learn(&padded, 1.0, Entropy::Unused, |prediction, _| {
+            let packed = Packed::of(&batch, &rows, columns, self.model.device());
+            self.model.learn(&packed, 1.0, Entropy::Unused, |prediction, _| {
                 let loss = -prediction.log_probs.sum(Kind::Float) / targets as f64;
                 losses.push(loss.detach());
                 loss
@@ -164,7 +164,8 @@ impl Algorithm for SftTrainer {
         self.model.save(folder)?;
         optimizer_state::save(&self.optimizer, folder, "actor")?;
         let data_order = self.order.state().clone();
-        State { algorithm: self.name().into(), seed: self.seed, data_order, rewards: None }.save(folder)
+        State { algorithm: self.name().into(), seed: self.seed, data_order, rewards: None, kl_coefficient: None }
+            .save(folder)
     }
 
     fn load(&mut self, folder: &Path, stop: &Stop) -> anyhow::Result<()> {

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::data_order::OrderState;
 
-/// `state.json`. Random numbers are functions of seed and step (see [`super::seeds`]), so these two are the state of all
-/// generators.
+/// `state.json`. Random numbers are functions of seed and step (see [`super::seeds`]), so the seed and the place in the data are
+/// the state of all generators.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct State {
@@ -23,6 +23,9 @@ pub struct State {
     /// Moments of all rewards so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewards: Option<Moments>,
+    /// The strength of the pull towards the starting point, where it is steered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kl_coefficient: Option<f64>,
 }
 
 impl State {

@@ -14,6 +14,7 @@ ROWS, LENGTH = 5, 9
 GAMMA, LAMBDA = 0.97, 0.9
 CLIP, VALUE_CLIP, DUAL_CLIP = 0.2, 0.5, 3.0
 KL_COEFFICIENT = 0.05
+WEIGHT_CAP = 1.7
 
 
 def clamp(x: float, low: float, high: float) -> float:
@@ -73,6 +74,17 @@ def value(values, old, returns):
     return loss
 
 
+def truncated_weights(old, generated, lengths, by_sequence):
+    """min(q/p, cap) of tokens or of whole answers: p by generation, q by training, the logarithm bounded by 20."""
+    weights = np.zeros((ROWS, LENGTH))
+    for i, n in enumerate(lengths):
+        of_answer = sum(old[i, t] - generated[i, t] for t in range(n))
+        for t in range(n):
+            log_weight = of_answer if by_sequence else old[i, t] - generated[i, t]
+            weights[i, t] = min(math.exp(clamp(log_weight, -20, 20)), WEIGHT_CAP)
+    return weights
+
+
 def kl_estimates(log_probs, reference):
     d = log_probs - reference
     log_ratio = np.clip(-d, -20, 20)
@@ -93,6 +105,12 @@ def main() -> None:
     values = old_values + draw.normal(0, 0.7, (ROWS, LENGTH))
     scores = np.array([1.0, -1.0, 0.5, 0.25, 0.0])
 
+    generated = old + draw.normal(0, 0.4, (ROWS, LENGTH))
+    generated[0, 2] = old[0, 2] - 25.0  # beyond the bound of the exponent
+    generated[2, 1] = old[2, 1] + 25.0
+    by_token = truncated_weights(old, generated, lengths, by_sequence=False)
+    by_sequence = truncated_weights(old, generated, lengths, by_sequence=True)
+
     k1, k2, k3 = kl_estimates(old, reference)
     rewards = token_rewards(scores, old, reference, lengths)
     advantages, returns = gae(rewards, old_values, lengths, GAMMA, LAMBDA)
@@ -105,6 +123,8 @@ def main() -> None:
         "values": values, "k1": k1, "k2": k2, "k3": k3, "rewards": rewards, "advantages": advantages * mask,
         "undiscounted": undiscounted * mask, "returns": returns * mask, "whitened": whitened,
         "policy_loss": policy_loss * mask, "policy_clipped": policy_clipped * mask, "value_loss": value_loss * mask,
+        "generated": generated, "weights_by_token": by_token, "weights_by_sequence": by_sequence,
+        "policy_loss_weighted": policy_loss * by_token,
     }  # fmt: skip
     golden = {
         "gamma": GAMMA,
@@ -112,6 +132,7 @@ def main() -> None:
         "clip": CLIP,
         "value_clip": VALUE_CLIP,
         "kl_coefficient": KL_COEFFICIENT,
+        "weight_cap": WEIGHT_CAP,
         "scores": scores.tolist(),
         "policy_mean": float((policy_loss * mask).sum() / mask.sum()),
         "value_mean": float((value_loss * mask).sum() / mask.sum()),
