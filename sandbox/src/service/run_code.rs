@@ -134,7 +134,7 @@ fn order(request: RunCodeRequest) -> Result<Order, String> {
         bundle::append(&mut files, &path, &content).map_err(|why| format!("files.{path}: {why}"))?;
     }
     Ok(Order {
-        work: Work::Script { program: request.code, hide_prompts: false, fetch: request.fetch_files },
+        work: Work::Script { program: request.code, hide_prompts: false, watch: false, fetch: request.fetch_files },
         prelude: None,
         stdin: request.stdin.unwrap_or_default().into_bytes(),
         files: (!files.is_empty()).then(|| Arc::new(files)),
