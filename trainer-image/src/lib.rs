@@ -9,6 +9,7 @@
 //! evaluate.rs counts of judged answers                             cell.rs       a shard of a sweep's cell
 //! metrics/    JSON lines and TensorBoard                               progress.rs   HTTP
 //! plan/       what a job needs on a device                             shim.rs       operations that tch lacks
+//! gpu_check/  what has to be seen on a card
 //! ```
 
 pub mod bench;
@@ -17,6 +18,7 @@ pub mod checkpoint;
 pub mod compute;
 pub mod evaluate;
 pub mod generate;
+pub mod gpu_check;
 pub mod metrics;
 pub mod model;
 pub mod optim;

@@ -67,8 +67,17 @@ fn of_machine() -> Option<u64> {
     Some(limits.into_iter().filter_map(number).fold(total, u64::min))
 }
 
-/// What the CUDA runtime, which a CUDA libtorch brings along, says of the current device.
 fn of_cuda() -> Option<u64> {
+    cuda_memory().map(|(_, total)| total)
+}
+
+/// Bytes of the current CUDA device that are taken, by whomever.
+pub(crate) fn in_use_cuda() -> Option<u64> {
+    cuda_memory().map(|(free, total)| total.saturating_sub(free))
+}
+
+/// What the CUDA runtime, which a CUDA libtorch brings along, says of the current device: bytes that are free, and all.
+fn cuda_memory() -> Option<(u64, u64)> {
     type MemGetInfo = unsafe extern "C" fn(free: *mut usize, total: *mut usize) -> c_int;
     // SAFETY: the name is a constant that ends with a nul, and the default scope may be searched.
     let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"cudaMemGetInfo".as_ptr()) };
@@ -80,5 +89,5 @@ fn of_cuda() -> Option<u64> {
     let (mut free, mut total) = (0, 0);
     // SAFETY: both are written before it returns.
     let error = unsafe { ask(&raw mut free, &raw mut total) };
-    (error == 0).then_some(total as u64)
+    (error == 0).then_some((free as u64, total as u64))
 }
