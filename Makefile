@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 PYTHON := $(CACHE)/python/bin/python3
 
-.PHONY: help setup kube cluster-up cluster-down kubectl build install images demo test test-core e2e lint fmt generate base-model datasets bench gpu-check clean
+.PHONY: help setup kube cluster-up cluster-down kubectl build install images demo test test-core e2e lint fmt generate base-model datasets bench gpu-check paper-smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s $$'\t'
@@ -94,6 +94,9 @@ base-model: build ## train the quickstart's base policy and write its weights in
 
 bench: build ## our figures beside the peers', as ratios
 	scripts/bench
+
+paper-smoke: build ## two real steps of the paper's SafeSQL job with its 0.5B model on the CPU (MODEL=, DATA=)
+	scripts/paper-smoke
 
 gpu-check: build ## bundle the checks for a GPU in dist/gpu-check, and run them where there is one (docs/gpu.md)
 	scripts/gpu-check bundle dist/gpu-check

@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     fn pretrained(uri: &Path) -> Model {
-        Model { uri: uri.display().to_string(), initialize: Initialize::Pretrained }
+        Model { uri: uri.display().to_string(), initialize: Initialize::Pretrained, lora: None }
     }
 
     #[test]

@@ -288,8 +288,9 @@ pub(super) fn resume(setting: &Setting) -> Result<Value> {
     let mut optimizer = AdamW::new(model.named_parameters(), AdamWConfig::default());
     learn(&model, &mut optimizer)?;
     let (saved, save_seconds) = setting.timed(|| -> Result<()> {
-        model.save(folder.path())?;
-        optimizer_state::save(&optimizer, folder.path(), "actor")
+        let mut files = model.files();
+        optimizer_state::add(&mut files, &optimizer, "actor");
+        Ok(files.write(folder.path())?)
     });
     saved?;
     let (loaded, load_seconds) = setting.timed(|| -> Result<(Decoder, AdamW)> {

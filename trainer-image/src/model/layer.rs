@@ -3,6 +3,7 @@
 use tch::{Device, Tensor};
 
 use super::attention::Rotation;
+use super::lora::adapted;
 use super::parameters::LayerWeights;
 
 /// Head counts and constants that all layers share.
@@ -28,7 +29,9 @@ pub(super) fn layer(
 ) -> Tensor {
     let Shape { query_heads, key_value_heads, head_width, .. } = *shape;
     let normed = rms_norm(x, &weights.input_norm, shape.epsilon);
-    let heads = normed.linear(&weights.qkv, weights.qkv_bias.as_ref()).view([rows, columns, -1, head_width]);
+    let adapters = &weights.adapters;
+    let heads = adapted(normed.linear(&weights.qkv, weights.qkv_bias.as_ref()), &normed, adapters.qkv.as_ref());
+    let heads = heads.view([rows, columns, -1, head_width]);
     let mut parts = heads.split_with_sizes([query_heads + key_value_heads, key_value_heads], 2).into_iter();
     let (mut turning, values) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     if let Some((query, key)) = &weights.head_norms {
@@ -40,11 +43,13 @@ pub(super) fn layer(
     let (queries, keys) = (turned.next().unwrap_or_default(), turned.next().unwrap_or_default());
     let attended = attend(&queries.transpose(1, 2), &keys.transpose(1, 2), &values.transpose(1, 2));
     let attended = attended.transpose(1, 2).reshape([rows * columns, query_heads * head_width]);
-    let x = x.addmm(&attended, &weights.output.tr());
+    let x = adapted(x.addmm(&attended, &weights.output.tr()), &attended, adapters.output.as_ref());
 
     let normed = rms_norm(&x, &weights.post_norm, shape.epsilon);
-    let gate_up = normed.linear(&weights.gate_up, None::<&Tensor>).chunk(2, -1);
-    x.addmm(&(gate_up[0].silu() * &gate_up[1]), &weights.down.tr())
+    let gate_up = adapted(normed.linear(&weights.gate_up, None::<&Tensor>), &normed, adapters.gate_up.as_ref());
+    let gate_up = gate_up.chunk(2, -1);
+    let gated = gate_up[0].silu() * &gate_up[1];
+    adapted(x.addmm(&gated, &weights.down.tr()), &gated, adapters.down.as_ref())
 }
 
 /// Root-mean-square norm over the last dimension.

@@ -67,6 +67,20 @@ fn of_machine() -> Option<u64> {
     Some(limits.into_iter().filter_map(number).fold(total, u64::min))
 }
 
+/// Bytes of host memory that are free.
+pub fn available() -> Option<u64> {
+    let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
+    let free = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?.split_whitespace().next()?;
+    let free = free.parse::<u64>().ok()? << 10;
+    let groups = [
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ];
+    let left = |(most, now)| Some(number(most)?.saturating_sub(number(now)?));
+    Some(groups.into_iter().filter_map(left).fold(free, u64::min))
+}
+
 fn of_cuda() -> Option<u64> {
     cuda_memory().map(|(_, total)| total)
 }

@@ -15,7 +15,7 @@ use super::evaluation::Evaluator;
 use super::seeds::{Purpose, derived};
 use super::tasks::{Loader, TaskSet};
 use crate::compute;
-use crate::model::{Decoder, ModelConfig, resolve};
+use crate::model::{Base, Decoder, ModelConfig, resolve};
 use crate::plan::room::{self, Verdict, judge};
 use crate::ppo::recipe::Recipe;
 use crate::ppo::trainer::{PolicyParts, PolicyTrainer};
@@ -95,6 +95,14 @@ pub fn build(
         .unless_requested(load)??
         .with_compute(compute::kind(config.compute.dtype))
         .with_checkpointing(config.compute.gradient_checkpointing);
+    let initial = match &config.model.lora {
+        None => initial,
+        Some(lora) => {
+            let place = folder.clone();
+            let base = surroundings.stop.unless_requested(move || Base::of(&place))??;
+            initial.with_lora(lora, base, derived(config.seed, Purpose::Initialisation, &[1]))
+        }
+    };
     tracing::info!("model {}: {} parameters on {device:?}", config.model.uri, initial.parameter_count());
 
     surroundings.stop.check()?;
@@ -203,6 +211,19 @@ fn check(config: &TrainerConfig) -> anyhow::Result<()> {
         "reward.alpha is {}; it has to lie in [0, 1]",
         config.reward.alpha
     );
+    if let Some(lora) = &config.model.lora {
+        positive("model.lora.rank", lora.rank)?;
+        anyhow::ensure!(
+            lora.alpha > 0.0 && lora.alpha.is_finite(),
+            "model.lora.alpha is {}; it has to be > 0",
+            lora.alpha
+        );
+        anyhow::ensure!(!lora.targets.is_empty(), "model.lora.targets is empty; name at least one matrix");
+        anyhow::ensure!(
+            config.model.initialize == Initialize::Pretrained,
+            "model.lora needs a model that was trained before: model.initialize is random"
+        );
+    }
     positive("rollout.maxPromptTokens", config.rollout.max_prompt_tokens)?;
     positive("rollout.maxResponseTokens", config.rollout.max_response_tokens)?;
     let temperature = config.rollout.temperature;
