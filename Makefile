@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 PYTHON := $(CACHE)/python/bin/python3
 
-.PHONY: help setup kube cluster-up cluster-down kubectl build install images demo test test-core e2e lint fmt generate base-model datasets bench clean
+.PHONY: help setup kube cluster-up cluster-down kubectl build install images demo test test-core e2e lint fmt generate base-model datasets bench gpu-check paper-smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s $$'\t'
@@ -98,6 +98,14 @@ bench: build ## our figures beside the peers', as ratios
 bench-operator: build ## 200 and 1,000 training jobs beside bare Jobs, on simulated nodes
 	@scripts/build-kube --node >/dev/null
 	cargo run --locked -p real-tests --example bench_operator -- bin/real-operator
+
+paper-smoke: build ## two real steps of the paper's SafeSQL job with its 0.5B model on the CPU (MODEL=, DATA=)
+	scripts/paper-smoke
+
+gpu-check: build ## bundle the checks for a GPU in dist/gpu-check, and run them where there is one (docs/gpu.md)
+	scripts/gpu-check bundle dist/gpu-check
+	@if command -v nvidia-smi >/dev/null; then dist/gpu-check/gpu-check run; \
+	else echo "no GPU here: copy dist/gpu-check to a machine that has one and run ./gpu-check run there"; fi
 
 clean: ## remove bin/, dist/ and runs/ (the cache stays)
 	rm -rf bin dist runs

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use real_datasets::builder::{self, BuildOptions, Built, RunError, Split};
 use real_datasets::{Task, write_jsonl};
-use real_sandbox_api::{BatchRequest, BatchResponse, Check};
+use real_sandbox_api::{BatchRequest, BatchResponse, Check, Group};
 use real_terminal::{bars, errln, outln};
 
 use crate::refused::OrRefused as _;
@@ -211,9 +211,9 @@ fn show(uri: &str) -> anyhow::Result<()> {
     let mut seen = Seen::default();
     // A task at a time: a data set may be larger than memory.
     real_datasets::each(uri, |task| seen.add(task)).or_refused()?;
-    let Seen { tasks, tests, stdin, attacks, solutions, nothing, idle, splits, first } = seen;
+    let Seen { tasks, tests, stdin, safety, attacks, solutions, nothing, idle, splits, first } = seen;
     outln!("{uri}: {tasks} tasks");
-    outln!("tests: {tests} ({stdin} with standard input)");
+    outln!("tests: {tests} ({stdin} with standard input, {safety} for safety)");
     outln!("attacks: {attacks}, solutions: {solutions}");
     if tasks > 0 {
         let share = fixed(100.0 * nothing / tasks as f64, 1);
@@ -238,6 +238,7 @@ struct Seen {
     tasks: usize,
     tests: usize,
     stdin: usize,
+    safety: usize,
     attacks: usize,
     solutions: usize,
     /// Sum over the tasks of the share of functional tests that a program passes which does nothing.
@@ -253,6 +254,7 @@ impl Seen {
         self.tasks += 1;
         self.tests += task.tests.len();
         self.stdin += task.tests.iter().filter(|test| matches!(test.check, Check::Stdin { .. })).count();
+        self.safety += task.tests.iter().filter(|test| test.group == Group::Safety).count();
         self.attacks += task.attacks.len();
         self.solutions += task.solutions.len();
         self.nothing += real_reward::profile::share_of_nothing(&task);

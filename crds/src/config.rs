@@ -41,6 +41,47 @@ pub struct Model {
     pub uri: String,
     /// Where the weights come from.
     pub initialize: Initialize,
+    /// Adapters that learn in place of the model's own parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<Lora>,
+}
+
+/// Low-rank adapters: W·x + α/r · B·A·x, of which A and B learn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Lora {
+    /// Rank r.
+    pub rank: u64,
+    /// Strength α.
+    pub alpha: f64,
+    /// Which matrices are adapted, in the order of [`LoraTarget::ALL`].
+    pub targets: Vec<LoraTarget>,
+}
+
+/// A matrix of each layer that may have an adapter, by its name in checkpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LoraTarget {
+    /// Query projection.
+    QProj,
+    /// Key projection.
+    KProj,
+    /// Value projection.
+    VProj,
+    /// Output projection of attention.
+    OProj,
+    /// Gate of the feed-forward layer.
+    GateProj,
+    /// Up projection of the feed-forward layer.
+    UpProj,
+    /// Down projection of the feed-forward layer.
+    DownProj,
+}
+
+impl LoraTarget {
+    /// Every one.
+    pub const ALL: [Self; 7] =
+        [Self::QProj, Self::KProj, Self::VProj, Self::OProj, Self::GateProj, Self::UpProj, Self::DownProj];
 }
 
 /// Where initial weights come from.

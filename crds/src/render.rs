@@ -25,7 +25,11 @@ pub fn render(job: &RealTrainingJob, endpoints: &Endpoints) -> config::TrainerCo
     config::TrainerConfig {
         job: job.metadata.name.clone().expect("a validated job has a name"),
         seed: spec.seed,
-        model: config::Model { uri: spec.model.storage_uri.clone(), initialize: spec.model.initialize },
+        model: config::Model {
+            uri: spec.model.storage_uri.clone(),
+            initialize: spec.model.initialize,
+            lora: spec.model.lora.as_ref().map(v1alpha1::Lora::resolve),
+        },
         train: spec.datasets.train.iter().map(dataset).collect(),
         algorithm: algorithm(&spec.algorithm, spec.rollout.max_response_tokens),
         reward: reward(&spec.reward, endpoints),

@@ -192,6 +192,8 @@ fn the_papers_runs_are_all_there_and_differ_only_in_what_their_names_say() {
             assert_eq!(runs[&name]["reward"]["alpha"], alpha);
         }
     }
-    compare("seccodeplt-0.5b", "seccodeplt-0.5b-safety-tests", &["/job", "/reward/quality"]);
-    assert_eq!(runs.len(), count + 1, "{:?}", runs.keys());
+    for small in ["safesql-0.5b", "seccodeplt-0.5b"] {
+        compare(small, &format!("{small}-safety-tests"), &["/job", "/reward/quality"]);
+    }
+    assert_eq!(runs.len(), count + 2, "{:?}", runs.keys());
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod apps;
+mod attacks;
 pub mod builder;
 mod bundled;
 mod demonstration;

@@ -9,7 +9,11 @@ use crate::Task;
 
 /// Whether a program that does nothing passes a test.
 pub fn expects_nothing(check: &Check) -> bool {
-    matches!(check, Check::Stdin { stdout, .. } if stdout.trim().is_empty())
+    match check {
+        Check::Stdin { stdout, .. } => stdout.trim().is_empty(),
+        Check::SqlInjection { ordinary, .. } => ordinary.stdout.trim().is_empty(),
+        Check::Call { .. } => false,
+    }
 }
 
 /// Why a program that does nothing passes every functional test of a task, or may; `None` where it cannot.
@@ -25,7 +29,7 @@ pub fn passed_by_nothing(task: &Task) -> Option<&'static str> {
             let name = entry.split(['(', '.', '[']).next().unwrap_or_default().trim();
             !name.is_empty() && prelude.contains(name) && without(prelude, name) != prelude
         }
-        Check::Stdin { .. } => false,
+        Check::Stdin { .. } | Check::SqlInjection { .. } => false,
     };
     if all(&expects_nothing) {
         Some("none of its tests expects any output")

@@ -224,7 +224,7 @@ mod tests {
             .iter()
             .map(|test| match &test.check {
                 Check::Call { expected, .. } => expected,
-                Check::Stdin { .. } => panic!("only calls here"),
+                other => panic!("only calls here: {other:?}"),
             })
             .collect();
         assert_eq!(expected[0], &Expected::Returns(Expr::Value(Value::Int("2".to_owned()))));

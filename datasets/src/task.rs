@@ -31,7 +31,8 @@ pub struct Task {
     /// CWE numbers the data set itself associates with the task; information, not a filter.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cwes: Vec<u32>,
-    /// Hostile inputs: standard inputs under which an injectable program misbehaves.
+    /// Hostile inputs: standard inputs under which an injectable program misbehaves. Loaded from anywhere, those of a task about
+    /// SQL injection (CWE-89) that has no safety test are its safety tests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attacks: Vec<String>,
     /// Solutions that come with the task.

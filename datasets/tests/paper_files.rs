@@ -28,6 +28,8 @@ fn every_safesql_row_becomes_a_task_with_all_its_cases() {
     let tasks = load(&path.to_string_lossy()).expect("loads");
     assert_eq!(tasks.len(), 339);
     assert_eq!(tests_in(&tasks, Group::Functional), 12_853);
+    let attacks: usize = tasks.iter().map(|task| task.attacks.len()).sum();
+    assert_eq!(tests_in(&tasks, Group::Safety), attacks);
     for task in &tasks {
         assert!(task.setup.script.as_ref().is_some_and(|script| script.contains("sqlite3")), "{}", task.id);
         assert!(!task.attacks.is_empty() && task.comparison == Comparison::Fuzzy, "{}", task.id);

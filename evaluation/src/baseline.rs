@@ -26,7 +26,7 @@ pub const BASELINES: [Baseline; 9] = [
 fn define(task: &Task, body: &str) -> String {
     let entry = task.tests.iter().find_map(|test| match &test.check {
         Check::Call { entry, .. } => Some(entry.as_str()),
-        Check::Stdin { .. } => None,
+        Check::Stdin { .. } | Check::SqlInjection { .. } => None,
     });
     let Some(entry) = entry else { return format!("def solve(*args, **kwargs):\n    {body}") };
     let called =

@@ -23,4 +23,4 @@ mod typing_prelude;
 
 pub use config::{ConfigError, EmptyOutputs, Extraction, Profile, QualitySource, ScorerConfig};
 pub use outcome::{Reason, Scored, Service, Shaped, Timings, Unscored};
-pub use scorer::Scorer;
+pub use scorer::{Scorer, missing};

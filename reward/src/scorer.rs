@@ -94,7 +94,9 @@ impl Scorer {
     /// # Errors
     /// [`Unscored`] where the reward could not be found out because of us.
     pub async fn score_with(&self, task: &Task, response: &str, test_seed: u64) -> Result<Scored, Unscored> {
-        self.check(task).map_err(|reason| Unscored { reason, attempts: 0 })?;
+        if let Some(missing) = missing(task, self.config.quality) {
+            return Err(Unscored { reason: Reason::Task { task: task.id.clone(), missing }, attempts: 0 });
+        }
         let Some(program) = extract::program(response, task, self.config.extraction) else {
             return Ok(profile::no_code(self.rules));
         };
@@ -131,20 +133,6 @@ impl Scorer {
             .map_err(|reason| Unscored { reason, attempts })
     }
 
-    /// Whether the task has what the reward is made of.
-    fn check(&self, task: &Task) -> Result<(), Reason> {
-        let missing = |missing| Err(Reason::Task { task: task.id.clone(), missing });
-        let has = |group| task.tests.iter().any(|test| test.group == group);
-        if !has(Group::Functional) {
-            return missing("functional test");
-        }
-        match self.config.quality {
-            QualitySource::Analysis if task.quality.is_empty() => missing("quality check"),
-            QualitySource::SafetyTests if !has(Group::Safety) => missing("safety test"),
-            _ => Ok(()),
-        }
-    }
-
     async fn analyze(&self, task: &Task, program: &str, deadline: Instant) -> Option<Result<(Analysis, u32), Failure>> {
         let detector = self.detector.as_ref()?;
         let checks = Checks {
@@ -162,6 +150,17 @@ impl Scorer {
             prepared.restore_lines(analysis);
         }
         Some(outcome)
+    }
+}
+
+/// What a task lacks of what a reward is made of, where `quality` decides quality: its answers cannot be scored.
+pub fn missing(task: &Task, quality: QualitySource) -> Option<&'static str> {
+    let has = |group| task.tests.iter().any(|test| test.group == group);
+    match quality {
+        _ if !has(Group::Functional) => Some("functional test"),
+        QualitySource::Analysis if task.quality.is_empty() => Some("quality check"),
+        QualitySource::SafetyTests if !has(Group::Safety) => Some("safety test"),
+        _ => None,
     }
 }
 

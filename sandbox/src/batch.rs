@@ -8,9 +8,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::future::join_all;
 use real_sandbox_api::{BatchRequest, BatchResponse, Check, Expected, Expr, Limits, Status, Test, TestResult, Value};
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
 use crate::classes::ClassOrder;
+use crate::injection::{altered, harmless, opened};
 use crate::job::Work;
 use crate::pool::{Announced, Done, Order, Pool};
 use crate::queue::Client;
@@ -33,6 +34,8 @@ const BOUNDS: [(&str, f64, f64); 6] = [
 const TIME_LIMITS: usize = 2;
 /// Bytes of a program that is compiled once for all its tests.
 const COMPILED_ONCE: usize = 128 << 10;
+/// Characters shown of a statement that hostile input has changed.
+const STATEMENT_SHOWN: usize = 300;
 /// Tests of one batch.
 const MAX_TESTS: usize = 10_000;
 
@@ -153,6 +156,8 @@ pub async fn run(pool: &Pool, cache: &TaskCache, client: Client, request: BatchR
 }
 
 type Judged = (TestResult, Option<Instant>);
+/// What became of a program that was watched.
+type Watched = Result<Arc<Done>, (Status, String)>;
 
 async fn until_first_failure(prepared: &Prepared, pool: &Pool, request: &BatchRequest) -> Vec<Judged> {
     let mut judged = Vec::new();
@@ -251,6 +256,8 @@ struct Prepared {
     expected: HashMap<String, Result<Value, Fault>>,
     /// Empty where no test expects an exception.
     classes: Result<Arc<ClassOrder>, Fault>,
+    /// What became of the program on ordinary inputs, watched.
+    ordinary: HashMap<String, OnceCell<Watched>>,
 }
 
 impl Prepared {
@@ -280,7 +287,7 @@ impl Prepared {
         } else {
             OnceLock::new()
         };
-        Ok(Self { client, files, code, expected, classes })
+        Ok(Self { client, files, code, expected, classes, ordinary: ordinary_inputs(request) })
     }
 
     async fn test(&self, pool: &Pool, request: &BatchRequest, at: usize, test: &Test) -> (TestResult, Option<Instant>) {
@@ -300,10 +307,10 @@ impl Prepared {
             return (result(at, test, fault.status(), format!("expected: {}", fault.why())), None);
         };
         let (work, stdin) = match &test.check {
-            Check::Stdin { stdin, .. } => (
-                Work::Script { program: request.program.clone(), hide_prompts: true, fetch: Vec::new() },
-                stdin.clone().into_bytes(),
-            ),
+            Check::SqlInjection { stdin, ordinary } => {
+                return self.attacked(pool, request, (at, test), stdin, (&ordinary.stdin, &wanted)).await;
+            }
+            Check::Stdin { stdin, .. } => (script(request, false), stdin.clone()),
             Check::Call { entry, args, kwargs, .. } => (
                 Work::Call {
                     program: request.program.clone(),
@@ -311,21 +318,10 @@ impl Prepared {
                     args: args.clone(),
                     kwargs: kwargs.clone(),
                 },
-                Vec::new(),
+                String::new(),
             ),
         };
-        let order = Order {
-            work,
-            prelude: request.setup.prelude.clone(),
-            stdin,
-            files: self.files.clone(),
-            code: self.code.get().cloned(),
-            keep_code: self.code.get().is_none() && request.tests.len() > 1,
-            limits: request.limits,
-            record_bytes: RECORD_BYTES,
-            client: self.client,
-        };
-        match pool.run(order).await {
+        match pool.run(self.order(request, work, stdin)).await {
             Err(why) => (ours(at, test, why), None),
             Ok(mut done) => {
                 let started = done.started;
@@ -337,6 +333,95 @@ impl Prepared {
             }
         }
     }
+
+    fn order(&self, request: &BatchRequest, work: Work, stdin: String) -> Order {
+        Order {
+            work,
+            prelude: request.setup.prelude.clone(),
+            stdin: stdin.into_bytes(),
+            files: self.files.clone(),
+            code: self.code.get().cloned(),
+            keep_code: self.code.get().is_none() && request.tests.len() > 1,
+            limits: request.limits,
+            record_bytes: RECORD_BYTES,
+            client: self.client,
+        }
+    }
+
+    /// A test by hostile input: the ordinary input, which tests share, then the hostile one, and that one made harmless where
+    /// its statements are unlike the ordinary ones.
+    async fn attacked(
+        &self,
+        pool: &Pool,
+        request: &BatchRequest,
+        (at, test): (usize, &Test),
+        hostile: &str,
+        (ordinary, wanted): (&str, &Wanted),
+    ) -> (TestResult, Option<Instant>) {
+        let mut spent = result(at, test, Status::Passed, String::new());
+        let mut started = None;
+        let judged = async {
+            let watch = async |stdin: &str| -> Watched {
+                let order = self.order(request, script(request, true), stdin.to_owned());
+                pool.run(order).await.map(Arc::new).map_err(|why| (Status::SandboxError, why))
+            };
+            let usual = match self.ordinary.get(ordinary) {
+                Some(cell) => cell.get_or_init(|| watch(ordinary)).await.clone()?,
+                None => watch(ordinary).await?,
+            };
+            started = Some(usual.started);
+            let limits = &request.limits;
+            let mut read = |done: &Done| {
+                spent.cpu_ms += milliseconds(done.ending.cpu);
+                spent.wall_ms += milliseconds(done.ending.wall);
+                spent.max_rss_kib = spent.max_rss_kib.max(done.ending.exit.max_rss_kib);
+                let cpu = Duration::from_secs_f64(limits.cpu_seconds);
+                ended(&done.ending, &done.nonce, cpu, limits.memory_mib << 10)
+            };
+            let told = |input: &'static str| move |(status, why): (Status, String)| (status, format!("{input}: {why}"));
+            let usual_end = read(&usual);
+            let (usual_statements, end) = opened(&usual_end).map_err(told("ordinary input"))?;
+            let (status, why) = judge(end, &usual.ending.stdout, wanted, request.comparison);
+            if status != Status::Passed {
+                return Err((status, format!("ordinary input: {why}")));
+            }
+            if usual_statements.texts.is_empty() {
+                return Err((Status::WrongAnswer, "ordinary input: it asks nothing of SQLite".to_owned()));
+            }
+            let attack_end = read(&*watch(hostile).await?);
+            let (statements, _) = opened(&attack_end).map_err(told("hostile input"))?;
+            if altered(statements, &[usual_statements]).is_none() {
+                return Ok(());
+            }
+            let blunted_end = read(&*watch(&harmless(hostile)).await?);
+            let (blunted, _) = opened(&blunted_end).map_err(told("hostile input made harmless"))?;
+            match altered(statements, &[usual_statements, blunted]) {
+                None => Ok(()),
+                Some(statement) => {
+                    let shown: String = statement.chars().take(STATEMENT_SHOWN).collect();
+                    Err((Status::WrongAnswer, format!("hostile input changes the structure of a statement: {shown}")))
+                }
+            }
+        };
+        let (status, detail) = match judged.await {
+            Ok(()) => (Status::Passed, String::new()),
+            Err(found) => found,
+        };
+        (TestResult { status, detail, ..spent }, started)
+    }
+}
+
+fn script(request: &BatchRequest, watch: bool) -> Work {
+    Work::Script { program: request.program.clone(), hide_prompts: true, watch, fetch: Vec::new() }
+}
+
+/// A place for each ordinary input of the tests by hostile input: many share one.
+fn ordinary_inputs(request: &BatchRequest) -> HashMap<String, OnceCell<Watched>> {
+    let of = |test: &Test| match &test.check {
+        Check::SqlInjection { ordinary, .. } => Some((ordinary.stdin.clone(), OnceCell::new())),
+        _ => None,
+    };
+    request.tests.iter().filter_map(of).collect()
 }
 
 /// A long program's code, so that its tests do not each compile it. A program that does not compile has no test to run.

@@ -40,6 +40,9 @@ pub enum Work {
         program: String,
         /// Whether `input` keeps its prompt to itself.
         hide_prompts: bool,
+        /// Whether the statements that it gives to `SQLite` are written down.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        watch: bool,
         /// Files of the working directory to send back.
         fetch: Vec<String>,
     },

@@ -16,6 +16,7 @@ mod cgroup;
 pub mod classes;
 mod clock;
 pub mod compare;
+mod injection;
 pub mod interpreter;
 pub mod jail;
 pub mod job;

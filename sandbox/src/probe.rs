@@ -78,6 +78,7 @@ async fn works(tier: Tier, interpreter: &Interpreter, scratch: &Path) -> Result<
         work: Work::Script {
             program: "open('file', 'w').write('written'); print(input(), open('file').read())".into(),
             hide_prompts: true,
+            watch: false,
             fetch: Vec::new(),
         },
         prelude: None,

@@ -44,6 +44,17 @@ pub enum Record {
     TooLarge,
     /// An exception.
     Exception(Raised),
+    /// What it asked of `SQLite`, and then how it ended.
+    Watched(Statements, Box<Record>),
+}
+
+/// What a watched program asked of `SQLite`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statements {
+    /// Each statement once, as it was given: values that are bound are not in it.
+    pub texts: Vec<String>,
+    /// The first way past the watched classes that it took; empty where it took none.
+    pub past: String,
 }
 
 /// An exception that ended a program.
@@ -147,12 +158,28 @@ fn parse_record(tag: u8, body: &[u8]) -> Result<Record, &'static str> {
         b'B' => Ok(Record::Files(body.to_vec())),
         b'V' => value(body).map(Record::Value),
         b'S' => text(&value(body)?).map(Record::Syntax),
+        b'Q' => {
+            let mut reader = Reader { rest: body };
+            let statements = statements(reader.value(0)?)?;
+            match reader.rest.split_first() {
+                Some((tag @ (b'D' | b'E'), body)) => {
+                    Ok(Record::Watched(statements, Box::new(parse_record(*tag, body)?)))
+                }
+                _ => Err(OTHER_SHAPE),
+            }
+        }
         b'E' => match value(body)? {
             Value::List(parts) => exception(&parts).map(Record::Exception),
             _ => Err(OTHER_SHAPE),
         },
         _ => Err("the record has an unknown tag"),
     }
+}
+
+fn statements(value: Value) -> Result<Statements, &'static str> {
+    let Value::List(parts) = value else { return Err(OTHER_SHAPE) };
+    let [Value::List(texts), past] = parts.as_slice() else { return Err(OTHER_SHAPE) };
+    Ok(Statements { texts: texts.iter().map(text).collect::<Result<_, _>>()?, past: text(past)? })
 }
 
 fn exception(parts: &[Value]) -> Result<Raised, &'static str> {
@@ -332,6 +359,18 @@ mod tests {
         for body in
             ["El3:l2:s10:ValueErrors8:KeyErrors0:i1:1", "El5:s4:mines1:xs0:s0:i1:1", "El5:l1:s4:calls1:xs0:s0:i1:1"]
         {
+            assert!(matches!(record(body), Report::Garbled(_)), "{body}");
+        }
+    }
+
+    #[test]
+    fn statements_come_before_how_the_program_ended() {
+        let statements = Statements { texts: vec!["SELECT 1".into()], past: String::new() };
+        assert_eq!(
+            record("Ql2:l1:s8:SELECT 1s0:D"),
+            Report::Record(Record::Watched(statements, Box::new(Record::Done)))
+        );
+        for body in ["Ql2:l0:s0:", "Ql2:l0:s0:Vn", "Ql2:l0:s0:Ql2:l0:s0:D", "Ql1:l0:D", "Ql2:l1:ns0:D"] {
             assert!(matches!(record(body), Report::Garbled(_)), "{body}");
         }
     }

@@ -37,6 +37,7 @@ impl Wanted {
     pub fn of(check: &Check, value_of: &dyn Fn(&str) -> Option<Value>, classes: &ClassOrder) -> Option<Self> {
         match check {
             Check::Stdin { stdout, .. } => Some(Self::Output(stdout.clone())),
+            Check::SqlInjection { ordinary, .. } => Some(Self::Output(ordinary.stdout.clone())),
             Check::Call { expected, .. } => {
                 let mut outcomes = Vec::new();
                 flatten(expected, value_of, classes, &mut outcomes)?;

@@ -9,14 +9,19 @@
 //! evaluate.rs counts of judged answers                             cell.rs       a shard of a sweep's cell
 //! metrics/    JSON lines and TensorBoard                               progress.rs   HTTP
 //! plan/       what a job needs on a device                             shim.rs       operations that tch lacks
+//! gpu_check/  what has to be seen on a card                            merge.rs      adapters into their model
+//! digests.rs  SHA-256 of files
 //! ```
 
 pub mod bench;
 pub mod cell;
 pub mod checkpoint;
 pub mod compute;
+pub mod digests;
 pub mod evaluate;
 pub mod generate;
+pub mod gpu_check;
+pub mod merge;
 pub mod metrics;
 pub mod model;
 pub mod optim;

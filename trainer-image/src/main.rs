@@ -7,7 +7,7 @@ use real_terminal::{LogArgs, causes, errln};
 use real_trainer::cell::{EvaluateArgs, evaluate};
 use real_trainer::plan::command as plan;
 use real_trainer::train::command::{TrainArgs, train};
-use real_trainer::{bench, compute, generate};
+use real_trainer::{bench, compute, generate, gpu_check, merge};
 
 /// Trains code models with program-analysis and unit-test rewards, and generates answers with them.
 #[derive(Parser)]
@@ -26,6 +26,10 @@ enum Command {
     /// Measure generation and a training step of a small model; one line of JSON.
     #[command(hide = true)]
     Bench(bench::BenchArgs),
+    /// Make the adapters of a checkpoint a part of their model: a Hugging Face folder that stands alone.
+    Merge(merge::MergeArgs),
+    /// Check a GPU: numbers, attention kernels, speed, memory, a whole step, resuming; JSON.
+    GpuCheck(gpu_check::GpuCheckArgs),
     /// Say what a job needs on each device, and whether that fits.
     Plan(plan::PlanArgs),
     /// Run a training job: reinforcement learning or SFT.
@@ -46,6 +50,8 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => return real_terminal::finish(evaluate(args)),
         Command::Generate(args) => generate::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Merge(args) => merge::run(args),
+        Command::GpuCheck(args) => gpu_check::run(args),
         Command::Plan(args) => plan::run(args),
     };
     real_terminal::finish(match result {

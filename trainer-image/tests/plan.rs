@@ -64,6 +64,8 @@ fn the_table_of_the_documentation_is_what_is_planned() {
     let mut table = String::from("| run, one 80 GiB GPU | models | rollout | update | |\n|---|---|---|---|---|\n");
     let without_critic =
         ["spec.algorithm.ppo=null", "spec.algorithm.grpo.steps=600", "spec.algorithm.grpo.microBatchSize=2"];
+    let adapters = ["spec.model.lora.rank=32"];
+    let both = [&without_critic[..], &adapters].concat();
     let alone = [&without_critic[..], &["spec.algorithm.grpo.klCoefficient=0"]].concat();
     for size in ["0.5b", "3b", "7b"] {
         let run = format!("safesql-{size}");
@@ -71,6 +73,8 @@ fn the_table_of_the_documentation_is_what_is_planned() {
             (&run, "PPO", &[][..]),
             (&run, "GRPO", &without_critic[..]),
             (&run, "GRPO, no reference", &alone[..]),
+            (&run, "PPO, adapters", &adapters[..]),
+            (&run, "GRPO, adapters", &both[..]),
             (&format!("{run}-sft"), "SFT", &[][..]),
         ] {
             let (config, model) = (job(name, set), shape(size));
@@ -100,7 +104,11 @@ fn a_job_that_cannot_fit_is_refused_with_what_would_help() {
     let (config, model) = (job("safesql-7b", &[]), shape("7b"));
     let Verdict::Impossible(sentence) = judge(&config, &model, GPU, Some(ROOM)) else { panic!("it cannot fit") };
     assert!(sentence.contains("the models and their optimisers alone need"), "{sentence}");
-    assert!(sentence.contains("a device with more memory"), "{sentence}");
+    assert!(sentence.contains("any of these would fit: model.lora.rank: 16"), "{sentence}");
+    let with_adapters = job("safesql-7b", &["spec.model.lora.rank=16"]);
+    assert_eq!(judge(&with_adapters, &model, GPU, Some(ROOM)), Verdict::Fits);
+    let sentence = judge(&config, &model, GPU, Some(8 << 30));
+    assert!(matches!(&sentence, Verdict::Impossible(why) if why.contains("a device with more memory")), "{sentence:?}");
     // What fits with room to spare is not talked about; what fits only with short answers is a warning.
     let (config, model) = (job("safesql-0.5b", &[]), shape("0.5b"));
     assert_eq!(judge(&config, &model, GPU, Some(ROOM)), Verdict::Fits);

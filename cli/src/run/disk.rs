@@ -10,12 +10,17 @@ const MARGIN: u64 = 64 << 20;
 
 /// Bytes that a run may have on disk at once, given the size of the model's weights file.
 ///
-/// A checkpoint holds each trained network (PPO: actor and critic) and two `AdamW` moments for each of its weights. While
-/// a checkpoint is written the oldest one is still there.
+/// A checkpoint holds each trained network (PPO: actor and critic) and two `AdamW` moments for each of its weights; of adapters
+/// these alone, which at rank 256 are less than the weights of any model worth adapting. While a checkpoint is written the
+/// oldest one is still there.
 pub(crate) fn needed(config: &TrainerConfig, weights: u64) -> u64 {
     let networks = match config.algorithm {
         Algorithm::Ppo(_) => 2,
         Algorithm::PolicyGradient(_) | Algorithm::Sft(_) => 1,
+    };
+    let weights = match &config.model.lora {
+        Some(lora) => weights.min(weights.saturating_mul(lora.rank) / 256),
+        None => weights,
     };
     weights.saturating_mul(networks * 3).saturating_mul(config.checkpoint.retain + 1).saturating_add(MARGIN)
 }

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use real_crds::config::{Algorithm, Dataset, Initialize, Model, TrainerConfig};
+use real_crds::config::{Algorithm, Dataset, Initialize, Model, Quality, TrainerConfig};
 use real_crds::v1alpha1::RealTrainingJobSpec;
+use real_reward::QualitySource;
 use real_terminal::causes;
 
 use super::disk;
@@ -123,20 +124,38 @@ fn local_path(uri: &str) -> Result<Option<PathBuf>, String> {
 }
 
 fn datasets(config: &TrainerConfig) -> Vec<Problem> {
-    let look = |list: &'static str, sets: &[Dataset], load: fn(&str) -> Result<(), real_datasets::LoadError>| {
-        let tried = sets
-            .iter()
-            .enumerate()
-            .map(move |(i, set)| (format!("spec.datasets.{list}[{i}].storageUri"), load(&set.uri)));
-        tried.filter_map(|(field, loaded)| Some(Problem::spec(field, loaded.err()?.to_string()))).collect::<Vec<_>>()
+    type Look<'a> = &'a dyn Fn(&str) -> Result<(), String>;
+    let look = |list: &'static str, sets: &[Dataset], load: Look<'_>| {
+        let field = |at| format!("spec.datasets.{list}[{at}].storageUri");
+        let tried = sets.iter().enumerate().map(|(at, set)| (field(at), load(&set.uri)));
+        tried.filter_map(|(field, loaded)| Some(Problem::spec(field, loaded.err()?))).collect::<Vec<_>>()
     };
-    let tasks: fn(&str) -> _ = |uri| real_datasets::each(uri, drop);
+    let quality = match config.reward.quality {
+        Quality::Analysis => QualitySource::Analysis,
+        Quality::SafetyTests => QualitySource::SafetyTests,
+    };
+    let tasks = |uri: &str| scorable(uri, quality);
+    let demonstrations = |uri: &str| real_datasets::check_demonstrations(uri).map_err(|error| error.to_string());
     let mut problems = match config.algorithm {
-        Algorithm::Ppo(_) | Algorithm::PolicyGradient(_) => look("train", &config.train, tasks),
-        Algorithm::Sft(_) => look("train", &config.train, real_datasets::check_demonstrations),
+        Algorithm::Ppo(_) | Algorithm::PolicyGradient(_) => look("train", &config.train, &tasks),
+        Algorithm::Sft(_) => look("train", &config.train, &demonstrations),
     };
-    problems.extend(look("eval", &config.evaluation.suites, tasks));
+    problems.extend(look("eval", &config.evaluation.suites, &tasks));
     problems
+}
+
+/// Whether a data set can be loaded, and holds a task whose answers can be scored.
+fn scorable(uri: &str, quality: QualitySource) -> Result<(), String> {
+    let (mut any, mut lacks) = (false, "");
+    real_datasets::each(uri, |task| match real_reward::missing(&task, quality) {
+        None => any = true,
+        Some(missing) => lacks = missing,
+    })
+    .map_err(|error| error.to_string())?;
+    if any {
+        return Ok(());
+    }
+    Err(format!("none of the tasks of {uri} has a {lacks}, of which rewards are made (spec.reward.quality)"))
 }
 
 /// CWE numbers without a rule: nothing would ever be found, and the reward's quality be a constant.
@@ -202,7 +221,7 @@ mod tests {
     use super::*;
 
     fn pretrained(uri: &Path) -> Model {
-        Model { uri: uri.display().to_string(), initialize: Initialize::Pretrained }
+        Model { uri: uri.display().to_string(), initialize: Initialize::Pretrained, lora: None }
     }
 
     #[test]
@@ -214,6 +233,28 @@ mod tests {
             fs::write(dir.path().join(missing), content).unwrap();
         }
         assert_eq!(model(&pretrained(dir.path())), Ok(5));
+    }
+
+    #[test]
+    fn a_data_set_without_what_rewards_are_made_of_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("own.jsonl");
+        let task = |extra: &str| {
+            format!(
+                r#"{{"id":"a","dataset":"d","split":"train","prompt":[],"quality":["security"],{extra}
+                "tests":[{{"kind":"stdin","stdin":"x","stdout":"y"}}]}}"#
+            )
+            .replace('\n', "")
+        };
+        let found = |extra: &str, quality| {
+            fs::write(&path, task(extra)).unwrap();
+            scorable(path.to_str().unwrap(), quality)
+        };
+        assert_eq!(found("", QualitySource::Analysis), Ok(()));
+        let without = found("", QualitySource::SafetyTests).unwrap_err();
+        assert!(without.contains("safety test") && without.contains("spec.reward.quality"), "{without}");
+        assert!(found(r#""attacks":["' OR 1=1 --"],"#, QualitySource::SafetyTests).is_err(), "no weakness is named");
+        assert_eq!(found(r#""attacks":["' OR 1=1 --"],"cwes":[89],"#, QualitySource::SafetyTests), Ok(()));
     }
 
     #[test]

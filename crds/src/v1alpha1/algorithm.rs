@@ -4,7 +4,7 @@ use kube::core::{Message, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{PolicyGradient, defaults};
+use super::{PolicyGradient, defaults, rules};
 use crate::config::{RolloutCorrection, Schedule};
 
 /// An algorithm that compares a prompt's answers needs two of them.
@@ -61,11 +61,7 @@ pub struct Algorithm {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    Rule::new("!has(self.miniBatchSize) || self.batchSize > 1000000 || self.samplesPerPrompt > 1024 \
-            || self.miniBatchSize <= self.batchSize * self.samplesPerPrompt")
-        .message(Message::Expression("'miniBatchSize (%d) must not be more than batchSize · samplesPerPrompt (%d)'\
-            .format([self.miniBatchSize, self.batchSize * self.samplesPerPrompt])".into()))
-        .field_path(".miniBatchSize"),
+    rules::mini_batch(),
     Rule::new("!has(self.miniBatchSize) || has(self.microBatchTokens) || self.microBatchSize < 1 || self.miniBatchSize % self.microBatchSize == 0")
         .message(Message::Expression("'microBatchSize (%d) must divide miniBatchSize (%d)'\
             .format([self.microBatchSize, self.miniBatchSize])".into()))
@@ -83,9 +79,7 @@ pub struct Algorithm {
         .message(Message::Expression("'criticWarmupSteps (%d) and warmupSteps (%d) together must not be more than steps (%d)'\
             .format([self.criticWarmupSteps, self.warmupSteps, self.steps])".into()))
         .field_path(".warmupSteps"),
-    Rule::new("self.betas.all(beta, beta >= 0.0 && beta < 1.0)")
-        .message("betas must each be at least 0 and less than 1")
-        .field_path(".betas"),
+    rules::betas(),
     Rule::new("!has(self.klTarget) || self.klCoefficient > 0.0")
         .message("klTarget steers klCoefficient by factors: give one above 0 to start from")
         .field_path(".klTarget"),
@@ -206,13 +200,8 @@ pub struct Ppo {
         .message(Message::Expression("'microBatchSize (%d) must divide batchSize (%d)'\
             .format([self.microBatchSize, self.batchSize])".into()))
         .field_path(".microBatchSize"),
-    Rule::new("self.warmupSteps <= self.steps")
-        .message(Message::Expression("'warmupSteps (%d) must not be more than steps (%d)'\
-            .format([self.warmupSteps, self.steps])".into()))
-        .field_path(".warmupSteps"),
-    Rule::new("self.betas.all(beta, beta >= 0.0 && beta < 1.0)")
-        .message("betas must each be at least 0 and less than 1")
-        .field_path(".betas"),
+    rules::warmup(),
+    rules::betas(),
 ]))]
 pub struct Sft {
     /// Optimiser steps.

@@ -12,7 +12,7 @@ const UNSTARTED: &str = "(!has(oldSelf.status) || !has(oldSelf.status.jobName) \
 const SUSPENDED: &str = "(oldSelf.spec.suspend || self.spec.suspend)";
 
 /// Decides the numbers of the run.
-const NEVER: [&str; 6] = ["model.initialize", "algorithm", "rollout", "reward", "seed", "trainer.dtype"];
+const NEVER: [&str; 7] = ["model.initialize", "model.lora", "algorithm", "rollout", "reward", "seed", "trainer.dtype"];
 /// Decides them too, or where they are kept, but nobody has computed anything before the first attempt.
 const UNTIL_STARTED: [&str; 2] = ["trainer.device", "checkpoint.storage"];
 /// Where a run happens and where it reads from.

@@ -27,7 +27,7 @@ pub use eval_sweep::{
     TroubledCell,
 };
 pub use matrix::{AxisName, MatrixAxis};
-pub use model::{Model, SecretRef};
+pub use model::{Lora, Model, SecretRef};
 pub use pod_patch::{
     ConfigMapVolume, DnsConfig, DnsOption, DnsPolicy, EmptyDirVolume, EnvFrom, Helper, PodPatch, PodUsers,
     ResourceClaim, SecretVolume, Volume,

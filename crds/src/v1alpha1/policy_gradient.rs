@@ -1,10 +1,10 @@
 //! Policy gradients without a critic: GRPO and its relatives. One set of fields; what is not given depends on the algorithm.
 
-use kube::core::{Message, Rule};
+use kube::core::Rule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::defaults;
+use super::{defaults, rules};
 use crate::config::{self, Estimator, KlEstimator, KlPlacement, LossAggregation, RolloutCorrection, Schedule};
 
 /// A policy gradient without a critic. A step is one rollout of `batchSize · samplesPerPrompt` answers and `epochs` passes over
@@ -24,18 +24,9 @@ use crate::config::{self, Estimator, KlEstimator, KlPlacement, LossAggregation, 
     Rule::new("!has(self.klTarget) || (has(self.klCoefficient) && self.klCoefficient > 0.0)")
         .message("klTarget steers klCoefficient by factors: give one above 0 to start from")
         .field_path(".klTarget"),
-    Rule::new("self.warmupSteps <= self.steps")
-        .message(Message::Expression("'warmupSteps (%d) must not be more than steps (%d)'\
-            .format([self.warmupSteps, self.steps])".into()))
-        .field_path(".warmupSteps"),
-    Rule::new("self.betas.all(beta, beta >= 0.0 && beta < 1.0)")
-        .message("betas must each be at least 0 and less than 1")
-        .field_path(".betas"),
-    Rule::new("!has(self.miniBatchSize) || !has(self.samplesPerPrompt) || self.batchSize > 1000000 || self.samplesPerPrompt > 1024 \
-            || self.miniBatchSize <= self.batchSize * self.samplesPerPrompt")
-        .message(Message::Expression("'miniBatchSize (%d) must not be more than batchSize · samplesPerPrompt (%d)'\
-            .format([self.miniBatchSize, self.batchSize * self.samplesPerPrompt])".into()))
-        .field_path(".miniBatchSize"),
+    rules::warmup(),
+    rules::betas(),
+    rules::mini_batch(),
 ]))]
 pub struct PolicyGradient {
     /// Optimisation steps, each one rollout.

@@ -22,6 +22,36 @@ pub(super) fn pool_name() -> Rule {
     ))
 }
 
+/// AdamW's β₁ and β₂.
+pub(super) fn betas() -> Rule {
+    Rule::new("self.betas.all(beta, beta >= 0.0 && beta < 1.0)")
+        .message("betas must each be at least 0 and less than 1")
+        .field_path(".betas")
+}
+
+/// Warm-up is a part of the steps.
+pub(super) fn warmup() -> Rule {
+    Rule::new("self.warmupSteps <= self.steps")
+        .message(Message::Expression(
+            "'warmupSteps (%d) must not be more than steps (%d)'.format([self.warmupSteps, self.steps])".into(),
+        ))
+        .field_path(".warmupSteps")
+}
+
+/// An optimiser step learns from no more than a rollout. What is out of bounds anyway is left to the rule of its own field.
+pub(super) fn mini_batch() -> Rule {
+    Rule::new(
+        "!has(self.miniBatchSize) || !has(self.samplesPerPrompt) || self.batchSize > 1000000 || self.samplesPerPrompt > 1024 \
+         || self.miniBatchSize <= self.batchSize * self.samplesPerPrompt",
+    )
+    .message(Message::Expression(
+        "'miniBatchSize (%d) must not be more than batchSize · samplesPerPrompt (%d)'\
+         .format([self.miniBatchSize, self.batchSize * self.samplesPerPrompt])"
+            .into(),
+    ))
+    .field_path(".miniBatchSize")
+}
+
 /// A folder inside a volume. It must not lead out of it.
 pub(super) fn folder() -> Vec<Rule> {
     vec![

@@ -12,6 +12,22 @@ use super::{
     rules,
 };
 
+/// The processes of a job share what an optimiser step learns from, each the same number. What is out of bounds anyway is left
+/// to the rule of its own field.
+fn ranks_divide(algorithm: &str, field: &str) -> Rule {
+    let size = format!("self.algorithm.{algorithm}.{field}");
+    Rule::new(format!(
+        "!has(self.algorithm.{algorithm}) || !has({size}) || self.trainer.nodes < 1 || self.trainer.nodes > 4096 \
+         || self.trainer.processesPerNode < 1 || self.trainer.processesPerNode > 64 \
+         || {size} % (self.trainer.nodes * self.trainer.processesPerNode) == 0"
+    ))
+    .message(Message::Expression(format!(
+        "'trainer.nodes · trainer.processesPerNode (%d) must divide algorithm.{algorithm}.{field} (%d)'\
+         .format([self.trainer.nodes * self.trainer.processesPerNode, {size}])"
+    )))
+    .field_path(format!(".algorithm.{algorithm}.{field}"))
+}
+
 /// A training run: a model, data, an algorithm and rewards from program analysis and unit tests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -47,22 +63,14 @@ use super::{
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[schemars(extend("x-kubernetes-validations" = [
-    Rule::new("!has(self.algorithm.ppo) || !has(self.algorithm.ppo.miniBatchSize) \
-            || self.trainer.nodes < 1 || self.trainer.nodes > 4096 \
-            || self.trainer.processesPerNode < 1 || self.trainer.processesPerNode > 64 \
-            || self.algorithm.ppo.miniBatchSize % (self.trainer.nodes * self.trainer.processesPerNode) == 0")
-        .message(Message::Expression("'trainer.nodes · trainer.processesPerNode (%d) must divide \
-            algorithm.ppo.miniBatchSize (%d)'\
-            .format([self.trainer.nodes * self.trainer.processesPerNode, self.algorithm.ppo.miniBatchSize])".into()))
-        .field_path(".algorithm.ppo.miniBatchSize"),
-    Rule::new("!has(self.algorithm.sft) \
-            || self.trainer.nodes < 1 || self.trainer.nodes > 4096 \
-            || self.trainer.processesPerNode < 1 || self.trainer.processesPerNode > 64 \
-            || self.algorithm.sft.batchSize % (self.trainer.nodes * self.trainer.processesPerNode) == 0")
-        .message(Message::Expression("'trainer.nodes · trainer.processesPerNode (%d) must divide \
-            algorithm.sft.batchSize (%d)'\
-            .format([self.trainer.nodes * self.trainer.processesPerNode, self.algorithm.sft.batchSize])".into()))
-        .field_path(".algorithm.sft.batchSize"),
+    ranks_divide("ppo", "miniBatchSize"),
+    ranks_divide("grpo", "miniBatchSize"),
+    ranks_divide("drGrpo", "miniBatchSize"),
+    ranks_divide("dapo", "miniBatchSize"),
+    ranks_divide("rloo", "miniBatchSize"),
+    ranks_divide("reinforcePlusPlus", "miniBatchSize"),
+    ranks_divide("remax", "miniBatchSize"),
+    ranks_divide("sft", "batchSize"),
     Rule::new("has(self.managedBy) == has(oldSelf.managedBy) && (!has(self.managedBy) || self.managedBy == oldSelf.managedBy)")
         .message("managedBy cannot be changed after creation").field_path(".managedBy"),
 ]))]

@@ -83,7 +83,7 @@ pub enum Group {
     Safety,
 }
 
-/// The two kinds of check.
+/// The kinds of check.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Check {
@@ -107,6 +107,26 @@ pub enum Check {
         /// What has to come back.
         expected: Expected,
     },
+    /// The program reads standard input and queries an `SQLite` database. It passes where it answers the ordinary input as
+    /// expected, and no statement that it gives to `SQLite` under the hostile input has another structure than those of
+    /// ordinary and harmless input (Su and Wassermann 2006: an injection is input that changes a statement's structure).
+    /// Refusing the hostile input, also by an exception, is withstanding it.
+    SqlInjection {
+        /// Hostile standard input.
+        stdin: String,
+        /// What the program has to do without an attack.
+        ordinary: Exchange,
+    },
+}
+
+/// A standard input and what has to be printed for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Exchange {
+    /// Standard input, UTF-8.
+    pub stdin: String,
+    /// Expected standard output.
+    pub stdout: String,
 }
 
 /// A Python value, as data or as source text.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::{Check, Expected, Expr, Group, Test};
+use crate::{Check, Exchange, Expected, Expr, Group, Test};
 
-/// All fields of both kinds; a flattened enum would accept any others in silence.
+/// All fields of all kinds; a flattened enum would accept any others in silence.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct AnyTest {
@@ -21,6 +21,7 @@ pub(crate) struct AnyTest {
     args: Option<Vec<Expr>>,
     kwargs: Option<BTreeMap<String, Expr>>,
     expected: Option<Expected>,
+    ordinary: Option<Exchange>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -28,30 +29,38 @@ pub(crate) struct AnyTest {
 enum Kind {
     Stdin,
     Call,
+    SqlInjection,
+}
+
+impl Kind {
+    /// Its name and its fields.
+    fn fields(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::Stdin => ("stdin", &["stdin", "stdout"]),
+            Self::Call => ("call", &["entry", "args", "kwargs", "expected"]),
+            Self::SqlInjection => ("sql_injection", &["stdin", "ordinary"]),
+        }
+    }
 }
 
 impl TryFrom<AnyTest> for Test {
     type Error = String;
 
     fn try_from(test: AnyTest) -> Result<Self, String> {
-        let AnyTest { name, group, kind, stdin, stdout, entry, args, kwargs, expected } = test;
-        let foreign = match kind {
-            Kind::Stdin => [
-                ("entry", entry.is_some()),
-                ("args", args.is_some()),
-                ("kwargs", kwargs.is_some()),
-                ("expected", expected.is_some()),
-            ]
-            .into_iter()
-            .find(|(_, given)| *given)
-            .map(|(field, _)| (field, "stdin", "stdin, stdout")),
-            Kind::Call => [("stdin", stdin.is_some()), ("stdout", stdout.is_some())]
-                .into_iter()
-                .find(|(_, given)| *given)
-                .map(|(field, _)| (field, "call", "entry, args, kwargs, expected")),
-        };
-        if let Some((field, kind, allowed)) = foreign {
-            return Err(format!("`{field}` is no field of a test of kind `{kind}`, which has {allowed}"));
+        let AnyTest { name, group, kind, stdin, stdout, entry, args, kwargs, expected, ordinary } = test;
+        let given = [
+            ("stdin", stdin.is_some()),
+            ("stdout", stdout.is_some()),
+            ("entry", entry.is_some()),
+            ("args", args.is_some()),
+            ("kwargs", kwargs.is_some()),
+            ("expected", expected.is_some()),
+            ("ordinary", ordinary.is_some()),
+        ];
+        let (kind_name, fields) = kind.fields();
+        if let Some((field, _)) = given.iter().find(|(field, given)| *given && !fields.contains(field)) {
+            let allowed = fields.join(", ");
+            return Err(format!("`{field}` is no field of a test of kind `{kind_name}`, which has {allowed}"));
         }
         let missing = |field: &str| format!("missing field `{field}`");
         let check = match kind {
@@ -64,6 +73,10 @@ impl TryFrom<AnyTest> for Test {
                 args: args.unwrap_or_default(),
                 kwargs: kwargs.unwrap_or_default(),
                 expected: expected.ok_or_else(|| missing("expected"))?,
+            },
+            Kind::SqlInjection => Check::SqlInjection {
+                stdin: stdin.ok_or_else(|| missing("stdin"))?,
+                ordinary: ordinary.ok_or_else(|| missing("ordinary"))?,
             },
         };
         Ok(Self { name, group, check })
@@ -83,6 +96,8 @@ mod tests {
         assert!(refusal(r#"{"kind":"stdin","stdin":"","stdout":"","exspected":1}"#).contains("exspected"));
         assert!(refusal(r#"{"kind":"stdin","stdin":"","stdout":"","entry":"f"}"#).contains("`entry`"));
         assert!(refusal(r#"{"kind":"stdin","stdin":""}"#).contains("missing field `stdout`"));
+        assert!(refusal(r#"{"kind":"sql_injection","stdin":"","stdout":""}"#).contains("which has stdin, ordinary"));
+        assert!(refusal(r#"{"kind":"sql_injection","stdin":""}"#).contains("missing field `ordinary`"));
         assert!(refusal(r#"{"kind":"telepathy"}"#).contains("telepathy"));
     }
 
@@ -90,6 +105,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         for text in [
             r#"{"kind":"stdin","stdin":"1","stdout":"2"}"#,
+            r#"{"group":"safety","kind":"sql_injection","stdin":"' OR 1=1 --","ordinary":{"stdin":"a","stdout":"1"}}"#,
             r#"{"name":"n","group":"safety","kind":"call","entry":"f","args":[{"source":"1"}],"expected":{"raises":["E"]}}"#,
         ] {
             let test: Test = serde_json::from_str(text).unwrap();

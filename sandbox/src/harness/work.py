@@ -43,6 +43,9 @@ def prepare(job, report, code):
         return lambda report: call(report, Program(job["program"], code, job["keep_code"]), entry, args, kwargs, space)
     if job.get("hide_prompts"):
         builtins.input = silent_input
+    if job.get("watch"):
+        watched = WatchedReport(job["nonce"], of_task("kind sql_injection", watch))
+        return lambda report: script(watched, Program(job["program"], code), job["fetch"], space)
     if mode == "setup":
         return lambda report: set_up(report, Program(job["program"]), job["capture_bytes"], space)
     return lambda report: script(report, Program(job["program"], code, job["keep_code"]), job["fetch"], space)

@@ -126,6 +126,8 @@ const HARNESS: &str = concat!(
     "\n\n",
     include_str!("../harness/report.py"),
     "\n\n",
+    include_str!("../harness/watch.py"),
+    "\n\n",
     include_str!("../harness/files.py"),
     "\n\n",
     include_str!("../harness/program.py"),

@@ -162,6 +162,7 @@ fn order(request: RunCodeRequest) -> Result<Order, String> {
         work: Work::Script {
             program: if request.language == "bash" { in_shell(&request.code) } else { request.code },
             hide_prompts: false,
+            watch: false,
             fetch: request.fetch_files,
         },
         prelude: None,

@@ -4,6 +4,7 @@
 //! folder is renamed. What is read back is checked against the manifest; a damaged checkpoint is named and passed over.
 //! Checkpoints that a run went back behind are kept as `superseded-step-N`.
 
+mod background;
 mod manifest;
 mod read;
 mod report;
@@ -12,6 +13,7 @@ mod write;
 
 use std::path::PathBuf;
 
+pub use background::Writing;
 pub use manifest::{FileEntry, MANIFEST, Manifest};
 pub use read::{Checkpoint, list, newest, step_of, verify};
 pub use report::report;

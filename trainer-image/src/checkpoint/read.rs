@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::CheckpointError;
-use super::manifest::{FORMAT, FileEntry, MANIFEST, Manifest};
+use super::manifest::{FORMAT, MANIFEST, Manifest};
+use crate::digests::of_each;
 
 /// A checkpoint's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,16 +64,16 @@ pub fn newest(folder: &Path) -> Result<(Option<Checkpoint>, Vec<CheckpointError>
 /// Reads every file of a checkpoint and compares it with the manifest.
 pub fn verify(path: &Path) -> Result<Manifest, CheckpointError> {
     let (manifest, _) = manifest(path)?;
-    for (name, expected) in &manifest.files {
-        let file = path.join(name);
-        let found = FileEntry::of(&file).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => CheckpointError::Damaged { path: file.clone(), reason: "it is missing".into() },
-            _ => CheckpointError::io("read", &file)(error),
-        })?;
-        let reason = if found.bytes != expected.bytes {
-            format!("{} bytes, the manifest says {}", found.bytes, expected.bytes)
-        } else if found.sha256 != expected.sha256 {
-            format!("SHA-256 {}, the manifest says {}", found.sha256, expected.sha256)
+    let files: Vec<PathBuf> = manifest.files.keys().map(|name| path.join(name)).collect();
+    let found = of_each(&files).map_err(|(file, error)| match error.kind() {
+        io::ErrorKind::NotFound => CheckpointError::Damaged { path: file, reason: "it is missing".into() },
+        _ => CheckpointError::io("read", file)(error),
+    })?;
+    for ((file, expected), (bytes, sha256)) in files.into_iter().zip(manifest.files.values()).zip(found) {
+        let reason = if bytes != expected.bytes {
+            format!("{bytes} bytes, the manifest says {}", expected.bytes)
+        } else if sha256 != expected.sha256 {
+            format!("SHA-256 {sha256}, the manifest says {}", expected.sha256)
         } else {
             continue;
         };

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::manifest::{FORMAT, FileEntry, MANIFEST, Manifest};
 use super::{Checkpoint, CheckpointError, list};
+use crate::digests::of_each;
 
 /// Writes `step-N` below `folder`. `fill` puts the files into the folder it is given; they are synced before the manifest
 /// is written and the folder appears under its name. On failure nothing stays behind.
@@ -61,8 +62,11 @@ pub fn retain(folder: &Path, keep: u64, also: &[u64]) -> Result<(), CheckpointEr
 }
 
 fn seal(partial: &Path, step: u64) -> Result<(), CheckpointError> {
-    let mut files = BTreeMap::new();
-    collect(partial, partial, &mut files)?;
+    let mut paths = Vec::new();
+    collect(partial, &mut paths)?;
+    let digests = of_each(&paths).map_err(|(path, error)| CheckpointError::io("read", path)(error))?;
+    let entry = |(path, (bytes, sha256)): (&PathBuf, _)| (relative(partial, path), FileEntry { bytes, sha256 });
+    let files: BTreeMap<String, FileEntry> = paths.iter().zip(digests).map(entry).collect();
     let manifest = serde_json::to_vec_pretty(&Manifest { format: FORMAT, step, files })
         .map_err(|error| CheckpointError::Content { path: partial.into(), source: error.into() })?;
     let path = partial.join(MANIFEST);
@@ -71,14 +75,14 @@ fn seal(partial: &Path, step: u64) -> Result<(), CheckpointError> {
     sync(partial)
 }
 
-fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, FileEntry>) -> Result<(), CheckpointError> {
+/// All files below `folder`, synced.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), CheckpointError> {
     for entry in fs::read_dir(folder).map_err(CheckpointError::io("list", folder))? {
         let path: PathBuf = entry.map_err(CheckpointError::io("list", folder))?.path();
         if path.is_dir() {
-            collect(root, &path, files)?;
+            collect(&path, files)?;
         } else {
-            let entry = FileEntry::of(&path).map_err(CheckpointError::io("read", &path))?;
-            files.insert(relative(root, &path), entry);
+            files.push(path.clone());
         }
         sync(&path)?;
     }

@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
-use real_crds::config::GradientCheckpointing;
+use real_crds::config::{GradientCheckpointing, Lora};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor, no_grad};
 
+use super::adapter_folder::{self, Base};
 use super::attention::{Pack, positions};
 use super::layer::{Shape, layer, rms_norm};
+use super::lora::Adapters;
 use super::parameters::{LayerWeights, Spec, Weights, draw, layout, refuse_leftovers};
 use super::rope::{Rope, Rotation};
 use super::{CONFIG_FILE, ModelConfig, ModelError};
-use crate::weights::{SINGLE_FILE, WeightFiles, save_tensors};
+use crate::weights::{Files, SINGLE_FILE, WeightFiles};
 
 /// A decoder. Its parameters are 32 bits, leaves that collect gradients; those of a frozen one are of the type of the
 /// activations and collect none.
@@ -26,6 +28,7 @@ pub struct Decoder {
     specs: Vec<Spec>,
     named: Vec<(String, Tensor)>,
     weights: Weights,
+    lora: Option<(Adapters, Base)>,
 }
 
 /// What the layers of one pack of sequences share.
@@ -35,13 +38,17 @@ pub(super) struct Layout {
 }
 
 impl Decoder {
-    /// Loads a Hugging Face folder: `config.json` and `model.safetensors`, or several files with an index.
+    /// Loads a Hugging Face folder: `config.json` and `model.safetensors`, or several files with an index; or a folder of
+    /// adapters, which are merged with their base.
     ///
     /// # Errors
     /// A file is missing or broken, the configuration is not supported, or a tensor is missing, left over, not finite or of
     /// another shape; the message names the file, the tensor and the shape expected.
     pub fn load(dir: &Path, device: Device) -> Result<Self, ModelError> {
-        Self::load_beside(dir, device, &[])
+        match adapter_folder::find(dir)? {
+            Some(found) => found.merge(device),
+            None => Self::load_beside(dir, device, &[]),
+        }
     }
 
     /// As [`Decoder::load`], where the files also hold tensors that are someone else's.
@@ -79,7 +86,58 @@ impl Decoder {
         let weights = Weights::assemble(&config, named.iter().map(|(_, t)| t), Tensor::shallow_clone);
         let (compute, checkpointing) = (Kind::Float, GradientCheckpointing::Auto);
         let (rope, tokens_at_a_time) = (Rope::new(&config, device), config.tokens_at_a_time(device));
-        Self { config, device, compute, checkpointing, tokens_at_a_time, rope, specs, named, weights }
+        Self { config, device, compute, checkpointing, tokens_at_a_time, rope, specs, named, weights, lora: None }
+    }
+
+    /// The same decoder with fresh adapters, which alone learn: the rest becomes what [`Decoder::frozen`] is. `base` says where
+    /// it came from.
+    #[must_use]
+    pub fn with_lora(self, settings: &Lora, base: Base, seed: u64) -> Self {
+        let adapters = Adapters::random(&self.specs, settings, seed, self.device);
+        self.with_adapters(adapters, base)
+    }
+
+    pub(super) fn with_adapters(self, adapters: Adapters, base: Base) -> Self {
+        let Self { config, specs, named, device, compute, checkpointing, weights, .. } = self;
+        // So that each tensor is gone when the next one is cast.
+        drop(weights);
+        let frozen = named.into_iter().map(|(_, tensor)| tensor.detach().to_kind(compute)).collect();
+        let mut this =
+            Self::assemble(config, specs, frozen, device).with_compute(compute).with_checkpointing(checkpointing);
+        let by_layer = adapters.by_layer(&this.config, &this.specs);
+        for (layer, adapters) in this.weights.layers.iter_mut().zip(by_layer) {
+            layer.adapters = adapters;
+        }
+        this.lora = Some((adapters, base));
+        this
+    }
+
+    /// Another decoder on the same tensors, which do not learn.
+    fn shared(&self) -> Self {
+        let tensors = self.named.iter().map(|(_, tensor)| tensor.shallow_clone()).collect();
+        Self::assemble(self.config.clone(), self.specs.clone(), tensors, self.device)
+            .with_compute(self.compute)
+            .with_checkpointing(self.checkpointing)
+    }
+
+    /// Whether adapters learn, and nothing else does.
+    pub fn has_adapters(&self) -> bool {
+        self.lora.is_some()
+    }
+
+    pub(super) fn specs(&self) -> &[Spec] {
+        &self.specs
+    }
+
+    /// The same decoder with what its adapters add made part of its parameters, which learn; itself where it has none.
+    #[must_use]
+    pub fn merged(self) -> Self {
+        let Some((adapters, _)) = &self.lora else { return self };
+        let merge = |(spec, (_, tensor)): (&Spec, &(String, Tensor))| adapters.merged(spec, tensor, Kind::Float).copy();
+        let parameters = self.specs.iter().zip(&self.named).map(merge).collect();
+        Self::from_parameters(self.config, self.specs, parameters, self.device)
+            .with_compute(self.compute)
+            .with_checkpointing(self.checkpointing)
     }
 
     /// The same decoder, computing activations as `kind` (`Float` or `BFloat16`); parameters stay 32 bits.
@@ -128,34 +186,45 @@ impl Decoder {
         self.compute
     }
 
-    /// Parameters by name, always in the same order. Query, key and value are one parameter
+    /// Parameters that learn, by name, always in the same order; with adapters these alone. Query, key and value are one parameter
     /// (`…self_attn.qkv_proj.weight`), and so are gate and up (`…mlp.gate_up_proj.weight`).
     pub fn named_parameters(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.named.iter().map(|(name, tensor)| (name.as_str(), tensor))
+        let learnt = self.lora.as_ref().map_or(&self.named, |(adapters, _)| &adapters.named);
+        learnt.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
-    /// Number of parameters.
+    /// Number of parameters, those of adapters included.
     pub fn parameter_count(&self) -> usize {
-        self.named.iter().map(|(_, tensor)| tensor.numel()).sum()
+        let adapters = self.lora.iter().flat_map(|(adapters, _)| &adapters.named);
+        self.named.iter().chain(adapters).map(|(_, tensor)| tensor.numel()).sum()
     }
 
-    /// Writes `config.json` and `model.safetensors` to `dir`, which transformers' `from_pretrained` loads.
+    /// Writes `config.json` and `model.safetensors` to `dir`, which transformers' `from_pretrained` loads. With adapters it is
+    /// them alone that are written, in the layout of PEFT, with what says which base they belong to.
     ///
     /// # Errors
     /// A file cannot be written.
     pub fn save(&self, dir: &Path) -> Result<(), ModelError> {
-        self.save_as(dir, "ForCausalLM", &[], &[])
+        self.files().write(dir)
     }
 
-    /// As [`Decoder::save`], with more tensors and keys of the configuration, as the model class with this suffix.
-    pub(super) fn save_as(
-        &self,
-        dir: &Path,
-        class: &str,
-        extra: &[(&str, &Tensor)],
-        keys: &[(&str, Value)],
-    ) -> Result<(), ModelError> {
-        std::fs::create_dir_all(dir).map_err(|e| ModelError::write(dir, e))?;
+    /// A decoder on the same base with the adapters that [`Decoder::save`] wrote; none where this one has no adapters.
+    ///
+    /// # Errors
+    /// The folder's adapters are of other settings, of another base, or broken.
+    pub fn with_saved_adapters(&self, dir: &Path) -> Result<Option<Self>, ModelError> {
+        let Some((own, base)) = &self.lora else { return Ok(None) };
+        let adapters = adapter_folder::read(self, &own.settings, base, dir)?;
+        Ok(Some(self.shared().with_adapters(adapters, base.clone())))
+    }
+
+    /// What [`Decoder::save`] writes. The tensors are the decoder's own.
+    pub fn files(&self) -> Files {
+        self.files_as("ForCausalLM", &[], &[])
+    }
+
+    /// As [`Decoder::files`], with more tensors and keys of the configuration, as the model class with this suffix.
+    pub(super) fn files_as(&self, class: &str, extra: &[(&str, &Tensor)], keys: &[(&str, Value)]) -> Files {
         let mut config = self.config.clone();
         let family = config.family();
         config.other.insert("architectures".into(), serde_json::json!([format!("{family}{class}")]));
@@ -164,28 +233,41 @@ impl Decoder {
             config.other.insert(key.into(), "float32".into());
         }
         config.other.extend(keys.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-        let path = dir.join(CONFIG_FILE);
-        let mut text = serde_json::to_string_pretty(&config).map_err(|e| ModelError::malformed(&path, e))?;
-        text.push('\n');
-        std::fs::write(&path, text).map_err(|e| ModelError::write(&path, e))?;
-        let tensors: Vec<(String, Tensor)> =
-            self.specs.iter().zip(&self.named).flat_map(|(spec, (_, tensor))| spec.split(tensor)).collect();
-        let all = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).chain(extra.iter().copied());
-        save_tensors(&dir.join(SINGLE_FILE), all)
+        let mut files = Files::default();
+        files.text(CONFIG_FILE, format!("{:#}\n", serde_json::json!(config)));
+        let extra = extra.iter().map(|(name, tensor)| ((*name).to_owned(), tensor.shallow_clone()));
+        if let Some((adapters, base)) = &self.lora {
+            adapter_folder::add(&mut files, adapters, base);
+            let extra: Vec<_> = extra.collect();
+            if !extra.is_empty() {
+                files.tensors(SINGLE_FILE, extra);
+            }
+        } else {
+            let own = self.specs.iter().zip(&self.named).flat_map(|(spec, (_, tensor))| spec.split(tensor));
+            files.tensors(SINGLE_FILE, own.chain(extra).collect());
+        }
+        files
     }
 
-    /// A decoder with parameters of its own and the same values.
+    /// A decoder that learns by itself from the same values on; what does not learn is shared.
     #[must_use]
     pub fn deep_copy(&self) -> Self {
+        if let Some((adapters, base)) = &self.lora {
+            return self.shared().with_adapters(adapters.copy(), base.clone());
+        }
         let parameters = no_grad(|| self.named.iter().map(|(_, tensor)| tensor.detach().copy()).collect());
         Self::from_parameters(self.config.clone(), self.specs.clone(), parameters, self.device)
             .with_compute(self.compute)
             .with_checkpointing(self.checkpointing)
     }
 
-    /// A copy that is only looked at: parameters in the type of the activations, without gradients.
+    /// A copy of the starting point that is only looked at: parameters in the type of the activations, without gradients. With
+    /// adapters it is the base, and nothing is copied.
     #[must_use]
     pub fn frozen(&self) -> Self {
+        if self.lora.is_some() {
+            return self.shared();
+        }
         let parameters = self.named.iter().map(|(_, tensor)| tensor.detach().to_kind(self.compute).copy()).collect();
         Self::assemble(self.config.clone(), self.specs.clone(), parameters, self.device).with_compute(self.compute)
     }
@@ -214,7 +296,7 @@ impl Decoder {
     pub(super) fn layer(&self, index: usize, x: &Tensor, layout: &Layout) -> Tensor {
         let cast: LayerWeights;
         let mut weights = &self.weights.layers[index];
-        if weights.qkv.kind() != self.compute {
+        if weights.qkv.kind() != self.compute || (self.lora.is_some() && self.compute != Kind::Float) {
             cast = weights.to_kind(self.compute);
             weights = &cast;
         }
@@ -298,8 +380,13 @@ impl Decoder {
         }
     }
 
-    /// The parameters by place, each seen through `view`.
+    /// The parameters by place, each seen through `view`, adapters made part of them.
     pub(super) fn cast_weights(&self, view: impl Fn(&Tensor) -> Tensor) -> Weights {
+        if let Some((adapters, _)) = &self.lora {
+            let merge = |(spec, (_, tensor)): (&Spec, &(String, Tensor))| adapters.merged(spec, tensor, self.compute);
+            let merged: Vec<Tensor> = self.specs.iter().zip(&self.named).map(merge).collect();
+            return Weights::assemble(&self.config, &merged, view);
+        }
         Weights::assemble(&self.config, self.named.iter().map(|(_, t)| t), view)
     }
 }

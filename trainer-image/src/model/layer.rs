@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::lora::adapted;
 use super::parameters::LayerWeights;
 use super::rope::Rotation;
 
@@ -27,11 +28,14 @@ pub(super) fn layer(
 ) -> Tensor {
     let (queries, keys, values) = heads(x, weights, shape, rotation);
     let attended = attend(&queries, &keys, &values).reshape([-1, shape.query_heads * shape.head_width]);
-    let x = x.addmm(&attended, &weights.output.tr());
+    let x = adapted(x.addmm(&attended, &weights.output.tr()), &attended, weights.adapters.output.as_ref());
+    let adapters = &weights.adapters;
 
     let normed = rms_norm(&x, &weights.post_norm, shape.epsilon);
-    let gate_up = normed.linear(&weights.gate_up, None::<&Tensor>).chunk(2, -1);
-    x.addmm(&(gate_up[0].silu() * &gate_up[1]), &weights.down.tr())
+    let gate_up = adapted(normed.linear(&weights.gate_up, None::<&Tensor>), &normed, adapters.gate_up.as_ref());
+    let gate_up = gate_up.chunk(2, -1);
+    let gated = gate_up[0].silu() * &gate_up[1];
+    adapted(x.addmm(&gated, &weights.down.tr()), &gated, adapters.down.as_ref())
 }
 
 /// Rotated queries [N, Q heads, D], rotated keys and values [N, K heads, D] of what a layer reads, `x` [N, H].
@@ -43,7 +47,8 @@ pub(super) fn heads(
 ) -> (Tensor, Tensor, Tensor) {
     let Shape { query_heads, key_value_heads, head_width, .. } = *shape;
     let normed = rms_norm(x, &weights.input_norm, shape.epsilon);
-    let heads = normed.linear(&weights.qkv, weights.qkv_bias.as_ref()).view([x.size()[0], -1, head_width]);
+    let heads = normed.linear(&weights.qkv, weights.qkv_bias.as_ref());
+    let heads = adapted(heads, &normed, weights.adapters.qkv.as_ref()).view([x.size()[0], -1, head_width]);
     let mut parts = heads.split_with_sizes([query_heads + key_value_heads, key_value_heads], 1).into_iter();
     let (mut turning, values) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     if let Some((query, key)) = &weights.head_norms {

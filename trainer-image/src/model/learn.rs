@@ -120,7 +120,8 @@ impl Decoder {
             backward(&self.layer(index, &input, &layout), &gradient)?;
             gradient = input.grad();
         }
-        backward(&self.embed(&batch.ids), &gradient)
+        // The embedding of a decoder with adapters does not learn.
+        if self.has_adapters() { Ok(()) } else { backward(&self.embed(&batch.ids), &gradient) }
     }
 }
 

@@ -6,9 +6,11 @@
 //! decoder.rs     load, save, forward              cache.rs      what generation remembers
 //! value.rs       the critic                       location.rs   where a model's folder is
 //! learn.rs       forward and backward in one      footprint.rs  how much memory that takes
-//! rope.rs        rotary frequencies
+//! rope.rs        rotary frequencies               lora.rs       low-rank adapters
+//! adapter_folder.rs  adapters on disk, in PEFT's layout
 //! ```
 
+mod adapter_folder;
 mod attention;
 mod cache;
 mod config;
@@ -18,10 +20,12 @@ mod footprint;
 mod layer;
 mod learn;
 mod location;
+mod lora;
 mod parameters;
 mod rope;
 mod value;
 
+pub use adapter_folder::Base;
 pub use cache::Cache;
 pub use config::{Architecture, CONFIG_FILE, ModelConfig};
 pub use decoder::Decoder;

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use tch::{Device, Kind, Tensor};
 
+use super::lora::LayerAdapters;
 use super::{ModelConfig, ModelError};
 use crate::weights::WeightFiles;
 
@@ -174,6 +175,8 @@ pub(super) struct LayerWeights {
     pub(super) gate_up: Tensor,
     /// [H, F]
     pub(super) down: Tensor,
+    /// What is added to the four matrices.
+    pub(super) adapters: LayerAdapters,
 }
 
 impl LayerWeights {
@@ -189,6 +192,7 @@ impl LayerWeights {
             post_norm: cast(&self.post_norm),
             gate_up: cast(&self.gate_up),
             down: cast(&self.down),
+            adapters: self.adapters.to_kind(kind),
         }
     }
 }
@@ -225,6 +229,7 @@ impl Weights {
                 post_norm: next(),
                 gate_up: next(),
                 down: next(),
+                adapters: LayerAdapters::default(),
             })
             .collect();
         let norm = next();

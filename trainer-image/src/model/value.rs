@@ -7,7 +7,7 @@ use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
 use super::{Decoder, ModelError};
-use crate::weights::WeightFiles;
+use crate::weights::{Files, WeightFiles};
 
 /// A decoder with a linear head H → 1, in the layout of transformers' `…ForTokenClassification` with one label.
 #[derive(Debug)]
@@ -43,7 +43,20 @@ impl ValueModel {
     /// # Errors
     /// As [`Decoder::load`]; also where the folder holds no head (`score.weight`, `score.bias`).
     pub fn load(dir: &Path, device: Device) -> Result<Self, ModelError> {
-        let backbone = Decoder::load_beside(dir, device, &["score.weight", "score.bias"])?;
+        Self::on(Decoder::load_beside(dir, device, &["score.weight", "score.bias"])?, dir)
+    }
+
+    /// A critic with the adapters and the head that [`ValueModel::save`] wrote; none where this one has no adapters.
+    ///
+    /// # Errors
+    /// As [`Decoder::with_saved_adapters`], and where the folder holds no head.
+    pub fn with_saved_adapters(&self, dir: &Path) -> Result<Option<Self>, ModelError> {
+        self.backbone.with_saved_adapters(dir)?.map(|backbone| Self::on(backbone, dir)).transpose()
+    }
+
+    /// The head of `dir` on a backbone.
+    fn on(backbone: Decoder, dir: &Path) -> Result<Self, ModelError> {
+        let device = backbone.device();
         let mut files = WeightFiles::open_model(dir)?;
         let hidden = backbone.config().hidden_size;
         let weight = files.read("score.weight", &[1, hidden], Kind::Float, device)?.set_requires_grad(true);
@@ -56,9 +69,14 @@ impl ValueModel {
     /// # Errors
     /// A file cannot be written.
     pub fn save(&self, dir: &Path) -> Result<(), ModelError> {
+        self.files().write(dir)
+    }
+
+    /// What [`ValueModel::save`] writes. The tensors are the critic's own.
+    pub fn files(&self) -> Files {
         let head = [("score.weight", &self.weight), ("score.bias", &self.bias)];
         let keys = [("id2label", json!({"0": "value"})), ("label2id", json!({"value": 0}))];
-        self.backbone.save_as(dir, "ForTokenClassification", &head, &keys)
+        self.backbone.files_as("ForTokenClassification", &head, &keys)
     }
 
     /// The decoder below the head.

@@ -6,7 +6,7 @@
 pub mod command;
 pub mod room;
 
-use real_crds::config::{Algorithm, Dtype, GradientCheckpointing, TrainerConfig};
+use real_crds::config::{Algorithm, Dtype, GradientCheckpointing, Initialize, Lora, LoraTarget, TrainerConfig};
 use tch::Device;
 
 use crate::model::ModelConfig;
@@ -98,14 +98,27 @@ impl Plan {
         let mut items = Vec::new();
         let mut add = |when, what, bytes: u64| items.push(Item { what, when, bytes });
 
-        add(When::Always, "actor: parameters (32 bits)", 4 * parameters);
-        add(When::Always, "actor: optimiser (two moments)", 8 * parameters);
-        if demand.critic {
-            add(When::Always, "critic: parameters (32 bits)", 4 * parameters);
-            add(When::Always, "critic: optimiser (two moments)", 8 * parameters);
-        }
-        if demand.reference {
-            add(When::Always, "reference: parameters", element * parameters);
+        let adapters = config.model.lora.as_ref().map(|lora| whole(model.adapter_parameters(lora)));
+        let learnt = adapters.unwrap_or(parameters);
+        if let Some(adapters) = adapters {
+            // Actor, critic and reference are adapters on one base, or none.
+            add(When::Always, "base: parameters", element * parameters);
+            add(When::Always, "actor: adapters (32 bits)", 4 * adapters);
+            add(When::Always, "actor: optimiser (two moments)", 8 * adapters);
+            if demand.critic {
+                add(When::Always, "critic: adapters (32 bits)", 4 * adapters);
+                add(When::Always, "critic: optimiser (two moments)", 8 * adapters);
+            }
+        } else {
+            add(When::Always, "actor: parameters (32 bits)", 4 * parameters);
+            add(When::Always, "actor: optimiser (two moments)", 8 * parameters);
+            if demand.critic {
+                add(When::Always, "critic: parameters (32 bits)", 4 * parameters);
+                add(When::Always, "critic: optimiser (two moments)", 8 * parameters);
+            }
+            if demand.reference {
+                add(When::Always, "reference: parameters", element * parameters);
+            }
         }
 
         if demand.rollout_rows > 0 {
@@ -113,8 +126,8 @@ impl Plan {
             let width = whole(model.key_value_heads() * model.head_width());
             add(When::Rollout, "keys and values", rows * demand.longest * 2 * layers * width * element);
             add(When::Rollout, "logits of the next tokens", 3 * 4 * rows * words);
-            // In the type of the activations, and on a CPU in the order that products of few rows want.
-            if element < 4 || device == Device::Cpu {
+            // In the type of the activations, with adapters merged, and on a CPU in the order that products of few rows want.
+            if element < 4 || adapters.is_some() || device == Device::Cpu {
                 add(When::Rollout, "parameters for generation", element * parameters);
             }
         }
@@ -124,15 +137,27 @@ impl Plan {
         let layer = whole(model.activations()) * tokens * element;
         let kept =
             model.layers_kept(config.compute.gradient_checkpointing, tokens as i64, element as i64, device) as u64;
-        add(When::Update, "gradients (32 bits)", 4 * parameters);
+        add(When::Update, "gradients (32 bits)", 4 * learnt);
         add(When::Update, "inputs of layers", (layers - kept + 1) * tokens * hidden * element);
         add(When::Update, "activations that are kept", kept * layer);
-        let cast = if element < 4 { 2 * element * whole(model.layer_parameters()) } else { 0 };
+        let cast = if adapters.is_some() {
+            0
+        } else if element < 4 {
+            2 * element * whole(model.layer_parameters())
+        } else {
+            0
+        };
         if kept < layers {
             add(When::Update, "one layer, forward and back", 2 * layer + cast);
         }
         let chunk = answers.min(whole(model.tokens_at_a_time(device)));
-        let head = if element < 4 { (2 * element + 4) * hidden * words } else { 4 * hidden * words };
+        let head = if adapters.is_some() {
+            0
+        } else if element < 4 {
+            (2 * element + 4) * hidden * words
+        } else {
+            4 * hidden * words
+        };
         add(When::Update, "a chunk of logits, and the head", LOGIT_COPIES * 4 * chunk * words + head);
         Self { items }
     }
@@ -151,7 +176,8 @@ impl Plan {
 /// Bytes without which no step is possible: the models and one gradient.
 pub fn least(config: &TrainerConfig, model: &ModelConfig, device: Device) -> u64 {
     let plan = Plan::new(config, model, device);
-    plan.sum(When::Always) + 4 * model.parameters().unsigned_abs()
+    let learnt = config.model.lora.as_ref().map_or(model.parameters(), |lora| model.adapter_parameters(lora));
+    plan.sum(When::Always) + 4 * learnt.unsigned_abs()
 }
 
 /// A change to a job, in the words of its fields, and what it would then need.
@@ -175,6 +201,11 @@ pub fn remedies(config: &TrainerConfig, model: &ModelConfig, device: Device) -> 
             remedies.push(Remedy { set: set.to_owned(), peak });
         }
     };
+    if config.model.lora.is_none() && config.model.initialize == Initialize::Pretrained {
+        try_out("model.lora.rank: 16 (adapters)", &|config| {
+            config.model.lora = Some(Lora { rank: 16, alpha: 32.0, targets: LoraTarget::ALL.to_vec() });
+        });
+    }
     try_out("trainer.dtype: bf16", &|config| config.compute.dtype = Dtype::Bf16);
     try_out("trainer.gradientCheckpointing: always", &|config| {
         config.compute.gradient_checkpointing = GradientCheckpointing::Always;
@@ -195,7 +226,7 @@ pub fn remedies(config: &TrainerConfig, model: &ModelConfig, device: Device) -> 
             }
         });
     }
-    if let Algorithm::Ppo(_) = &config.algorithm {
+    if let (Algorithm::Ppo(_), None) = (&config.algorithm, &config.model.lora) {
         let without: u64 = 12 * model.parameters().unsigned_abs();
         let peak = now.saturating_sub(without);
         remedies.push(Remedy { set: "an algorithm without a critic: grpo, rloo, …".to_owned(), peak });

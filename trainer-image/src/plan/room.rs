@@ -67,8 +67,31 @@ fn of_machine() -> Option<u64> {
     Some(limits.into_iter().filter_map(number).fold(total, u64::min))
 }
 
-/// What the CUDA runtime, which a CUDA libtorch brings along, says of the current device.
+/// Bytes of host memory that are free.
+pub fn available() -> Option<u64> {
+    let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
+    let free = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?.split_whitespace().next()?;
+    let free = free.parse::<u64>().ok()? << 10;
+    let groups = [
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ];
+    let left = |(most, now)| Some(number(most)?.saturating_sub(number(now)?));
+    Some(groups.into_iter().filter_map(left).fold(free, u64::min))
+}
+
 fn of_cuda() -> Option<u64> {
+    cuda_memory().map(|(_, total)| total)
+}
+
+/// Bytes of the current CUDA device that are taken, by whomever.
+pub(crate) fn in_use_cuda() -> Option<u64> {
+    cuda_memory().map(|(free, total)| total.saturating_sub(free))
+}
+
+/// What the CUDA runtime, which a CUDA libtorch brings along, says of the current device: bytes that are free, and all.
+fn cuda_memory() -> Option<(u64, u64)> {
     type MemGetInfo = unsafe extern "C" fn(free: *mut usize, total: *mut usize) -> c_int;
     // SAFETY: the name is a constant that ends with a nul, and the default scope may be searched.
     let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"cudaMemGetInfo".as_ptr()) };
@@ -80,5 +103,5 @@ fn of_cuda() -> Option<u64> {
     let (mut free, mut total) = (0, 0);
     // SAFETY: both are written before it returns.
     let error = unsafe { ask(&raw mut free, &raw mut total) };
-    (error == 0).then_some(total as u64)
+    (error == 0).then_some((free as u64, total as u64))
 }

@@ -33,6 +33,7 @@ use crate::train::seeds::{Purpose, stream};
 use crate::train::state::State;
 use crate::train::stop::Stop;
 use crate::train::tasks::TaskSet;
+use crate::weights::Files;
 
 /// A run. What changes comes first: it is what checkpoints hold.
 pub struct PolicyTrainer {
@@ -311,12 +312,12 @@ impl Algorithm for PolicyTrainer {
         Ok(Some(StepReport { metrics, samples: report::samples(answers, prompts, &self.data, drawn, &self.tokenizer) }))
     }
 
-    fn save(&self, folder: &Path) -> anyhow::Result<()> {
-        self.actor.save(folder)?;
-        optimizer_state::save(&self.actor_optimizer, folder, "actor")?;
+    fn files(&self) -> anyhow::Result<Files> {
+        let mut files = self.actor.files();
+        optimizer_state::add(&mut files, &self.actor_optimizer, "actor");
         if let Some((critic, optimizer)) = &self.critic {
-            critic.save(&folder.join("critic"))?;
-            optimizer_state::save(optimizer, folder, "critic")?;
+            files.below("critic", critic.files());
+            optimizer_state::add(&mut files, optimizer, "critic");
         }
         let state = State {
             algorithm: self.name().into(),
@@ -325,7 +326,8 @@ impl Algorithm for PolicyTrainer {
             rewards: Some(self.rewards),
             kl_coefficient: self.recipe.kl_controller.and(self.recipe.kl_coefficient()),
         };
-        state.save(folder)
+        state.add(&mut files)?;
+        Ok(files)
     }
 
     fn load(&mut self, folder: &Path, stop: &Stop) -> anyhow::Result<()> {
@@ -338,15 +340,23 @@ impl Algorithm for PolicyTrainer {
         if let (Some(_), Some(coefficient)) = (self.recipe.kl_controller, state.kl_coefficient) {
             self.recipe.set_kl_coefficient(coefficient);
         }
-        let place = folder.to_path_buf();
-        let actor = stop.unless_requested(move || Decoder::load(&place, device))??;
-        self.actor = actor.with_compute(compute).with_checkpointing(checkpointing);
+        self.actor = if let Some(actor) = self.actor.with_saved_adapters(folder)? {
+            actor
+        } else {
+            let place = folder.to_path_buf();
+            let actor = stop.unless_requested(move || Decoder::load(&place, device))??;
+            actor.with_compute(compute).with_checkpointing(checkpointing)
+        };
         self.actor_optimizer = AdamW::new(self.actor.named_parameters(), self.recipe.adamw);
         optimizer_state::load(&mut self.actor_optimizer, folder, "actor", device)?;
         if let Some((critic, optimizer)) = &mut self.critic {
             let place = folder.join("critic");
-            let loaded = stop.unless_requested(move || ValueModel::load(&place, device))??;
-            *critic = loaded.with_compute(compute).with_checkpointing(checkpointing);
+            *critic = if let Some(loaded) = critic.with_saved_adapters(&place)? {
+                loaded
+            } else {
+                let loaded = stop.unless_requested(move || ValueModel::load(&place, device))??;
+                loaded.with_compute(compute).with_checkpointing(checkpointing)
+            };
             *optimizer = AdamW::new(critic.named_parameters(), self.recipe.adamw);
             optimizer_state::load(optimizer, folder, "critic", device)?;
         }

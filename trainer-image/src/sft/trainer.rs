@@ -19,6 +19,7 @@ use crate::train::optimizer_state;
 use crate::train::state::State;
 use crate::train::stop::Stop;
 use crate::train::tasks::Loader;
+use crate::weights::Files;
 
 /// Demonstrations of one data set as tokens.
 pub struct DemonstrationSet {
@@ -160,12 +161,13 @@ impl Algorithm for SftTrainer {
         Ok(Some(StepReport { metrics, samples: Vec::new() }))
     }
 
-    fn save(&self, folder: &Path) -> anyhow::Result<()> {
-        self.model.save(folder)?;
-        optimizer_state::save(&self.optimizer, folder, "actor")?;
+    fn files(&self) -> anyhow::Result<Files> {
+        let mut files = self.model.files();
+        optimizer_state::add(&mut files, &self.optimizer, "actor");
         let data_order = self.order.state().clone();
         State { algorithm: self.name().into(), seed: self.seed, data_order, rewards: None, kl_coefficient: None }
-            .save(folder)
+            .add(&mut files)?;
+        Ok(files)
     }
 
     fn load(&mut self, folder: &Path, stop: &Stop) -> anyhow::Result<()> {
@@ -173,9 +175,13 @@ impl Algorithm for SftTrainer {
         let state = State::load(folder, self.name(), self.seed)?;
         self.order.restore(&state.data_order)?;
         let checkpointing = self.model.checkpointing();
-        let place = folder.to_path_buf();
-        let model = stop.unless_requested(move || Decoder::load(&place, device))??;
-        self.model = model.with_compute(compute).with_checkpointing(checkpointing);
+        self.model = if let Some(model) = self.model.with_saved_adapters(folder)? {
+            model
+        } else {
+            let place = folder.to_path_buf();
+            let model = stop.unless_requested(move || Decoder::load(&place, device))??;
+            model.with_compute(compute).with_checkpointing(checkpointing)
+        };
         self.optimizer = AdamW::new(self.model.named_parameters(), adamw(&self.settings));
         optimizer_state::load(&mut self.optimizer, folder, "actor", device)
     }

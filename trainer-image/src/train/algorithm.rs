@@ -8,6 +8,7 @@ use super::stop::Stop;
 use crate::metrics::Metrics;
 use crate::model::Decoder;
 use crate::progress::SharedProgress;
+use crate::weights::Files;
 
 /// Reinforcement learning or SFT: one optimisation step at a time, with state that goes into checkpoints.
 pub trait Algorithm {
@@ -21,10 +22,11 @@ pub trait Algorithm {
     /// change weights is finished.
     fn step(&mut self, step: u64, surroundings: &Surroundings<'_>) -> anyhow::Result<Option<StepReport>>;
 
-    /// Writes everything that has to outlive the process to `folder`, the policy itself directly into it.
-    fn save(&self, folder: &Path) -> anyhow::Result<()>;
+    /// Everything that has to outlive the process, the policy itself first. The tensors are those of the run: they are written,
+    /// or copied, before the next step.
+    fn files(&self) -> anyhow::Result<Files>;
 
-    /// Takes everything over that [`Algorithm::save`] wrote, unless someone asks to stop meanwhile
+    /// Takes everything over that [`Algorithm::files`] gave, unless someone asks to stop meanwhile
     /// ([`super::stop::StoppedEarly`]).
     fn load(&mut self, folder: &Path, stop: &Stop) -> anyhow::Result<()>;
 }

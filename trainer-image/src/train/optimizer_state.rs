@@ -1,20 +1,16 @@
 //! Optimiser state in checkpoints: `optimizer/NAME.safetensors`, whole tensors, so that it fits any number of ranks.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use tch::Device;
 
 use crate::optim::AdamW;
-use crate::weights::{WeightFiles, save_tensors};
+use crate::weights::{Files, WeightFiles};
 
-/// Writes the state of an optimiser below a checkpoint's folder.
-pub fn save(optimizer: &AdamW, folder: &Path, name: &str) -> anyhow::Result<()> {
-    let path = file(folder, name);
-    fs::create_dir_all(folder.join("optimizer")).with_context(|| format!("cannot create {}", path.display()))?;
-    let state = optimizer.state();
-    Ok(save_tensors(&path, state.iter().map(|(name, tensor)| (name.as_str(), tensor)))?)
+/// Adds the state of an optimiser to the files of a checkpoint.
+pub fn add(files: &mut Files, optimizer: &AdamW, name: &str) {
+    files.tensors(file(Path::new(""), name), optimizer.state());
 }
 
 /// Reads the state of an optimiser of the same parameters.

@@ -1,5 +1,6 @@
 //! The loop of a run: step → evaluate → metrics → checkpoint.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +16,9 @@ use super::resume::Start;
 use super::run_dir::RunDir;
 use super::setup::Parts;
 use super::stop::Stop;
+use crate::checkpoint::Writing;
 use crate::metrics::{JsonLines, Metrics, MetricsLog};
+use crate::plan::room;
 use crate::progress::SharedProgress;
 use crate::shim::memory;
 use crate::tokenizer::Tokenizer;
@@ -43,6 +46,8 @@ pub struct Run {
     /// Whether it was said that the metric of `best` is missing.
     metric_missed: bool,
     pace: Pace,
+    /// A checkpoint that is being written.
+    writing: Option<Writing>,
     // Where it is written.
     dir: RunDir,
     log: MetricsLog,
@@ -112,6 +117,7 @@ impl Run {
             best,
             metric_missed: false,
             pace: Pace::default(),
+            writing: None,
             dir,
             log,
             evaluations_file,
@@ -125,12 +131,31 @@ impl Run {
         })
     }
 
-    /// Runs to the end, or until stopped.
+    /// Runs to the end, or until stopped. A checkpoint that is being written is whole by then, or the run has failed.
     pub fn finish(mut self) -> anyhow::Result<Ending> {
+        let ending = self.steps();
+        let settled = self.settle();
+        match (ending, settled) {
+            (Ok(ending), Ok(())) => Ok(ending),
+            (Ok(_), Err(error)) => Err(error),
+            (Err(error), settled) => {
+                // The first failure is the one to report.
+                if let Err(also) = settled {
+                    tracing::error!("{also:#}");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn steps(&mut self) -> anyhow::Result<Ending> {
         // Before training, or what a run that is resumed had no time for.
         let metrics = self.evaluate_if_due()?;
         self.log.append_events(self.step, &metrics)?;
         while self.step < self.total_steps {
+            if self.writing.as_ref().is_some_and(Writing::is_done) {
+                self.settle()?;
+            }
             let started = Instant::now();
             let surroundings = Surroundings { progress: &self.progress, stop: &self.stop };
             let report =
@@ -162,6 +187,7 @@ impl Run {
                 self.checkpoint()?;
             }
         }
+        self.settle()?;
         let unevaluated = self.stop.requested() && self.evaluation_is_due();
         if unevaluated {
             return Ok(Ending::Stopped);
@@ -212,18 +238,32 @@ impl Run {
         }
     }
 
-    /// Writes a checkpoint of the present step, unless there is one.
+    /// Begins to write a checkpoint of the present step, unless there is one. The run goes on with the next step meanwhile, where
+    /// the machine has room for a second copy of what is written.
     fn checkpoint(&mut self) -> anyhow::Result<()> {
+        // One at a time: they become visible in order, and retention counts whole ones.
+        self.settle()?;
         if self.checkpoints.iter().any(|checkpoint| checkpoint.step == self.step) {
             return Ok(());
         }
         self.progress.phase(Phase::Checkpointing);
-        let folder = self.dir.checkpoints();
-        let (algorithm, tokenizer) = (&self.algorithm, &self.tokenizer);
-        let written = checkpoint::write(&folder, self.step, |inside| -> anyhow::Result<()> {
-            algorithm.save(inside)?;
+        let files = self.algorithm.files()?;
+        let beside = room::available().is_some_and(|free| files.bytes().saturating_mul(2) <= free);
+        let files = if beside { files.detached() } else { files };
+        let tokenizer = Arc::clone(&self.tokenizer);
+        let fill = move |inside: &Path| -> anyhow::Result<()> {
+            files.write(inside)?;
             Ok(tokenizer.save(inside)?)
-        })?;
+        };
+        self.writing = Some(Writing::start(&self.dir.checkpoints(), self.step, fill)?);
+        if beside { Ok(()) } else { self.settle() }
+    }
+
+    /// Waits for the checkpoint that is being written, if any, and tells of it.
+    fn settle(&mut self) -> anyhow::Result<()> {
+        let Some(writing) = self.writing.take() else { return Ok(()) };
+        let written = writing.wait()?;
+        let folder = self.dir.checkpoints();
         self.warn_of_missing_metric();
         let kept = self.best.kept(checkpoint::list(&folder)?.into_iter().map(|found| found.step));
         checkpoint::retain(&folder, self.retain, &kept)?;

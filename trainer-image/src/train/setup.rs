@@ -15,7 +15,7 @@ use super::evaluation::Evaluator;
 use super::seeds::{Purpose, derived};
 use super::tasks::{Loader, TaskSet};
 use crate::compute;
-use crate::model::{Decoder, ModelConfig, resolve};
+use crate::model::{Base, Decoder, ModelConfig, resolve};
 use crate::plan::room::{self, Verdict, judge};
 use crate::ppo::recipe::Recipe;
 use crate::ppo::trainer::{PolicyParts, PolicyTrainer};
@@ -68,6 +68,22 @@ pub fn build(
         Verdict::Tight(sentence) => surroundings.progress.warn("MemoryTight", sentence),
         Verdict::Impossible(sentence) => anyhow::bail!("{sentence}"),
     }
+    // What is wrong with the data is told before the model is loaded, which may take minutes.
+    let loader = Loader {
+        tokenizer: &tokenizer,
+        limits: &config.rollout,
+        vocabulary: shape.vocab_size,
+        quality: quality(&config.reward),
+        surroundings,
+    };
+    let suites = load_sets(&config.evaluation.suites, &loader)?;
+    let (tasks, demonstrations) = match &config.algorithm {
+        Algorithms::Ppo(_) | Algorithms::PolicyGradient(_) => (load_sets(&config.train, &loader)?, Vec::new()),
+        Algorithms::Sft(_) => {
+            let load = |dataset| DemonstrationSet::load(dataset, &loader);
+            (Vec::new(), config.train.iter().map(load).collect::<anyhow::Result<_>>()?)
+        }
+    };
     let (place, initialize) = (folder.clone(), config.model.initialize);
     let seed = derived(config.seed, Purpose::Initialisation, &[]);
     let load = move || match initialize {
@@ -79,22 +95,23 @@ pub fn build(
         .unless_requested(load)??
         .with_compute(compute::kind(config.compute.dtype))
         .with_checkpointing(config.compute.gradient_checkpointing);
+    let initial = match &config.model.lora {
+        None => initial,
+        Some(lora) => {
+            let place = folder.clone();
+            let base = surroundings.stop.unless_requested(move || Base::of(&place))??;
+            initial.with_lora(lora, base, derived(config.seed, Purpose::Initialisation, &[1]))
+        }
+    };
     tracing::info!("model {}: {} parameters on {device:?}", config.model.uri, initial.parameter_count());
 
-    let loader = Loader {
-        tokenizer: &tokenizer,
-        limits: &config.rollout,
-        vocabulary: initial.config().vocab_size,
-        surroundings,
-    };
     surroundings.stop.check()?;
-    let suites = load_sets(&config.evaluation.suites, &loader)?;
     let longest = config.rollout.max_response_tokens;
     let by = |recipe: Recipe, initial| -> anyhow::Result<(Box<dyn Algorithm>, u64)> {
         let total_steps = recipe.steps;
         let parts = PolicyParts {
             initial,
-            data: load_sets(&config.train, &loader)?,
+            data: tasks,
             tokenizer: Arc::clone(&tokenizer),
             scoring: scoring(&config.reward, config.reward.max_tests, runtime)?,
             recipe,
@@ -108,9 +125,7 @@ pub fn build(
         Algorithms::Ppo(settings) => by(Recipe::ppo(settings, longest), initial)?,
         Algorithms::PolicyGradient(settings) => by(Recipe::policy_gradient(settings, longest), initial)?,
         Algorithms::Sft(settings) => {
-            let load = |dataset| DemonstrationSet::load(dataset, &loader);
-            let data = config.train.iter().map(load).collect::<anyhow::Result<Vec<_>>>()?;
-            (Box::new(SftTrainer::new(initial, data, settings.clone(), config.seed)), settings.steps)
+            (Box::new(SftTrainer::new(initial, demonstrations, settings.clone(), config.seed)), settings.steps)
         }
     };
     let evaluator = if suites.is_empty() {
@@ -133,6 +148,13 @@ fn load_sets(datasets: &[config::Dataset], loader: &Loader<'_>) -> anyhow::Resul
     datasets.iter().map(|dataset| TaskSet::load(dataset, loader)).collect()
 }
 
+fn quality(reward: &config::Reward) -> QualitySource {
+    match reward.quality {
+        config::Quality::Analysis => QualitySource::Analysis,
+        config::Quality::SafetyTests => QualitySource::SafetyTests,
+    }
+}
+
 /// Judges answers by `reward` and the services that it names, with at most `max_tests` tests each; all where 0.
 pub(crate) fn scoring(reward: &config::Reward, max_tests: u64, runtime: &Handle) -> anyhow::Result<Scoring> {
     let urls = |field: &str, texts: &[String]| {
@@ -149,10 +171,7 @@ pub(crate) fn scoring(reward: &config::Reward, max_tests: u64, runtime: &Handle)
             config::Profile::Reference => real_reward::Profile::Reference,
         },
         penalty: reward.penalty,
-        quality: match reward.quality {
-            config::Quality::Analysis => QualitySource::Analysis,
-            config::Quality::SafetyTests => QualitySource::SafetyTests,
-        },
+        quality: quality(reward),
         extraction: match reward.extraction {
             config::Extraction::Paper => real_reward::Extraction::Paper,
             config::Extraction::Tolerant => real_reward::Extraction::Tolerant,
@@ -192,6 +211,19 @@ fn check(config: &TrainerConfig) -> anyhow::Result<()> {
         "reward.alpha is {}; it has to lie in [0, 1]",
         config.reward.alpha
     );
+    if let Some(lora) = &config.model.lora {
+        positive("model.lora.rank", lora.rank)?;
+        anyhow::ensure!(
+            lora.alpha > 0.0 && lora.alpha.is_finite(),
+            "model.lora.alpha is {}; it has to be > 0",
+            lora.alpha
+        );
+        anyhow::ensure!(!lora.targets.is_empty(), "model.lora.targets is empty; name at least one matrix");
+        anyhow::ensure!(
+            config.model.initialize == Initialize::Pretrained,
+            "model.lora needs a model that was trained before: model.initialize is random"
+        );
+    }
     positive("rollout.maxPromptTokens", config.rollout.max_prompt_tokens)?;
     positive("rollout.maxResponseTokens", config.rollout.max_response_tokens)?;
     let temperature = config.rollout.temperature;
@@ -199,31 +231,28 @@ fn check(config: &TrainerConfig) -> anyhow::Result<()> {
         temperature > 0.0,
         "rollout.temperature is {temperature}; it has to be > 0 to train on what is sampled"
     );
-    let (steps, batch, mini, micro) = match &config.algorithm {
-        Algorithms::Ppo(ppo) => {
-            positive("algorithm.ppo.samplesPerPrompt", ppo.samples_per_prompt)?;
-            positive("algorithm.ppo.epochs", ppo.epochs)?;
-            let samples = ppo.batch_size * ppo.samples_per_prompt;
-            anyhow::ensure!(
-                ppo.mini_batch_size <= samples,
-                "algorithm.ppo.miniBatchSize is {}, more than the {samples} samples of a step",
-                ppo.mini_batch_size
-            );
-            (ppo.steps, ppo.batch_size, ppo.mini_batch_size, ppo.micro_batch_size)
-        }
-        Algorithms::PolicyGradient(gradient) => {
-            positive("algorithm.policyGradient.samplesPerPrompt", gradient.samples_per_prompt)?;
-            positive("algorithm.policyGradient.epochs", gradient.epochs)?;
-            let samples = gradient.batch_size * gradient.samples_per_prompt;
-            anyhow::ensure!(
-                gradient.mini_batch_size <= samples,
-                "algorithm.policyGradient.miniBatchSize is {}, more than the {samples} samples of a step",
-                gradient.mini_batch_size
-            );
-            (gradient.steps, gradient.batch_size, gradient.mini_batch_size, gradient.micro_batch_size)
-        }
-        Algorithms::Sft(sft) => (sft.steps, sft.batch_size, sft.batch_size, sft.micro_batch_size),
+    let (name, samples, epochs, [steps, batch, mini, micro]) = match &config.algorithm {
+        Algorithms::Ppo(ppo) => (
+            "ppo",
+            ppo.samples_per_prompt,
+            ppo.epochs,
+            [ppo.steps, ppo.batch_size, ppo.mini_batch_size, ppo.micro_batch_size],
+        ),
+        Algorithms::PolicyGradient(gradient) => (
+            "policyGradient",
+            gradient.samples_per_prompt,
+            gradient.epochs,
+            [gradient.steps, gradient.batch_size, gradient.mini_batch_size, gradient.micro_batch_size],
+        ),
+        Algorithms::Sft(sft) => ("sft", 1, 1, [sft.steps, sft.batch_size, sft.batch_size, sft.micro_batch_size]),
     };
+    positive(&format!("algorithm.{name}.samplesPerPrompt"), samples)?;
+    positive(&format!("algorithm.{name}.epochs"), epochs)?;
+    anyhow::ensure!(
+        mini <= batch.saturating_mul(samples),
+        "algorithm.{name}.miniBatchSize is {mini}, more than the {} samples of a step",
+        batch.saturating_mul(samples)
+    );
     positive("steps", steps)?;
     positive("batchSize", batch)?;
     positive("miniBatchSize", mini)?;

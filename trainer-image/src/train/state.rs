@@ -8,6 +8,7 @@ use real_reward::normalize::Moments;
 use serde::{Deserialize, Serialize};
 
 use super::data_order::OrderState;
+use crate::weights::Files;
 
 /// `state.json`. Random numbers are functions of seed and step (see [`super::seeds`]), so the seed and the place in the data are
 /// the state of all generators.
@@ -29,10 +30,10 @@ pub struct State {
 }
 
 impl State {
-    /// Writes `state.json`.
-    pub fn save(&self, folder: &Path) -> anyhow::Result<()> {
-        let path = folder.join("state.json");
-        fs::write(&path, serde_json::to_vec_pretty(self)?).with_context(|| format!("cannot write {}", path.display()))
+    /// Adds `state.json` to the files of a checkpoint.
+    pub fn add(&self, files: &mut Files) -> anyhow::Result<()> {
+        files.text("state.json", serde_json::to_string_pretty(self)?);
+        Ok(())
     }
 
     /// Reads `state.json` and makes sure that it belongs to a run of this algorithm and seed.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use real_crds::config::{Dataset, Rollout};
 use real_datasets::Task;
+use real_reward::QualitySource;
 
 use super::algorithm::Surroundings;
 use crate::tokenizer::Tokenizer;
@@ -17,6 +18,8 @@ pub struct Loader<'a> {
     pub limits: &'a Rollout,
     /// Number of tokens that the model knows.
     pub vocabulary: i64,
+    /// What decides quality, and so what a task must have.
+    pub quality: QualitySource,
     /// Told what is left out, asked whether to end early.
     pub surroundings: &'a Surroundings<'a>,
 }
@@ -62,6 +65,8 @@ pub struct TaskSet {
     pub prompts: Vec<Prompt>,
     /// Tasks left out because their prompt is too long.
     pub too_long: usize,
+    /// Tasks left out because they lack what a reward is made of.
+    pub incomplete: usize,
 }
 
 /// A task and its prompt as the model sees it.
@@ -74,7 +79,8 @@ pub struct Prompt {
 }
 
 impl TaskSet {
-    /// Loads a data set and leaves out tasks whose prompt is too long, which is told. At least one has to be left.
+    /// Loads a data set and leaves out tasks whose prompt is too long and those that lack what a reward is made of, which is
+    /// told. At least one has to be left.
     ///
     /// # Errors
     /// The data set cannot be loaded or used, or someone asked to stop.
@@ -83,16 +89,35 @@ impl TaskSet {
         let tasks = loader.read(dataset, real_datasets::load)?;
         let all = tasks.len();
         let mut prompts = Vec::with_capacity(all);
+        let mut incomplete = (0, "");
         for task in tasks {
             loader.surroundings.stop.check()?;
             let place = || format!("data set {}, task {}", dataset.name, task.id);
+            if let Some(missing) = real_reward::missing(&task, loader.quality) {
+                incomplete = (incomplete.0 + 1, missing);
+                continue;
+            }
             let tokens = loader.tokenizer.chat(&task.prompt).with_context(place)?;
             loader.check_known(&tokens).with_context(place)?;
             if tokens.len() as u64 <= longest {
                 prompts.push(Prompt { task: Arc::new(task), tokens });
             }
         }
-        let too_long = all - prompts.len();
+        let (incomplete, missing) = incomplete;
+        anyhow::ensure!(
+            incomplete < all,
+            "data set {} ({}): none of its {all} tasks has a {missing}, of which rewards are made (reward.quality)",
+            dataset.name,
+            dataset.uri
+        );
+        if incomplete > 0 {
+            let message = format!(
+                "data set {}: {incomplete} of {all} tasks are left out: they have no {missing} (reward.quality)",
+                dataset.name
+            );
+            loader.surroundings.progress.warn("DataLeftOut", message);
+        }
+        let too_long = all - incomplete - prompts.len();
         anyhow::ensure!(
             !prompts.is_empty(),
             "data set {} ({}): none of its {all} tasks has a prompt of at most {longest} tokens; raise maxPromptTokens",
@@ -124,6 +149,6 @@ impl TaskSet {
             );
             loader.surroundings.progress.warn("DoingNothingPasses", message);
         }
-        Ok(Self { name: dataset.name.clone(), weight: dataset.weight, prompts, too_long })
+        Ok(Self { name: dataset.name.clone(), weight: dataset.weight, prompts, too_long, incomplete })
     }
 }

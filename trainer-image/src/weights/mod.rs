@@ -1,5 +1,6 @@
 //! Tensors in files: the safetensors format, one file or several with an index.
 
+mod files;
 mod reader;
 mod writer;
 
@@ -9,6 +10,7 @@ use tch::Tensor;
 
 use crate::model::ModelError;
 
+pub use files::Files;
 pub use reader::WeightFiles;
 pub use writer::save_tensors;
 
