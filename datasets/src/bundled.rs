@@ -1,6 +1,6 @@
 //! Data sets that are part of this program.
 
-use crate::{Demonstration, LoadError, Task, builder, jsonl};
+use crate::{Demonstration, LoadError, Task, builder, records};
 
 /// Task sets by name; `make datasets` rebuilds them.
 const TASKS: [(&str, &[u8]); 2] = [
@@ -21,7 +21,14 @@ pub(crate) fn tasks(uri: &str, name: &str, parameters: &[(String, String)]) -> R
     let (_, bytes) = TASKS.iter().find(|(bundled, _)| *bundled == name).ok_or_else(unknown)?;
     match parameters.first() {
         Some((key, _)) => Err(invalid(uri, format!("{name} takes no parameter `{key}`"))),
-        None => jsonl::read_gz(uri, bytes),
+        None => {
+            let mut tasks = Vec::new();
+            records::each_of(uri, bytes, &mut |item| {
+                tasks.push(item.parse()?);
+                Ok(())
+            })?;
+            Ok(tasks)
+        }
     }
 }
 

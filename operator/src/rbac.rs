@@ -123,7 +123,7 @@ pub const TABLE: &[Permission] = &[
         resource: "configmaps",
         verbs: &["create", "delete", "list", "watch"],
         scope: Scope::Watched,
-        why: "the resolved configuration of a job, one an attempt; those of attempts that are gone are removed",
+        why: "the resolved configuration of a job, one an attempt; those of attempts that are gone are removed; the index of a sweep's results",
     },
     Permission {
         group: "",

@@ -324,7 +324,11 @@ impl Sweeps {
         let client = &self.context.client;
         for child in &plan.apply {
             let target = Target { resource: &child.resource, namespace, name: &child.name };
-            target.make(client, &child.body, child.exists, uid).await?;
+            if child.immutable {
+                target.make_immutable(client, &child.body, uid).await?;
+            } else {
+                target.make(client, &child.body, child.exists, uid).await?;
+            }
             info!(kind = child.resource.kind, child = child.name, "written");
         }
         let jobs = ApiResource::erase::<Job>(&());
@@ -373,7 +377,7 @@ impl Sweeps {
     fn use_pool(sweep: &RealEvalSweep, status: Option<&RealEvalSweepStatus>, watched: &Watched) {
         let wants = status.filter(|status| {
             let active = status.counts.as_ref().is_some_and(|counts| counts.active > 0);
-            let idle = is_finished(status) || status.phase == Some(SweepPhase::Suspended);
+            let idle = is_finished(status) || matches!(status.phase, Some(SweepPhase::Suspended | SweepPhase::Waiting));
             active
                 || (!idle && is_true(&status.conditions, "Accepted") && is_true(&status.conditions, "TargetsResolved"))
         });
