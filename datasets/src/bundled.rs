@@ -19,17 +19,15 @@ pub(crate) fn tasks(uri: &str, name: &str, parameters: &[(String, String)]) -> R
     let known = || TASKS.iter().map(|(name, _)| *name).collect();
     let unknown = || LoadError::UnknownBundled { name: name.to_owned(), what: "data set", known: known() };
     let (_, bytes) = TASKS.iter().find(|(bundled, _)| *bundled == name).ok_or_else(unknown)?;
-    match parameters.first() {
-        Some((key, _)) => Err(invalid(uri, format!("{name} takes no parameter `{key}`"))),
-        None => {
-            let mut tasks = Vec::new();
-            records::each_of(uri, bytes, &mut |item| {
-                tasks.push(item.parse()?);
-                Ok(())
-            })?;
-            Ok(tasks)
-        }
+    if let Some((key, _)) = parameters.first() {
+        return Err(invalid(uri, format!("{name} takes no parameter `{key}`")));
     }
+    let mut tasks = Vec::new();
+    records::each_of(uri, bytes, &mut |item| {
+        tasks.push(item.parse()?);
+        Ok(())
+    })?;
+    Ok(tasks)
 }
 
 /// Demonstrations of a bundled generator.

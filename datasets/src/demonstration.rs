@@ -104,18 +104,16 @@ fn of_record(record: &Record, number: usize) -> Result<Demonstration, RowError> 
             format!("has {found}; a demonstration has messages, conversations, or {names}"),
         ));
     };
-    let messages = match record.field(prompt) {
-        Some(Value::Array(_)) => record.messages(prompt)?,
-        _ => {
-            let mut content = record.text(prompt)?;
-            // Alpaca's rows have what the instruction is about in a field of its own.
-            if let Some(about) =
-                record.optional_text("input")?.filter(|about| prompt == "instruction" && !about.is_empty())
-            {
-                content = format!("{content}\n\n{about}");
-            }
-            vec![Message { role: "user".to_owned(), content }]
+    let messages = if let Some(Value::Array(_)) = record.field(prompt) {
+        record.messages(prompt)?
+    } else {
+        let mut content = record.text(prompt)?;
+        // Alpaca's rows have what the instruction is about in a field of its own.
+        if let Some(about) = record.optional_text("input")?.filter(|about| prompt == "instruction" && !about.is_empty())
+        {
+            content = format!("{content}\n\n{about}");
         }
+        vec![Message { role: "user".to_owned(), content }]
     };
     let response = match record.field(answer) {
         Some(Value::Array(_)) => record.messages(answer)?.pop().map(|message| message.content).unwrap_or_default(),

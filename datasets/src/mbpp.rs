@@ -15,12 +15,12 @@ pub(crate) fn task(record: &Record) -> Result<Task, RowError> {
     let shown = record.texts("test_list")?;
     let imports = record.texts("test_imports")?.join("\n");
     let setup = record.optional_text("test_setup_code")?.unwrap_or_default();
-    let (column, source) = match record.optional_text("test")?.filter(|source| !source.trim().is_empty()) {
-        Some(source) => ("test", source),
-        None => {
-            let further = record.texts("challenge_test_list")?;
-            ("test_list", shown.iter().chain(&further).cloned().collect::<Vec<_>>().join("\n"))
-        }
+    let table = record.optional_text("test")?.filter(|source| !source.trim().is_empty());
+    let (column, source) = if let Some(source) = table {
+        ("test", source)
+    } else {
+        let further = record.texts("challenge_test_list")?;
+        ("test_list", shown.iter().chain(&further).cloned().collect::<Vec<_>>().join("\n"))
     };
     let source = joined(&[&imports, &setup, &source]).unwrap_or_default();
     let tests = python_tests::of_source(&source, None, "").map_err(|message| RowError::new(column, message))?;

@@ -239,8 +239,8 @@ fn canonical(value: &Value) -> Result<Test, String> {
     serde_path_to_error::deserialize(value).map_err(|error| format!("{}: {}", error.path(), error.inner()))
 }
 
-fn in_words(error: RowError) -> String {
-    format!("{} {}", error.column, error.message)
+fn in_words(RowError { column, message }: RowError) -> String {
+    column + " " + &message
 }
 
 /// A program without the fences that it may be quoted in.

@@ -35,7 +35,7 @@ pub(crate) fn each(
     let mut checked = false;
     records::each(path, &mut |item| {
         if form.is_none() {
-            form = Some(shown_by(&item)?);
+            form = Some(shown_by(&item));
         }
         let task = match form.as_ref().unwrap_or(&Form::Canonical) {
             Form::Canonical => item.parse().map_err(|error| with_hint(error, &item))?,
@@ -83,13 +83,13 @@ fn of_columns(path: &Path, wanted: Option<DatasetKind>) -> Result<DatasetKind, L
 }
 
 /// The form that the first object shows. What is no known row is taken for a task, and has to be one.
-fn shown_by(item: &Item<'_>) -> Result<Form, LoadError> {
+fn shown_by(item: &Item<'_>) -> Form {
     let canonical = |text: &str| text.contains("\"tests\"") && text.contains("\"quality\"");
     if item.json().is_some_and(canonical) {
-        return Ok(Form::Canonical);
+        return Form::Canonical;
     }
-    let Ok(record) = item.record() else { return Ok(Form::Canonical) };
-    Ok(DatasetKind::of(&records::fields(&record)).map_or(Form::Canonical, Form::Known))
+    let Ok(record) = item.record() else { return Form::Canonical };
+    DatasetKind::of(&records::fields(&record)).map_or(Form::Canonical, Form::Known)
 }
 
 /// Fields by which other projects' files are known that are no tasks as they are, and what has to be done with such a file.

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use real_sources::{BucketKeys, Buckets, Fetcher, Patience, Place, Settings, SourceError};
@@ -130,10 +130,9 @@ impl Store {
     }
 }
 
-async fn pass(State((real, seen)): State<(String, Arc<Mutex<Seen>>)>, request: Request) -> Response {
-    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let (range, condition) = (text("range"), text("if-range"));
-    let uri = request.uri().to_string();
+async fn pass(State((real, seen)): State<(String, Arc<Mutex<Seen>>)>, uri: Uri, headers: HeaderMap) -> Response {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (range, condition, uri) = (text("range"), text("if-range"), uri.to_string());
     let fault = {
         let mut seen = seen.lock().unwrap();
         seen.unsigned +=

@@ -141,7 +141,7 @@ async fn resolve(State((elsewhere, state)): State<(String, Shareds)>, Path(file)
     if shared.small {
         let mut digest = <sha1::Sha1 as sha1::Digest>::new();
         sha1::Digest::update(&mut digest, [format!("blob {}\0", content.len()).as_bytes(), &content].concat());
-        let blob: String = sha1::Digest::finalize(digest).iter().map(|byte| format!("{byte:02x}")).collect();
+        let blob = sha1::Digest::finalize(digest).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let mut sent = content.to_vec();
         sent[0] ^= u8::from(shared.faults.pop() == Some(Fault::Corrupt));
         return ([("etag", format!("\"{blob}\""))], sent).into_response();

@@ -45,7 +45,7 @@ pub(crate) fn of_source(source: &str, entry: Option<&str>, given: &str) -> Resul
     let mut reader =
         Reader { source, entry, known: BTreeSet::new(), tests: Vec::new(), tolerance: None, kept: Vec::new() };
     if let Ok(before) = ruff_python_parser::parse_module(given) {
-        before.syntax().body.iter().for_each(|statement| reader.known.extend(bound_by(statement)));
+        reader.known.extend(before.syntax().body.iter().flat_map(bound_by));
     }
     let body: &[Stmt] = &module.syntax().body;
     reader.known.extend(body.iter().filter(|statement| !imports_the_program(statement)).flat_map(bound_by));
@@ -100,7 +100,7 @@ impl Reader<'_> {
                         None => return Err(format!("has a statement that is no test: {}", self.head(statement))),
                     }
                 }
-                Stmt::If(_) | Stmt::Pass(_) => {}
+                Stmt::If(_) | Stmt::Pass(_) | Stmt::Expr(_) => {}
                 Stmt::For(_) if table::find(body, None).is_some() => {}
                 Stmt::For(_) | Stmt::While(_) | Stmt::Try(_) => {
                     return Err(format!(
@@ -108,7 +108,6 @@ impl Reader<'_> {
                         self.head(statement)
                     ));
                 }
-                Stmt::Expr(_) => {}
                 _ if imports_the_program(statement) => {}
                 _ => self.keep(statement),
             }

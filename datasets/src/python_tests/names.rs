@@ -64,13 +64,8 @@ struct Seen {
 
 impl<'a> Visitor<'a> for Seen {
     fn visit_stmt(&mut self, statement: &'a Stmt) {
-        if !matches!(statement, Stmt::Expr(_) | Stmt::Assert(_)) {
-            match statement {
-                Stmt::FunctionDef(_) | Stmt::ClassDef(_) | Stmt::Import(_) | Stmt::ImportFrom(_) => {
-                    self.bound.extend(bound_by(statement));
-                }
-                _ => {}
-            }
+        if matches!(statement, Stmt::FunctionDef(_) | Stmt::ClassDef(_) | Stmt::Import(_) | Stmt::ImportFrom(_)) {
+            self.bound.extend(bound_by(statement));
         }
         walk_stmt(self, statement);
     }

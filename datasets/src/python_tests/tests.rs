@@ -91,8 +91,11 @@ fn a_check_with_statements_of_its_own_runs_as_a_whole_too() {
 #[test]
 fn tables_of_inputs_and_results_are_tests_each() {
     let table = "inputs = [[1, 'a'], [2, 'b']]\nresults = [1.5, None]\nfor i, (inp, exp) in enumerate(zip(inputs, results)):\n    ";
-    let inner: String =
-        format!("{table}assertion(candidate(*inp), exp, 1e-06)").lines().map(|line| format!("    {line}\n")).collect();
+    let inner = format!("{table}assertion(candidate(*inp), exp, 1e-06)")
+        .lines()
+        .map(|line| format!("    {line}\n"))
+        .collect::<Vec<_>>()
+        .concat();
     let check = format!("import numpy as np\ndef assertion(out, exp, atol): ...\ndef check(candidate):\n{inner}");
     let expected = [
         "f | Value(Int('1')), Value(Str('a')) | Returns(Value(Float('1.5')))",

@@ -40,14 +40,14 @@ impl Cron {
                 fields.len()
             ));
         };
-        let mut weekdays = field("day of the week", weekday, 0..=7, &DAYS, 0)?;
+        let mut weekdays = field("day of the week", weekday, (0, 7), &DAYS, 0)?;
         // Sunday is 0 and 7.
         weekdays = (weekdays | weekdays >> 7) & 0x7f;
         let cron = Self {
-            minutes: field("minute", minute, 0..=59, &[], 0)?,
-            hours: field("hour", hour, 0..=23, &[], 0)?,
-            days: field("day of the month", day, 1..=31, &[], 0)?,
-            months: field("month", month, 1..=12, &MONTHS, 1)?,
+            minutes: field("minute", minute, (0, 59), &[], 0)?,
+            hours: field("hour", hour, (0, 23), &[], 0)?,
+            days: field("day of the month", day, (1, 31), &[], 0)?,
+            months: field("month", month, (1, 12), &MONTHS, 1)?,
             weekdays,
             either: !day.starts_with('*') && !weekday.starts_with('*'),
         };
@@ -116,14 +116,7 @@ fn set(bits: u64) -> impl Iterator<Item = i8> + Clone {
 }
 
 /// `*`, numbers, names, ranges and steps, with commas between.
-fn field(
-    what: &str,
-    text: &str,
-    range: std::ops::RangeInclusive<u8>,
-    names: &[&str],
-    first: u8,
-) -> Result<u64, String> {
-    let (low, high) = (*range.start(), *range.end());
+fn field(what: &str, text: &str, (low, high): (u8, u8), names: &[&str], first: u8) -> Result<u64, String> {
     let wrong = || {
         let or =
             if names.is_empty() { String::new() } else { format!(" or {} to {}", names[0], names[names.len() - 1]) };
@@ -133,9 +126,9 @@ fn field(
     };
     let number = |text: &str| {
         let lower = text.to_ascii_lowercase();
-        let named = names.iter().position(|name| *name == lower).map(|index| index as u8 + first);
+        let by_name = names.iter().position(|name| *name == lower).map(|index| index as u8 + first);
         let plain = || text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u8>().ok()).flatten();
-        named.or_else(plain).filter(|number| range.contains(number)).ok_or_else(wrong)
+        by_name.or_else(plain).filter(|number| (low..=high).contains(number)).ok_or_else(wrong)
     };
     let mut bits = 0;
     for part in text.split(',') {
