@@ -121,7 +121,7 @@ pub const TABLE: &[Permission] = &[
     Permission {
         group: "",
         resource: "configmaps",
-        verbs: &["create", "delete", "list", "watch"],
+        verbs: MAKE_AND_REMOVE,
         scope: Scope::Watched,
         why: "the resolved configuration of a job, one an attempt; those of attempts that are gone are removed; the index of a sweep's results",
     },

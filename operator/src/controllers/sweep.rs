@@ -324,11 +324,7 @@ impl Sweeps {
         let client = &self.context.client;
         for child in &plan.apply {
             let target = Target { resource: &child.resource, namespace, name: &child.name };
-            if child.immutable {
-                target.make_immutable(client, &child.body, uid).await?;
-            } else {
-                target.make(client, &child.body, child.exists, uid).await?;
-            }
+            target.make(client, &child.body, child.exists, uid).await?;
             info!(kind = child.resource.kind, child = child.name, "written");
         }
         let jobs = ApiResource::erase::<Job>(&());

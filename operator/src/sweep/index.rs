@@ -35,7 +35,7 @@ pub(super) fn sub_path(sweep: &RealEvalSweep) -> Option<String> {
     Some(claim.sub_path.clone().unwrap_or_else(|| sweep.name_any()))
 }
 
-/// The index of these cells. It cannot be changed: another one takes its place.
+/// The index of these cells.
 pub(super) fn index(sweep: &RealEvalSweep, cells: &[(Cell<'_>, Standing)]) -> ConfigMap {
     let (mut table, mut left_out) = (HEADER.to_owned(), 0_usize);
     for (cell, standing) in cells {
@@ -50,12 +50,7 @@ pub(super) fn index(sweep: &RealEvalSweep, cells: &[(Cell<'_>, Standing)]) -> Co
     if left_out > 0 {
         data.insert(LEFT_OUT.to_owned(), left_out.to_string());
     }
-    ConfigMap {
-        metadata: metadata(sweep, place(sweep).name),
-        data: Some(data),
-        immutable: Some(true),
-        ..ConfigMap::default()
-    }
+    ConfigMap { metadata: metadata(sweep, place(sweep).name), data: Some(data), ..ConfigMap::default() }
 }
 
 fn line(cell: &Cell<'_>, standing: &Standing) -> String {

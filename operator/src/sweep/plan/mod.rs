@@ -416,7 +416,7 @@ impl Planner<'_> {
         let rests = matches!(phase, SweepPhase::Succeeded | SweepPhase::Failed | SweepPhase::Waiting);
         let told = self.previous.phase == Some(*phase) && self.previous.counts == self.draft.status.counts;
         if rests && !cells.is_empty() && !(told && self.previous.results_config_map.is_some()) {
-            self.plan.apply.push(Child::new(&index::index(self.sweep, cells), false).immutable());
+            self.plan.apply.push(Child::new(&index::index(self.sweep, cells), false));
             self.draft.status.results_config_map = Some(index::place(self.sweep));
         }
     }
