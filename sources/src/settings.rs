@@ -206,7 +206,7 @@ mod tests {
             buckets.keys.as_ref().is_some_and(|keys| keys.secret == "hush") && !format!("{buckets:?}").contains("hush")
         );
         let error = with(&given[..2]).unwrap_err().to_string();
-        assert!(error.contains("AWS_SECRET_ACCESS_KEY is not set"), "{error}");
+        assert!(error.contains("AWS_SECRET_ACCESS_KEY: is not set"), "{error}");
     }
 
     #[test]

@@ -95,8 +95,11 @@ impl Store {
 
     /// Puts an object into the bucket, past the proxy; makes the bucket where the key is empty.
     async fn put(&self, key: &str, content: &[u8]) {
+        // The server takes any signature, and wants one for what is there already.
+        let signature = if key.is_empty() { "" } else { "?X-Amz-Signature=any" };
         let url = format!("{}/data/{key}", self.real);
-        let answer = reqwest::Client::new().put(url.trim_end_matches('/')).body(content.to_vec()).send().await.unwrap();
+        let url = format!("{}{signature}", url.trim_end_matches('/'));
+        let answer = reqwest::Client::new().put(url).body(content.to_vec()).send().await.unwrap();
         assert!(answer.status().is_success(), "{answer:?}");
     }
 
@@ -211,7 +214,7 @@ async fn what_lies_in_a_bucket_is_fetched_once_and_anew_when_it_changed() {
     assert_eq!(std::fs::read(folder.join("model.safetensors")).unwrap(), weights);
     let mut names: Vec<_> =
         std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|name| !name.ends_with(".lock"));
+    names.retain(|name| !name.contains(".lock"));
     names.sort();
     assert_eq!(names, ["config.json", "model.safetensors"]);
     let asked = store.objects().len();

@@ -39,7 +39,7 @@ pub struct ScoreArgs {
     /// Which of the data set's columns is what, as prompt=question; may be repeated
     #[arg(long, value_name = "ROLE=COLUMN")]
     map: Vec<ColumnRole>,
-    /// Answers: a file (lines of {"id", "response"}, {"task_id", "completion"}, or what a batch API gives), the data set's own `references` or `vulnerable` programs, or
+    /// Answers: a file (lines of `{"id", "response"}`, `{"task_id", "completion"}`, or what a batch API gives), the data set's own `references` or `vulnerable` programs, or
     /// `baselines`: programs that do no work, to see what each earns
     #[arg(long, value_name = "references|vulnerable|baselines|FILE")]
     responses: Source,
@@ -305,13 +305,11 @@ pub(crate) async fn score_all(
     let outcomes = stream::iter(answers)
         .map(|answer| async {
             let task = &tasks[&answer.id];
-            match answer.lost {
-                Some(dropped) => Row::Dropped(DroppedRow { id: answer.id, dropped }),
-                None => {
-                    let result = scorer.score(task, &answer.response).await;
-                    Row::of(task, answer, result, keep)
-                }
+            if let Some(dropped) = answer.lost {
+                return Row::Dropped(DroppedRow { id: answer.id, dropped });
             }
+            let result = scorer.score(task, &answer.response).await;
+            Row::of(task, answer, result, keep)
         })
         .buffered(concurrency);
     let mut outcomes = std::pin::pin!(outcomes);
