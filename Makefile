@@ -54,12 +54,14 @@ demo: build ## train the quickstart policy on real rewards (about two minutes)
 	bin/real run --fresh examples/quickstart.yaml
 
 test: setup kube ## build and run all tests
+	@scripts/setup-s3 >/dev/null
 	cargo build --locked --workspace --bins
 	scripts/run-tests
 
 test-core: kube ## tests of everything but the trainer: no libtorch needed
 	@scripts/claim-target
 	@scripts/setup-python >/dev/null
+	@scripts/setup-s3 >/dev/null
 	cargo build --locked --bins
 	cargo test --locked
 

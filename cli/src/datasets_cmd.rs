@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use real_datasets::builder::{self, BuildOptions, Built, RunError, Split};
-use real_datasets::{Task, write_jsonl};
+use real_datasets::{ColumnRole, Mapping, Reading, Task, write_jsonl};
 use real_sandbox_api::{BatchRequest, BatchResponse, Check, Group};
 use real_terminal::{bars, errln, outln};
 
@@ -38,6 +38,8 @@ enum DatasetsCommand {
     Demonstrations(DemonstrationsArgs),
     /// Write the quickstart policy's configuration and tokenizer
     Tokenizer(TokenizerArgs),
+    /// Write a data set of any known form, or with columns of its own, as tasks in JSON lines
+    Convert(ConvertArgs),
     /// Say what a data set holds, and print its first task
     Show(ShowArgs),
 }
@@ -88,9 +90,24 @@ struct TokenizerArgs {
 }
 
 #[derive(Debug, Args)]
-struct ShowArgs {
-    /// `bundled://NAME`, or a path to canonical JSONL or one of the paper's Parquet files
+struct ConvertArgs {
+    /// File, `https://`, `hf://` or `s3://` URI: JSON lines or an array, plain or compressed, or Parquet
     uri: String,
+    /// File to write, `.jsonl` or `.jsonl.gz`
+    #[arg(long)]
+    out: PathBuf,
+    /// Which column is what, as prompt=question; may be repeated
+    #[arg(long, value_name = "ROLE=COLUMN")]
+    map: Vec<ColumnRole>,
+}
+
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// `bundled://NAME`, or a path or URI of JSON or Parquet whose form is known
+    uri: String,
+    /// Which column is what, as prompt=question; may be repeated
+    #[arg(long, value_name = "ROLE=COLUMN")]
+    map: Vec<ColumnRole>,
 }
 
 /// Does what the arguments say.
@@ -105,7 +122,8 @@ pub async fn run(args: DatasetsArgs) -> anyhow::Result<ExitCode> {
             outln!("{}: {} demonstrations", args.out.display(), args.count);
         }
         DatasetsCommand::Tokenizer(args) => tokenizer(&args)?,
-        DatasetsCommand::Show(args) => show(&args.uri)?,
+        DatasetsCommand::Convert(args) => convert(&args)?,
+        DatasetsCommand::Show(args) => show(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -207,13 +225,36 @@ fn tokenizer(args: &TokenizerArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn show(uri: &str) -> anyhow::Result<()> {
+fn reading(map: &[ColumnRole]) -> anyhow::Result<Reading> {
+    let mapping = Mapping::new(map.iter().cloned()).map_err(anyhow::Error::msg).or_refused()?;
+    Ok(Reading { kind: None, mapping })
+}
+
+fn convert(args: &ConvertArgs) -> anyhow::Result<()> {
+    writable(&args.out).or_refused()?;
+    let tasks = real_datasets::load_with(&args.uri, &reading(&args.map)?).or_refused()?;
+    write_jsonl(&args.out, &tasks)?;
+    outln!(
+        "{}: {} tasks; `real score --data {} --responses references` tries their solutions",
+        args.out.display(),
+        tasks.len(),
+        args.out.display()
+    );
+    Ok(())
+}
+
+fn show(ShowArgs { uri, map }: &ShowArgs) -> anyhow::Result<()> {
     let mut seen = Seen::default();
     // A task at a time: a data set may be larger than memory.
-    real_datasets::each(uri, |task| seen.add(task)).or_refused()?;
-    let Seen { tasks, tests, stdin, safety, attacks, solutions, nothing, idle, splits, first } = seen;
+    real_datasets::each_with(uri, &reading(map)?, |task| seen.add(task)).or_refused()?;
+    let Seen { tasks, tests, stdin, safety, beside, attacks, solutions, nothing, idle, splits, first } = seen;
     outln!("{uri}: {tasks} tasks");
     outln!("tests: {tests} ({stdin} with standard input, {safety} for safety)");
+    if beside > 0 {
+        outln!(
+            "{beside} tests are assertions that run beside the program: one that wants to can see what they ask for"
+        );
+    }
     outln!("attacks: {attacks}, solutions: {solutions}");
     if tasks > 0 {
         let share = fixed(100.0 * nothing / tasks as f64, 1);
@@ -239,6 +280,8 @@ struct Seen {
     tests: usize,
     stdin: usize,
     safety: usize,
+    /// Tests that a program could see.
+    beside: usize,
     attacks: usize,
     solutions: usize,
     /// Sum over the tasks of the share of functional tests that a program passes which does nothing.
@@ -255,6 +298,7 @@ impl Seen {
         self.tests += task.tests.len();
         self.stdin += task.tests.iter().filter(|test| matches!(test.check, Check::Stdin { .. })).count();
         self.safety += task.tests.iter().filter(|test| test.group == Group::Safety).count();
+        self.beside += task.tests.iter().filter(|test| real_datasets::beside_the_program(test)).count();
         self.attacks += task.attacks.len();
         self.solutions += task.solutions.len();
         self.nothing += real_reward::profile::share_of_nothing(&task);

@@ -79,6 +79,7 @@ mod tests {
             joint: Some(0.5),
             no_code: Some(0.25),
             dropped: 1,
+            intervals: None,
         };
         let summary = Summary {
             job: "j".into(),

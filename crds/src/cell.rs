@@ -14,7 +14,7 @@ use crate::sweep::Settings;
 pub struct CellConfig {
     /// Name of the cell.
     pub cell: String,
-    /// Hugging Face folder: a path, `file://`, or `bundled://NAME`.
+    /// Hugging Face folder: a path, or a URI beginning with `file://`, `hf://`, `s3://` or `bundled://`.
     pub model: String,
     /// Tasks to evaluate on.
     pub suite: Dataset,
@@ -28,6 +28,9 @@ pub struct CellConfig {
     pub reward: Reward,
     /// Where computation happens.
     pub compute: Compute,
+    /// Folder in which each cell has one of its own, with the rows of all answers; none are kept where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub results: Option<String>,
 }
 
 /// Counts of answers. Those of all shards of a cell are added up, and rates made of the sums.

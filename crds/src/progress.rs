@@ -157,6 +157,21 @@ pub struct Evaluation {
     /// Answers that could not be judged because of us; not part of `n`. 0 in a `summary.json` from before it held them.
     #[serde(default)]
     pub dropped: u64,
+    /// 95 % intervals of the three rates, over tasks; absent where nothing was judged, and in a `summary.json` from before it held them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<Intervals>,
+}
+
+/// Intervals of the rates of an evaluation, lower end first.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Intervals {
+    /// Of Function.
+    pub function: [f64; 2],
+    /// Of Quality.
+    pub quality: [f64; 2],
+    /// Of Func.-Qual.
+    pub joint: [f64; 2],
 }
 
 /// How a trainer ended.
@@ -266,6 +281,7 @@ mod tests {
             joint: Some(0.25),
             no_code: Some(0.0),
             dropped: 0,
+            intervals: None,
         };
         let warning = |step| Warning { step, reason: "UpdateSkipped".into(), message: "\n".repeat(1000) };
         let checkpoint = |step| Checkpoint { step, sha256: "0".repeat(64), size_bytes: 1, time: None };

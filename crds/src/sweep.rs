@@ -1,5 +1,7 @@
 //! From a matrix of settings to the cells of a sweep: the same for `real eval` and for a cluster.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::v1alpha1::{AxisName, MatrixAxis};
@@ -120,6 +122,14 @@ impl Settings {
         self
     }
 
+    /// Equal for equal settings.
+    fn key(&self) -> (u64, u64, u64, u64, Option<u64>, Option<String>) {
+        let Self { temperature, top_p, samples, seed, max_response_tokens, prompt_template } = self;
+        // Adding 0 makes one zero of both.
+        let bits = |real: f64| (real + 0.0).to_bits();
+        (bits(*temperature), bits(*top_p), *samples, *seed, *max_response_tokens, prompt_template.clone())
+    }
+
     /// What these settings are called, of the axes that are varied.
     fn label(&self, matrix: &[MatrixAxis]) -> String {
         let greedy = self.temperature == 0.0;
@@ -153,12 +163,13 @@ pub fn cells(targets: &[String], suites: &[String], matrix: &[MatrixAxis]) -> Re
             return Err(SweepError::Nothing(format!("values of {}", axis.name.name())));
         }
         let mut next = Vec::with_capacity(combinations.len() * axis.values.len());
+        let mut known = HashSet::with_capacity(next.capacity());
         for settings in &combinations {
             for value in &axis.values {
                 let mut settings = settings.clone();
                 settings.set(axis.name, value)?;
                 // 0.7 and 0.70 are one value.
-                if next.contains(&settings) {
+                if !known.insert(settings.key()) {
                     return Err(SweepError::Duplicate {
                         what: format!("values of {}", axis.name.name()),
                         name: value.clone(),
@@ -169,12 +180,9 @@ pub fn cells(targets: &[String], suites: &[String], matrix: &[MatrixAxis]) -> Re
         }
         combinations = next;
     }
-    let mut settled: Vec<Settings> = Vec::new();
-    for settings in combinations.into_iter().map(Settings::settled) {
-        if !settled.contains(&settings) {
-            settled.push(settings);
-        }
-    }
+    let mut known = HashSet::with_capacity(combinations.len());
+    let mut settled: Vec<Settings> = combinations.into_iter().map(Settings::settled).collect();
+    settled.retain(|settings| known.insert(settings.key()));
     let cell = |target: &String, suite: &String, settings: &Settings| {
         let label = settings.label(matrix);
         let varied = if label.is_empty() { String::new() } else { format!("/{label}") };
@@ -196,8 +204,9 @@ fn unique(what: &str, names: &[String]) -> Result<(), SweepError> {
     if names.is_empty() && what != "settings" {
         return Err(SweepError::Nothing(what.to_owned()));
     }
-    let twice = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name));
-    twice.map_or(Ok(()), |(_, name)| Err(SweepError::Duplicate { what: what.to_owned(), name: name.clone() }))
+    let mut known = HashSet::with_capacity(names.len());
+    let twice = names.iter().find(|name| !known.insert(name.as_str()));
+    twice.map_or(Ok(()), |name| Err(SweepError::Duplicate { what: what.to_owned(), name: name.clone() }))
 }
 
 #[cfg(test)]

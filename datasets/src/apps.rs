@@ -3,8 +3,8 @@
 
 use real_sandbox_api::{Check, Comparison, Expected, Expr, Group, Limits, Setup, Test, Value};
 
-use crate::parquet_rows::{Record, RowError};
 use crate::python_json::{self, get};
+use crate::record::{Record, RowError};
 use crate::{QualityCheck, Solution, SolutionKind, Task};
 
 /// CPU seconds of a test, as the paper allows.
@@ -49,6 +49,7 @@ pub(crate) fn task(record: &Record) -> Result<Task, RowError> {
         cwes: Vec::new(),
         attacks: Vec::new(),
         solutions,
+        stub: None,
     })
 }
 
@@ -67,7 +68,7 @@ fn solutions(record: &Record) -> Result<Vec<Solution>, RowError> {
     Ok(codes.into_iter().map(|code| Solution { kind: SolutionKind::Reference, code }).collect())
 }
 
-fn tests(cases: &Value, is_method: bool, wrapped: bool) -> Result<(Vec<Test>, Comparison), String> {
+pub(crate) fn tests(cases: &Value, is_method: bool, wrapped: bool) -> Result<(Vec<Test>, Comparison), String> {
     let list = |key: &str| match get(cases, key) {
         Some(Value::List(values)) => Ok(values),
         _ => Err(format!("has no list `{key}`")),

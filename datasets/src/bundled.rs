@@ -1,6 +1,6 @@
 //! Data sets that are part of this program.
 
-use crate::{Demonstration, LoadError, Task, builder, jsonl};
+use crate::{Demonstration, LoadError, Task, builder, records};
 
 /// Task sets by name; `make datasets` rebuilds them.
 const TASKS: [(&str, &[u8]); 2] = [
@@ -19,10 +19,15 @@ pub(crate) fn tasks(uri: &str, name: &str, parameters: &[(String, String)]) -> R
     let known = || TASKS.iter().map(|(name, _)| *name).collect();
     let unknown = || LoadError::UnknownBundled { name: name.to_owned(), what: "data set", known: known() };
     let (_, bytes) = TASKS.iter().find(|(bundled, _)| *bundled == name).ok_or_else(unknown)?;
-    match parameters.first() {
-        Some((key, _)) => Err(invalid(uri, format!("{name} takes no parameter `{key}`"))),
-        None => jsonl::read_gz(uri, bytes),
+    if let Some((key, _)) = parameters.first() {
+        return Err(invalid(uri, format!("{name} takes no parameter `{key}`")));
     }
+    let mut tasks = Vec::new();
+    records::each_of(uri, bytes, &mut |item| {
+        tasks.push(item.parse()?);
+        Ok(())
+    })?;
+    Ok(tasks)
 }
 
 /// Demonstrations of a bundled generator.

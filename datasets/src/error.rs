@@ -9,7 +9,7 @@ use crate::kind::DatasetKind;
 pub enum LoadError {
     /// The URI's scheme is one we do not read.
     #[error(
-        "{uri}: the scheme `{scheme}` is not supported yet; use bundled://NAME, https://…, hf://datasets/ORG/NAME/FILE, file:///PATH or a path to a .jsonl, .jsonl.gz or .parquet file"
+        "{uri}: the scheme `{scheme}` is not supported yet; use bundled://NAME, https://…, hf://datasets/ORG/NAME/FILE, s3://BUCKET/KEY, file:///PATH or a path to a .jsonl, .json or .parquet file"
     )]
     UnsupportedScheme {
         /// The URI as given.
@@ -47,7 +47,7 @@ pub enum LoadError {
         reason: std::io::Error,
     },
     /// The file's name says nothing of its format.
-    #[error("{}: unknown file type; a data set is a .jsonl or .jsonl.gz file, a task set also a .parquet file", path.display())]
+    #[error("{}: unknown file type; a data set is a .jsonl, .ndjson or .json file, plain or with .gz or .zst behind it, or a .parquet file", path.display())]
     UnknownFileType {
         /// The file.
         path: PathBuf,
@@ -71,7 +71,7 @@ pub enum LoadError {
         reason: parquet::errors::ParquetError,
     },
     /// A Parquet file whose columns are those of no known data set.
-    #[error("{}: Parquet file of an unknown schema: it has the columns {}; {}", path.display(), found.join(", "), DatasetKind::requirements())]
+    #[error("{}: Parquet file of an unknown schema: it has the columns {}; {}; `real datasets convert --map prompt=COLUMN --map tests=COLUMN …` makes tasks of others", path.display(), found.join(", "), DatasetKind::requirements())]
     UnknownSchema {
         /// The file.
         path: PathBuf,

@@ -1,11 +1,12 @@
-//! The paper's data sets and how their files are told apart: by columns, never by name.
+//! Known data sets and how their files are told apart: by columns, never by name.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::Task;
-use crate::parquet_rows::{Record, RowError};
+use crate::record::{Record, RowError};
 
-/// A data set of the paper, as published in Parquet files.
+/// A data set that is known by its columns, in Parquet or in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DatasetKind {
     /// SQL injection: programs that query an `SQLite` database with the user's input.
@@ -14,11 +15,15 @@ pub enum DatasetKind {
     SecCodePlt,
     /// Introductory and interview problems, judged for maintainability.
     Apps,
+    /// Functions to complete, with `check(candidate)`: `HumanEval` and what has its schema.
+    HumanEval,
+    /// Functions after a sentence, with assertions: `MBPP`, full or sanitized, and `MBPP+`.
+    Mbpp,
 }
 
 impl DatasetKind {
     /// Every known kind.
-    pub const ALL: [Self; 3] = [Self::SafeSql, Self::SecCodePlt, Self::Apps];
+    pub const ALL: [Self; 5] = [Self::SafeSql, Self::SecCodePlt, Self::Apps, Self::HumanEval, Self::Mbpp];
 
     /// Columns without which a file cannot be read as this kind; nested ones dotted.
     pub fn columns(self) -> &'static [&'static str] {
@@ -47,6 +52,8 @@ impl DatasetKind {
                 "prompt.content",
             ],
             Self::Apps => &["problem_id", "solutions", "input_output", "starter_code", "prompt.role", "prompt.content"],
+            Self::HumanEval => &["task_id", "prompt", "entry_point", "test"],
+            Self::Mbpp => &["task_id", "test_list", "code"],
         }
     }
 
@@ -57,11 +64,23 @@ impl DatasetKind {
         needs.join("; ")
     }
 
+    /// The kind whose columns are all among these.
+    pub(crate) fn of(columns: &BTreeSet<String>) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.missing(columns).is_empty())
+    }
+
+    /// Its columns that are not among these.
+    pub(crate) fn missing(self, columns: &BTreeSet<String>) -> Vec<String> {
+        self.columns().iter().filter(|column| !columns.contains(**column)).map(|column| (*column).to_owned()).collect()
+    }
+
     pub(crate) fn task(self, record: &Record) -> Result<Task, RowError> {
         match self {
             Self::SafeSql => crate::safesql::task(record),
             Self::SecCodePlt => crate::seccodeplt::task(record),
             Self::Apps => crate::apps::task(record),
+            Self::HumanEval => crate::humaneval::task(record),
+            Self::Mbpp => crate::mbpp::task(record),
         }
     }
 }
@@ -72,6 +91,8 @@ impl fmt::Display for DatasetKind {
             Self::SafeSql => "SafeSQL",
             Self::SecCodePlt => "SecCodePLT+",
             Self::Apps => "APPS+",
+            Self::HumanEval => "HumanEval",
+            Self::Mbpp => "MBPP",
         })
     }
 }
@@ -84,7 +105,9 @@ impl std::str::FromStr for DatasetKind {
             "safesql" => Ok(Self::SafeSql),
             "seccodeplt" => Ok(Self::SecCodePlt),
             "apps" => Ok(Self::Apps),
-            other => Err(format!("unknown data set `{other}`; there are safesql, seccodeplt, apps")),
+            "humaneval" => Ok(Self::HumanEval),
+            "mbpp" => Ok(Self::Mbpp),
+            other => Err(format!("unknown data set `{other}`; there are safesql, seccodeplt, apps, humaneval, mbpp")),
         }
     }
 }

@@ -3,19 +3,37 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::source::Source;
-use crate::{DatasetKind, LoadError, Task, attacks, bundled, jsonl, parquet_rows};
+use crate::{DatasetKind, LoadError, Mapping, Task, attacks, bundled, reader, records};
 
-/// Loads the tasks at `uri`: `bundled://NAME`, or a path, `file://`, `https://` or `hf://` URI of canonical JSONL (`.jsonl`, `.jsonl.gz`) or
-/// of one of the paper's Parquet files, which are told apart by their columns.
+/// How a data set is read, where its own fields do not say so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// It has to be of this kind.
+    pub kind: Option<DatasetKind>,
+    /// Its columns are what this says.
+    pub mapping: Mapping,
+}
+
+/// Loads the tasks at `uri`: `bundled://NAME`, or a path, `file://`, `https://`, `hf://` or `s3://` URI of tasks in JSON (a line each,
+/// or an array; plain, gzipped or of Zstandard), or of rows of a [`DatasetKind`] in JSON or Parquet, which are told apart by their fields.
 ///
 /// # Errors
-/// Says what could not be read, and where: the line of a JSONL file, row and column of a Parquet file.
+/// Says what could not be read, and where: line or element of a file of JSON, row and column of a Parquet file.
 pub fn load(uri: &str) -> Result<Vec<Task>, LoadError> {
+    load_with(uri, &Reading::default())
+}
+
+/// As [`load`], read as it says.
+///
+/// # Errors
+/// [`LoadError::MissingColumn`] where the file is not of the kind that it has to be of; otherwise as [`load`].
+pub fn load_with(uri: &str, reading: &Reading) -> Result<Vec<Task>, LoadError> {
     let mut tasks = Vec::new();
-    each(uri, |task| tasks.push(task))?;
+    each_with(uri, reading, |task| tasks.push(task))?;
     Ok(tasks)
 }
 
@@ -23,53 +41,45 @@ pub fn load(uri: &str) -> Result<Vec<Task>, LoadError> {
 ///
 /// # Errors
 /// As [`load`]; the tasks before the one that is wrong have been given by then.
-pub fn each(uri: &str, mut give: impl FnMut(Task)) -> Result<(), LoadError> {
+pub fn each(uri: &str, give: impl FnMut(Task)) -> Result<(), LoadError> {
+    each_with(uri, &Reading::default(), give)
+}
+
+/// As [`each`], read as it says.
+///
+/// # Errors
+/// As [`load_with`].
+pub fn each_with(uri: &str, reading: &Reading, mut give: impl FnMut(Task)) -> Result<(), LoadError> {
     let mut checks = Checks::of(uri);
     let mut take = |task| checks.take(task).map(&mut give);
     match Source::parse(uri)? {
         Source::Bundled(name, parameters) => bundled::tasks(uri, &name, &parameters)?.into_iter().try_for_each(take)?,
-        Source::File(place) => {
-            let path = place.path()?;
-            match file_type(&path)? {
-                FileType::Jsonl => jsonl::each(&path, &mut take)?,
-                FileType::Parquet => parquet_rows::each(&path, None, &mut take)?,
-            }
-        }
+        Source::File(place) => reader::each(&place.path()?, reading.kind, &reading.mapping, &mut take)?,
     }
     checks.end()
 }
 
-/// Loads a Parquet file that must be of the given kind.
+/// Loads a file that must be of the given kind.
 ///
 /// # Errors
-/// [`LoadError::MissingColumn`] where the file is of another schema; otherwise as [`load`].
+/// As [`load_with`].
 pub fn load_as(kind: DatasetKind, path: &Path) -> Result<Vec<Task>, LoadError> {
-    let place = path.display().to_string();
-    let (mut checks, mut tasks) = (Checks::of(&place), Vec::new());
-    parquet_rows::each(path, Some(kind), &mut |task| checks.take(task).map(|task| tasks.push(task)))?;
-    checks.end()?;
-    Ok(tasks)
+    let reading = Reading { kind: Some(kind), mapping: Mapping::default() };
+    load_with(&path.to_string_lossy(), &reading)
 }
 
-/// How a file is read.
-pub(crate) enum FileType {
-    /// JSON lines, plain or gzipped.
-    Jsonl,
-    /// Columns.
-    Parquet,
-}
-
-/// Tells by the file's name.
-pub(crate) fn file_type(path: &Path) -> Result<FileType, LoadError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    let ends = |ending: &str| name.ends_with(ending);
-    if ends(".jsonl") || ends(".jsonl.gz") {
-        Ok(FileType::Jsonl)
-    } else if ends(".parquet") {
-        Ok(FileType::Parquet)
-    } else {
-        Err(LoadError::UnknownFileType { path: path.to_owned() })
-    }
+/// Gives every object of a file, of whatever form it is: JSON or Parquet. What `give` finds wrong with one is said with its place.
+///
+/// # Errors
+/// What cannot be read, or what `give` says.
+pub fn each_value(
+    path: &Path,
+    mut give: impl FnMut(Map<String, Value>) -> Result<(), String>,
+) -> Result<(), LoadError> {
+    records::each(path, &mut |item| {
+        let fields = item.record()?.into_fields();
+        give(fields).map_err(|message| item.problem("", message))
+    })
 }
 
 /// Checks what the types cannot: something is there, and ids are unique.

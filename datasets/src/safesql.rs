@@ -2,7 +2,7 @@
 
 use real_sandbox_api::{Check, Comparison, Group, Limits, Setup, Test};
 
-use crate::parquet_rows::{Record, RowError};
+use crate::record::{Record, RowError};
 use crate::{QualityCheck, Solution, SolutionKind, Task, prompts};
 
 /// A row as a task. Every case of `test_cases` becomes a test; the paper draws five of them an answer, which is the
@@ -30,5 +30,6 @@ pub(crate) fn task(record: &Record) -> Result<Task, RowError> {
         attacks: record.texts("test_attacks")?,
         // The data set calls every one of these vulnerable; about a fifth are not, so nothing is claimed.
         solutions: vec![Solution { kind: SolutionKind::Reference, code }],
+        stub: None,
     })
 }

@@ -11,7 +11,7 @@ use crate::LoadError;
 pub(crate) enum Place {
     /// On this machine.
     Path(PathBuf),
-    /// At `https://` or `hf://`.
+    /// At `https://`, `hf://` or in a bucket.
     Remote(String),
 }
 
@@ -50,7 +50,7 @@ impl Source {
                 let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
                 Ok(Self::Bundled(name.to_owned(), pairs))
             }
-            "file" | "https" | "http" | "hf" => Ok(Self::File(match real_sources::Place::parse(uri)? {
+            "file" | "https" | "http" | "hf" | "s3" => Ok(Self::File(match real_sources::Place::parse(uri)? {
                 real_sources::Place::Path(path) => Place::Path(path),
                 _ => Place::Remote(uri.to_owned()),
             })),
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn schemes_not_read_yet_are_named_with_those_that_are() {
-        for uri in ["s3://bucket/key", "gs://bucket/key", "pvc://claim/x"] {
+        for uri in ["ftp://host/key", "pvc://claim/x"] {
             let message = Source::parse(uri).expect_err("refused").to_string();
             assert!(message.contains("not supported yet") && message.contains("bundled://NAME"), "{message}");
         }

@@ -38,6 +38,9 @@ pub struct Task {
     /// Solutions that come with the task.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub solutions: Vec<Solution>,
+    /// Text that a completion goes on with, where the prompt is the head of a function: answers of base models begin behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stub: Option<String>,
 }
 
 /// A chat message.

@@ -67,7 +67,7 @@ fn missing_files_folders_and_other_types_are_named() {
     let directory = folder.path().join("dir.jsonl");
     fs::create_dir(&directory).expect("a folder");
     assert!(problem(&directory).contains("is a directory"), "{}", problem(&directory));
-    assert!(problem(Path::new("tasks.csv")).contains(".jsonl or .jsonl.gz file"));
+    assert!(problem(Path::new("tasks.csv")).contains(".jsonl, .ndjson or .json file"));
     let broken = folder.path().join("broken.jsonl.gz");
     fs::write(&broken, "not gzip").expect("written");
     assert!(problem(&broken).contains("broken.jsonl.gz:1:"), "{}", problem(&broken));

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use real_datasets::{Solution, SolutionKind, Task};
-use serde::Deserialize;
+use real_datasets::{LoadError, Solution, SolutionKind, Task};
 
+use crate::answer_file;
 use crate::baseline::{self, BASELINES};
 
 /// Where answers come from.
@@ -22,7 +22,7 @@ pub enum Source {
     Baselines,
     /// One of them, by its name.
     Baseline(&'static str),
-    /// A file of JSON lines.
+    /// A file of answers, in one of the forms of [`crate::answer_file`].
     File(PathBuf),
 }
 
@@ -61,41 +61,16 @@ pub struct Answer {
     pub response: String,
     /// Which baseline it is, if it is one.
     pub baseline: Option<&'static str>,
+    /// Why there is none, where a request for it failed: that says nothing about the model.
+    pub lost: Option<String>,
 }
 
 /// Why answers cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ResponsesError {
-    /// The file cannot be read.
-    #[error("cannot read the answers {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// A line is not an answer.
-    #[error("{}, line {line}: {what}; a line is {{\"id\": …, \"response\": \"…\"}}", path.display())]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// An answer to a task that is not there.
-    #[error("{}, line {line}: no task has the id '{id}'; the data set's ids look like {like}", path.display())]
-    UnknownId {
-        /// The file.
-        path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// The id.
-        id: String,
-        /// Some that exist.
-        like: String,
-    },
+    /// The file cannot be read, or a line of it is no answer to one of these tasks.
+    #[error("answers: {0}")]
+    File(#[from] LoadError),
     /// The data set has no such programs.
     #[error("task '{0}' has no {1} program; give a file of answers instead")]
     NoSolution(String, &'static str),
@@ -118,11 +93,7 @@ pub fn read(source: &Source, tasks: &BTreeMap<String, Task>) -> Result<Vec<Answe
         Source::Baseline(one) => {
             Ok(ordered(tasks).into_iter().flat_map(|task| doing_no_work(task, |name| name == *one)).collect())
         }
-        Source::File(path) => {
-            let text =
-                std::fs::read_to_string(path).map_err(|source| ResponsesError::Read { path: path.clone(), source })?;
-            parse(path, &text, tasks)
-        }
+        Source::File(path) => Ok(answer_file::read(path, tasks)?),
     }
 }
 
@@ -132,6 +103,7 @@ fn doing_no_work(task: &Task, wanted: impl Fn(&str) -> bool) -> impl Iterator<It
         id: task.id.clone(),
         response: format!("```python\n{}\n```", program(task)),
         baseline: Some(name),
+        lost: None,
     };
     BASELINES.into_iter().filter(move |(name, _)| wanted(name)).map(of)
 }
@@ -158,46 +130,13 @@ fn quoted(
         if code.contains("```") {
             return Err(ResponsesError::Unquotable(task.id.clone()));
         }
-        Ok(Answer { id: task.id.clone(), response: format!("```python\n{code}\n```"), baseline: None })
+        Ok(Answer { id: task.id.clone(), response: format!("```python\n{code}\n```"), baseline: None, lost: None })
     };
     ordered(tasks).into_iter().map(answer).collect()
 }
 
-#[derive(Deserialize)]
-struct Line {
-    id: Id,
-    response: String,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "an id is a string or a whole number")]
-enum Id {
-    Text(String),
-    Number(i64),
-}
-
-fn parse(path: &Path, text: &str, tasks: &BTreeMap<String, Task>) -> Result<Vec<Answer>, ResponsesError> {
-    let mut answers = Vec::new();
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let number = index + 1;
-        let parsed: Line = serde_json::from_str(line).map_err(|error| ResponsesError::Line {
-            path: path.to_owned(),
-            line: number,
-            what: error.to_string(),
-        })?;
-        let id = match parsed.id {
-            Id::Text(id) => id,
-            Id::Number(id) => id.to_string(),
-        };
-        if !tasks.contains_key(&id) {
-            return Err(ResponsesError::UnknownId { path: path.to_owned(), line: number, id, like: examples(tasks) });
-        }
-        answers.push(Answer { id, response: parsed.response, baseline: None });
-    }
-    Ok(answers)
-}
-
-fn examples(tasks: &BTreeMap<String, Task>) -> String {
+/// Some ids that exist.
+pub(crate) fn examples(tasks: &BTreeMap<String, Task>) -> String {
     let mut ids: Vec<&str> = tasks.keys().map(String::as_str).collect();
     ids.sort_unstable();
     ids.truncate(3);
@@ -216,41 +155,6 @@ mod tests {
             })
         };
         ["10", "9"].map(|id| (id.to_owned(), serde_json::from_value(line(id)).unwrap())).into()
-    }
-
-    fn parsed(text: &str) -> Result<Vec<Answer>, ResponsesError> {
-        parse(Path::new("answers.jsonl"), text, &tasks())
-    }
-
-    #[test]
-    fn ids_may_be_numbers_or_strings_and_may_repeat() {
-        let answers =
-            parsed("{\"id\": 9, \"response\": \"a\"}\n\n{\"id\": \"9\", \"response\": \"b\", \"model\": \"m\"}\n")
-                .unwrap();
-        assert_eq!(
-            answers.iter().map(|a| (a.id.as_str(), a.response.as_str())).collect::<Vec<_>>(),
-            [("9", "a"), ("9", "b")]
-        );
-    }
-
-    #[test]
-    fn an_unknown_id_is_named_with_its_line_and_some_that_exist() {
-        let error =
-            parsed("{\"id\": 9, \"response\": \"a\"}\n{\"id\": 11, \"response\": \"a\"}").unwrap_err().to_string();
-        assert_eq!(error, "answers.jsonl, line 2: no task has the id '11'; the data set's ids look like 10, 9");
-    }
-
-    #[test]
-    fn a_line_that_is_no_answer_is_named() {
-        for (line, expected) in [
-            ("{\"id\": 9}", "missing field `response`"),
-            ("{\"id\": 9.5, \"response\": \"\"}", "an id is a string or a whole number"),
-            ("nonsense", "expected"),
-            ("{\"id\": 9, \"response\": null}", "invalid type: null"),
-        ] {
-            let error = parsed(line).unwrap_err().to_string();
-            assert!(error.contains(expected) && error.contains("line 1"), "{error}");
-        }
     }
 
     #[test]

@@ -10,16 +10,19 @@
 //! [`endpoint`] is a model of somebody else's. Nothing here knows our own models or a cluster.
 #![forbid(unsafe_code)]
 
+pub mod answer_file;
 pub mod answers;
 pub mod baseline;
 pub mod compare;
 pub mod endpoint;
 pub mod leak;
 pub mod report;
+mod results_file;
 mod row;
 pub mod statistics;
 pub mod summary;
 mod unfinished;
 
+pub use results_file::ResultsFile;
 pub use row::{DroppedRow, Judged, Row, ScoredRow};
 pub use unfinished::{Unfinished, read_rows};

@@ -74,7 +74,7 @@ pub struct DroppedRow {
 impl Row {
     /// The row of an answer to `task`; `keep` says whether it holds the answer itself.
     pub fn of(task: &Task, answer: Answer, result: Result<Scored, Unscored>, keep: bool) -> Self {
-        let Answer { id, response, baseline } = answer;
+        let Answer { id, response, baseline, lost: _ } = answer;
         let scored = match result {
             Ok(scored) => scored,
             Err(unscored) => return Self::Dropped(DroppedRow { id, dropped: unscored.to_string() }),

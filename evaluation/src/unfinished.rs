@@ -178,12 +178,14 @@ mod tests {
     }
 
     fn answers(ids: &[&str]) -> Vec<Answer> {
-        ids.iter().map(|id| Answer { id: (*id).to_owned(), response: String::new(), baseline: None }).collect()
+        ids.iter()
+            .map(|id| Answer { id: (*id).to_owned(), response: String::new(), baseline: None, lost: None })
+            .collect()
     }
 
     fn dropped(id: &str) -> Row {
         let reason = Reason::ParserDisagrees("line 1".into());
-        let answer = Answer { id: id.to_owned(), response: String::new(), baseline: None };
+        let answer = Answer { id: id.to_owned(), response: String::new(), baseline: None, lost: None };
         let task =
             serde_json::json!({"id": id, "dataset": "d", "split": "s", "prompt": [], "tests": [], "quality": []});
         let task = serde_json::from_value(task).unwrap();

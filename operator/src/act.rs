@@ -118,8 +118,10 @@ impl Target<'_> {
     ) -> Result<(), Failure> {
         let patch = json!({"metadata": {"uid": uid, "annotations": {key: value}}});
         match self.api(client).patch(self.name, &PatchParams::default(), &Patch::Merge(patch)).await {
-            // Another of that name has another uid, which cannot be changed.
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            // Another of that name has another uid, which cannot be changed. Any other conflict passes, and what is to be kept with it
+            // would be lost.
+            Err(kube::Error::Api(status)) if status.code == 409 && status.message.contains("UID in") => Ok(()),
             patched => patched.map(drop).map_err(|error| self.failed(error)),
         }
     }

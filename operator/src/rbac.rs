@@ -120,6 +120,13 @@ pub const TABLE: &[Permission] = &[
     },
     Permission {
         group: "",
+        resource: "configmaps",
+        verbs: &["create", "list", "patch"],
+        scope: Scope::Watched,
+        why: "the index of a sweep's results",
+    },
+    Permission {
+        group: "",
         resource: "serviceaccounts",
         verbs: KEEP,
         scope: Scope::Watched,

@@ -84,6 +84,7 @@ mod tests {
             quality: Vec::new(),
             cwes: Vec::new(),
             attacks: Vec::new(),
+            stub: None,
             solutions: Vec::new(),
         }
     }

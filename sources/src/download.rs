@@ -1,15 +1,15 @@
 //! One file from a server, whole or not at all, in as many tries as it takes.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{self, HeaderMap};
 use reqwest::{Client, Response, StatusCode, Url};
-use sha2::{Digest as _, Sha256};
 
 use crate::cache::{beside, write};
+use crate::digest::{Kind, is_hex};
 use crate::place::{is_local, is_sha256};
 use crate::{Patience, SourceError};
 
@@ -19,6 +19,9 @@ const REDIRECTIONS: usize = 8;
 /// Longest wait that a server may ask for.
 const LONGEST_WAIT: Duration = Duration::from_mins(2);
 
+/// Time between two lines about one download.
+const NEWS_EVERY: Duration = Duration::from_secs(10);
+
 /// What is asked for.
 pub(crate) struct Request<'a> {
     /// Address.
@@ -27,6 +30,21 @@ pub(crate) struct Request<'a> {
     pub(crate) token: Option<&'a str>,
     /// Digest that the file has to have, besides what the server says.
     pub(crate) sha256: Option<&'a str>,
+    /// Makes the address that is asked for, anew for each try: one that is signed is valid for a while.
+    pub(crate) signed: Option<&'a (dyn Fn() -> Url + Sync)>,
+    /// Whether the server's tag is a digest, and which.
+    pub(crate) tag: Tag,
+}
+
+/// What the tag of a file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tag {
+    /// Whether it is still the same file.
+    Opaque,
+    /// Of a hub: the SHA-1 of git's blob, where it has 40 digits.
+    Blob,
+    /// Of a bucket: the MD5, where it has 32 digits and the object is not encrypted with a key of one's own.
+    Object,
 }
 
 /// How one try ended, where it brought nothing that can be used.
@@ -43,6 +61,8 @@ struct Facts {
     etag: Option<String>,
     sha256: Option<String>,
     length: Option<u64>,
+    /// Whether the tag is no digest, whatever it looks like.
+    encrypted: bool,
 }
 
 /// Downloads to `path`. What came before a fault is kept in `PATH.partial` and gone on with, by this or a later start, where
@@ -105,6 +125,16 @@ pub(crate) async fn download(
     Err(SourceError::Unreachable { url: shown(request.url), tries: patience.tries, have: 0, last })
 }
 
+/// How far a download is, e.g. `43 % of 1203 MB, 210.0 MB/s`.
+fn progress(written: u64, whole: Option<u64>, bytes_a_second: f64) -> String {
+    let megabytes = |bytes: u64| bytes / 1_000_000;
+    let speed = bytes_a_second / 1e6;
+    match whole.filter(|whole| *whole > 0) {
+        Some(whole) => format!("{} % of {} MB, {speed:.1} MB/s", written * 100 / whole, megabytes(whole)),
+        None => format!("{} MB, {speed:.1} MB/s", megabytes(written)),
+    }
+}
+
 /// An address without what may be a secret in it.
 pub(crate) fn shown(url: &Url) -> String {
     let mut url = url.clone();
@@ -140,17 +170,23 @@ async fn attempt_once(client: &Client, request: &Request<'_>, partial: &Path) ->
     }
     let whole = facts.length.or_else(|| response.content_length().map(|rest| start + rest));
     let mut written = start;
+    let (mut news, mut told) = (Instant::now(), start);
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) => {
                 file.write_all(&chunk).map_err(|error| lasting("write", error))?;
                 written += chunk.len() as u64;
+                if news.elapsed() >= NEWS_EVERY {
+                    let speed = (written - told) as f64 / news.elapsed().as_secs_f64();
+                    tracing::info!("fetching {}: {}", shown(request.url), progress(written, whole, speed));
+                    (news, told) = (Instant::now(), written);
+                }
                 if whole.is_some_and(|whole| written > whole) {
                     break;
                 }
             }
             Ok(None) => break,
-            Err(error) => return Err(Fault::Passing(causes(&error), None)),
+            Err(error) => return Err(Fault::Passing(causes(&error.without_url()), None)),
         }
     }
     file.sync_all().map_err(|error| lasting("write", error))?;
@@ -162,7 +198,8 @@ async fn attempt_once(client: &Client, request: &Request<'_>, partial: &Path) ->
 
 /// Sends a request and follows where it is sent on to; the token stays with the host it is for.
 async fn send(client: &Client, request: &Request<'_>, range: Option<(u64, &str)>) -> Result<(Response, Facts), Fault> {
-    let (mut url, mut facts) = (request.url.clone(), Facts::default());
+    let begun = request.signed.map_or_else(|| request.url.clone(), |signed| signed());
+    let (mut url, mut facts) = (begun, Facts::default());
     for _ in 0..=REDIRECTIONS {
         let mut asked = client.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
         if let Some(token) = request.token.filter(|_| same_host(&url, request.url)) {
@@ -175,7 +212,7 @@ async fn send(client: &Client, request: &Request<'_>, range: Option<(u64, &str)>
                 asked = asked.header(header::IF_RANGE, etag);
             }
         }
-        let response = asked.send().await.map_err(|error| Fault::Passing(causes(&error), None))?;
+        let response = asked.send().await.map_err(|error| Fault::Passing(causes(&error.without_url()), None))?;
         let (status, headers) = (response.status(), response.headers());
         note(headers, status, &mut facts);
         if let Some((_, etag)) = range
@@ -200,6 +237,9 @@ async fn send(client: &Client, request: &Request<'_>, range: Option<(u64, &str)>
         if passing {
             let asked = headers.get(header::RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
             return Err(Fault::Passing(format!("HTTP {status}"), asked.map(Duration::from_secs)));
+        }
+        if request.tag == Tag::Object {
+            return Err(Fault::Lasting(crate::bucket::refused(request.url, response).await));
         }
         return Err(Fault::Lasting(refused(&url, status, request.token.is_some())));
     }
@@ -230,6 +270,8 @@ fn note(headers: &HeaderMap, status: StatusCode, facts: &mut Facts) {
     // The tag of an answer that is sent on is the place's it is sent on to only where it says so.
     let own = if status.is_redirection() { None } else { text("etag") };
     facts.etag = facts.etag.take().or(linked).or(own).filter(strong);
+    facts.encrypted |= text("x-amz-server-side-encryption").is_some_and(|how| how.starts_with("aws:"))
+        || headers.contains_key("x-amz-server-side-encryption-customer-algorithm");
     facts.length = facts.length.or_else(|| text("x-linked-size")?.parse().ok());
 }
 
@@ -251,31 +293,22 @@ fn verify(request: &Request<'_>, partial: &Path, facts: &Facts) -> Result<(), So
     if let Some(expected) = facts.length.filter(|expected| *expected != length) {
         return Err(wrong("length", expected.to_string(), length.to_string()));
     }
-    let expected: Vec<&str> = [request.sha256, facts.sha256.as_deref()].into_iter().flatten().collect();
-    if expected.is_empty() {
-        return Ok(());
-    }
-    let found = sha256(&mut file).map_err(|error| SourceError::io("read", partial, error))?;
-    match expected.iter().find(|expected| **expected != found) {
-        Some(expected) => Err(wrong("SHA-256", (*expected).to_owned(), found)),
-        None => Ok(()),
-    }
-}
-
-fn sha256(file: &mut File) -> std::io::Result<String> {
-    file.seek(SeekFrom::Start(0))?;
-    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            n => digest.update(&buffer[..n]),
+    let mut expected: Vec<(Kind, &str)> =
+        [request.sha256, facts.sha256.as_deref()].into_iter().flatten().map(|hex| (Kind::Sha256, hex)).collect();
+    let tag = facts.etag.as_deref().unwrap_or_default().trim_matches('"');
+    expected.extend(match (request.tag, tag.len()) {
+        (Tag::Blob, 40) if is_hex(tag) => Some((Kind::GitBlob, tag)),
+        (Tag::Object, 32) if is_hex(tag) && !facts.encrypted => Some((Kind::Md5, tag)),
+        _ => None,
+    });
+    for (kind, expected) in expected {
+        file.seek(SeekFrom::Start(0)).map_err(|error| SourceError::io("read", partial, error))?;
+        let found = kind.of(&mut file, length).map_err(|error| SourceError::io("read", partial, error))?;
+        if !found.eq_ignore_ascii_case(expected) {
+            return Err(wrong(kind.name(), expected.to_owned(), found));
         }
     }
-    Ok(hex(&digest.finalize()))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+    Ok(())
 }
 
 /// An error and its causes.

@@ -9,10 +9,12 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::bucket::Version;
 use crate::cache::{claim, write};
-use crate::download::{Request, download, hex, shown};
+use crate::digest::hex;
+use crate::download::{Request, Tag, download, shown};
 use crate::hub::Revision;
-use crate::{HubKind, HubPlace, Place, Settings, SourceError};
+use crate::{BucketPlace, HubKind, HubPlace, Place, Settings, SourceError};
 
 /// Files of one repository fetched at once.
 const AT_ONCE: usize = 4;
@@ -58,6 +60,10 @@ impl Fetcher {
                 let revision = self.revision(hub).await?;
                 self.hub_file(hub, &revision.commit, path).await
             }
+            Place::Bucket(bucket) => {
+                let version = self.version(bucket, false).await?;
+                self.bucket_file(bucket, &version, 0).await
+            }
         }
     }
 
@@ -69,9 +75,11 @@ impl Fetcher {
         let hub = match place {
             Place::Path(path) => return Ok(path.clone()),
             Place::Web { url, .. } => {
-                let message = "is one file; a folder is a path or a repository, hf://ORG/NAME".to_owned();
+                let message =
+                    "is one file; a folder is a path, s3://BUCKET/KEY or a repository, hf://ORG/NAME".to_owned();
                 return Err(SourceError::Uri { uri: shown(url), message });
             }
+            Place::Bucket(bucket) => return self.bucket_folder(bucket).await,
             Place::Hub(hub) => hub,
         };
         let revision = self.revision(hub).await?;
@@ -105,6 +113,73 @@ impl Fetcher {
             ended.map_err(|error| SourceError::io("fetch", &self.settings.cache, std::io::Error::other(error)))??;
         }
         Ok(self.commit_folder(hub, &revision.commit).join(prefix))
+    }
+
+    /// All objects under a key that a model is made of.
+    async fn bucket_folder(&self, place: &BucketPlace) -> Result<PathBuf, SourceError> {
+        let version = Arc::new(self.version(place, true).await?);
+        let (places, mut running) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
+        for index in 0..version.objects.len() {
+            let (fetcher, place, version, places) =
+                (self.clone(), place.clone(), Arc::clone(&version), Arc::clone(&places));
+            running.spawn(async move {
+                let _place = places.acquire().await;
+                fetcher.bucket_file(&place, &version, index).await.map(drop)
+            });
+        }
+        while let Some(ended) = running.join_next().await {
+            ended.map_err(|error| SourceError::io("fetch", &self.settings.cache, std::io::Error::other(error)))??;
+        }
+        Ok(self.version_folder(place, &version))
+    }
+
+    fn place_folder(&self, place: &BucketPlace) -> PathBuf {
+        // Another store may have a bucket of the same name.
+        let digest = Sha256::digest(format!("{:?} {}", self.settings.buckets.endpoint, place.key));
+        self.settings.cache.join("buckets").join(&place.bucket).join(hex(&digest[..12]))
+    }
+
+    fn version_folder(&self, place: &BucketPlace, version: &Version) -> PathBuf {
+        self.place_folder(place).join(version.name())
+    }
+
+    /// What lies at a place now: its objects with their tags, as they were last where nothing may be asked for.
+    async fn version(&self, place: &BucketPlace, folder: bool) -> Result<Version, SourceError> {
+        let known = self.place_folder(place).join(if folder { "folder.json" } else { "file.json" });
+        if self.settings.offline {
+            let text = std::fs::read_to_string(&known).ok();
+            let version = text.and_then(|text| serde_json::from_str(&text).ok());
+            return version.ok_or_else(|| self.offline(place.to_string()));
+        }
+        let Settings { buckets, patience, .. } = &*self.settings;
+        let mut version = if folder {
+            place.list(&self.client, buckets, *patience).await?
+        } else {
+            place.look(&self.client, buckets, *patience).await?
+        };
+        if folder {
+            let all = version.objects.len();
+            version.objects.retain(|object| is_of_a_model(&object.name));
+            if version.objects.is_empty() {
+                let message =
+                    format!("holds no model: {all} objects lie under that key, none of which a model is made of");
+                return Err(SourceError::Uri { uri: place.to_string(), message });
+            }
+        }
+        write(&known, &serde_json::to_string(&version).unwrap_or_default())?;
+        Ok(version)
+    }
+
+    async fn bucket_file(&self, place: &BucketPlace, version: &Version, index: usize) -> Result<PathBuf, SourceError> {
+        let object = &version.objects[index];
+        let path = self.version_folder(place, version).join(&object.name);
+        let store = place.store(&self.settings.buckets)?;
+        let sign = || store.get(&object.key);
+        let url = store.address(&object.key);
+        let request =
+            Request { url: &url, token: None, sha256: place.sha256.as_deref(), signed: Some(&sign), tag: Tag::Object };
+        self.cached(&request, &path, &format!("{place} ({})", object.name)).await?;
+        Ok(path)
     }
 
     fn hub_folder(&self, hub: &HubPlace) -> PathBuf {
@@ -143,7 +218,8 @@ impl Fetcher {
     async fn hub_file(&self, hub: &HubPlace, commit: &str, file: &str) -> Result<PathBuf, SourceError> {
         let path = self.commit_folder(hub, commit).join(file);
         let url = hub.file_url(&self.settings.hub, commit, file)?;
-        let request = Request { url: &url, token: self.settings.token.as_deref(), sha256: None };
+        let request =
+            Request { url: &url, token: self.settings.token.as_deref(), sha256: None, signed: None, tag: Tag::Blob };
         self.cached(&request, &path, &format!("{} ({file})", named(hub))).await?;
         Ok(path)
     }
@@ -162,7 +238,7 @@ impl Fetcher {
             name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
         let path =
             self.settings.cache.join("web").join(hex(&digest.finalize()[..12])).join(plain.trim_start_matches('.'));
-        let request = Request { url, token: None, sha256 };
+        let request = Request { url, token: None, sha256, signed: None, tag: Tag::Opaque };
         self.cached(&request, &path, &shown(url)).await?;
         Ok(path)
     }

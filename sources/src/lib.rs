@@ -5,7 +5,9 @@
 //! there already is not asked for again. Nothing here knows what is in a file.
 #![forbid(unsafe_code)]
 
+mod bucket;
 mod cache;
+mod digest;
 mod download;
 mod error;
 mod fetch;
@@ -15,8 +17,8 @@ mod settings;
 
 pub use error::SourceError;
 pub use fetch::Fetcher;
-pub use place::{HubKind, HubPlace, Place};
-pub use settings::{Patience, Settings};
+pub use place::{BucketPlace, HubKind, HubPlace, Place};
+pub use settings::{BucketKeys, Buckets, CREDENTIALS, Patience, Settings};
 
 use std::path::PathBuf;
 
@@ -28,7 +30,7 @@ pub fn file(uri: &str) -> Result<PathBuf, SourceError> {
     blocking(uri, |fetcher, place| async move { fetcher.file(&place).await })
 }
 
-/// The folder at `uri`, likewise: of a repository of a hub, the files that a model is made of.
+/// The folder at `uri`, likewise: of a repository of a hub, or of what lies in a bucket under a key, the files that a model is made of.
 ///
 /// # Errors
 /// There is no such folder, or it cannot be had.
@@ -45,7 +47,8 @@ where
     if let Place::Path(path) = place {
         return Ok(path);
     }
-    let fetcher = Fetcher::new(Settings::from_environment()?)?;
+    let uri = uri.to_owned();
+    let fetcher = Fetcher::new(Settings::from_environment(&uri)?)?;
     let worker = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime =

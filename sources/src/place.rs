@@ -20,6 +20,19 @@ pub enum Place {
     },
     /// In a repository of a hub that speaks Hugging Face's protocol.
     Hub(HubPlace),
+    /// In a bucket of a store that speaks S3's protocol.
+    Bucket(BucketPlace),
+}
+
+/// An object in a bucket, or all that lie under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketPlace {
+    /// Name of the bucket.
+    pub bucket: String,
+    /// Key of the object, or what the keys begin with; never empty, without `/` at its ends.
+    pub key: String,
+    /// Digest, lower-case hexadecimal, where the URI ends with `#sha256=HEX`.
+    pub sha256: Option<String>,
 }
 
 /// A repository, or something in it.
@@ -73,11 +86,30 @@ impl Place {
                 url.set_fragment(None);
                 Ok(Self::Web { url, sha256 })
             }
+            "s3" => {
+                let (rest, sha256) = match rest.split_once("#sha256=") {
+                    Some((rest, hex)) if is_sha256(hex) => (rest, Some(hex.to_ascii_lowercase())),
+                    Some(_) => return Err(bad("may end with #sha256= and 64 hexadecimal digits, and nothing else")),
+                    None => (rest, None),
+                };
+                BucketPlace::parse(rest, sha256).map(Self::Bucket).ok_or_else(|| bad("must be s3://BUCKET/KEY"))
+            }
             "hf" => HubPlace::parse(rest).map(Self::Hub).ok_or_else(|| {
                 bad("must be hf://ORG/NAME[@REVISION][/PATH], or hf://datasets/ORG/NAME… for a data set")
             }),
-            _ => Err(bad("has a scheme that is not read; use a path, file://, https:// or hf://")),
+            _ => Err(bad("has a scheme that is not read; use a path, file://, https://, hf:// or s3://")),
         }
+    }
+}
+
+impl BucketPlace {
+    fn parse(rest: &str, sha256: Option<String>) -> Option<Self> {
+        let (bucket, key) = rest.split_once('/')?;
+        let key = key.trim_end_matches('/');
+        // As the host of an address, which a bucket's name becomes a part of.
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
+        let named = (3..=63).contains(&bucket.len()) && bucket.chars().all(plain);
+        (named && is_inside(key)).then(|| Self { bucket: bucket.to_owned(), key: key.to_owned(), sha256 })
     }
 }
 
@@ -161,7 +193,12 @@ mod tests {
             "hf://org/..",
             "hf://org/name/a//b",
             "hf://org/na me",
-            "s3://bucket/key",
+            "gs://bucket/key",
+            "s3://bucket",
+            "s3://bucket/",
+            "s3://Bucket/key",
+            "s3://bucket/../key",
+            "s3://bucket/key#sha256=1",
             "http://example.org/x",
             "https://",
             "https://example.org/x#sha256=12",
@@ -184,5 +221,7 @@ mod tests {
         };
         assert_eq!((url.as_str(), sha256), ("https://example.org/d/x.jsonl?a=1", Some(hex.to_ascii_lowercase())));
         assert!(Place::parse("http://127.0.0.1:80/x").is_ok());
+        let bucket = BucketPlace { bucket: "my.data".into(), key: "models/a b".into(), sha256: None };
+        assert_eq!(Place::parse("s3://my.data/models/a b/").unwrap(), Place::Bucket(bucket));
     }
 }

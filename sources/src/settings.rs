@@ -15,11 +15,45 @@ pub struct Settings {
     pub hub: String,
     /// Sent to the hub, and to nobody else.
     pub token: Option<String>,
+    /// Where buckets are, and who asks.
+    pub buckets: Buckets,
     /// Nothing is asked for; what is in the cache is used.
     pub offline: bool,
     /// How long things may take.
     pub patience: Patience,
 }
+
+/// A store that speaks S3's protocol.
+#[derive(Clone)]
+pub struct Buckets {
+    /// Its address, where it is another than Amazon's.
+    pub endpoint: Option<String>,
+    /// Its region.
+    pub region: String,
+    /// Who asks; requests are not signed where absent.
+    pub keys: Option<BucketKeys>,
+}
+
+/// Who asks a store for objects.
+#[derive(Clone)]
+pub struct BucketKeys {
+    /// Access key id.
+    pub id: String,
+    /// Secret access key.
+    pub secret: String,
+    /// Session token of temporary keys.
+    pub token: Option<String>,
+}
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Self { endpoint: None, region: "us-east-1".to_owned(), keys: None }
+    }
+}
+
+/// Variable that says which folder of credentials is for which URI: lines of `FOLDER=URI`. A folder is a mounted Secret, whose files
+/// are named after the variables whose values they hold. They count before the environment, for this URI alone.
+pub const CREDENTIALS: &str = "REAL_CREDENTIALS";
 
 /// When a download is given up.
 #[derive(Clone, Copy, Debug)]
@@ -54,13 +88,21 @@ impl fmt::Debug for Settings {
 }
 
 impl Settings {
-    /// From the environment: `REAL_CACHE` (else `$XDG_CACHE_HOME/real/sources`, else `~/.cache/real/sources`), `HF_ENDPOINT`,
-    /// `HF_TOKEN` or the file that `HF_TOKEN_PATH` names, and `REAL_OFFLINE` or `HF_HUB_OFFLINE`.
+    /// What is to be used for `uri`, from the environment and the credentials that [`CREDENTIALS`] has for it: `REAL_CACHE` (else `$XDG_CACHE_HOME/real/sources`, else `~/.cache/real/sources`), `HF_ENDPOINT`,
+    /// `HF_TOKEN` or the file that `HF_TOKEN_PATH` names, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`
+    /// (or `AWS_DEFAULT_REGION`), `AWS_ENDPOINT_URL_S3` (or `AWS_ENDPOINT_URL`), and `REAL_OFFLINE` or `HF_HUB_OFFLINE`.
     ///
     /// # Errors
     /// The file of the token cannot be read, or there is no place for a cache.
-    pub fn from_environment() -> Result<Self, SourceError> {
-        Self::from(|name| std::env::var(name).ok())
+    pub fn from_environment(uri: &str) -> Result<Self, SourceError> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let folder = variable(CREDENTIALS).and_then(|all| folder_for(&all, uri));
+        let Some(folder) = folder else { return Self::from(variable) };
+        if !folder.is_dir() {
+            let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(SourceError::io("read the credentials in", &folder, missing));
+        }
+        Self::from(|name| std::fs::read_to_string(folder.join(name)).ok().or_else(|| variable(name)))
     }
 
     fn from(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SourceError> {
@@ -84,6 +126,21 @@ impl Settings {
             }
             (None, None) => None,
         };
+        let either = |name: &str, other: &str| variable(name).or_else(|| variable(other));
+        let keys = match (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
+            (Some(id), Some(secret)) => Some(BucketKeys { id, secret, token: variable("AWS_SESSION_TOKEN") }),
+            (None, None) => None,
+            (id, _) => {
+                let absent = if id.is_some() { "AWS_SECRET_ACCESS_KEY" } else { "AWS_ACCESS_KEY_ID" };
+                let message = "is not set, though the other half of the key is".to_owned();
+                return Err(SourceError::Uri { uri: absent.to_owned(), message });
+            }
+        };
+        let buckets = Buckets {
+            endpoint: either("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL").map(|url| url.trim_end_matches('/').to_owned()),
+            region: either("AWS_REGION", "AWS_DEFAULT_REGION").unwrap_or_else(|| Buckets::default().region),
+            keys,
+        };
         let is_set = |name: &str| variable(name).is_some_and(|value| !matches!(value.as_str(), "0" | "false" | "no"));
         Ok(Self {
             cache,
@@ -92,9 +149,25 @@ impl Settings {
                 .trim_end_matches('/')
                 .to_owned(),
             token,
+            buckets,
             offline: is_set("REAL_OFFLINE") || is_set("HF_HUB_OFFLINE"),
             patience: Patience::default(),
         })
+    }
+}
+
+/// The folder that holds the credentials for a URI.
+fn folder_for(all: &str, uri: &str) -> Option<PathBuf> {
+    let found = all.lines().filter_map(|line| line.split_once('=')).find(|(_, of)| of.trim() == uri)?;
+    Some(PathBuf::from(found.0.trim()))
+}
+
+impl fmt::Debug for Buckets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buckets")
+            .field("endpoint", &self.endpoint)
+            .field("region", &self.region)
+            .finish_non_exhaustive()
     }
 }
 
@@ -117,6 +190,30 @@ mod tests {
         assert_eq!(with(&[("HOME", "/h"), ("HF_TOKEN", " t ")]).unwrap().token.as_deref(), Some("t"));
         let error = with(&[("HOME", "/h"), ("HF_TOKEN_PATH", "/nowhere/token")]).unwrap_err().to_string();
         assert!(error.contains("/nowhere/token"), "{error}");
+    }
+
+    #[test]
+    fn a_store_has_an_address_a_region_and_whole_keys() {
+        let given = [
+            ("HOME", "/h"),
+            ("AWS_ACCESS_KEY_ID", "id"),
+            ("AWS_SECRET_ACCESS_KEY", "hush"),
+            ("AWS_ENDPOINT_URL", "http://s/"),
+        ];
+        let buckets = with(&given).unwrap().buckets;
+        assert_eq!((buckets.endpoint.as_deref(), buckets.region.as_str()), (Some("http://s"), "us-east-1"));
+        assert!(
+            buckets.keys.as_ref().is_some_and(|keys| keys.secret == "hush") && !format!("{buckets:?}").contains("hush")
+        );
+        let error = with(&given[..2]).unwrap_err().to_string();
+        assert!(error.contains("AWS_SECRET_ACCESS_KEY: is not set"), "{error}");
+    }
+
+    #[test]
+    fn credentials_are_for_one_uri() {
+        let all = "/run/a=hf://org/name\n/run/b=s3://b/x?y=1\n";
+        assert_eq!(folder_for(all, "s3://b/x?y=1"), Some(PathBuf::from("/run/b")));
+        assert_eq!(folder_for(all, "hf://org/name2"), None);
     }
 
     #[test]

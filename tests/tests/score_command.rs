@@ -139,7 +139,7 @@ fn answers_that_do_not_fit_are_named_and_nothing_is_written() {
     let case = Case::new(&[json!({"id": "shop", "response": ""}), json!({"id": 7, "response": ""})]);
     let (answers, out) = (case.path("answers.jsonl"), case.path("out.jsonl"));
     let output = case.score(&["--responses"]).arg(&answers).arg("--output").arg(&out).output().unwrap();
-    assert_refused(&output, &["answers.jsonl, line 2", "'7'", "shop"]);
+    assert_refused(&output, &["answers.jsonl:2", "'7'", "shop"]);
     assert!(!out.exists());
 }
 

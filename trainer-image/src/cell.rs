@@ -14,7 +14,7 @@ use real_datasets::Task;
 use real_terminal::{causes, outln};
 
 use crate::compute;
-use crate::evaluate::tally;
+use crate::evaluate::{keep, tally};
 use crate::model::{Decoder, ModelConfig, resolve};
 use crate::sampling::{SamplingOptions, generate_until};
 use crate::scoring::Scoring;
@@ -91,7 +91,7 @@ fn run(arguments: &EvaluateArgs) -> Result<Option<Tally>, Failure> {
     let policy = Decoder::load(&folder, device).map_err(anyhow::Error::from).map_err(Failure::of_input)?;
     let policy = policy.with_compute(compute::kind(config.compute.dtype));
     let seed = derived(config.settings.seed, Purpose::Evaluation, &[arguments.shard]);
-    answer(&config, &policy, &prepared, seed, &judge, &stop).map_err(Failure::of_run)
+    answer(&config, &policy, &prepared, (arguments.shard, seed), &judge, &stop).map_err(Failure::of_run)
 }
 
 /// Reads and checks a configuration.
@@ -180,7 +180,7 @@ fn answer(
     config: &CellConfig,
     policy: &Decoder,
     prepared: &Prepared,
-    seed: u64,
+    (shard, seed): (u64, u64),
     judge: &Scoring,
     stop: &Stop,
 ) -> anyhow::Result<Option<Tally>> {
@@ -202,11 +202,17 @@ fn answer(
     };
     let mut pending = judge.begin();
     let mut undecodable = None;
+    let mut texts = vec![String::new(); asked.len()];
     let asked_to_stop = || stop.requested();
     let whole = generate_until(policy, &prompts, &options, &asked_to_stop, &mut |index, sampled| match tokenizer
         .decode(&sampled.ids)
     {
-        Ok(text) => pending.submit(index, asked[index].0.clone(), text, 0),
+        Ok(text) => {
+            if config.results.is_some() {
+                texts[index].clone_from(&text);
+            }
+            pending.submit(index, asked[index].0.clone(), text, 0);
+        }
         Err(error) => undecodable = Some(error),
     })
     .with_context(|| format!("generating answers to suite {}", config.suite.name))?;
@@ -224,6 +230,10 @@ fn answer(
         // Another try may find the services back.
         ensure!(counts.n > 0, "{message}");
         tracing::warn!("{message}");
+    }
+    if let Some(results) = &config.results {
+        let tasks = asked.iter().map(|(task, _)| &**task);
+        keep(&Path::new(results).join(&config.cell), shard, tasks.zip(texts).zip(outcomes), &config.cell)?;
     }
     Ok(Some(counts))
 }

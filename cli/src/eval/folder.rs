@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use real_crds::sweep::Cell;
 use real_evaluation::compare::verdict;
 use real_evaluation::report::{Example, Format, Report, html};
-use real_evaluation::{Judged, Row, ScoredRow};
+use real_evaluation::{Judged, ResultsFile, Row, ScoredRow};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -79,7 +79,7 @@ impl Folder {
         self.path.join("cells").join(folder_name(&cell.name))
     }
 
-    /// Writes `summary.json`, `results.jsonl` and `report.html`.
+    /// Writes `summary.json`, `results.jsonl`, `results.parquet` and `report.html`.
     pub(super) fn write(&self, report: &Report, cells: &[Cell]) -> anyhow::Result<()> {
         let examples = self.write_rows(cells)?;
         whole_file::write(&self.path.join("report.html"), &html(report, &examples))?;
@@ -88,11 +88,14 @@ impl Folder {
         Ok(())
     }
 
-    /// All rows of all cells in one file, a row at a time; answers worth looking at come back.
+    /// All rows of all cells in one file of either kind, a row at a time; answers worth looking at come back.
     fn write_rows(&self, cells: &[Cell]) -> anyhow::Result<Vec<Example>> {
         let (target, partial) = (self.path.join("results.jsonl"), self.path.join("results.jsonl.partial"));
         let cannot = || format!("cannot write {}", partial.display());
         let mut file = BufWriter::new(File::create(&partial).with_context(cannot)?);
+        let (columns, begun) = (self.path.join("results.parquet"), self.path.join("results.parquet.partial"));
+        let cannot_columns = || format!("cannot write {}", begun.display());
+        let mut table = ResultsFile::create(&begun).with_context(cannot_columns)?;
         let mut examples = Vec::new();
         for cell in cells {
             let path = self.cell(cell).join("rows.jsonl");
@@ -102,8 +105,11 @@ impl Folder {
                 let line = line.with_context(|| format!("cannot read {}", path.display()))?;
                 let mut value: Value =
                     serde_json::from_str(&line).with_context(|| format!("{} holds no row", path.display()))?;
-                if let Ok(Row::Scored(row)) = serde_json::from_value(value.clone()) {
-                    chosen.look_at(&cell.name, &row);
+                if let Ok(row) = serde_json::from_value::<Row>(value.clone()) {
+                    if let Some(row) = row.scored() {
+                        chosen.look_at(&cell.name, row);
+                    }
+                    table.push(&cell.name, row).with_context(cannot_columns)?;
                 }
                 if let Some(fields) = value.as_object_mut() {
                     fields.insert("cell".to_owned(), cell.name.clone().into());
@@ -118,6 +124,8 @@ impl Folder {
             .and_then(|file| file.sync_all())
             .with_context(cannot)?;
         fs::rename(&partial, &target).with_context(cannot)?;
+        table.finish().with_context(cannot_columns)?;
+        fs::rename(&begun, &columns).with_context(cannot_columns)?;
         Ok(examples)
     }
 }

@@ -49,12 +49,12 @@ impl Target {
         }
         match uri.split_once("://") {
             Some(("bundled", _)) => {}
-            Some(("hf", _)) => drop(real_sources::Place::parse(uri)?),
+            Some(("hf" | "s3", _)) => drop(real_sources::Place::parse(uri)?),
             Some(("file", path)) => model_folder(uri, Path::new(path))?,
             None => model_folder(uri, Path::new(uri))?,
             Some(("pvc", _)) => bail!("{uri} is a claim of a cluster; give the folder itself"),
             Some((scheme, _)) => bail!(
-                "{uri}: {scheme}:// is no place of a model here; give a folder, file://, hf://ORG/NAME, bundled://NAME, or \
+                "{uri}: {scheme}:// is no place of a model here; give a folder, file://, hf://ORG/NAME, s3://BUCKET/KEY, bundled://NAME, or \
                  an API's address such as http://HOST/v1"
             ),
         }
@@ -196,6 +196,9 @@ fn of_sweep(path: &Path, runs: &Path) -> anyhow::Result<Wanted> {
     let RealEvalSweep { metadata, spec, .. } = parse_sweep(&text, &file)?;
     ensure!(!spec.suspend, "{file}: spec.suspend is true, so there is nothing to evaluate");
     let mut notes = Vec::new();
+    if spec.schedule.is_some() || spec.follow {
+        notes.push(format!("{file}: spec.schedule and spec.follow are a cluster's matter; here it is evaluated once"));
+    }
     let mut models = Vec::new();
     for model in &spec.targets.models {
         if let Some(secret) = &model.secret_ref {
@@ -270,9 +273,11 @@ fn suite_exists(uri: &str) -> anyhow::Result<()> {
         Some(("file", path)) => PathBuf::from(path),
         Some(("pvc", _)) => bail!("{uri} is a claim of a cluster; give the file itself"),
         Some(("bundled", _)) => return Ok(()),
-        Some(("hf" | "https" | "http", _)) => return real_sources::Place::parse(uri).map(drop).map_err(Into::into),
+        Some(("hf" | "s3" | "https" | "http", _)) => {
+            return real_sources::Place::parse(uri).map(drop).map_err(Into::into);
+        }
         Some((scheme, _)) => bail!(
-            "{uri}: {scheme}:// is no place of a data set here; give a file, file://, https://, hf://datasets/ORG/NAME/FILE or \
+            "{uri}: {scheme}:// is no place of a data set here; give a file, file://, https://, s3://, hf://datasets/ORG/NAME/FILE or \
              bundled://NAME"
         ),
     };

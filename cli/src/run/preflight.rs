@@ -110,15 +110,15 @@ fn weights(folder: &Path) -> u64 {
     files.filter_map(|path| path.metadata().ok()).map(|m| m.len()).sum()
 }
 
-/// The local path of a URI, fetched first where it is of a hub; `None` for what is bundled with the trainer.
+/// The local path of a URI, fetched first where it is of a hub or in a bucket; `None` for what is bundled with the trainer.
 fn local_path(uri: &str) -> Result<Option<PathBuf>, String> {
     match uri.split_once("://") {
         None => Ok(Some(uri.into())),
         Some(("bundled", _)) => Ok(None),
         Some(("file", path)) => Ok(Some(path.into())),
-        Some(("hf", _)) => real_sources::folder(uri).map(Some).map_err(|error| error.to_string()),
+        Some(("hf" | "s3", _)) => real_sources::folder(uri).map(Some).map_err(|error| error.to_string()),
         Some((scheme, _)) => Err(format!(
-            "`{uri}`: `real run` does not read {scheme}:// yet; give a folder, file:///PATH, hf://ORG/NAME or bundled://NAME"
+            "`{uri}`: `real run` does not read {scheme}:// yet; give a folder, file:///PATH, hf://ORG/NAME, s3://BUCKET/KEY or bundled://NAME"
         )),
     }
 }
@@ -268,8 +268,11 @@ mod tests {
 
     #[test]
     fn a_scheme_we_do_not_read_is_named_with_what_we_do() {
-        let problem = model(&pretrained(Path::new("s3://bucket/model"))).unwrap_err();
+        let problem = model(&pretrained(Path::new("gs://bucket/model"))).unwrap_err();
         assert_eq!(problem.field.as_deref(), Some("spec.model.storageUri"));
-        assert!(problem.message.contains("s3://") && problem.message.contains("bundled://NAME"), "{problem:?}");
+        assert!(
+            problem.message.contains("gs://bucket/model") && problem.message.contains("bundled://NAME"),
+            "{problem:?}"
+        );
     }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
 use futures::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use real_datasets::{DatasetKind, Task};
+use real_datasets::{ColumnRole, DatasetKind, Mapping, Reading, Task};
 use real_reward::profile::Rules;
 use real_reward::{EmptyOutputs, Extraction, Profile, Scorer, ScorerConfig};
 use real_terminal::{Stream, bars, errln, exit, outln, width};
@@ -24,19 +24,22 @@ use crate::services::{Kind, Services, failed};
 use crate::shutdown::Shutdown;
 use crate::ui::fit;
 use real_evaluation::answers::{self, Answer, Source};
-use real_evaluation::{Row, Unfinished};
+use real_evaluation::{DroppedRow, Row, Unfinished};
 use summary::Summary;
 
 /// Arguments of `real score`.
 #[derive(Debug, clap::Args)]
 pub struct ScoreArgs {
     /// The data set's kind; recognised by its columns where absent
-    #[arg(long, value_name = "safesql|seccodeplt|apps")]
+    #[arg(long, value_name = "safesql|seccodeplt|apps|humaneval|mbpp")]
     dataset: Option<DatasetKind>,
-    /// The data set: one of the paper's parquet files, a canonical .jsonl, or `bundled://NAME`
+    /// The data set: a file of JSON or Parquet whose form is known, or `bundled://NAME`
     #[arg(long, value_name = "FILE")]
     data: String,
-    /// Answers: a file of {"id", "response"} lines, the data set's own `references` or `vulnerable` programs, or
+    /// Which of the data set's columns is what, as prompt=question; may be repeated
+    #[arg(long, value_name = "ROLE=COLUMN")]
+    map: Vec<ColumnRole>,
+    /// Answers: a file (lines of `{"id", "response"}`, `{"task_id", "completion"}`, or what a batch API gives), the data set's own `references` or `vulnerable` programs, or
     /// `baselines`: programs that do no work, to see what each earns
     #[arg(long, value_name = "references|vulnerable|baselines|FILE")]
     responses: Source,
@@ -216,10 +219,8 @@ impl ScoreArgs {
 }
 
 fn load(args: &ScoreArgs) -> anyhow::Result<BTreeMap<String, Task>> {
-    let tasks = match args.dataset {
-        Some(kind) => real_datasets::load_as(kind, Path::new(&args.data))?,
-        None => real_datasets::load(&args.data)?,
-    };
+    let mapping = Mapping::new(args.map.iter().cloned()).map_err(anyhow::Error::msg)?;
+    let tasks = real_datasets::load_with(&args.data, &Reading { kind: args.dataset, mapping })?;
     for task in &tasks {
         if let Some(why) = real_datasets::passed_by_nothing(task) {
             errln!("warning: task {} may be passed by a program that does nothing: {why}", task.id);
@@ -309,6 +310,9 @@ pub(crate) async fn score_all(
     let outcomes = stream::iter(answers)
         .map(|answer| async {
             let task = &tasks[&answer.id];
+            if let Some(dropped) = answer.lost {
+                return Row::Dropped(DroppedRow { id: answer.id, dropped });
+            }
             let result = scorer.score(task, &answer.response).await;
             Row::of(task, answer, result, keep)
         })

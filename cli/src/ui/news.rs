@@ -58,7 +58,7 @@ pub(crate) fn step_line(step: &Step, total: u64) -> String {
 /// An evaluation in one line.
 pub(crate) fn evaluation_line(e: &Evaluation) -> String {
     format!(
-        "evaluation after step {}: {}, {}, {} answers: function {}  quality {}  func.-qual. {}{}",
+        "evaluation after step {}: {}, {}, {} answers: function {}  quality {}  func.-qual. {}{}{}",
         e.step,
         e.suite,
         e.decoding.name(),
@@ -66,6 +66,7 @@ pub(crate) fn evaluation_line(e: &Evaluation) -> String {
         rate(e.function),
         rate(e.quality),
         rate(e.joint),
+        e.intervals.map_or_else(String::new, |of| format!(" ({} to {})", fixed(of.joint[0], 3), fixed(of.joint[1], 3))),
         if e.dropped > 0 { format!("  ({} could not be judged)", e.dropped) } else { String::new() }
     )
 }
@@ -108,6 +109,7 @@ mod tests {
             joint: None,
             no_code: None,
             dropped: 6,
+            intervals: None,
         };
         let line = evaluation_line(&evaluation);
         assert!(line.contains("0 answers: function no result") && line.ends_with("(6 could not be judged)"), "{line}");

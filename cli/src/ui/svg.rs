@@ -100,6 +100,7 @@ mod tests {
             joint: Some(0.25),
             no_code: Some(0.0),
             dropped: 0,
+            intervals: None,
         };
         let record = Record { steps: (1..=3).map(step).collect(), evaluations: vec![evaluation] };
         let svg = draw(&record, "my job").unwrap().unwrap();

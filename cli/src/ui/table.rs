@@ -74,6 +74,7 @@ mod tests {
             joint: Some(joint),
             no_code: Some(0.0),
             dropped: 0,
+            intervals: None,
         };
         let points = [
             at(0, Decoding::Greedy, 0.125),

@@ -138,6 +138,7 @@ fn task() -> Task {
         quality: vec![QualityCheck::Security],
         cwes: Vec::new(),
         attacks: Vec::new(),
+        stub: None,
         solutions: Vec::new(),
     }
 }

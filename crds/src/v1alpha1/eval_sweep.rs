@@ -46,6 +46,12 @@ use crate::config::{Device, Dtype};
 #[schemars(extend("x-kubernetes-validations" = [
     Rule::new("self.runNamespace == oldSelf.runNamespace")
     .message("runNamespace cannot be changed after creation").field_path(".runNamespace"),
+    Rule::new("!has(self.schedule) || !has(self.follow) || !self.follow")
+    .message("schedule and follow exclude each other: a sweep that follows evaluates a checkpoint when it appears").field_path(".schedule"),
+    Rule::new("!has(self.follow) || !self.follow || has(self.targets.jobSelector)")
+    .message("follow needs targets.jobSelector: there is nothing else that could appear").field_path(".follow"),
+    Rule::new("!has(self.ttlSecondsAfterFinished) || (!has(self.schedule) && (!has(self.follow) || !self.follow))")
+    .message("ttlSecondsAfterFinished has no meaning for a sweep with schedule or follow: it does not finish").field_path(".ttlSecondsAfterFinished"),
 ]))]
 pub struct RealEvalSweepSpec {
     /// While true no new cells are started; those that run go on to their end.
@@ -57,6 +63,12 @@ pub struct RealEvalSweepSpec {
     pub namespace_selector: Option<LabelSelector>,
     /// What is evaluated.
     pub targets: SweepTargets,
+    /// When targets are chosen anew, and models evaluated once more; once, when the sweep is created, where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// Whether checkpoints of matched jobs are evaluated as they appear. Such a sweep does not finish.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follow: bool,
     /// What it is evaluated on.
     #[schemars(length(min = 1, max = 64))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -70,6 +82,9 @@ pub struct RealEvalSweepSpec {
     #[serde(default = "default_parallelism")]
     #[schemars(range(min = 1, max = 10_000))]
     pub parallelism: u32,
+    /// Where the whole results are kept: a row an answer with its verdicts and findings. Only counts are kept where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub results: Option<SweepResults>,
     /// When to give up.
     #[serde(default)]
     pub failure_policy: FailurePolicy,
@@ -97,6 +112,50 @@ pub struct RealEvalSweepSpec {
 
 fn default_parallelism() -> u32 {
     16
+}
+
+/// When a sweep evaluates again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Schedule {
+    /// Minute, hour, day of the month, month and day of the week, as cron has them: `0 3 * * 1-5`; or `@hourly`, `@daily`, `@weekly`,
+    /// `@monthly`. A cell whose checkpoint, suite and settings are the same keeps the result that it has.
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^(@(hourly|daily|weekly|monthly)|[^ @]+( +[^ ]+){4})$"))]
+    pub cron: String,
+    /// Time zone of `cron`, e.g. `Europe/Berlin`.
+    #[serde(default = "utc")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_+/-]+$"))]
+    pub time_zone: String,
+    /// What becomes of a time that comes while cells of the last one are still to be done.
+    #[serde(default)]
+    pub concurrency: Concurrency,
+    /// Seconds after which a time that was missed, because the operator did not run, is not made up for. Of several that were missed
+    /// the last counts. Any is made up for where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
+    pub starting_deadline_seconds: Option<u64>,
+}
+
+/// Where a sweep's results are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SweepResults {
+    /// A claim of `runNamespace`; must be mountable by all nodes that cells run on. The folder is the sweep's name where it has no `subPath`.
+    pub persistent_volume_claim: super::ClaimStorage,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// What becomes of a time that comes while the last one is not done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Concurrency {
+    /// It is left out.
+    #[default]
+    Forbid,
+    /// What is not asked for any more is stopped, and the new targets are begun with.
+    Replace,
 }
 
 /// Labels that must be present.
@@ -266,6 +325,12 @@ pub struct RealEvalSweepStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub targets_for: Option<String>,
+    /// Time of `spec.schedule` that `targets` are of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_schedule_time: Option<Time>,
+    /// Next time of `spec.schedule`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_schedule_time: Option<Time>,
     /// Cells by state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counts: Option<CellCounts>,
@@ -301,6 +366,8 @@ pub enum SweepPhase {
     Pending,
     /// Cells run, or the next ones wait for something.
     Running,
+    /// All cells came to their end; more come with the next checkpoint or the next time of the schedule.
+    Waiting,
     /// No more cells are started; those that run go on to their end.
     Suspending,
     /// No cell runs.
@@ -324,6 +391,9 @@ pub struct SweepTarget {
     /// The checkpoint that it is; absent for a model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<SweepCheckpoint>,
+    /// Time of `spec.schedule` for which a model is evaluated, which may have changed since the last one; absent for a checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
 }
 
 /// A checkpoint of a job.

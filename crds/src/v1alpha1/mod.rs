@@ -22,9 +22,9 @@ pub use algorithm::{Algorithm, Ppo, Sft};
 pub use checkpoint::{Checkpoint, CheckpointStorage, ClaimStorage, ObjectStore};
 pub use datasets::{Dataset, Datasets};
 pub use eval_sweep::{
-    Cell, CellCounts, CheckpointChoice, ConfigMapKey, Evaluator, FailurePolicy, LabelSelector, RealEvalSweep,
-    RealEvalSweepSpec, RealEvalSweepStatus, Suite, SweepCheckpoint, SweepModel, SweepPhase, SweepTarget, SweepTargets,
-    TroubledCell,
+    Cell, CellCounts, CheckpointChoice, Concurrency, ConfigMapKey, Evaluator, FailurePolicy, LabelSelector,
+    RealEvalSweep, RealEvalSweepSpec, RealEvalSweepStatus, Schedule, Suite, SweepCheckpoint, SweepModel, SweepPhase,
+    SweepResults, SweepTarget, SweepTargets, TroubledCell,
 };
 pub use matrix::{AxisName, MatrixAxis};
 pub use model::{Lora, Model, SecretRef};

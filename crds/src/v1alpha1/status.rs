@@ -210,6 +210,10 @@ pub struct EvaluationRecord {
     /// Share of both at once (the paper's Func.-Qual.).
     #[schemars(length(max = 32))]
     pub joint: String,
+    /// 95 % interval of `joint`, over tasks: `0.4100 to 0.6200`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub joint_interval: Option<String>,
     /// Where the full report is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]

@@ -127,6 +127,7 @@ fn assemble(
         quality: vec![QualityCheck::Security],
         cwes: vec![89],
         attacks: attacks.iter().map(stdin).collect(),
+        stub: None,
         solutions: vec![
             Solution { kind: SolutionKind::Secure, code: source(query, Style::Bound) },
             Solution { kind: SolutionKind::Vulnerable, code: source(query, habits::injectable_style(dice)) },

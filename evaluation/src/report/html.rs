@@ -22,8 +22,9 @@ pub struct Example {
 }
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}\
-table{border-collapse:collapse;margin:1rem 0}th,td{padding:.3rem .7rem;border-bottom:1px solid #d0d7de;text-align:right;vertical-align:top}\
-th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere}small{color:#57606a;display:block}\
+table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}th,td{padding:.3rem .7rem;border-bottom:1px solid #d0d7de;text-align:right;vertical-align:top}\
+th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere;min-width:9rem;max-width:26rem}\
+td[colspan]{text-align:left;color:#57606a;font-style:italic}small{color:#57606a;display:block;white-space:nowrap}\
 pre{background:#f6f8fa;padding:.7rem;overflow:auto;max-height:24rem;white-space:pre-wrap;overflow-wrap:anywhere}\
 svg{max-width:100%;display:block;margin:.5rem 0}svg text{font:12px system-ui,sans-serif;fill:#1b1f24}svg .t{font-weight:600;font-size:14px}\
 svg .n{text-anchor:end}svg .m{text-anchor:middle;fill:#57606a}svg .x{fill:#57606a;font-style:italic}svg .g{stroke:#d0d7de}\

@@ -380,7 +380,7 @@ impl Sweeps {
     fn use_pool(sweep: &RealEvalSweep, status: Option<&RealEvalSweepStatus>, watched: &Watched) {
         let wants = status.filter(|status| {
             let active = status.counts.as_ref().is_some_and(|counts| counts.active > 0);
-            let idle = is_finished(status) || status.phase == Some(SweepPhase::Suspended);
+            let idle = is_finished(status) || matches!(status.phase, Some(SweepPhase::Suspended | SweepPhase::Waiting));
             active
                 || (!idle && is_true(&status.conditions, "Accepted") && is_true(&status.conditions, "TargetsResolved"))
         });

@@ -2,7 +2,7 @@
 
 use real_crds::v1alpha1::RealTrainingJob;
 
-use crate::source;
+use crate::source::{self, Purpose};
 
 /// Why a job cannot run as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,17 +14,17 @@ pub(super) struct Rejection {
 /// Looks for what would make every attempt fail.
 pub(super) fn check(job: &RealTrainingJob) -> Result<(), Rejection> {
     let spec = &job.spec;
-    let data = |list: &str, sets: &[real_crds::v1alpha1::Dataset]| -> Vec<(String, String)> {
+    let data = |list: &str, sets: &[real_crds::v1alpha1::Dataset]| -> Vec<(String, String, Purpose)> {
         sets.iter()
             .enumerate()
-            .map(|(i, set)| (format!("spec.datasets.{list}[{i}].storageUri"), set.storage_uri.clone()))
+            .map(|(i, set)| (format!("spec.datasets.{list}[{i}].storageUri"), set.storage_uri.clone(), Purpose::Data))
             .collect()
     };
-    let mut sources = vec![("spec.model.storageUri".to_owned(), spec.model.storage_uri.clone())];
+    let mut sources = vec![("spec.model.storageUri".to_owned(), spec.model.storage_uri.clone(), Purpose::Model)];
     sources.extend(data("train", &spec.datasets.train));
     sources.extend(data("eval", &spec.datasets.eval));
-    for (field, uri) in sources {
-        if let Some(message) = source::problem(&uri) {
+    for (field, uri, purpose) in sources {
+        if let Some(message) = source::problem(&uri, purpose) {
             let message = format!("{field} is {uri}: {message}");
             return Err(Rejection { reason: "UnsupportedSource".to_owned(), message });
         }

@@ -140,6 +140,12 @@ fn template(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> PodTemp
             ..Volume::default()
         });
     }
+    let data = job.spec.datasets.train.iter().chain(&job.spec.datasets.eval);
+    let data = data.map(|set| (set.storage_uri.as_str(), set.secret_ref.as_ref()));
+    let model = (job.spec.model.storage_uri.as_str(), job.spec.model.secret_ref.as_ref());
+    let fetching = source::fetching(std::iter::once(model).chain(data));
+    mounts.extend(fetching.mounts);
+    volumes.extend(fetching.volumes);
     let port =
         |name: &str, port| ContainerPort { name: Some(name.into()), container_port: port, ..ContainerPort::default() };
     let container = Container {
@@ -148,7 +154,8 @@ fn template(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> PodTemp
         image_pull_policy: Some(settings.images.pull_policy.clone()),
         command: Some(vec!["real-trainer".to_owned()]),
         args: Some(arguments(job, attempt)),
-        env: Some(environment(job, attempt)),
+        // What the user sets counts: of two of a name Kubernetes takes the last.
+        env: Some([fetching.env, environment(job, attempt)].concat()),
         ports: Some(vec![port("http", HTTP_PORT), port("rendezvous", RENDEZVOUS_PORT)]),
         resources: pod::resources(trainer.resources_per_node.as_ref()),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),

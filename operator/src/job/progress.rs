@@ -158,6 +158,9 @@ fn evaluation_record(evaluation: &progress::Evaluation) -> EvaluationRecord {
         function: rate(evaluation.function),
         quality: rate(evaluation.quality),
         joint: rate(evaluation.joint),
+        joint_interval: evaluation
+            .intervals
+            .map(|intervals| format!("{} to {}", decimal(intervals.joint[0]), decimal(intervals.joint[1]))),
         report_uri: None,
     }
 }

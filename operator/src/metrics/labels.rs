@@ -219,9 +219,10 @@ pub(super) const fn phase(phase: Phase) -> &'static str {
 }
 
 /// All phases of a sweep.
-pub(super) const SWEEP_PHASES: [SweepPhase; 6] = [
+pub(super) const SWEEP_PHASES: [SweepPhase; 7] = [
     SweepPhase::Pending,
     SweepPhase::Running,
+    SweepPhase::Waiting,
     SweepPhase::Suspending,
     SweepPhase::Suspended,
     SweepPhase::Succeeded,
@@ -233,6 +234,7 @@ pub(super) const fn sweep_phase(phase: SweepPhase) -> &'static str {
     match phase {
         SweepPhase::Pending => "Pending",
         SweepPhase::Running => "Running",
+        SweepPhase::Waiting => "Waiting",
         SweepPhase::Suspending => "Suspending",
         SweepPhase::Suspended => "Suspended",
         SweepPhase::Succeeded => "Succeeded",

@@ -2,6 +2,10 @@
 
 use real_crds::v1alpha1::RealEvalSweep;
 
+use super::cron::Cron;
+use super::schedule::zone;
+use crate::source::Purpose;
+
 /// Why a sweep cannot run as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rejection {
@@ -13,11 +17,12 @@ pub(super) struct Rejection {
 pub(super) fn check(sweep: &RealEvalSweep) -> Result<(), Rejection> {
     let spec = &sweep.spec;
     let models = spec.targets.models.iter().enumerate();
-    let models = models.map(|(i, model)| (format!("spec.targets.models[{i}].storageUri"), &model.storage_uri));
+    let models =
+        models.map(|(i, model)| (format!("spec.targets.models[{i}].storageUri"), &model.storage_uri, Purpose::Model));
     let suites = spec.suites.iter().enumerate();
-    let suites = suites.map(|(i, suite)| (format!("spec.suites[{i}].storageUri"), &suite.storage_uri));
-    for (field, uri) in models.chain(suites) {
-        if let Some(message) = crate::source::problem(uri) {
+    let suites = suites.map(|(i, suite)| (format!("spec.suites[{i}].storageUri"), &suite.storage_uri, Purpose::Data));
+    for (field, uri, purpose) in models.chain(suites) {
+        if let Some(message) = crate::source::problem(uri, purpose) {
             let message = format!("{field} is {uri}: {message}");
             return Err(Rejection { reason: "UnsupportedSource".to_owned(), message });
         }
@@ -25,6 +30,12 @@ pub(super) fn check(sweep: &RealEvalSweep) -> Result<(), Rejection> {
     if spec.reward_pool_ref.is_none() {
         let message = "spec.rewardPoolRef is missing: answers are judged by a RewardPool of spec.runNamespace";
         return Err(Rejection { reason: "RewardPoolRequired".to_owned(), message: message.to_owned() });
+    }
+    if let Some(schedule) = &spec.schedule {
+        let invalid = |message: String| Rejection { reason: "InvalidSchedule".to_owned(), message };
+        Cron::parse(&schedule.cron)
+            .map_err(|problem| invalid(format!("spec.schedule.cron is \"{}\": {problem}", schedule.cron)))?;
+        zone(schedule).map_err(|problem| invalid(format!("spec.schedule.timeZone: {problem}")))?;
     }
     Ok(())
 }

@@ -17,12 +17,13 @@ use real_crds::{config, reward};
 
 use super::cells::Cell;
 use super::children::{labels, metadata};
+use super::index::sub_path;
 use super::plan::{Names, Settings};
 use crate::job::CONTAINER;
 use crate::labels;
 use crate::pod::{self, PodParts};
 use crate::pool::endpoints;
-use crate::source::{MOUNTS, claims, in_the_pod};
+use crate::source::{MOUNTS, claims, fetching, in_the_pod};
 
 /// Exit code of an evaluator whose cell cannot be evaluated.
 pub(super) const INVALID: i32 = 2;
@@ -41,6 +42,8 @@ const SETTINGS: &str = "real-rl.dev/settings";
 
 const FOLDER: &str = "/etc/real";
 const FILE: &str = "cell.json";
+/// Where the claim of the results is mounted.
+const RESULTS: &str = "/var/lib/real/results";
 
 /// The Job of a cell.
 pub(super) fn job(sweep: &RealEvalSweep, cell: &Cell<'_>, settings: &Settings) -> Job {
@@ -105,7 +108,8 @@ fn failure_policy() -> PodFailurePolicy {
 }
 
 fn template(sweep: &RealEvalSweep, cell: &Cell<'_>, settings: &Settings) -> PodTemplateSpec {
-    let evaluator = &sweep.spec.evaluator;
+    let spec = &sweep.spec;
+    let evaluator = &spec.evaluator;
     let mount = |name: &str, path: String| VolumeMount {
         name: name.into(),
         mount_path: path,
@@ -133,6 +137,24 @@ fn template(sweep: &RealEvalSweep, cell: &Cell<'_>, settings: &Settings) -> PodT
             ..Volume::default()
         });
     }
+    let model = spec.targets.models.iter().find(|model| model.storage_uri == cell.target.uri);
+    let model = (cell.target.uri.as_str(), model.and_then(|model| model.secret_ref.as_ref()));
+    let fetching = fetching([model, (cell.suite.storage_uri.as_str(), cell.suite.secret_ref.as_ref())]);
+    mounts.extend(fetching.mounts);
+    volumes.extend(fetching.volumes);
+    if let Some(results) = &spec.results {
+        let claim = results.persistent_volume_claim.claim_name.clone();
+        mounts.push(VolumeMount {
+            read_only: None,
+            sub_path: sub_path(sweep),
+            ..mount("real-results", RESULTS.to_owned())
+        });
+        volumes.push(Volume {
+            name: "real-results".to_owned(),
+            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource { claim_name: claim, read_only: None }),
+            ..Volume::default()
+        });
+    }
     let image = cell.suite.image.as_ref().or(evaluator.image.as_ref());
     let last_words =
         EnvVar { name: "REAL_TERMINATION_LOG".into(), value: Some("/dev/termination-log".into()), value_from: None };
@@ -142,7 +164,7 @@ fn template(sweep: &RealEvalSweep, cell: &Cell<'_>, settings: &Settings) -> PodT
         image_pull_policy: Some(settings.images.pull_policy.clone()),
         command: Some(vec!["real-trainer".to_owned()]),
         args: Some(vec!["evaluate".to_owned(), "--config".to_owned(), format!("{FOLDER}/{FILE}")]),
-        env: Some(vec![last_words]),
+        env: Some([fetching.env, vec![last_words]].concat()),
         resources: pod::resources(evaluator.resources.as_ref()),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(mounts),
@@ -182,5 +204,6 @@ pub(super) fn config(sweep: &RealEvalSweep, cell: &Cell<'_>) -> CellConfig {
             // Nothing is learnt.
             gradient_checkpointing: config::GradientCheckpointing::default(),
         },
+        results: spec.results.as_ref().map(|_| RESULTS.to_owned()),
     }
 }

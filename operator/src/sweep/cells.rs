@@ -72,11 +72,15 @@ pub(super) fn cells<'a>(
 fn name(sweep: &RealEvalSweep, target: &SweepTarget, suite: &Suite, named: &Named) -> String {
     let spec = &sweep.spec;
     let image = suite.image.as_ref().or(spec.evaluator.image.as_ref());
-    let identity = json!({
+    let mut identity = json!({
         "uri": target.uri, "checkpoint": target.checkpoint,
         "suite": [suite.name, suite.storage_uri], "limit": suite.limit, "image": image,
         "settings": named.settings, "reward": spec.reward, "dtype": spec.evaluator.dtype,
     });
+    // Only where there is one: cells of before there were schedules keep their names.
+    if let Some(time) = &target.time {
+        identity["time"] = json!(time);
+    }
     let hash = Sha256::digest(identity.to_string());
     let bits = u64::from_be_bytes(hash[..8].try_into().expect("8 bytes"));
     let digit = |i: usize| char::from(DIGITS[(bits >> (59 - 5 * i)) as usize & 31]);

@@ -94,7 +94,7 @@ impl<'a> Draft<'a> {
 
 /// A sweep that runs is still on its way: unlike a training job, nobody waits for it to run.
 fn is_settled(phase: SweepPhase) -> bool {
-    matches!(phase, SweepPhase::Suspended | SweepPhase::Succeeded | SweepPhase::Failed)
+    matches!(phase, SweepPhase::Waiting | SweepPhase::Suspended | SweepPhase::Succeeded | SweepPhase::Failed)
 }
 
 /// Whether the sweep has come to its end.

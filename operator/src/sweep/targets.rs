@@ -1,6 +1,6 @@
 //! What a sweep evaluates: checkpoints of jobs in namespaces that allow it, and models.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use kube::ResourceExt;
 use real_crds::v1alpha1::{
@@ -72,7 +72,7 @@ pub(super) fn resolve(sweep: &RealEvalSweep, observed: &Observed) -> Resolved {
         let uri = model.storage_uri.clone();
         if known.insert(uri.clone()) {
             let name = model.name.clone().unwrap_or_else(|| uri.clone());
-            resolved.targets.push(SweepTarget { name, uri, checkpoint: None });
+            resolved.targets.push(SweepTarget { name, uri, checkpoint: None, time: None });
         }
     }
     resolved
@@ -117,6 +117,20 @@ pub(super) fn unreachable(target: &SweepTarget, run_namespace: &str) -> Option<(
         return Some(("CheckpointElsewhere", message));
     }
     None
+}
+
+/// What was followed before, and what is new; of more than a status has room for the latest.
+pub(super) fn followed(had: &[SweepTarget], now: Vec<SweepTarget>) -> Vec<SweepTarget> {
+    let mut known: HashSet<(String, Option<String>)> = had.iter().map(identity).collect();
+    let mut all = had.to_vec();
+    all.extend(now.into_iter().filter(|target| known.insert(identity(target))));
+    let surplus = all.len().saturating_sub(MOST_TARGETS);
+    all.drain(..surplus);
+    all
+}
+
+fn identity(target: &SweepTarget) -> (String, Option<String>) {
+    (target.uri.clone(), target.checkpoint.as_ref().map(|checkpoint| checkpoint.sha256.clone()))
 }
 
 /// Namespaces whose jobs count.
@@ -175,6 +189,7 @@ fn target(job: &RealTrainingJob, checkpoint: &CheckpointRecord) -> SweepTarget {
             step: checkpoint.step,
             sha256: checkpoint.sha256.clone(),
         }),
+        time: None,
     }
 }
 

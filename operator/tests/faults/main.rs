@@ -1,4 +1,4 @@
-//! What goes wrong around the operator must change nothing: the end of a job is the same as if nothing had.
+//! What goes wrong around the operator must change nothing: the end of a job, or of a sweep, is the same as if nothing had.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
 
@@ -11,3 +11,4 @@ mod lease;
 mod life;
 mod rights;
 mod storms;
+mod sweeps;

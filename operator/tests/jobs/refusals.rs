@@ -16,11 +16,14 @@ fn condition(job: &RealTrainingJob, type_: &str) -> Value {
 async fn a_source_that_cannot_be_fetched_is_refused() {
     let rig = Rig::new("source").await;
     let _operator = rig.operator();
-    rig.create::<RealTrainingJob>(sft("source", json!({"model": {"storageUri": "hf://org/model"}}))).await;
+    rig.create::<RealTrainingJob>(sft("source", json!({"model": {"storageUri": "https://example.org/model"}}))).await;
     let job = rig.phase("source", "Pending", "UnsupportedSource").await;
     let accepted = condition(&job, "Accepted");
     assert_eq!((&accepted["status"], &accepted["reason"]), (&json!("False"), &json!("UnsupportedSource")));
-    assert!(accepted["message"].as_str().unwrap().contains("spec.model.storageUri is hf://org/model"), "{accepted}");
+    assert!(
+        accepted["message"].as_str().unwrap().contains("spec.model.storageUri is https://example.org/model"),
+        "{accepted}"
+    );
     assert_eq!(condition(&job, "Stalled")["status"], "True");
     assert_eq!(condition(&job, "Reconciling")["status"], "False");
     rig.quiet().await;

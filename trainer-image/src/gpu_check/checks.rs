@@ -33,7 +33,9 @@ pub(super) fn numbers(setting: &Setting) -> Result<Value> {
     let sequences = setting.sequences(2, tokens);
     let logits = |model: &Decoder| {
         let packed = Packed::of(&sequences, &[0, 1], longest_answer(&sequences), model.device());
-        no_grad(|| model.logits(&model.hidden(&packed.ids, &packed.lengths)).to_kind(Kind::Float).to_device(Device::Cpu))
+        no_grad(|| {
+            model.logits(&model.hidden(&packed.ids, &packed.lengths)).to_kind(Kind::Float).to_device(Device::Cpu)
+        })
     };
     let log_probs = |model: &Decoder| {
         experience::log_probs(model, &sequences, MicroBatches::Sequences(2), 1.0).to_device(Device::Cpu)

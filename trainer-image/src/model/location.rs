@@ -10,8 +10,8 @@ type BundledModel = (&'static str, &'static [BundledFile]);
 // `BUNDLED`: the files under `models/`, written by build.rs.
 include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 
-/// The folder that `uri` names: a path, `file://` and a path, `hf://ORG/NAME[@REVISION][/PATH]`, which is fetched into the
-/// cache first, or `bundled://NAME`, whose files are then written to `scratch/NAME`.
+/// The folder that `uri` names: a path, `file://` and a path, `hf://ORG/NAME[@REVISION][/PATH]` or
+/// `s3://BUCKET/KEY`, which are fetched into the cache first, or `bundled://NAME`, whose files are then written to `scratch/NAME`.
 ///
 /// # Errors
 /// There is no such folder or bundled model, the scheme is unknown, or `scratch` cannot be written.
@@ -33,9 +33,11 @@ pub fn resolve(uri: &str, scratch: &Path) -> Result<PathBuf, ModelError> {
     let path = match uri.split_once("://") {
         None => PathBuf::from(uri),
         Some(("file", path)) => PathBuf::from(path),
-        Some(("hf", _)) => real_sources::folder(uri).map_err(|error| location(error.to_string()))?,
+        Some(("hf" | "s3", _)) => real_sources::folder(uri).map_err(|error| location(error.to_string()))?,
         Some((scheme, _)) => {
-            return Err(location(format!("{scheme}:// is not supported; give a folder, file://, hf:// or bundled://")));
+            return Err(location(format!(
+                "{scheme}:// is not supported; give a folder, file://, hf://, s3:// or bundled://"
+            )));
         }
     };
     if path.is_dir() { Ok(path) } else { Err(location("no such folder".into())) }

@@ -92,9 +92,9 @@ impl Evaluator {
                 surroundings.progress.warn("AnswersDropped", message);
             }
             let (greedy, sampled) = outcomes.split_at(greedy);
-            for (decoding, _) in self.decodings() {
+            for (decoding, samples) in self.decodings() {
                 let outcomes = if decoding == Decoding::Greedy { greedy } else { sampled };
-                records.push(evaluate::record(&suite.name, decoding, step, outcomes));
+                records.push(evaluate::record(&suite.name, decoding, step, outcomes, samples));
             }
         }
         Ok(Some(records))

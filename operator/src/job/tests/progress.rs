@@ -13,7 +13,18 @@ fn checkpoint(step: u64) -> Checkpoint {
 fn evaluation(step: u64, suite: &str, decoding: Decoding, joint: f64) -> Evaluation {
     let suite = suite.to_owned();
     let (half, joint) = (Some(0.5), Some(joint));
-    Evaluation { suite, decoding, step, n: 64, function: half, quality: half, joint, no_code: Some(0.0), dropped: 0 }
+    Evaluation {
+        suite,
+        decoding,
+        step,
+        n: 64,
+        function: half,
+        quality: half,
+        joint,
+        no_code: Some(0.0),
+        dropped: 0,
+        intervals: None,
+    }
 }
 
 fn at(attempt: u64, step: u64) -> Progress {

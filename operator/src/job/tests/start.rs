@@ -50,11 +50,11 @@ pub(super) fn cases() -> Vec<Case> {
         ("PPO without a pool goes no further", Situation::ready().edited(|spec| spec.reward_pool_ref = None)),
         (
             "a model that nobody fetches goes no further",
-            Situation::ready().edited(|spec| spec.model.storage_uri = "hf://Qwen/Qwen2.5-Coder-0.5B".into()),
+            Situation::ready().edited(|spec| spec.model.storage_uri = "https://example.org/model".into()),
         ),
         (
             "a data set that nobody fetches goes no further",
-            evaluated_on(Situation::ready(), "https://example.com/suite.jsonl"),
+            evaluated_on(Situation::ready(), "s3://bucket"),
         ),
         (
             "a claim without a path in it goes no further",

@@ -1,5 +1,6 @@
 //! The verdict on a sweep, refusals, and what is left to do after the end.
 
+use super::recurring::NOT_YET_DUE;
 use super::{
     ACCEPTED, Cell, Child, Hindrance, Plan, Planner, Rejection, STALLED, Standing, SweepPhase, Verdict, after, count,
     find, is_ended, obstacle, whole_seconds,
@@ -37,6 +38,9 @@ impl Planner<'_> {
             if failed > most {
                 return told(SweepPhase::Failed, "TooManyFailures", message);
             }
+            if let Some((reason, until)) = self.goes_on() {
+                return told(SweepPhase::Waiting, reason, format!("{message}; {until}"));
+            }
             if done == 0 {
                 return told(SweepPhase::Failed, "NothingEvaluated", message);
             }
@@ -51,7 +55,11 @@ impl Planner<'_> {
         }
         let begun = active + done + failed > 0;
         if let Some((reason, why)) = hindrance {
-            let phase = if begun { SweepPhase::Running } else { SweepPhase::Pending };
+            let phase = match reason {
+                NOT_YET_DUE => SweepPhase::Waiting,
+                _ if begun => SweepPhase::Running,
+                _ => SweepPhase::Pending,
+            };
             let message = if begun { format!("{message}; no more are started: {why}") } else { why };
             return told(phase, reason, message);
         }

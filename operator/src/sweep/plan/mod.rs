@@ -4,6 +4,7 @@
 //! first cell started.
 
 mod end;
+mod recurring;
 mod starts;
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,6 +14,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use real_crds::v1alpha1::{RealEvalSweep, RealEvalSweepStatus, SweepPhase, SweepTarget};
 use serde::Serialize;
@@ -21,8 +23,10 @@ use super::accept::{self, Rejection};
 use super::cell_job::{self, queue};
 use super::cells::{Cell, cells};
 use super::children::out_of_sync;
+use super::index;
 use super::observed::Observed;
 use super::outcome::{Found, Recorded, State, is_ended, look};
+use super::schedule::Due;
 use super::settings::combinations;
 use super::status::{ACCEPTED, Draft, POOL_READY, RESOLVED, STALLED, Verdict, is_finished};
 use super::table::{self, Standing};
@@ -161,7 +165,8 @@ impl Planner<'_> {
             Ok(combinations) => combinations,
             Err(rejection) => return self.refuse(&rejection, None),
         };
-        let (targets, frozen, notes) = self.targets();
+        let due = self.due();
+        let (targets, frozen, notes) = self.targets(due);
         if targets.len() > MOST_TARGETS {
             let message = format!("{} targets match, at most {MOST_TARGETS} are allowed", targets.len());
             return self.refuse(&Rejection { reason: "TooManyTargets".to_owned(), message }, None);
@@ -173,7 +178,13 @@ impl Planner<'_> {
         let mut cells = self.look_at(cells);
         self.give_up_the_rest(&mut cells);
         self.remove_what_is_not_asked_for(&cells);
-        let hindrance = self.hindrance(&targets, &notes);
+        let hindrance = match self.not_yet(due) {
+            Some((reason, message)) => {
+                self.draft.condition(RESOLVED, false, reason, message.clone());
+                Some((reason, message))
+            }
+            None => self.hindrance(&targets, &notes),
+        };
         if let Some(rejection) = self.refused_for_good() {
             let trial = self.first_waiting(&cells);
             table::show(&cells, &mut self.draft.status);
@@ -195,19 +206,39 @@ impl Planner<'_> {
             self.draft.status.targets.clear();
             self.draft.status.targets_for = None;
         }
+        let kept = !self.draft.status.targets.is_empty() || targets.is_empty();
+        self.note_the_schedule(due, kept);
+        if self.sweep.spec.follow {
+            self.look_again_in(2 * LOOK_AGAIN_AFTER);
+        }
         table::show(&cells, &mut self.draft.status);
         let verdict = self.verdict(&cells, hindrance);
+        self.keep_an_index(&cells, &verdict);
         self.finish(verdict)
     }
 
     /// What is evaluated: as it was when the first cell started, or else as it is now. Whether it is the former, and what was
     /// left out.
-    fn targets(&self) -> (Vec<SweepTarget>, bool, Vec<String>) {
+    ///
+    /// A sweep that follows has what it had and what is new; one with a schedule chooses at its times.
+    fn targets(&self, due: Due) -> (Vec<SweepTarget>, bool, Vec<String>) {
         let chosen = self.previous.targets_for.as_deref() == Some(targets::chosen_by(self.sweep).as_str());
-        if chosen && !self.previous.targets.is_empty() {
-            return (self.previous.targets.clone(), true, Vec::new());
+        let had = if chosen { &self.previous.targets[..] } else { &[] };
+        if matches!(due, Due::Later(_)) && had.is_empty() {
+            return (Vec::new(), false, Vec::new());
         }
-        let resolved = targets::resolve(self.sweep, self.observed);
+        if !had.is_empty() && !self.sweep.spec.follow && !matches!(due, Due::Now(_)) {
+            return (had.to_vec(), true, Vec::new());
+        }
+        let mut resolved = targets::resolve(self.sweep, self.observed);
+        if let Due::Now(time) = due {
+            for target in resolved.targets.iter_mut().filter(|target| target.checkpoint.is_none()) {
+                target.time = Some(Time(time));
+            }
+        }
+        if self.sweep.spec.follow {
+            return (targets::followed(had, resolved.targets), !had.is_empty(), resolved.notes);
+        }
         (resolved.targets, false, resolved.notes)
     }
 
@@ -373,6 +404,21 @@ impl Planner<'_> {
             crate::labels::KUEUE_QUEUE
         );
         Some(("KueueNotInstalled", message))
+    }
+
+    /// Writes the index of the results, where they are kept, each time that everything there is so far has been evaluated.
+    fn keep_an_index(&mut self, cells: &[(Cell<'_>, Standing)], (phase, ..): &Verdict) {
+        if self.sweep.spec.results.is_none() {
+            (self.draft.status.results_uri, self.draft.status.results_config_map) = (None, None);
+            return;
+        }
+        self.draft.status.results_uri = index::folder(self.sweep);
+        let rests = matches!(phase, SweepPhase::Succeeded | SweepPhase::Failed | SweepPhase::Waiting);
+        let told = self.previous.phase == Some(*phase) && self.previous.counts == self.draft.status.counts;
+        if rests && !cells.is_empty() && !(told && self.previous.results_config_map.is_some()) {
+            self.plan.apply.push(Child::new(&index::index(self.sweep, cells), false));
+            self.draft.status.results_config_map = Some(index::place(self.sweep));
+        }
     }
 
     /// What the API server refused, unless it said so of another spec.

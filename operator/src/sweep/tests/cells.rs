@@ -78,9 +78,42 @@ fn ten_thousand_names_are_different_and_fit() {
         MatrixAxis { name: AxisName::Seed, values: seeds(100) },
         MatrixAxis { name: AxisName::MaxResponseTokens, values: (1..=100).map(|n| n.to_string()).collect() },
     ];
-    let target = SweepTarget { name: "m".into(), uri: "m".into(), checkpoint: None };
+    let target = SweepTarget { name: "m".into(), uri: "m".into(), checkpoint: None, time: None };
     let names = names(&sweep, &[target]);
     assert_eq!(names.len(), 10_000);
     // With the longest index of a pod.
     assert!(names.iter().all(|name| name.len() + "-1023".len() <= 63));
+}
+
+/// What is written for a cell: its Job, its result, and the status that tells it. Cells that end together share the last.
+#[test]
+fn two_hundred_cells_take_three_writes_each() {
+    let axis = |name, values: std::ops::RangeInclusive<u64>| MatrixAxis {
+        name,
+        values: values.map(|value| value.to_string()).collect(),
+    };
+    let mut case = Situation::ready().edited(|spec| {
+        let sampled = MatrixAxis { name: AxisName::Temperature, values: vec!["0.8".to_owned()] };
+        spec.matrix = vec![sampled, axis(AxisName::Samples, 1..=10), axis(AxisName::Seed, 1..=10)];
+        spec.parallelism = 8;
+    });
+    let (mut writes, mut done) = (0, 0);
+    loop {
+        let plan = case.plan();
+        writes += plan.apply.len() + plan.create.len() + plan.record.len() + plan.delete.len();
+        writes += usize::from(plan.status.is_some());
+        case.carry_out(&plan);
+        let idle = plan.create.is_empty() && plan.record.is_empty() && plan.status.is_none();
+        if idle && done == case.observed.cells.len() {
+            break;
+        }
+        if idle {
+            // The worst order: each by itself.
+            case = case.later(1).done(done, 4, done as u64 % 5);
+            done += 1;
+        }
+    }
+    let counts = case.sweep.status.as_ref().and_then(|status| status.counts.clone()).unwrap_or_default();
+    assert_eq!((counts.total, counts.succeeded), (200, 200));
+    assert!(writes <= 3 * 200 + 4, "{writes} writes");
 }

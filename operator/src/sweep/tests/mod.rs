@@ -5,6 +5,7 @@
 
 mod cells;
 mod manifests;
+mod recurring;
 mod situation;
 mod situations;
 mod view;
@@ -25,6 +26,7 @@ fn table() -> Vec<(&'static str, Vec<Case>)> {
         ("endings", situations::endings()),
         ("suspension", situations::suspension()),
         ("finished", situations::finished()),
+        ("recurring", recurring::cases()),
     ]
 }
 

@@ -24,7 +24,7 @@ fn model(uri: &str) -> SweepModel {
     SweepModel { name: None, storage_uri: uri.to_owned(), secret_ref: None }
 }
 
-fn only_models(uris: &'static [&'static str]) -> impl Fn(&mut RealEvalSweepSpec) {
+pub(super) fn only_models(uris: &'static [&'static str]) -> impl Fn(&mut RealEvalSweepSpec) {
     move |spec| {
         spec.targets.job_selector = None;
         spec.targets.models = uris.iter().map(|uri| model(uri)).collect();

@@ -1,0 +1,191 @@
+//! What is in a file, an object at a time: lines of JSON, an array of JSON, rows of Parquet. Whoever reads them need not know
+//! which it was.
+
+mod array;
+mod lines;
+mod parquet_file;
+mod text;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::LoadError;
+use crate::record::Record;
+
+pub(crate) use parquet_file::columns;
+
+/// Longest object in bytes of JSON: each is held whole.
+pub(crate) const LONGEST: usize = 64 << 20;
+
+/// Where an object stands in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// A line, from 1.
+    Line(usize),
+    /// An element of an array, from 1, and the line that it begins on.
+    Element(usize, usize),
+    /// A row, from 1.
+    Row(usize),
+}
+
+enum Content<'a> {
+    Json(&'a str),
+    Value(Value),
+}
+
+/// One object of a file.
+pub(crate) struct Item<'a> {
+    place: &'a str,
+    at: At,
+    content: Content<'a>,
+}
+
+/// Who is given the objects.
+pub(crate) type Give<'a> = &'a mut dyn FnMut(Item<'_>) -> Result<(), LoadError>;
+
+/// Gives every object of a file.
+pub(crate) fn each(path: &Path, give: Give<'_>) -> Result<(), LoadError> {
+    match file_type(path)? {
+        FileType::Parquet => parquet_file::each(path, give),
+        FileType::Text => text::each(path, give),
+    }
+}
+
+/// Gives every object of bytes that may be compressed.
+pub(crate) fn each_of(place: &str, bytes: &[u8], give: Give<'_>) -> Result<(), LoadError> {
+    text::of_reader(place, "", bytes, give)
+}
+
+/// How a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileType {
+    /// JSON, plain or compressed.
+    Text,
+    /// Columns.
+    Parquet,
+}
+
+/// Tells by the file's name, or by its first bytes: what was fetched or is an answer of an API may be called anything.
+pub(crate) fn file_type(path: &Path) -> Result<FileType, LoadError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let mut first = Vec::new();
+    let _ = File::open(path).and_then(|file| file.take(256).read_to_end(&mut first));
+    let is_parquet = first.starts_with(b"PAR1");
+    let is_compressed = first.starts_with(b"\x1f\x8b") || first.starts_with(b"\x28\xb5\x2f\xfd");
+    let plain_start = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&first).trim_ascii_start();
+    let is_text = is_compressed || plain_start.starts_with(b"{") || plain_start.starts_with(b"[");
+    let plain = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    if is_parquet || name.ends_with(".parquet") {
+        Ok(FileType::Parquet)
+    } else if [".jsonl", ".ndjson", ".json"].iter().any(|ending| plain.ends_with(ending)) || is_text {
+        Ok(FileType::Text)
+    } else {
+        Err(LoadError::UnknownFileType { path: path.to_owned() })
+    }
+}
+
+impl Item<'_> {
+    /// The object's number, from 1.
+    pub(crate) fn number(&self) -> usize {
+        match self.at {
+            At::Line(number) | At::Element(number, _) | At::Row(number) => number,
+        }
+    }
+
+    /// The object as this type; errors name the field they are about.
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, LoadError> {
+        let parsed = match &self.content {
+            Content::Json(text) => parse(text),
+            Content::Value(value) => serde_path_to_error::deserialize(value).map_err(|error| said(&error, "")),
+        };
+        parsed.map_err(|message| self.problem("", message))
+    }
+
+    /// The object as named fields.
+    pub(crate) fn record(&self) -> Result<Record, LoadError> {
+        let value = match &self.content {
+            Content::Json(text) => parse(text).map_err(|message| self.problem("", message))?,
+            Content::Value(value) => value.clone(),
+        };
+        match value {
+            Value::Object(fields) => Ok(Record::new(fields)),
+            other => {
+                let message = format!("is {}; an object with fields is needed", crate::record::kind(&other));
+                Err(self.problem("", message))
+            }
+        }
+    }
+
+    /// That something is wrong with a field of the object, or with all of it where `field` is empty.
+    pub(crate) fn problem(&self, field: &str, message: impl Into<String>) -> LoadError {
+        let (place, message) = (self.place.to_owned(), message.into());
+        let about = if field.is_empty() { message.clone() } else { format!("{field}: {message}") };
+        match self.at {
+            At::Line(line) => LoadError::Line { place, line, message: about },
+            At::Element(number, line) => {
+                LoadError::Line { place, line, message: format!("element {number} of the array: {about}") }
+            }
+            At::Row(row) => {
+                let column = if field.is_empty() { "all columns".to_owned() } else { field.to_owned() };
+                LoadError::Row { path: place.into(), row, column, message }
+            }
+        }
+    }
+
+    /// The object's own text, where it is JSON.
+    pub(crate) fn json(&self) -> Option<&str> {
+        match &self.content {
+            Content::Json(text) => Some(text),
+            Content::Value(_) => None,
+        }
+    }
+}
+
+/// One object.
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| said(&error, text))?;
+    deserializer.end().map_err(|error| format!("after the object: {error}"))?;
+    Ok(parsed)
+}
+
+fn said(error: &serde_path_to_error::Error<serde_json::Error>, text: &str) -> String {
+    let path = error.path().to_string();
+    let place = if path == "." { String::new() } else { format!("{path}: ") };
+    // That the text is of one line is known: the column alone helps.
+    let message = error.inner().to_string().replace(" at line 1 column ", " at column ");
+    let hint = if text.trim() == "{" {
+        "; the file may be one object over several lines: a data set has one object a line, or is an array of objects"
+    } else {
+        ""
+    };
+    format!("{place}{message}{hint}")
+}
+
+/// Dotted names of the fields of an object, as Parquet's columns are called.
+pub(crate) fn fields(record: &Record) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (name, value) in record.fields() {
+        add(name, value, &mut names);
+    }
+    names
+}
+
+fn add(name: &str, value: &Value, names: &mut BTreeSet<String>) {
+    names.insert(name.to_owned());
+    // A list is called after what is in it.
+    let inner = match value {
+        Value::Array(elements) => elements.first().unwrap_or(&Value::Null),
+        other => other,
+    };
+    if let Value::Object(fields) = inner {
+        for (inner, value) in fields {
+            add(&format!("{name}.{inner}"), value, names);
+        }
+    }
+}
