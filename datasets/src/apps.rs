@@ -3,8 +3,8 @@
 
 use real_sandbox_api::{Check, Comparison, Expected, Expr, Group, Limits, Setup, Test, Value};
 
-use crate::parquet_rows::{Record, RowError};
 use crate::python_json::{self, get};
+use crate::record::{Record, RowError};
 use crate::{QualityCheck, Solution, SolutionKind, Task};
 
 /// CPU seconds of a test, as the paper allows.

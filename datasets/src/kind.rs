@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-use crate::Task;
-use crate::parquet_rows::{Record, RowError};
-
 /// A data set of the paper, as published in Parquet files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DatasetKind {
@@ -55,14 +52,6 @@ impl DatasetKind {
         let needs: Vec<String> =
             Self::ALL.iter().map(|kind| format!("{kind} needs {}", kind.columns().join(", "))).collect();
         needs.join("; ")
-    }
-
-    pub(crate) fn task(self, record: &Record) -> Result<Task, RowError> {
-        match self {
-            Self::SafeSql => crate::safesql::task(record),
-            Self::SecCodePlt => crate::seccodeplt::task(record),
-            Self::Apps => crate::apps::task(record),
-        }
     }
 }
 

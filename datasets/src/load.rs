@@ -39,14 +39,20 @@ pub fn each(uri: &str, mut give: impl FnMut(Task)) -> Result<(), LoadError> {
     checks.end()
 }
 
-/// Loads a Parquet file that must be of the given kind.
+/// Loads a Parquet file, here or elsewhere, that must be of the given kind.
 ///
 /// # Errors
 /// [`LoadError::MissingColumn`] where the file is of another schema; otherwise as [`load`].
-pub fn load_as(kind: DatasetKind, path: &Path) -> Result<Vec<Task>, LoadError> {
-    let place = path.display().to_string();
-    let (mut checks, mut tasks) = (Checks::of(&place), Vec::new());
-    parquet_rows::each(path, Some(kind), &mut |task| checks.take(task).map(|task| tasks.push(task)))?;
+pub fn load_as(kind: DatasetKind, uri: &str) -> Result<Vec<Task>, LoadError> {
+    let path = match Source::parse(uri)? {
+        Source::File(place) => place.path()?,
+        Source::Bundled(..) => {
+            let message = format!("it is not one of the paper's Parquet files, so it cannot be taken as {kind}");
+            return Err(LoadError::InvalidUri { uri: uri.to_owned(), message });
+        }
+    };
+    let (mut checks, mut tasks) = (Checks::of(uri), Vec::new());
+    parquet_rows::each(&path, Some(kind), &mut |task| checks.take(task).map(|task| tasks.push(task)))?;
     checks.end()?;
     Ok(tasks)
 }

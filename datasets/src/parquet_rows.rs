@@ -1,14 +1,14 @@
-//! Parquet files as rows with named, typed, nested fields.
+//! Parquet files, a row a task.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::{Field, Row};
 
 use crate::kind::DatasetKind;
-use crate::{LoadError, Message, Task};
+use crate::record::{Record, RowError};
+use crate::{LoadError, Task, apps, safesql, seccodeplt};
 
 /// Gives every row of a file as a task of `wanted`, or of the kind its columns show.
 pub(crate) fn each(
@@ -22,8 +22,8 @@ pub(crate) fn each(
     let columns = Columns::of(&reader);
     let kind = choose(path, &columns, wanted)?;
     for (number, row) in reader.get_row_iter(None).map_err(broken)?.enumerate() {
-        let record = Record { row: row.map_err(broken)? };
-        let task = kind.task(&record).map_err(|RowError { column, message }| LoadError::Row {
+        let record = Record::from(row.map_err(broken)?);
+        let task = task(kind, &record).map_err(|RowError { column, message }| LoadError::Row {
             path: path.to_owned(),
             row: number + 1,
             column,
@@ -32,6 +32,14 @@ pub(crate) fn each(
         give(task)?;
     }
     Ok(())
+}
+
+fn task(kind: DatasetKind, record: &Record) -> Result<Task, RowError> {
+    match kind {
+        DatasetKind::SafeSql => safesql::task(record),
+        DatasetKind::SecCodePlt => seccodeplt::task(record),
+        DatasetKind::Apps => apps::task(record),
+    }
 }
 
 fn choose(path: &Path, columns: &Columns, wanted: Option<DatasetKind>) -> Result<DatasetKind, LoadError> {
@@ -80,111 +88,5 @@ impl Columns {
     fn missing(&self, kind: DatasetKind) -> Vec<String> {
         let absent = |column: &&&str| !self.paths.contains(**column);
         kind.columns().iter().filter(absent).map(|column| (*column).to_owned()).collect()
-    }
-}
-
-/// What is wrong with a field of a row.
-#[derive(Debug)]
-pub(crate) struct RowError {
-    pub(crate) column: String,
-    pub(crate) message: String,
-}
-
-impl RowError {
-    pub(crate) fn new(column: &str, message: impl Into<String>) -> Self {
-        Self { column: column.to_owned(), message: message.into() }
-    }
-}
-
-/// One row.
-pub(crate) struct Record {
-    row: Row,
-}
-
-impl Record {
-    /// The field at a dotted path through nested groups; `None` where a part is absent or null.
-    fn field(&self, path: &str) -> Option<&Field> {
-        let mut row = &self.row;
-        let mut parts = path.split('.').peekable();
-        while let Some(part) = parts.next() {
-            let field = row.get_column_iter().find(|(name, _)| *name == part).map(|(_, field)| field)?;
-            match field {
-                Field::Null => return None,
-                field if parts.peek().is_none() => return Some(field),
-                Field::Group(inner) => row = inner,
-                _ => return None,
-            }
-        }
-        None
-    }
-
-    /// A text or integer field as text.
-    pub(crate) fn text(&self, path: &str) -> Result<String, RowError> {
-        self.optional_text(path)?.ok_or_else(|| RowError::new(path, "is null; text is needed"))
-    }
-
-    /// As [`Record::text`], `None` where the field is absent or null.
-    pub(crate) fn optional_text(&self, path: &str) -> Result<Option<String>, RowError> {
-        self.field(path).map(|field| text(field, path)).transpose()
-    }
-
-    /// A list of texts; empty where absent or null.
-    pub(crate) fn texts(&self, path: &str) -> Result<Vec<String>, RowError> {
-        self.elements(path)?.iter().map(|field| text(field, path)).collect()
-    }
-
-    /// Two text fields of each element of a list of groups.
-    pub(crate) fn pairs(&self, path: &str, first: &str, second: &str) -> Result<Vec<(String, String)>, RowError> {
-        let member = |row: &Row, name: &str| {
-            let place = format!("{path}.{name}");
-            match row.get_column_iter().find(|(column, _)| *column == name) {
-                Some((_, Field::Null)) | None => Err(RowError::new(&place, "is null; text is needed")),
-                Some((_, field)) => text(field, &place),
-            }
-        };
-        let pair = |field: &Field| match field {
-            Field::Group(row) => Ok((member(row, first)?, member(row, second)?)),
-            other => Err(RowError::new(path, format!("has an element {other}; a group is needed"))),
-        };
-        self.elements(path)?.iter().map(pair).collect()
-    }
-
-    /// The chat messages of the `prompt` column.
-    pub(crate) fn prompt(&self) -> Result<Vec<Message>, RowError> {
-        let messages: Vec<Message> = self
-            .pairs("prompt", "role", "content")?
-            .into_iter()
-            .map(|(role, content)| Message { role, content })
-            .collect();
-        if messages.is_empty() { Err(RowError::new("prompt", "has no messages")) } else { Ok(messages) }
-    }
-
-    /// The split that the row says it belongs to; `train` where it says nothing.
-    pub(crate) fn split(&self) -> Result<String, RowError> {
-        Ok(self.optional_text("extra_info.split")?.unwrap_or_else(|| "train".to_owned()))
-    }
-
-    fn elements(&self, path: &str) -> Result<&[Field], RowError> {
-        match self.field(path) {
-            None => Ok(&[]),
-            Some(Field::ListInternal(list)) => Ok(list.elements()),
-            Some(other) => Err(RowError::new(path, format!("is {other}; a list is needed"))),
-        }
-    }
-}
-
-fn text(field: &Field, path: &str) -> Result<String, RowError> {
-    match field {
-        Field::Str(text) => Ok(text.clone()),
-        Field::Bytes(bytes) => bytes.as_utf8().map(str::to_owned).map_err(|_| RowError::new(path, "is not UTF-8 text")),
-        Field::Byte(number) => Ok(number.to_string()),
-        Field::Short(number) => Ok(number.to_string()),
-        Field::Int(number) => Ok(number.to_string()),
-        Field::Long(number) => Ok(number.to_string()),
-        Field::UByte(number) => Ok(number.to_string()),
-        Field::UShort(number) => Ok(number.to_string()),
-        Field::UInt(number) => Ok(number.to_string()),
-        Field::ULong(number) => Ok(number.to_string()),
-        other => Err(RowError::new(path, format!("is {other}; text is needed"))),
     }
 }

@@ -2,7 +2,7 @@
 
 use real_sandbox_api::{Check, Comparison, Group, Limits, Setup, Test};
 
-use crate::parquet_rows::{Record, RowError};
+use crate::record::{Record, RowError};
 use crate::{QualityCheck, Solution, SolutionKind, Task, prompts};
 
 /// A row as a task. Every case of `test_cases` becomes a test; the paper draws five of them an answer, which is the

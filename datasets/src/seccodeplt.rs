@@ -6,8 +6,8 @@ use real_sandbox_api::{Check, Comparison, Expected, Expr, Group, Limits, Setup, 
 use ruff_python_ast::{Expr as Node, Stmt};
 use ruff_text_size::{Ranged as _, TextRange};
 
-use crate::parquet_rows::{Record, RowError};
 use crate::python_literal::{expression, text};
+use crate::record::{Record, RowError};
 use crate::{QualityCheck, Solution, SolutionKind, Task, exceptions};
 
 const TESTCASES: &str = "unittest.testcases";

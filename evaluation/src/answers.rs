@@ -6,6 +6,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use real_crds::validate::nearest;
+use real_datasets::files::read_text;
 use real_datasets::{Solution, SolutionKind, Task};
 use serde::Deserialize;
 
@@ -25,6 +27,9 @@ pub enum Source {
     /// A file of JSON lines.
     File(PathBuf),
 }
+
+/// Sources that are no files.
+const NAMES: [&str; 4] = ["references", "vulnerable", "baselines", "nothing"];
 
 impl FromStr for Source {
     type Err = Infallible;
@@ -67,10 +72,12 @@ pub struct Answer {
 #[derive(Debug, thiserror::Error)]
 pub enum ResponsesError {
     /// The file cannot be read.
-    #[error("cannot read the answers {}: {source}", path.display())]
+    #[error("cannot read the answers {}: {source}{hint}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
+        /// The source that was perhaps meant.
+        hint: String,
         /// The system's reason.
         source: std::io::Error,
     },
@@ -85,7 +92,7 @@ pub enum ResponsesError {
         what: String,
     },
     /// An answer to a task that is not there.
-    #[error("{}, line {line}: no task has the id '{id}'; the data set's ids look like {like}", path.display())]
+    #[error("{}, line {line}: no task has the id '{id}'; {hint}", path.display())]
     UnknownId {
         /// The file.
         path: PathBuf,
@@ -93,8 +100,8 @@ pub enum ResponsesError {
         line: usize,
         /// The id.
         id: String,
-        /// Some that exist.
-        like: String,
+        /// The nearest one, or how they look.
+        hint: String,
     },
     /// The data set has no such programs.
     #[error("task '{0}' has no {1} program; give a file of answers instead")]
@@ -119,8 +126,12 @@ pub fn read(source: &Source, tasks: &BTreeMap<String, Task>) -> Result<Vec<Answe
             Ok(ordered(tasks).into_iter().flat_map(|task| doing_no_work(task, |name| name == *one)).collect())
         }
         Source::File(path) => {
-            let text =
-                std::fs::read_to_string(path).map_err(|source| ResponsesError::Read { path: path.clone(), source })?;
+            let text = read_text(path, u64::MAX).map_err(|source| {
+                let name = path.to_string_lossy();
+                let meant = nearest(&name, NAMES).filter(|_| source.kind() == std::io::ErrorKind::NotFound);
+                let hint = meant.map(|name| format!(" (did you mean {name}?)")).unwrap_or_default();
+                ResponsesError::Read { path: path.clone(), source, hint }
+            })?;
             parse(path, &text, tasks)
         }
     }
@@ -190,7 +201,12 @@ fn parse(path: &Path, text: &str, tasks: &BTreeMap<String, Task>) -> Result<Vec<
             Id::Number(id) => id.to_string(),
         };
         if !tasks.contains_key(&id) {
-            return Err(ResponsesError::UnknownId { path: path.to_owned(), line: number, id, like: examples(tasks) });
+            let hint = match nearest(&id, tasks.keys().map(String::as_str)) {
+                // Of numbers none is nearer than another.
+                Some(near) if id.parse::<i64>().is_err() => format!("did you mean {near}?"),
+                _ => format!("the data set's ids look like {}", examples(tasks)),
+            };
+            return Err(ResponsesError::UnknownId { path: path.to_owned(), line: number, id, hint });
         }
         answers.push(Answer { id, response: parsed.response, baseline: None });
     }
@@ -264,6 +280,8 @@ mod tests {
     fn a_missing_file_and_missing_programs_are_errors_that_name_them() {
         let error = read(&Source::File("/nowhere/answers.jsonl".into()), &tasks()).unwrap_err().to_string();
         assert!(error.contains("/nowhere/answers.jsonl"), "{error}");
+        let error = read(&Source::File("refrences".into()), &tasks()).unwrap_err().to_string();
+        assert!(error.ends_with("(did you mean references?)"), "{error}");
         let error = read(&Source::Vulnerable, &tasks()).unwrap_err().to_string();
         assert!(error.contains("has no vulnerable program"), "{error}");
     }

@@ -1,0 +1,162 @@
+//! `real datasets`: builds tasks and demonstrations, writes the quickstart model's folder, shows what a data set holds.
+
+mod build;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use real_datasets::{Task, builder, write_jsonl};
+use real_sandbox_api::Check;
+use real_terminal::{OrRefused as _, outln};
+
+use crate::ui::fixed;
+
+/// Arguments of `real datasets`
+#[derive(Debug, Args)]
+pub struct DatasetsArgs {
+    #[command(subcommand)]
+    command: DatasetsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DatasetsCommand {
+    /// Generate SafeSQL-like tasks and keep those that a sandbox confirms
+    Build(build::BuildArgs),
+    /// Write the demonstrations that the quickstart's base policy is taught
+    Demonstrations(DemonstrationsArgs),
+    /// Write the quickstart policy's configuration and tokenizer
+    Tokenizer(TokenizerArgs),
+    /// Say what a data set holds, and print its first task
+    Show(ShowArgs),
+}
+
+#[derive(Debug, Args)]
+struct DemonstrationsArgs {
+    /// File to write, `.jsonl` or `.jsonl.gz`
+    #[arg(long)]
+    out: PathBuf,
+    /// Demonstrations wanted
+    #[arg(long, value_name = "N", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..))]
+    count: u64,
+    /// Seed: the same demonstrations every time
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Debug, Args)]
+struct TokenizerArgs {
+    /// Folder to write, made where it is absent
+    #[arg(long)]
+    out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// `bundled://NAME`, or a path to canonical JSONL or one of the paper's Parquet files
+    uri: String,
+}
+
+/// Does what the arguments say.
+///
+/// # Errors
+/// What could not be read, built or written, and why.
+pub async fn run(args: DatasetsArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        DatasetsCommand::Build(args) => return build::build(args).await,
+        DatasetsCommand::Demonstrations(args) => {
+            writable(&args.out).or_refused()?;
+            write_jsonl(&args.out, builder::demonstrations(args.count, args.seed))?;
+            outln!("{}: {} demonstrations", args.out.display(), args.count);
+        }
+        DatasetsCommand::Tokenizer(args) => tokenizer(&args)?,
+        DatasetsCommand::Show(args) => show(&args.uri)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sees whether a file can be written, before minutes of work for it. Leaves nothing, and what is there as it is.
+fn writable(out: &Path) -> anyhow::Result<()> {
+    let name = out.to_string_lossy();
+    if !name.ends_with(".jsonl") && !name.ends_with(".jsonl.gz") {
+        bail!("--out {name}: the file's name must end in .jsonl or .jsonl.gz");
+    }
+    real_datasets::files::check_writable(out).with_context(|| format!("--out {name}: cannot be written"))
+}
+
+fn tokenizer(args: &TokenizerArgs) -> anyhow::Result<()> {
+    let cannot = || format!("--out {}: the folder cannot be made", args.out.display());
+    std::fs::create_dir_all(&args.out).with_context(cannot).or_refused()?;
+    for (name, content) in builder::quickstart_model_files() {
+        let path = args.out.join(name);
+        std::fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
+        outln!("{}", path.display());
+    }
+    Ok(())
+}
+
+fn show(uri: &str) -> anyhow::Result<()> {
+    let mut seen = Seen::default();
+    // A task at a time: a data set may be larger than memory.
+    real_datasets::each(uri, |task| seen.add(task)).or_refused()?;
+    let Seen { tasks, tests, stdin, attacks, solutions, nothing, splits, first } = seen;
+    outln!("{uri}: {tasks} tasks");
+    outln!("tests: {tests} ({stdin} with standard input)");
+    outln!("attacks: {attacks}, solutions: {solutions}");
+    if tasks > 0 {
+        let share = fixed(100.0 * nothing / tasks as f64, 1);
+        outln!("doing nothing passes: {share} % of a task's functional tests, on the mean");
+    }
+    outln!("splits: {}", splits.iter().map(|(split, n)| format!("{split} {n}")).collect::<Vec<_>>().join(", "));
+    if let Some(first) = first {
+        outln!("{}", serde_json::to_string_pretty(&first)?);
+    }
+    Ok(())
+}
+
+/// What was counted of a data set.
+#[derive(Default)]
+struct Seen {
+    tasks: usize,
+    tests: usize,
+    stdin: usize,
+    attacks: usize,
+    solutions: usize,
+    /// Sum over the tasks of the share of functional tests that a program passes which does nothing.
+    nothing: f64,
+    splits: BTreeMap<String, usize>,
+    first: Option<Task>,
+}
+
+impl Seen {
+    fn add(&mut self, task: Task) {
+        self.tasks += 1;
+        self.tests += task.tests.len();
+        self.stdin += task.tests.iter().filter(|test| matches!(test.check, Check::Stdin { .. })).count();
+        self.attacks += task.attacks.len();
+        self.solutions += task.solutions.len();
+        self.nothing += real_reward::profile::share_of_nothing(&task);
+        *self.splits.entry(task.split.clone()).or_default() += 1;
+        self.first.get_or_insert(task);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_known_before_the_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = format!("{:#}", writable(Path::new("/nowhere/x.jsonl")).unwrap_err());
+        assert!(message.contains("--out /nowhere/x.jsonl"), "{message}");
+        let there = folder.path().join("there.jsonl");
+        std::fs::write(&there, "old").unwrap();
+        writable(&there).unwrap();
+        writable(&folder.path().join("new.jsonl.gz")).unwrap();
+        assert_eq!(std::fs::read_to_string(&there).unwrap(), "old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
