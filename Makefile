@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 PYTHON := $(CACHE)/python/bin/python3
 
-.PHONY: help setup kube cluster-up cluster-down kubectl build install images demo test test-core e2e lint fmt generate base-model datasets bench gpu-check paper-smoke clean
+.PHONY: help setup kube cluster-up cluster-down kubectl build install images demo test test-core e2e lint fmt generate site base-model datasets bench bench-operator gpu-check paper-smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s $$'\t'
@@ -47,8 +47,9 @@ PREFIX ?= /usr/local
 install: build ## programs, completions and manual pages into PREFIX (/usr/local)
 	scripts/install-programs "$(PREFIX)"
 
-images: setup ## container images in dist/images, made without a container engine (docs/images.md)
+images: setup ## container images in dist/images, made without a container engine; push=REGISTRY/PREFIX pushes them (docs/images.md)
 	scripts/build-images
+	$(if $(push),scripts/push-images "$(push)")
 
 demo: build ## train the quickstart policy on real rewards (about two minutes)
 	bin/real run --fresh examples/quickstart.yaml
@@ -84,12 +85,15 @@ generate: ## rewrite generated files: CRDs, API docs, the chart's copies
 	cargo run --locked -p real-crds
 	cargo run --locked -p real-detector -- rules --pages docs/rules
 	REAL_UPDATE=1 cargo test --locked -p real-operator --test chart_files --test chart_rbac
-	REAL_UPDATE=1 cargo test --locked -p real-cli --test manual
+	REAL_UPDATE=1 cargo test --locked -p real-cli --test manual --test site
 
 datasets: build ## build the quickstart's tasks anew, each confirmed by the sandbox
-	bin/real datasets build --out datasets/bundled/quickstart-train.jsonl.gz --split train --count 2000 --seed 1
-	bin/real datasets build --out datasets/bundled/quickstart-eval.jsonl.gz --split eval --count 256 --seed 1
+	bin/real datasets build --out datasets/bundled/quickstart-train.jsonl.gz --form short --split train --count 2000 --seed 1
+	bin/real datasets build --out datasets/bundled/quickstart-eval.jsonl.gz --form short --split eval --count 256 --seed 1
 	bin/real datasets tokenizer --out trainer-image/models/quickstart-base
+
+site: ## the pages as a site in dist/site (builds mdBook first, some minutes)
+	scripts/build-site
 
 base-model: build ## train the quickstart's base policy and write its weights into the tree
 	scripts/make-base-model

@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
-use real_terminal::{LogArgs, causes, errln, outln};
+use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand};
+use real_terminal::{LogArgs, causes, errln, exit_code, outln};
 
+use crate::arguments::with_negative_numbers;
 use crate::{
-    compare, datasets_cmd, doctor, eval, init, manual, plot, process, programs, refused, reward_serve, run, samples,
-    score, serve,
+    compare, datasets_cmd, doctor, eval, init, manual, plot, process, programs, reward_serve, run, samples, score,
+    serve,
 };
 
 const AFTER_HELP: &str = "\
@@ -77,7 +78,7 @@ struct Rest {
 
 /// Parses the command line, does what it says, and returns the exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
     // Before any thread exists: this process becomes another one.
     real_terminal::finish(match cli.command {
         Command::Launch(args) => report(&process::launch(&args)),
@@ -89,7 +90,7 @@ pub fn main() -> ExitCode {
 
 /// The command line's definition, from which help, completions and manual pages are made.
 pub fn command() -> clap::Command {
-    Cli::command()
+    with_negative_numbers(Cli::command())
 }
 
 fn work(logs: LogArgs, command: Command) -> ExitCode {
@@ -136,7 +137,7 @@ fn hand_over(program: &str, first: &[&str], rest: Vec<OsString>) -> anyhow::Erro
 
 fn report(error: &anyhow::Error) -> ExitCode {
     errln!("error: {}", causes(error.as_ref()));
-    refused::exit_code(error).into()
+    exit_code(error).into()
 }
 
 #[cfg(test)]

@@ -8,10 +8,9 @@ use clap::ValueEnum;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use real_evaluation::Row;
 use real_evaluation::compare::{Change, Comparison, compare};
-use real_terminal::{Stream, harmless, outln, width};
+use real_terminal::{OrRefused as _, Stream, fit, harmless, outln, width};
 
-use crate::refused::OrRefused as _;
-use crate::ui::{fit, fixed};
+use crate::ui::fixed;
 
 /// Arguments of `real compare`.
 #[derive(Debug, clap::Args)]

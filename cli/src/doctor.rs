@@ -11,6 +11,7 @@ use real_terminal::{causes, exit, outln};
 use serde_json::json;
 
 use crate::run::disk;
+use crate::services::scratch::Scratch;
 use crate::services::{Kind, Services};
 use crate::{programs, python};
 
@@ -62,7 +63,10 @@ fn program(name: &str) -> anyhow::Result<String> {
         .output()
         .with_context(|| format!("cannot start {}", path.display()))?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{} does not start: {}", path.display(), said.lines().last().unwrap_or_default());
+    let last = said.lines().last().unwrap_or_default();
+    // The loader's message begins with the program, too.
+    let reason = last.strip_prefix(&format!("{}: ", path.display())).unwrap_or(last);
+    ensure!(output.status.success(), "{} does not start: {reason}", path.display());
     Ok(format!("{} in {}", String::from_utf8_lossy(&output.stdout).trim(), path.display()))
 }
 
@@ -79,13 +83,10 @@ fn mypy() -> anyhow::Result<String> {
 
 /// Runs a program in a sandbox, and names the tier that isolated it.
 async fn isolation() -> anyhow::Result<String> {
-    let logs = std::env::temp_dir().join(format!("real-doctor-{}", std::process::id()));
-    fs::create_dir_all(&logs).with_context(|| format!("cannot make a folder for logs at {}", logs.display()))?;
-    let services = Services::start(&[Kind::Sandbox], &logs).await?;
+    let logs = Scratch::new("doctor")?;
+    let services = Services::start(&[Kind::Sandbox], logs.path()).await?;
     let answer = ask(&services.urls(Kind::Sandbox)).await;
     services.stop().await;
-    // Of no further use where it did its work; where it did not, its end is in the error.
-    let _ = fs::remove_dir_all(&logs);
     let answer = answer?;
     let passed = answer.results.iter().all(|result| result.status == real_sandbox_api::Status::Passed);
     ensure!(passed && !answer.results.is_empty(), "a program that prints 1 did not pass: {:?}", answer.results);

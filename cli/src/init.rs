@@ -1,15 +1,12 @@
 //! `real init`: a job to begin with.
 
-use std::fs::File;
-use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use clap::ValueEnum;
-use real_terminal::{exit, outln};
-
-use crate::refused::OrRefused as _;
+use real_datasets::files::{check_writable, write_whole};
+use real_terminal::{OrRefused as _, exit, outln};
 
 /// Arguments of `real init`.
 #[derive(Debug, clap::Args)]
@@ -56,14 +53,11 @@ impl Place {
 /// The file is there, or cannot be written.
 pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
     let shown = args.file.display();
-    let mut file = match File::create_new(&args.file) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            return Err(anyhow!("{shown} is there already; name another file")).or_refused();
-        }
-        Err(error) => return Err(error).with_context(|| format!("cannot write {shown}")).or_refused(),
-    };
-    file.write_all(args.place.template().as_bytes()).with_context(|| format!("cannot write {shown}"))?;
+    if args.file.symlink_metadata().is_ok() {
+        return Err(anyhow!("{shown} is there already; name another file")).or_refused();
+    }
+    check_writable(&args.file).with_context(|| format!("cannot write {shown}")).or_refused()?;
+    write_whole(&args.file, args.place.template())?;
     outln!("wrote {shown}; next: {} {shown}", args.place.next());
     Ok(exit::DONE.into())
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod announcement;
+mod arguments;
 pub mod catalogue;
 pub mod command_line;
 pub mod compare;
@@ -16,7 +17,6 @@ pub mod process;
 pub mod programs;
 pub mod python;
 pub mod record;
-pub mod refused;
 pub mod reward_serve;
 pub mod run;
 pub mod samples;
@@ -26,6 +26,5 @@ pub mod services;
 pub mod shutdown;
 pub mod summary;
 pub mod ui;
-pub mod whole_file;
 
 pub use command_line::main;

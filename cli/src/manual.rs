@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Command;
-use real_terminal::{errln, outln};
+use real_terminal::{OrRefused as _, errln, outln};
 
 /// Columns of the help texts in `docs/cli.md`.
 const PAGE_WIDTH: usize = 100;
@@ -45,7 +45,8 @@ pub fn completions(mut command: Command, args: &CompletionsArgs) -> anyhow::Resu
 ///
 /// Where the folder cannot be made or a page cannot be written.
 pub fn pages(command: Command, args: &ManArgs) -> anyhow::Result<ExitCode> {
-    fs::create_dir_all(&args.out).with_context(|| format!("cannot make the folder {}", args.out.display()))?;
+    let cannot = || format!("cannot make the folder {}", args.out.display());
+    fs::create_dir_all(&args.out).with_context(cannot).or_refused()?;
     clap_mangen::generate_to(command, &args.out)
         .with_context(|| format!("cannot write manual pages into {}", args.out.display()))?;
     errln!("manual pages are in {}", args.out.display());

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use real_terminal::outln;
+use real_terminal::{OrRefused as _, outln};
 
 use crate::record::Record;
-use crate::refused::OrRefused as _;
 use crate::run::report;
 use crate::summary::Summary;
 
@@ -21,6 +20,9 @@ pub struct PlotArgs {
 /// Prints the table, the curve on a terminal, and writes `reward.svg`.
 pub fn run(args: &PlotArgs) -> anyhow::Result<ExitCode> {
     let dir = &args.run_dir;
+    if !dir.is_dir() {
+        return Err(anyhow::anyhow!("there is no run directory {}", dir.display())).or_refused();
+    }
     let record = Record::read(dir)?;
     if record.steps.is_empty() && record.evaluations.is_empty() {
         let dir = dir.display();

@@ -7,11 +7,12 @@ use std::time::Duration;
 use anyhow::Context;
 use real_reward::serve::{Tasks, router};
 use real_reward::{Scorer, ScorerConfig};
-use real_terminal::outln;
+use real_terminal::{OrRefused as _, outln};
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::refused::OrRefused as _;
+use crate::arguments::{at_least_one, share};
+use crate::services::args::service_url;
 use crate::shutdown::Shutdown;
 
 /// Arguments of `real reward`.
@@ -34,25 +35,25 @@ struct RewardServeArgs {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     /// Base URL of a detector, may be repeated
-    #[arg(long, value_name = "URL", required = true)]
+    #[arg(long, value_name = "URL", required = true, value_parser = service_url)]
     detector: Vec<Url>,
     /// Base URL of a sandbox, may be repeated
-    #[arg(long, value_name = "URL", required = true)]
+    #[arg(long, value_name = "URL", required = true, value_parser = service_url)]
     sandbox: Vec<Url>,
     /// Tasks that answers belong to, may be repeated: a parquet file of the paper, a .jsonl, or `bundled://NAME`
     #[arg(long, value_name = "URI", required = true)]
     dataset: Vec<String>,
     /// Weight of quality; function's is 1 - alpha
-    #[arg(long, default_value_t = 0.5)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share)]
     alpha: f64,
     /// Most functional tests run per answer; all where absent
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     max_tests: Option<usize>,
     /// Seconds for one answer; then it has no reward and is masked. OpenRLHF itself waits 180
-    #[arg(long, value_name = "SECONDS", default_value_t = 150)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 150, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
     /// Answers scored at once
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
     concurrency: usize,
 }
 

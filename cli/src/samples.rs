@@ -9,10 +9,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use real_reward::Scored;
-use real_terminal::{Stream, colours, exit, harmless, is_open, outln};
+use real_terminal::{OrRefused as _, Stream, colours, exit, harmless, is_open, outln};
 use serde::Deserialize;
 
-use crate::refused::OrRefused as _;
 use crate::ui::fixed;
 
 /// Arguments of `real samples`.
@@ -74,12 +73,15 @@ impl SamplesArgs {
 /// # Errors
 /// There is no such run or step, or its file is damaged.
 pub fn run(args: &SamplesArgs) -> anyhow::Result<ExitCode> {
+    if !args.run_dir.is_dir() {
+        return Err(anyhow!("there is no run directory {}", args.run_dir.display())).or_refused();
+    }
     let steps = steps(&args.run_dir);
     let step = args.step.or_else(|| steps.last().copied());
     let Some(step) = step.filter(|step| steps.contains(step)) else {
         let there = match (steps.first(), steps.last()) {
             (Some(first), Some(last)) => format!("there are samples of {} steps, {first} to {last}", steps.len()),
-            _ => "there are none; give a run directory, for example runs/quickstart".to_owned(),
+            _ => "it holds no samples/step-N.jsonl; give a run directory, for example runs/quickstart".to_owned(),
         };
         let wanted = args.step.map_or_else(|| "no samples".to_owned(), |step| format!("no samples of step {step}"));
         return Err(anyhow!("{wanted} in {}: {there}", args.run_dir.display())).or_refused();

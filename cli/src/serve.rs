@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use real_terminal::outln;
+use real_terminal::{OrRefused as _, outln};
 
 use crate::services::{Kind, Services};
 use crate::shutdown::Shutdown;
@@ -19,9 +19,9 @@ pub struct ServeArgs {
 
 /// Runs detector and sandbox until Ctrl-C; prints their addresses.
 pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
-    std::fs::create_dir_all(&args.log_dir).with_context(|| {
-        format!("cannot make the log folder {}; name another with --log-dir", args.log_dir.display())
-    })?;
+    std::fs::create_dir_all(&args.log_dir)
+        .with_context(|| format!("cannot make the log folder {}; name another with --log-dir", args.log_dir.display()))
+        .or_refused()?;
     let mut shutdown = Shutdown::listen()?;
     let services = Services::start(&[Kind::Detector, Kind::Sandbox], &args.log_dir).await?;
     for kind in [Kind::Detector, Kind::Sandbox] {

@@ -5,9 +5,8 @@ use std::io;
 use std::path::Path;
 
 use real_crds::progress::Evaluation;
+use real_datasets::files::write_whole;
 use serde::{Deserialize, Serialize};
-
-use crate::whole_file;
 
 /// How a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +56,7 @@ impl Summary {
     pub fn write(&self, run_dir: &Path) -> io::Result<()> {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
-        whole_file::write(&run_dir.join(Self::FILE), &text)
+        write_whole(&run_dir.join(Self::FILE), &text)
     }
 }
 

@@ -46,7 +46,8 @@ fn calls(text: &str) -> Vec<String> {
         .chain(quoted)
         .filter_map(|call| {
             let call = call.strip_prefix("bin/").unwrap_or(&call);
-            Some(call.strip_prefix("real ")?.split("  #").next()?.trim().to_owned())
+            let typed = call.strip_prefix("real ")?.split("  #").next()?.split(" || ").next()?;
+            Some(typed.trim().trim_end_matches('&').trim().to_owned())
         })
         .filter(|call| !call.is_empty() && !call.starts_with('`') && !call.contains('|') && !call.contains('…'))
         .collect()

@@ -6,6 +6,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Names of the models that are part of the trainer: `bundled://NAME`.
+pub const BUNDLED_MODELS: [&str; 1] = ["quickstart-base"];
+
 /// Everything `real-trainer train --config FILE` needs to know besides where its run directory is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

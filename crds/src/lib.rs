@@ -2,8 +2,7 @@
 //!
 //! * [`v1alpha1`]: the types, with bounds, defaults and rules.
 //! * [`definitions()`]: the custom resource definitions made from them.
-//! * [`validate`]: what the API server would say about a file, without one, with lines.
-//! * [`overrides`]: `--set spec.path=value`.
+//! * [`validate`]: what the API server would say about a file, without one, with lines; `--set spec.path=value`.
 //! * [`generate`]: the files made from the definitions.
 //! * [`render()`]: from a job to the trainer's [`config`].
 //! * [`sweep`]: from a matrix of settings to the cells of a sweep.
@@ -15,7 +14,6 @@ pub mod cell;
 pub mod config;
 mod definitions;
 pub mod generate;
-pub mod overrides;
 pub mod progress;
 mod reference;
 mod render;

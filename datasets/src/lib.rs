@@ -8,6 +8,7 @@ mod bundled;
 mod demonstration;
 mod error;
 mod exceptions;
+pub mod files;
 mod humaneval;
 mod kind;
 mod load;

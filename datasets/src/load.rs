@@ -59,13 +59,12 @@ pub fn each_with(uri: &str, reading: &Reading, mut give: impl FnMut(Task)) -> Re
     checks.end()
 }
 
-/// Loads a file that must be of the given kind.
+/// Loads a data set that must be of the given kind.
 ///
 /// # Errors
 /// As [`load_with`].
-pub fn load_as(kind: DatasetKind, path: &Path) -> Result<Vec<Task>, LoadError> {
-    let reading = Reading { kind: Some(kind), mapping: Mapping::default() };
-    load_with(&path.to_string_lossy(), &reading)
+pub fn load_as(kind: DatasetKind, uri: &str) -> Result<Vec<Task>, LoadError> {
+    load_with(uri, &Reading { kind: Some(kind), mapping: Mapping::default() })
 }
 
 /// Gives every object of a file, of whatever form it is: JSON or Parquet. What `give` finds wrong with one is said with its place.

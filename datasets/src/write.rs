@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use flate2::{Compression, GzBuilder};
 use serde::Serialize;
 
+use crate::files::WholeFile;
+
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}: {reason}", path.display())]
@@ -17,23 +19,19 @@ pub struct WriteError {
 }
 
 /// Writes one line an item, gzipped where the name ends in `.gz` (without a time stamp). The file appears whole or not
-/// at all: it is written beside its place and renamed.
+/// at all.
 ///
 /// # Errors
 /// The file cannot be written.
 pub fn write_jsonl<T: Serialize>(path: &Path, items: impl IntoIterator<Item = T>) -> Result<(), WriteError> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".partial");
-    let unfinished = PathBuf::from(unfinished);
     let written = lines(items)
         .and_then(|lines| if path.extension().is_some_and(|ending| ending == "gz") { gzip(&lines) } else { Ok(lines) })
-        .and_then(|bytes| std::fs::write(&unfinished, bytes))
-        .and_then(|()| std::fs::rename(&unfinished, path));
-    written.map_err(|reason| {
-        // Nothing half-written stays; that it cannot be removed adds nothing to the first failure.
-        let _ = std::fs::remove_file(&unfinished);
-        WriteError { path: path.to_owned(), reason }
-    })
+        .and_then(|bytes| {
+            let mut file = WholeFile::create(path)?;
+            file.write_all(&bytes)?;
+            file.commit()
+        });
+    written.map_err(|reason| WriteError { path: path.to_owned(), reason })
 }
 
 fn lines<T: Serialize>(items: impl IntoIterator<Item = T>) -> std::io::Result<Vec<u8>> {

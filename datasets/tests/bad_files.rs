@@ -83,7 +83,7 @@ fn a_parquet_file_of_an_unknown_schema_is_described_beside_what_is_known() {
     for kind in DatasetKind::ALL {
         assert!(message.contains(&format!("{kind} needs {}", kind.columns()[0])), "{message}");
     }
-    let message = load_as(DatasetKind::Apps, &path).expect_err("another schema").to_string();
+    let message = load_as(DatasetKind::Apps, path.to_str().expect("UTF-8")).expect_err("another schema").to_string();
     assert!(message.contains("not a file of APPS+: it lacks problem_id"), "{message}");
     assert!(message.contains("problem_id, solutions"), "{message}");
     fs::write(&path, "PAR1 but no more").expect("written");

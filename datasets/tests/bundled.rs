@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use real_datasets::builder::{Split, candidate, quickstart_model_files};
+use real_datasets::builder::{Form, Split, candidate, quickstart_model_files};
 use real_datasets::{LoadError, SolutionKind, Task, load, load_demonstrations};
 use real_sandbox_api::Group;
 use tokenizers::Tokenizer;
@@ -33,7 +33,7 @@ fn bundled_tasks_are_the_candidates_of_their_seed_with_only_the_attacks_that_wor
         assert_eq!(tasks.len(), count, "{uri}");
         for mut task in tasks.into_iter().take(100) {
             task.tests.retain(|test| test.group == Group::Functional);
-            let candidate = candidate(split, SEED, index_of(&task)).task;
+            let candidate = candidate(Form::Short, split, SEED, index_of(&task)).task;
             assert!(!task.attacks.is_empty(), "{}", task.id);
             assert!(task.attacks.iter().all(|attack| candidate.attacks.contains(attack)), "{}", task.id);
             assert_eq!(Task { attacks: candidate.attacks.clone(), ..task }, candidate, "{uri}: rebuild it");

@@ -85,7 +85,7 @@ fn tasks_survive_the_canonical_form() {
 #[test]
 fn a_parquet_file_of_another_schema_is_refused_by_the_columns_it_lacks() {
     let Some(path) = data_file("seccodeplt-train.parquet") else { return };
-    let error = load_as(DatasetKind::SafeSql, &path).expect_err("another schema");
+    let error = load_as(DatasetKind::SafeSql, path.to_str().expect("UTF-8")).expect_err("another schema");
     let LoadError::MissingColumn { missing, looks_like, .. } = &error else { panic!("{error}") };
     assert!(missing.contains(&"construct_db".to_owned()));
     assert_eq!(*looks_like, Some(DatasetKind::SecCodePlt));

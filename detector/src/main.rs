@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use clap::{Parser, Subcommand};
-use real_detector::rules::{pages, registry};
+use real_detector::rules::{Rule, pages, registry};
 use real_detector::server::{ServerConfig, serve};
-use real_terminal::{LogArgs, causes, errln, exit, outln};
+use real_terminal::{LogArgs, OrRefused as _, causes, errln, exit, exit_code, outln};
 
 /// Static analysis of Python programs: taint from source to sink, and mypy --strict.
 #[derive(Parser)]
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     arguments.logs.init();
     // Of `check`, 1 says that something was found.
-    let failed = if matches!(arguments.command, Command::Check(_)) { exit::REFUSED } else { exit::FAILED };
+    let is_check = matches!(arguments.command, Command::Check(_));
     let outcome = match arguments.command {
         Command::Check(check) => check::run(&check),
         Command::Rules(rules) => show_rules(&rules).map(|()| ExitCode::SUCCESS),
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
     };
     real_terminal::finish(outcome.unwrap_or_else(|error| {
         errln!("error: {}", causes(error.as_ref()));
-        ExitCode::from(failed)
+        ExitCode::from(if is_check { exit::REFUSED } else { exit_code(&error) })
     }))
 }
 
@@ -98,21 +98,32 @@ fn show_rules(asked: &Rules) -> anyhow::Result<()> {
         let named = |own: u32| number == Some(own);
         let mut meant = rules.iter().filter(|rule| rule.id == *id || rule.is_wanted(&named)).peekable();
         if meant.peek().is_none() {
-            let known: Vec<String> = rules.iter().map(|rule| format!("{} (CWE-{})", rule.id, rule.cwe)).collect();
-            bail!("there is no rule `{id}`; there are {}", known.join(", "));
+            return Err(unknown(id, rules)).or_refused();
         }
         meant.for_each(|rule| outln!("{}", pages::page(rule)));
     }
     Ok(())
 }
 
+/// A rule that is not there, with the one that was perhaps meant, else with all.
+fn unknown(id: &str, rules: &[Rule]) -> anyhow::Error {
+    let distance = |rule: &&Rule| strsim::damerau_levenshtein(id, &rule.id);
+    let near = rules.iter().min_by_key(distance).filter(|near| distance(near) * 3 <= near.id.len());
+    if let Some(near) = near {
+        return anyhow!("there is no rule `{id}`; did you mean {}?", near.id);
+    }
+    let known: Vec<String> = rules.iter().map(|rule| format!("{} (CWE-{})", rule.id, rule.cwe)).collect();
+    anyhow!("there is no rule `{id}`; there are {}", known.join(", "))
+}
+
 fn run_service(arguments: &Serve) -> anyhow::Result<()> {
     registry()?;
     if !(arguments.seconds > 0.0 && arguments.seconds <= 3600.0) {
-        bail!("--seconds is {}; it must be more than 0 and at most 3600", arguments.seconds);
+        return Err(anyhow!("--seconds is {}; it must be more than 0 and at most 3600", arguments.seconds))
+            .or_refused();
     }
     let workers = match arguments.workers {
-        Some(0) => bail!("--workers is 0; at least 1 is needed"),
+        Some(0) => return Err(anyhow!("--workers is 0; at least 1 is needed")).or_refused(),
         Some(workers) => workers,
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };

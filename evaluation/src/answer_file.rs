@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use real_crds::validate::nearest;
 use real_datasets::{LoadError, Task, each_value};
 use serde_json::{Map, Value};
 
@@ -38,9 +39,7 @@ pub fn read(path: &Path, tasks: &BTreeMap<String, Task>) -> Result<Vec<Answer>, 
     let mut answers = Vec::new();
     each_value(path, |row| {
         let id = id(&row)?;
-        let task = tasks
-            .get(&id)
-            .ok_or_else(|| format!("no task has the id '{id}'; the data set's ids look like {}", examples(tasks)))?;
+        let task = tasks.get(&id).ok_or_else(|| unknown(&id, tasks))?;
         match said(&row, task)? {
             Said::Texts(texts) => answers.extend(texts.into_iter().map(|response| Answer {
                 id: id.clone(),
@@ -55,6 +54,15 @@ pub fn read(path: &Path, tasks: &BTreeMap<String, Task>) -> Result<Vec<Answer>, 
         Ok(())
     })?;
     Ok(answers)
+}
+
+fn unknown(id: &str, tasks: &BTreeMap<String, Task>) -> String {
+    let hint = match nearest(id, tasks.keys().map(String::as_str)) {
+        // Of numbers none is nearer than another.
+        Some(near) if id.parse::<i64>().is_err() => format!("did you mean {near}?"),
+        _ => format!("the data set's ids look like {}", examples(tasks)),
+    };
+    format!("no task has the id '{id}'; {hint}")
 }
 
 /// What a row says.

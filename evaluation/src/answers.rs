@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use real_crds::validate::nearest;
 use real_datasets::{LoadError, Solution, SolutionKind, Task};
 
 use crate::answer_file;
@@ -25,6 +26,9 @@ pub enum Source {
     /// A file of answers, in one of the forms of [`crate::answer_file`].
     File(PathBuf),
 }
+
+/// Sources that are no files.
+const NAMES: [&str; 4] = ["references", "vulnerable", "baselines", "nothing"];
 
 impl FromStr for Source {
     type Err = Infallible;
@@ -71,6 +75,16 @@ pub enum ResponsesError {
     /// The file cannot be read, or a line of it is no answer to one of these tasks.
     #[error("answers: {0}")]
     File(#[from] LoadError),
+    /// There is no such file.
+    #[error("cannot read the answers {}: {source}{hint}", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The source that was perhaps meant.
+        hint: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// The data set has no such programs.
     #[error("task '{0}' has no {1} program; give a file of answers instead")]
     NoSolution(String, &'static str),
@@ -93,7 +107,16 @@ pub fn read(source: &Source, tasks: &BTreeMap<String, Task>) -> Result<Vec<Answe
         Source::Baseline(one) => {
             Ok(ordered(tasks).into_iter().flat_map(|task| doing_no_work(task, |name| name == *one)).collect())
         }
-        Source::File(path) => Ok(answer_file::read(path, tasks)?),
+        Source::File(path) => {
+            // Looked for first: a name of ours that was misspelt is no file.
+            std::fs::metadata(path).map_err(|source| {
+                let name = path.to_string_lossy();
+                let meant = nearest(&name, NAMES).filter(|_| source.kind() == std::io::ErrorKind::NotFound);
+                let hint = meant.map(|name| format!(" (did you mean {name}?)")).unwrap_or_default();
+                ResponsesError::Missing { path: path.clone(), source, hint }
+            })?;
+            Ok(answer_file::read(path, tasks)?)
+        }
     }
 }
 
@@ -168,6 +191,8 @@ mod tests {
     fn a_missing_file_and_missing_programs_are_errors_that_name_them() {
         let error = read(&Source::File("/nowhere/answers.jsonl".into()), &tasks()).unwrap_err().to_string();
         assert!(error.contains("/nowhere/answers.jsonl"), "{error}");
+        let error = read(&Source::File("refrences".into()), &tasks()).unwrap_err().to_string();
+        assert!(error.ends_with("(did you mean references?)"), "{error}");
         let error = read(&Source::Vulnerable, &tasks()).unwrap_err().to_string();
         assert!(error.contains("has no vulnerable program"), "{error}");
     }

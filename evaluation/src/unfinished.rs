@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use real_datasets::files::{check_writable, read_text, write_whole};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -44,6 +45,7 @@ impl Unfinished {
             partial.display()
         );
         let cannot = || format!("cannot write {}; name another file with --output", target.display());
+        check_writable(target).with_context(cannot)?;
         if let Some(text) = earlier {
             let rows =
                 read(&text, settings, answers).with_context(|| format!("cannot go on with {}", partial.display()))?;
@@ -83,18 +85,7 @@ impl Unfinished {
             text.push('\n');
         }
         drop(self.file);
-        let mut whole = self.target.as_os_str().to_owned();
-        whole.push(".whole");
-        let whole = PathBuf::from(whole);
-        let write = || -> std::io::Result<()> {
-            let mut file = File::create(&whole)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&whole, &self.target)
-        };
-        write().with_context(|| {
-            format!("cannot write {}; what was scored is in {}", self.target.display(), self.partial.display())
-        })?;
+        write_whole(&self.target, text).with_context(|| format!("what was scored is in {}", self.partial.display()))?;
         fs::remove_file(&self.partial).with_context(|| format!("cannot remove {}", self.partial.display()))
     }
 
@@ -117,7 +108,7 @@ impl Unfinished {
 /// # Errors
 /// It cannot be read, or a line of it is no row.
 pub fn read_rows(path: &Path) -> anyhow::Result<Vec<Row>> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = read_text(path, u64::MAX).with_context(|| format!("cannot read {}", path.display()))?;
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let row = |(number, line): (usize, &str)| {
         serde_json::from_str(line).with_context(|| format!("{}, line {number}: no judged answer", path.display()))
@@ -236,6 +227,16 @@ mod tests {
         assert!(other.contains("0.5") && other.contains("0.8"), "{other}");
         let other = open(&settings(), &["7"]);
         assert!(other.contains("'1'") && other.contains("'7'"), "{other}");
+    }
+
+    #[test]
+    fn a_folder_in_the_files_place_is_known_before_the_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out.jsonl");
+        fs::create_dir(&target).unwrap();
+        let error = format!("{:#}", Unfinished::open(&target, &settings(), &[], false).err().unwrap());
+        assert!(error.contains("out.jsonl; name another") && error.contains("directory"), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

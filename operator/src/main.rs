@@ -126,7 +126,7 @@ async fn run(arguments: RunArguments) -> anyhow::Result<()> {
     let address = arguments.listen;
     let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("cannot listen on {address}: is the port in use? choose another with --listen"))?;
+        .with_context(|| format!("cannot listen on {address}; choose another with --listen"))?;
     let config = kube::Config::infer()
         .await
         .context("no cluster: neither a service account's files nor a kubeconfig (set KUBECONFIG) can be used")?;

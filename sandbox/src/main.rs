@@ -111,7 +111,7 @@ async fn serve_until_signal(serve: Serve) -> anyhow::Result<()> {
     // First, so that a port in use is found before anything is started.
     let listener = tokio::net::TcpListener::bind(serve.listen)
         .await
-        .with_context(|| format!("cannot listen on {}: is the port in use?", serve.listen))?;
+        .with_context(|| format!("cannot listen on {}; choose another address with --listen", serve.listen))?;
     let address = listener.local_addr()?;
     let interpreter = Interpreter::find()?;
     let workers = serve.workers.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1).max(1);

@@ -11,7 +11,9 @@ pub mod exit;
 mod logs;
 mod message;
 mod output;
+mod refused;
 mod screen;
+mod table;
 
 pub use errors::Errors;
 #[doc(hidden)]
@@ -21,7 +23,9 @@ pub use message::{causes, harmless};
 #[doc(hidden)]
 pub use output::write as write_output;
 pub use output::{finish, is_open};
+pub use refused::{OrRefused, Refused, exit_code};
 pub use screen::{Stream, colours, is_terminal, moves_cursor, text_width, width};
+pub use table::{fit, wrapped};
 
 /// Writes a line to standard output. Never panics; see [`finish`] and [`is_open`].
 #[macro_export]

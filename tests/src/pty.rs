@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -84,6 +84,14 @@ impl Terminal {
         while self.read(deadline) {}
         let text = String::from_utf8_lossy(&self.text).into_owned();
         (self.program.wait(), text)
+    }
+
+    /// Types Ctrl-C.
+    ///
+    /// # Panics
+    /// Where the terminal is gone.
+    pub fn interrupt(&mut self) {
+        self.ours.write_all(b"\x03").expect("the terminal takes what is typed");
     }
 
     /// Closes the terminal under the program.

@@ -127,7 +127,8 @@ fn exit_codes_are_those_of_the_table() {
     let name = |path: &PathBuf| path.to_str().unwrap().to_owned();
     let (tasks, program, clean, broken) = (name(&tasks), name(&program), name(&clean), name(&broken));
     let references = ["--responses", "references"];
-    let cases: [(i32, &str, Vec<&str>); 13] = [
+    let there = name(&folder.path().to_path_buf());
+    let cases: Vec<(i32, &str, Vec<&str>)> = vec![
         (0, "real", vec!["datasets", "show", &tasks]),
         (0, "real-detector", vec!["check", &clean]),
         (1, "real-detector", vec!["serve", "--listen", &address]),
@@ -141,11 +142,28 @@ fn exit_codes_are_those_of_the_table() {
         (2, "real", vec!["plot", folder.path().to_str().unwrap()]),
         (2, "real", [&["score", "--data", "/nowhere.parquet"][..], &references].concat()),
         (2, "real", vec!["run", "/nowhere.yaml"]),
+        (2, "real", vec!["run", "--dry-run", &program]),
+        (2, "real", vec!["datasets", "build", "--out", "x.jsonl", "--count", "-1"]),
+        (2, "real", vec!["datasets", "build", "--out", "x.jsonl", "--sandbox", "ftp://x"]),
+        (1, "real", vec!["datasets", "build", "--out", "x.jsonl", "--sandbox", "http://127.0.0.1:1"]),
+        (2, "real", vec!["datasets", "demonstrations", "--out", "/nowhere/x.jsonl", "--count", "1"]),
+        (2, "real", vec!["datasets", "tokenizer", "--out", &clean]),
+        (2, "real", vec!["man", "--out", &clean]),
+        (2, "real", [&["score", "--data", &tasks, "--output", &there][..], &references].concat()),
+        (2, "real", [&["score", "--data", &tasks, "--alpha", "-0.5"][..], &references].concat()),
+        (2, "real", vec!["score", "--data", &tasks, "--responses", "refrences"]),
+        (2, "real", vec!["samples", "/nowhere"]),
+        (2, "real", vec!["eval", "--model", "bundled://nothing", "--suite", "bundled://quickstart-eval"]),
+        (2, "real-detector", vec!["rules", "sql-injectoin"]),
+        (2, "real-detector", vec!["serve", "--workers", "0"]),
     ];
     for (code, program, args) in cases {
-        let output = command(program, &args).output().unwrap();
+        let output = command(program, &args).current_dir(folder.path()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{program} {args:?}: {said}");
+        // One source is said once.
+        let reasons = said.matches("(os error").count();
+        assert!(reasons <= 1 && !said.contains("panicked"), "{program} {args:?}: {said}");
         assert!(table.contains(&format!("| {code} |")), "{code} is not in the table");
     }
 }
@@ -159,6 +177,85 @@ fn a_closed_terminal_stops_the_services_in_order() {
     terminal.read_until(|text| text.contains("detector http://") && text.contains("sandbox http://"));
     let status = terminal.hang_up().wait();
     assert_eq!(status.code(), Some(0));
+}
+
+/// The text of a terminal as lines, without escape sequences.
+fn plain_lines(text: &str) -> Vec<String> {
+    let mut plain = String::new();
+    let mut pieces = text.split('\x1b');
+    plain.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let end = piece.find(|c: char| c.is_ascii_alphabetic()).map_or(piece.len(), |end| end + 1);
+        plain.push_str(&piece[end..]);
+    }
+    plain.split(['\r', '\n']).map(str::to_owned).collect()
+}
+
+fn score_on(columns: u16, kind: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["score", "--data", "bundled://quickstart-eval", "--responses", "baselines", "--limit", "20"];
+    let (status, text) = Terminal::start(&programs::path("real"), &args, folder.path(), columns, kind).finish();
+    assert_eq!(status.code(), Some(0), "{text}");
+    plain_lines(&text)
+}
+
+#[test]
+fn nothing_is_wider_than_the_terminal_and_no_number_is_cut() {
+    for columns in [20, 40, 80] {
+        let lines = score_on(columns, "xterm");
+        let widest = lines.iter().max_by_key(|line| line.chars().count()).unwrap();
+        assert!(widest.chars().count() <= usize::from(columns), "{columns}: {widest}");
+        assert!(lines.iter().any(|line| line.contains("0.0 %")), "{columns}: {lines:?}");
+    }
+    assert!(score_on(20, "xterm").contains(&"all safety: – %".to_owned()));
+}
+
+#[test]
+fn a_dumb_terminal_gets_a_line_now_and_then() {
+    let lines = score_on(80, "dumb");
+    assert!(lines.contains(&"scoring: 10 of 20".to_owned()), "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| line.starts_with("scoring: ")).count(), 10, "{lines:?}");
+}
+
+#[test]
+fn a_build_that_is_stopped_keeps_its_tasks_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let build = |count: &'static str, more: &[&'static str]| {
+        [&["datasets", "build", "--out", "tasks.jsonl", "--count", count], more].concat()
+    };
+    let mut terminal = Terminal::start(&programs::path("real"), &build("5000", &[]), folder.path(), 100, "xterm");
+    terminal.read_until(|text| text.contains(" 3/5000"));
+    terminal.interrupt();
+    let (status, text) = terminal.finish();
+    assert_eq!(status.code(), Some(75), "{text}");
+    let kept = fs::read_to_string(folder.path().join("tasks.jsonl.partial")).unwrap();
+    assert!(kept.lines().count() > 3 && text.contains("--resume goes on"), "{text}");
+    let again = command("real", &build("4", &[])).current_dir(folder.path()).output().unwrap();
+    assert_eq!(again.status.code(), Some(2), "{}", String::from_utf8_lossy(&again.stderr));
+    let resumed = command("real", &build("4", &["--resume"])).current_dir(folder.path()).output().unwrap();
+    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+    // The same tasks as of a build at one go.
+    let whole = build("4", &["--out=whole.jsonl"]);
+    let whole = [&whole[..2], &whole[4..]].concat();
+    assert!(command("real", &whole).current_dir(folder.path()).status().unwrap().success());
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read("tasks.jsonl"), read("whole.jsonl"));
+    assert!(!folder.path().join("tasks.jsonl.partial").exists());
+}
+
+#[test]
+fn an_output_that_is_a_pipe_is_written_to_and_stays_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.jsonl");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read_to_string(pipe).unwrap()
+    });
+    let args = ["datasets", "demonstrations", "--count", "3", "--out", pipe.to_str().unwrap()];
+    assert!(command("real", &args).status().unwrap().success());
+    assert_eq!(reader.join().unwrap().lines().count(), 3);
+    assert!(!fs::metadata(&pipe).unwrap().is_file(), "the pipe was replaced by a file");
 }
 
 /// What a run of the quickstart says while it goes on, until its first step.

@@ -87,7 +87,9 @@ fn answers_are_scored_with_services_of_its_own_and_written_a_line_each() {
 
 #[test]
 fn what_was_scored_before_ctrl_c_is_kept_and_gone_on_with() {
-    let many: Vec<Value> = (0..40).map(|_| json!({"id": "shop", "response": answer(SAFE)})).collect();
+    // Slow enough that it cannot be through before a busy machine gets round to Ctrl-C.
+    let slow = answer(&format!("import time\ntime.sleep(0.1)\n{SAFE}"));
+    let many: Vec<Value> = (0..40).map(|_| json!({"id": "shop", "response": slow})).collect();
     let case = Case::new(&many);
     let (answers, out, partial) = (case.path("answers.jsonl"), case.path("out.jsonl"), case.path("out.jsonl.partial"));
     let score = |more: &[&str]| {
@@ -147,7 +149,10 @@ fn answers_that_do_not_fit_are_named_and_nothing_is_written() {
 fn wrong_numbers_and_missing_files_are_named() {
     let case = Case::new(&responses());
     let references = ["--responses", "references"];
-    assert_refused(&case.score(&references).args(["--alpha", "1.5"]).output().unwrap(), &["alpha is 1.5", "[0, 1]"]);
+    assert_refused(
+        &case.score(&references).args(["--alpha", "1.5"]).output().unwrap(),
+        &["'1.5' for '--alpha", "from 0 to 1"],
+    );
     assert_refused(&case.score(&["--responses", "/nowhere.jsonl"]).output().unwrap(), &["/nowhere.jsonl"]);
     let output = case.score(&references).args(["--output", "/nowhere/out.jsonl"]).output().unwrap();
     assert_refused(&output, &["/nowhere/out.jsonl", "--output"]);

@@ -1,14 +1,14 @@
 //! `real-trainer generate`: answers to a file of prompts.
 
-use std::fs::{File, Permissions};
-use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use real_crds::config;
+use real_datasets::files::{WholeFile, read_text};
 use real_datasets::{Message, Task};
+use real_terminal::OrRefused as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -110,28 +110,15 @@ struct ResponseLine<'t> {
 /// # Errors
 /// The model, the prompts or the output file are unusable; the message says which and why.
 pub fn run(args: &GenerateArgs) -> Result<()> {
-    ensure!(
-        args.temperature >= 0.0 && args.temperature.is_finite(),
-        "--temperature is {}; it must be 0 or more",
-        args.temperature
-    );
-    ensure!(args.top_p > 0.0 && args.top_p <= 1.0, "--top-p is {}; it must be above 0 and at most 1", args.top_p);
-    ensure!(
-        args.samples > 0 && args.batch_size > 0 && args.max_new_tokens != Some(0),
-        "--samples, --batch-size and --max-new-tokens must be at least 1"
-    );
-    let mut lines = prompts(args)?;
-    lines.truncate(args.limit.unwrap_or(usize::MAX));
+    let lines = asked(args).or_refused()?;
     // Before the work, so that an output that cannot be written costs nothing. It vanishes where the work fails.
-    let folder = args.output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder)
-        .with_context(|| format!("cannot write {}", args.output.display()))?;
+    let mut file = WholeFile::create(&args.output)
+        .with_context(|| format!("cannot write {}", args.output.display()))
+        .or_refused()?;
 
     compute::set_threads(args.threads);
     let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let dir = resolve(&args.model, scratch.path())?;
+    let dir = resolve(&args.model, scratch.path()).or_refused()?;
     let tokenizer = Tokenizer::load(&dir)?;
     let device = compute::device(args.device, 0).map_err(anyhow::Error::msg)?;
     let model = Decoder::load(&dir, device)?.with_compute(compute::kind(args.dtype));
@@ -153,10 +140,27 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     let new = args.max_new_tokens.unwrap_or(left.clamp(1, 512));
     model.config().check_lengths(&dir, longest as u64, new as u64, "shorten the prompts or lower --max-new-tokens")?;
     let answers = answer(&model, &tokenizer, &repeated, new, args)?;
-    write_answers(file.as_file(), &lines, &answers, &tokenizer, args)
-        .and_then(|()| Ok(file.persist(&args.output)?))
+    write_answers(&mut file, &lines, &answers, &tokenizer, args)
+        .and_then(|()| Ok(file.commit()?))
         .with_context(|| format!("cannot write {}", args.output.display()))?;
     Ok(())
+}
+
+/// The prompts, where everything that is asked for can be.
+fn asked(args: &GenerateArgs) -> Result<Vec<PromptLine>> {
+    ensure!(
+        args.temperature >= 0.0 && args.temperature.is_finite(),
+        "--temperature is {}; it must be 0 or more",
+        args.temperature
+    );
+    ensure!(args.top_p > 0.0 && args.top_p <= 1.0, "--top-p is {}; it must be above 0 and at most 1", args.top_p);
+    ensure!(
+        args.samples > 0 && args.batch_size > 0 && args.max_new_tokens != Some(0) && args.limit != Some(0),
+        "--samples, --batch-size, --max-new-tokens and --limit must be at least 1"
+    );
+    let mut lines = prompts(args)?;
+    lines.truncate(args.limit.unwrap_or(usize::MAX));
+    Ok(lines)
 }
 
 fn answer(
@@ -189,7 +193,7 @@ fn answer(
 }
 
 fn write_answers(
-    file: &File,
+    file: &mut WholeFile,
     lines: &[PromptLine],
     answers: &[Sampled],
     tokenizer: &Tokenizer,
@@ -205,7 +209,7 @@ fn write_answers(
             out.write_all(b"\n")?;
         }
     }
-    out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+    out.flush()?;
     Ok(())
 }
 
@@ -220,14 +224,13 @@ fn prompts(args: &GenerateArgs) -> Result<Vec<PromptLine>> {
 }
 
 fn read_prompts(path: &Path) -> Result<Vec<PromptLine>> {
-    let file = File::open(path).with_context(|| format!("cannot read prompts from {}", path.display()))?;
+    let text = read_text(path, u64::MAX).with_context(|| format!("cannot read prompts from {}", path.display()))?;
     let mut lines = Vec::new();
-    for (number, line) in (1..).zip(BufReader::new(file).lines()) {
-        let line = line.with_context(|| format!("cannot read {}", path.display()))?;
+    for (number, line) in (1..).zip(text.lines()) {
         if line.trim().is_empty() {
             continue;
         }
-        let parsed = serde_json::from_str(&line).with_context(|| {
+        let parsed = serde_json::from_str(line).with_context(|| {
             format!(
                 "{}:{number}: a prompt is {{\"id\", \"prompt\": text or [{{\"role\", \"content\"}}]}}",
                 path.display()

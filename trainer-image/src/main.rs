@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use real_terminal::{LogArgs, causes, errln};
+use real_terminal::{LogArgs, causes, errln, exit_code};
 use real_trainer::cell::{EvaluateArgs, evaluate};
 use real_trainer::plan::command as plan;
 use real_trainer::train::command::{TrainArgs, train};
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             errln!("error: {}", causes(error.as_ref()));
-            ExitCode::FAILURE
+            exit_code(&error).into()
         }
     })
 }

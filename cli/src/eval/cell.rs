@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use real_crds::sweep::Cell;
+use real_datasets::files::write_whole;
 use real_evaluation::answers::{self, Source};
 use real_evaluation::endpoint::Endpoint;
 use real_evaluation::summary::Summary;
@@ -17,7 +18,6 @@ use super::plan::Target;
 use super::suite::Loaded;
 use crate::process::Spawner;
 use crate::score::score_all;
-use crate::whole_file;
 
 /// Seed of all intervals: the same rows give the same report.
 const SEED: u64 = 1;
@@ -124,6 +124,6 @@ fn same_key(folder: &Path, key: &Value) -> anyhow::Result<()> {
         return Ok(());
     }
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    whole_file::write(&path, &(serde_json::to_string_pretty(key)? + "\n"))?;
+    write_whole(&path, serde_json::to_string_pretty(key)? + "\n")?;
     Ok(())
 }

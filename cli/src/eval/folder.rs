@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use real_crds::sweep::Cell;
+use real_datasets::files::write_whole;
 use real_evaluation::compare::verdict;
 use real_evaluation::report::{Example, Format, Report, html};
 use real_evaluation::{Judged, ResultsFile, Row, ScoredRow};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-
-use crate::whole_file;
 
 /// Longest name of a cell's folder, bytes.
 const LONGEST_NAME: usize = 120;
@@ -82,9 +81,9 @@ impl Folder {
     /// Writes `summary.json`, `results.jsonl`, `results.parquet` and `report.html`.
     pub(super) fn write(&self, report: &Report, cells: &[Cell]) -> anyhow::Result<()> {
         let examples = self.write_rows(cells)?;
-        whole_file::write(&self.path.join("report.html"), &html(report, &examples))?;
+        write_whole(&self.path.join("report.html"), html(report, &examples))?;
         let text = report.text(Format::Json, None)? + "\n";
-        whole_file::write(&self.path.join("summary.json"), &text)?;
+        write_whole(&self.path.join("summary.json"), &text)?;
         Ok(())
     }
 

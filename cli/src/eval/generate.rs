@@ -7,8 +7,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, stream};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use real_crds::sweep::Settings;
+use real_datasets::files::write_whole;
 use real_datasets::{Message, Task};
 use real_evaluation::answers::ordered;
 use real_evaluation::endpoint::Endpoint;
@@ -17,7 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::log_tail::tail;
 use crate::process::{Spawner, Spec, describe};
-use crate::{programs, whole_file};
+use crate::programs;
+use crate::ui::Work;
 
 const LOG_LINES: usize = 8;
 
@@ -55,7 +57,7 @@ pub(super) async fn with_trainer(
         text += &serde_json::to_string(&serde_json::json!({"id": task.id, "prompt": prompt}))?;
         text.push('\n');
     }
-    whole_file::write(&prompts, &text)?;
+    write_whole(&prompts, &text)?;
     let mut args = vec!["generate".to_owned(), "--model".to_owned(), model.to_owned()];
     let mut add = |name: &str, value: String| args.extend([name.to_owned(), value]);
     add("--prompts", prompts.display().to_string());
@@ -110,9 +112,7 @@ pub(super) async fn with_endpoint(
         ordered(tasks).into_iter().flat_map(|task| (0..settings.samples).map(move |sample| (task, sample))).collect();
     let missing: Vec<(&Task, u64)> =
         wanted.iter().filter(|(task, sample)| !known.contains_key(&(task.id.clone(), *sample))).copied().collect();
-    let style = ProgressStyle::with_template("answering {wide_bar} {pos}/{len} {per_sec} eta {eta}");
-    let bar = ProgressBar::new(missing.len() as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let bar = bars::add(bar);
+    let mut work = Work::new("answering", missing.len());
     let mut asked = stream::iter(missing)
         .map(|(task, sample)| async move {
             let messages = prompt(task, settings.prompt_template.as_deref());
@@ -126,20 +126,16 @@ pub(super) async fn with_endpoint(
         text.push('\n');
         file.write_all(text.as_bytes()).with_context(cannot)?;
         known.insert((line.id, line.sample), line.response);
-        if let Some(bar) = &bar {
-            bar.inc(1);
-        }
+        work.advance();
     }
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
+    drop(work);
     let mut text = String::new();
     for (task, sample) in wanted {
         let response = known.remove(&(task.id.clone(), sample)).context("every answer was asked for")?;
         text += &serde_json::to_string(&Line { id: task.id.clone(), sample, response })?;
         text.push('\n');
     }
-    whole_file::write(answers, &text)?;
+    write_whole(answers, &text)?;
     fs::remove_file(&partial).with_context(|| format!("cannot remove {}", partial.display()))
 }
 

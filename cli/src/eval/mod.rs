@@ -15,16 +15,17 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use real_evaluation::report::{CellReport, Format, Report};
 use real_reward::{Scorer, ScorerConfig};
-use real_terminal::{Stream, causes, errln, exit, outln, width};
+use real_terminal::{OrRefused as _, Stream, causes, errln, exit, outln, width};
 
 use self::cell::{Ended, Evaluator};
 use self::folder::{Existing, Folder};
 use self::plan::Plan;
 use self::suite::Loaded;
+use crate::arguments::at_least_one;
 use crate::process::Spawner;
 use crate::programs;
-use crate::refused::OrRefused as _;
-use crate::score::{EmptyOutputsName, ExtractionName, ServiceArgs};
+use crate::score::{EmptyOutputsName, ExtractionName};
+use crate::services::args::ServiceArgs;
 use crate::services::{Services, failed};
 use crate::shutdown::Shutdown;
 
@@ -51,7 +52,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "SETTING=VALUE,…")]
     matrix: Vec<String>,
     /// Evaluate on the first N tasks of each suite only
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     limit: Option<usize>,
     /// Say how much of each suite is in this training set already; may be repeated
     #[arg(long, value_name = "URI")]
@@ -156,8 +157,10 @@ pub async fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
     let mut config = args.config();
     let services = args.services.start_missing(&mut config, &folder.logs()).await?;
     let result = evaluate(&args, &plan, &suites, &folder, config, services.as_ref(), &mut shutdown).await;
-    if let Some(services) = services {
-        services.stop().await;
+    match (services, &result) {
+        (Some(services), Ok((_, true))) => services.abandon().await,
+        (Some(services), _) => services.stop().await,
+        (None, _) => {}
     }
     let (cells, stopped) = result?;
     let report = Report { name: plan.name.clone(), suites: suites.iter().map(Loaded::report).collect(), cells };

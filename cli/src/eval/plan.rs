@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
+use real_crds::config::BUNDLED_MODELS;
 use real_crds::sweep::{Cell, cells};
 use real_crds::v1alpha1::{CheckpointChoice, FailurePolicy, MatrixAxis, RealEvalSweep, SweepTargets};
 use real_crds::validate::parse_sweep;
@@ -13,6 +14,9 @@ use real_evaluation::endpoint::is_endpoint;
 
 use super::EvalArgs;
 use super::checkpoints;
+
+/// Far more than any sweep: `etcd` holds 1.5 MiB an object.
+const LARGEST: u64 = 16 << 20;
 
 /// Everything to be evaluated.
 #[derive(Debug)]
@@ -48,7 +52,11 @@ impl Target {
             return Ok(Self::Endpoint(uri.to_owned()));
         }
         match uri.split_once("://") {
-            Some(("bundled", _)) => {}
+            Some(("bundled", name)) => ensure!(
+                BUNDLED_MODELS.contains(&name),
+                "{uri}: no such bundled model; there is bundled://{}",
+                BUNDLED_MODELS.join(", bundled://")
+            ),
             Some(("hf" | "s3", _)) => drop(real_sources::Place::parse(uri)?),
             Some(("file", path)) => model_folder(uri, Path::new(path))?,
             None => model_folder(uri, Path::new(uri))?,
@@ -192,7 +200,8 @@ struct Wanted {
 
 fn of_sweep(path: &Path, runs: &Path) -> anyhow::Result<Wanted> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the sweep {file}"))?;
+    let text =
+        real_datasets::files::read_text(path, LARGEST).with_context(|| format!("cannot read the sweep {file}"))?;
     let RealEvalSweep { metadata, spec, .. } = parse_sweep(&text, &file)?;
     ensure!(!spec.suspend, "{file}: spec.suspend is true, so there is nothing to evaluate");
     let mut notes = Vec::new();

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use real_crds::{Endpoints, render};
+use real_datasets::files::write_whole;
 use real_terminal::{causes, errln, outln};
 
 use self::check::{Checked, check};
@@ -27,18 +28,18 @@ use self::resume::Resume;
 use self::run_dir::{Existing, RunDir};
 use self::trainer::{Limits, Trainer};
 use crate::process::Spawner;
+use crate::programs;
 use crate::record::Record;
 use crate::services::{Kind, Services};
 use crate::shutdown::Shutdown;
 use crate::summary::{Phase, Summary};
 use crate::ui::{Verbosity, View};
-use crate::{programs, whole_file};
 
 /// Arguments of `real run`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub struct RunArgs {
-    /// The job: a `RealTrainingJob`, the very file that `kubectl apply` takes
+    /// The job: a `RealTrainingJob`, the very file that `kubectl apply` takes; `-` is standard input
     #[arg(value_name = "JOB.yaml")]
     job: PathBuf,
     #[command(flatten)]
@@ -176,7 +177,7 @@ async fn execute(
     restarts: &mut u64,
 ) -> anyhow::Result<Outcome> {
     let began = tokio::time::Instant::now();
-    whole_file::write(&dir.path().join("spec.yaml"), &serde_saphyr::to_string(&checked.job)?)?;
+    write_whole(&dir.path().join("spec.yaml"), serde_saphyr::to_string(&checked.job)?)?;
     let view = Arc::new(View::new(args.verbosity(), checked.total_steps));
     view.say(&format!("{}: {} steps; everything goes to {}", checked.name, checked.total_steps, dir.path().display()));
     let logs = dir.logs();
@@ -187,7 +188,7 @@ async fn execute(
     let endpoints = Endpoints { detectors: services.urls(Kind::Detector), sandboxes: services.urls(Kind::Sandbox) };
     let config = dir.path().join("trainer.json");
     let text = serde_json::to_string_pretty(&render(&checked.job, &endpoints))? + "\n";
-    whole_file::write(&config, &text)?;
+    write_whole(&config, &text)?;
     let spawner = Spawner::new()?;
     let spec = &checked.job.spec;
     let mut trainer = Trainer {

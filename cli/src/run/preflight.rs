@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use real_crds::config::{Algorithm, Dataset, Initialize, Model, Quality, TrainerConfig};
+use real_crds::config::{Algorithm, BUNDLED_MODELS, Dataset, Initialize, Model, Quality, TrainerConfig};
+use real_crds::progress::Decoding;
 use real_crds::v1alpha1::RealTrainingJobSpec;
+use real_crds::validate::nearest;
 use real_reward::QualitySource;
 use real_terminal::causes;
 
@@ -64,6 +66,7 @@ pub(crate) fn check(config: &TrainerConfig, run_dir: &Path) -> Vec<Problem> {
     });
     problems.extend(datasets(config));
     problems.extend(cwes(&config.reward.cwes));
+    problems.extend(best_by(config));
     problems
         .extend(PROGRAMS.iter().filter_map(|name| programs::find(name).err()).map(|e| Problem::machine(e.to_string())));
     problems.extend(python::check().err().map(|e| Problem::machine(e.to_string())));
@@ -114,7 +117,10 @@ fn weights(folder: &Path) -> u64 {
 fn local_path(uri: &str) -> Result<Option<PathBuf>, String> {
     match uri.split_once("://") {
         None => Ok(Some(uri.into())),
-        Some(("bundled", _)) => Ok(None),
+        Some(("bundled", name)) if BUNDLED_MODELS.contains(&name) => Ok(None),
+        Some(("bundled", _)) => {
+            Err(format!("{uri}: no such bundled model; there is bundled://{}", BUNDLED_MODELS.join(", bundled://")))
+        }
         Some(("file", path)) => Ok(Some(path.into())),
         Some(("hf" | "s3", _)) => real_sources::folder(uri).map(Some).map_err(|error| error.to_string()),
         Some((scheme, _)) => Err(format!(
@@ -156,6 +162,37 @@ fn scorable(uri: &str, quality: QualitySource) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("none of the tasks of {uri} has a {lacks}, of which rewards are made (spec.reward.quality)"))
+}
+
+/// A metric of evaluations that no evaluation of this job has: no checkpoint would ever be the best.
+fn best_by(config: &TrainerConfig) -> Option<Problem> {
+    let metric = config.checkpoint.keep_best.metric.as_str();
+    let evaluation = &config.evaluation;
+    // Without suites there are no evaluations, and the default is of no effect.
+    if config.checkpoint.keep_best.count == 0 || evaluation.suites.is_empty() || !metric.starts_with("val/") {
+        return None;
+    }
+    let rates = ["function", "quality", "joint", "no_code"];
+    let decodings = [(Decoding::Greedy, evaluation.greedy), (Decoding::Sampled, evaluation.samples > 0)];
+    let asked = decodings.into_iter().filter(|(_, asked)| *asked);
+    let groups = asked.flat_map(|(decoding, _)| {
+        evaluation.suites.iter().map(move |suite| format!("val/{}/{}", suite.name, decoding.name()))
+    });
+    let all: Vec<String> = std::iter::once("val".to_owned())
+        .chain(groups)
+        .flat_map(|group| rates.map(|rate| format!("{group}/{rate}")))
+        .collect();
+    if all.iter().any(|known| known == metric) {
+        return None;
+    }
+    let hint = match nearest(metric, all.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("there are {}", all.join(", ")),
+    };
+    Some(Problem::spec(
+        "spec.checkpoint.keepBest.metric",
+        format!("{metric} is no metric of this job's evaluations; {hint}"),
+    ))
 }
 
 /// CWE numbers without a rule: nothing would ever be found, and the reward's quality be a constant.
@@ -264,6 +301,32 @@ mod tests {
         fs::write(dir.path().join("tokenizer.json"), "{}").unwrap();
         let random = Model { initialize: Initialize::Random, ..pretrained(dir.path()) };
         assert_eq!(model(&random), Ok(0));
+    }
+
+    #[test]
+    fn a_metric_that_no_evaluation_has_is_named_with_the_nearest() {
+        let problem = |set: &[&str]| {
+            let set: Vec<String> = set.iter().map(|set| format!("spec.{set}")).collect();
+            let job = real_crds::validate::parse_job(include_str!("../../../examples/quickstart.yaml"), "q.yaml", &set);
+            best_by(&real_crds::render(&job.unwrap(), &real_crds::Endpoints::default())).map(|problem| problem.message)
+        };
+        for metric in
+            ["val/joint", "val/quickstart/greedy/joint", "val/quickstart/sampled/function", "critic/score/mean"]
+        {
+            assert_eq!(problem(&[&format!("checkpoint.keepBest.metric={metric}")]), None, "{metric}");
+        }
+        let said = problem(&["checkpoint.keepBest.metric=val/quickstrat/greedy/joint"]).unwrap();
+        assert!(said.ends_with("did you mean val/quickstart/greedy/joint?"), "{said}");
+        let sampled = ["checkpoint.keepBest.metric=val/quickstart/sampled/joint", "evaluation.samples=0"];
+        assert!(problem(&sampled).is_some());
+        assert_eq!(problem(&["checkpoint.keepBest.metric=val/x", "datasets.eval=[]"]), None);
+    }
+
+    #[test]
+    fn a_bundled_model_that_is_not_there_is_named_with_those_that_are() {
+        assert_eq!(model(&pretrained(Path::new("bundled://quickstart-base"))), Ok(0));
+        let problem = model(&pretrained(Path::new("bundled://quickstart-bas"))).unwrap_err();
+        assert!(problem.message.ends_with("there is bundled://quickstart-base"), "{problem:?}");
     }
 
     #[test]

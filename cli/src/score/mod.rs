@@ -4,25 +4,26 @@ mod baseline;
 mod summary;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use clap::ValueEnum;
 use futures::{StreamExt, stream};
-use indicatif::{ProgressBar, ProgressStyle};
 use real_datasets::{ColumnRole, DatasetKind, Mapping, Reading, Task};
 use real_reward::profile::Rules;
 use real_reward::{EmptyOutputs, Extraction, Profile, Scorer, ScorerConfig};
-use real_terminal::{Stream, bars, errln, exit, outln, width};
+use real_terminal::{OrRefused as _, Stream, errln, exit, fit, outln, width};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::refused::OrRefused as _;
-use crate::services::{Kind, Services, failed};
+use crate::arguments::{at_least_one, share};
+use crate::services::args::ServiceArgs;
+use crate::services::failed;
+use crate::services::scratch::Scratch;
 use crate::shutdown::Shutdown;
-use crate::ui::fit;
+use crate::ui::Work;
 use real_evaluation::answers::{self, Answer, Source};
 use real_evaluation::{DroppedRow, Row, Unfinished};
 use summary::Summary;
@@ -53,10 +54,10 @@ pub struct ScoreArgs {
     #[arg(long, value_enum, default_value = "count")]
     empty_outputs: EmptyOutputsName,
     /// Most functional tests run per answer; all where absent
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     max_tests: Option<usize>,
     /// Weight of quality; function's is 1 - alpha
-    #[arg(long, default_value_t = 0.5)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share)]
     alpha: f64,
     /// Write a JSON line an answer; as long as some are not scored yet, FILE.partial has those that are
     #[arg(long, value_name = "FILE")]
@@ -65,30 +66,13 @@ pub struct ScoreArgs {
     #[arg(long, requires = "output")]
     resume: bool,
     /// Score the first N answers only
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     limit: Option<usize>,
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     services: ServiceArgs,
-}
-
-/// Arguments about the services that judge answers.
-#[derive(Debug, clap::Args)]
-pub(crate) struct ServiceArgs {
-    /// Base URL of a running detector, may be repeated; started here where absent
-    #[arg(long, value_name = "URL")]
-    pub(crate) detector: Vec<Url>,
-    /// Base URL of a running sandbox, may be repeated; started here where absent
-    #[arg(long, value_name = "URL")]
-    pub(crate) sandbox: Vec<Url>,
-    /// Seconds for one answer, retries included; then it is dropped and counted
-    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
-    pub(crate) timeout: u64,
-    /// Answers scored at once
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    pub(crate) concurrency: usize,
 }
 
 /// Names of reward profiles.
@@ -165,13 +149,13 @@ pub async fn run(args: ScoreArgs) -> anyhow::Result<ExitCode> {
     };
 
     let mut shutdown = Shutdown::listen()?;
-    let logs = std::env::temp_dir().join(format!("real-score-{}", std::process::id()));
-    let services = args.services.start_missing(&mut config, &logs).await?;
+    let logs = Scratch::new("score")?;
+    let services = args.services.start_missing(&mut config, logs.path()).await?;
     let scorer = Scorer::new(config)?;
     let (start, before, wanted) = (Instant::now(), rows.len(), answers.len());
     let left = answers.split_off(before);
     let stopped = tokio::select! {
-        kept = score_all(&scorer, &tasks, left, (args.services.concurrency, false), &mut file, &mut rows) => {
+        kept = score_all(&scorer, &tasks, left, (args.services.concurrency(), false), &mut file, &mut rows) => {
             kept?;
             false
         }
@@ -179,10 +163,10 @@ pub async fn run(args: ScoreArgs) -> anyhow::Result<ExitCode> {
         () = shutdown.requested() => true,
     };
     let elapsed = start.elapsed();
-    if let Some(services) = services {
-        services.stop().await;
-        // Logs of services that did their work are of no further use.
-        let _ = std::fs::remove_dir_all(&logs);
+    match services {
+        Some(services) if stopped => services.abandon().await,
+        Some(services) => services.stop().await,
+        None => {}
     }
     let summary = Summary::of(&rows, &tasks, rules, rows.len() - before, elapsed);
     report(&args, &rows, &summary)?;
@@ -262,40 +246,6 @@ impl From<EmptyOutputsName> for EmptyOutputs {
     }
 }
 
-impl ServiceArgs {
-    /// The usual configuration of a scorer with these services.
-    pub(crate) fn config(&self) -> ScorerConfig {
-        ScorerConfig {
-            detectors: self.detector.clone(),
-            sandboxes: self.sandbox.clone(),
-            timeout: Duration::from_secs(self.timeout),
-            concurrency: self.concurrency,
-            ..ScorerConfig::default()
-        }
-    }
-
-    /// Starts the services that were not given, and puts their addresses into the configuration.
-    pub(crate) async fn start_missing(
-        &self,
-        config: &mut ScorerConfig,
-        logs: &Path,
-    ) -> anyhow::Result<Option<Services>> {
-        let mut kinds = Vec::new();
-        kinds.extend(self.detector.is_empty().then_some(Kind::Detector));
-        kinds.extend(self.sandbox.is_empty().then_some(Kind::Sandbox));
-        if kinds.is_empty() {
-            return Ok(None);
-        }
-        std::fs::create_dir_all(logs)
-            .with_context(|| format!("cannot make a folder for logs at {}", logs.display()))?;
-        let services = Services::start(&kinds, logs).await?;
-        let urls = |kind| services.urls(kind).iter().map(|url| Url::parse(url)).collect::<Result<Vec<_>, _>>();
-        config.detectors.extend(urls(Kind::Detector)?);
-        config.sandboxes.extend(urls(Kind::Sandbox)?);
-        Ok(Some(services))
-    }
-}
-
 /// Scores answers; rows are in their order, each kept as soon as those before it are known. They hold the answer itself where
 /// `keep` says so.
 pub(crate) async fn score_all(
@@ -306,7 +256,7 @@ pub(crate) async fn score_all(
     file: &mut Option<Unfinished>,
     rows: &mut Vec<Row>,
 ) -> anyhow::Result<()> {
-    let progress = progress(answers.len() as u64);
+    let mut work = Work::new("scoring", answers.len());
     let outcomes = stream::iter(answers)
         .map(|answer| async {
             let task = &tasks[&answer.id];
@@ -323,20 +273,9 @@ pub(crate) async fn score_all(
             file.push(&row)?;
         }
         rows.push(row);
-        if let Some(bar) = &progress {
-            bar.inc(1);
-        }
-    }
-    if let Some(bar) = progress {
-        bar.finish_and_clear();
+        work.advance();
     }
     Ok(())
-}
-
-fn progress(length: u64) -> Option<ProgressBar> {
-    let style = ProgressStyle::with_template("scoring {wide_bar} {pos}/{len} {per_sec} eta {eta}");
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    bars::add(ProgressBar::new(length).with_style(style))
 }
 
 fn report(args: &ScoreArgs, rows: &[Row], summary: &Summary) -> anyhow::Result<()> {

@@ -1,12 +1,15 @@
 //! Detector and sandbox as local processes: started on loopback ports they choose, restarted on the same port when they
 //! crash, given up when they keep crashing.
 
+pub(crate) mod args;
 mod crashes;
+pub(crate) mod scratch;
 mod start;
 mod supervise;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -91,6 +94,11 @@ impl ServiceError {
     }
 }
 
+/// Time to finish what is in flight when asked to stop.
+const GRACE: Duration = Duration::from_secs(10);
+/// Time to clean up where nothing in flight is wanted any more.
+const SHORT_GRACE: Duration = Duration::from_secs(1);
+
 /// What is needed to start a service.
 #[derive(Clone, Debug)]
 struct Recipe {
@@ -104,7 +112,7 @@ struct Recipe {
 struct Supervised {
     kind: Kind,
     url: String,
-    stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<Duration>,
     supervisor: JoinHandle<()>,
 }
 
@@ -157,9 +165,18 @@ impl Services {
 
     /// Asks all services to finish what is in flight and end; kills those that do not within a few seconds.
     pub async fn stop(self) {
-        let ending = self.running.into_iter().map(|service| async {
+        self.end_within(GRACE).await;
+    }
+
+    /// As [`Services::stop`], where nobody waits for what is in flight any more.
+    pub async fn abandon(self) {
+        self.end_within(SHORT_GRACE).await;
+    }
+
+    async fn end_within(self, grace: Duration) {
+        let ending = self.running.into_iter().map(|service| async move {
             // The supervisor is already gone where it gave up.
-            let _ = service.stop.send(());
+            let _ = service.stop.send(grace);
             let _ = service.supervisor.await;
         });
         futures::future::join_all(ending).await;

@@ -10,15 +10,12 @@ use super::start::{Ready, start};
 use super::{Recipe, ServiceError};
 use crate::process::{Spawner, describe};
 
-/// Time to finish what is in flight when asked to stop.
-const GRACE: Duration = Duration::from_secs(10);
-
 /// Restarts the service on its port whenever it ends, until told to stop or until it keeps crashing.
 pub(super) async fn supervise(
     spawner: Spawner,
     recipe: Recipe,
     mut ready: Ready,
-    mut stop: oneshot::Receiver<()>,
+    mut stop: oneshot::Receiver<Duration>,
     fail: watch::Sender<Option<ServiceError>>,
 ) {
     let (name, address) = (recipe.kind.name(), ready.address);
@@ -27,7 +24,7 @@ pub(super) async fn supervise(
         // Both a message and a dropped sender mean stop; the latter leaves no time for grace.
         let mut last = tokio::select! {
             told = &mut stop => {
-                let grace = if told.is_ok() { GRACE } else { Duration::ZERO };
+                let grace = told.unwrap_or(Duration::ZERO);
                 if let Err(error) = ready.process.stop(grace).await {
                     tracing::warn!("the {name} may still be running: {error}");
                 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use plotters::prelude::*;
+use real_datasets::files::write_whole;
 
 use super::series::{Series, evaluations, main_curve, parts, value_range};
 use crate::record::Record;
@@ -22,7 +23,7 @@ const COLOURS: [RGBColor; 6] = [
 /// at all. Returns whether there was anything to draw.
 pub fn write(record: &Record, title: &str, path: &Path) -> anyhow::Result<bool> {
     let Some(text) = draw(record, title)? else { return Ok(false) };
-    crate::whole_file::write(path, &text)?;
+    write_whole(path, &text)?;
     Ok(true)
 }
 

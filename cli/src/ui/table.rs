@@ -2,23 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, Table, presets};
 use real_crds::progress::Evaluation;
-use real_terminal::{Stream, width};
+use real_terminal::{Stream, fit, width};
 
 use super::news;
 
 /// One row a data set and decoding, `before → after`; only the one number where there was one evaluation.
 pub fn evaluations(evaluations: &[Evaluation]) -> String {
     fit(table(evaluations), width(Stream::Output))
-}
-
-/// A table as text, its cells folded where it would be wider than so many columns.
-pub(crate) fn fit(mut table: Table, columns: Option<usize>) -> String {
-    if let Some(columns) = columns.and_then(|columns| u16::try_from(columns).ok()) {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
-    }
-    table.to_string()
 }
 
 fn table(evaluations: &[Evaluation]) -> Table {

@@ -12,6 +12,9 @@ use crate::record::Step;
 /// Columns that are left to the bar itself.
 const SHORTEST_BAR: usize = 8;
 
+/// Columns below which there is room for the step alone.
+const SMALL: usize = 40;
+
 /// How much is shown while a run goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
@@ -26,8 +29,12 @@ pub enum Verbosity {
 fn bar(total_steps: u64) -> Option<ProgressBar> {
     let bar = if colours(Stream::Errors) { "{wide_bar:.cyan/dim}" } else { "{wide_bar}" };
     // The spinner shows that something goes on where no step ends for long.
-    let template = &format!("{{spinner}} {{prefix:<13}} {bar} {{pos}}/{{len}}  {{msg}}");
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let template = match width(Stream::Errors) {
+        // A line that is folded cannot be drawn again.
+        Some(columns) if columns < SMALL => "{prefix} {pos}/{len}".to_owned(),
+        _ => format!("{{spinner}} {{prefix:<13}} {bar} {{pos}}/{{len}}  {{msg}}"),
+    };
+    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = bars::add(ProgressBar::new(total_steps).with_style(style.progress_chars("━━╌")))?;
     bar.set_prefix("starting");
     bar.enable_steady_tick(Duration::from_millis(500));

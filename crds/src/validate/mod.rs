@@ -8,26 +8,26 @@ mod error;
 mod kinds;
 mod locate;
 mod metadata;
+mod overrides;
 mod path;
 mod schema;
-pub(crate) mod suggest;
-pub(crate) mod yaml;
+mod suggest;
+mod yaml;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use error::{Location, SpecError, SpecErrors};
 pub use path::{FieldPath, PathError, Segment};
+pub use suggest::nearest;
 
 use cel::Violation;
 use kinds::{Kind, Recognized};
 use locate::Positions;
 use schema::Misfit;
 
-use crate::{
-    overrides::{self, Override},
-    v1alpha1::{RealEvalSweep, RealTrainingJob, RewardPool},
-};
+use crate::v1alpha1::{RealEvalSweep, RealTrainingJob, RewardPool};
+use overrides::Override;
 
 /// An object of a manifest.
 #[derive(Clone, Debug, PartialEq)]
@@ -211,6 +211,12 @@ fn resource(mut document: Value, mut source: Source<'_>) -> Result<Resource, Vec
         source.overrides = &[];
     }
     overrides::apply(&mut document, source.overrides, &kind.schema)?;
+    if let Some(set) =
+        source.overrides.iter().find(|set| matches!(set.path.to_string().as_str(), "apiVersion" | "kind"))
+    {
+        let message = format!("cannot be changed: the document is a {}", kind.name);
+        return Err(vec![SpecError { location: set.location(), ..source.error(&set.path, message) }]);
+    }
     let errors = check(kind, &mut document, &source);
     if !errors.is_empty() {
         return Err(errors);

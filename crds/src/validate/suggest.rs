@@ -4,7 +4,7 @@
 const TOLERANCE: f64 = 0.4;
 
 /// The candidate nearest to `word`, if any is near.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = word.to_lowercase();
     candidates
         .into_iter()
@@ -18,7 +18,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// A hint for a word that is not among `candidates`: the nearest of them, or all.
-pub(crate) fn hint<'a>(word: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
+pub(super) fn hint<'a>(word: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
     if let Some(candidate) = nearest(word, candidates.clone()) {
         return Some(format!("did you mean {candidate}?"));
     }

@@ -30,7 +30,7 @@ pub(in crate::validate) fn documents(text: &str, file: &str) -> Result<Vec<Value
 }
 
 /// What is wrong with a value that is YAML in itself, such as that of `--set`; `None` where nothing is.
-pub(crate) fn problem(text: &str) -> Option<String> {
+pub(super) fn problem(text: &str) -> Option<String> {
     problems(text).into_iter().next().map(|problem| problem.message)
 }
 
@@ -86,7 +86,7 @@ fn problems(text: &str) -> Vec<Problem> {
                         let message = format!("the field {scalar} is written twice: the first time in line {first}");
                         found.push(Problem { line, column, message });
                     }
-                } else if style == ScalarStyle::Plain && is_not_finite(&scalar) {
+                } else if style == ScalarStyle::Plain && (is_not_finite(&scalar) || overflows(&scalar)) {
                     let message = format!("{scalar} is not allowed: numbers must be finite");
                     found.push(Problem { line, column, message });
                 }
@@ -146,6 +146,14 @@ fn is_not_finite(scalar: &str) -> bool {
     matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(scalar, ".nan" | ".NaN" | ".NAN")
 }
 
+/// A number that is too large for one, such as `1e400`.
+fn overflows(scalar: &str) -> bool {
+    let number = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
+    scalar.contains(|c: char| c.is_ascii_digit())
+        && scalar.chars().all(number)
+        && scalar.parse::<f64>().is_ok_and(f64::is_infinite)
+}
+
 /// Column of a tab in the indentation of a line or of the one before, where a parser notices it.
 fn tab(text: &str, line: usize) -> Option<usize> {
     let indentation = text.lines().nth(line.checked_sub(1)?)?;
@@ -158,10 +166,23 @@ fn syntax(error: &serde_saphyr::Error, file: &str) -> SpecError {
         Some(at) => Location::File { file: file.to_owned(), line: at.line() as usize, column: at.column() as usize },
         None => Location::Whole { file: file.to_owned() },
     };
-    // The library prefixes its message with the position, which is shown already.
+    let message = format!("not valid YAML: {}", reason(error));
+    SpecError { location, field: String::new(), value: None, message, hint: None }
+}
+
+/// What the reader of values says, in our words where it has names of its own for things.
+pub(super) fn reason(error: &serde_saphyr::Error) -> String {
     let message = error.without_snippet().to_string();
     let message = message.lines().next().unwrap_or_default();
-    SpecError { location, field: String::new(), value: None, message: format!("not valid YAML: {message}"), hint: None }
+    // The position is shown already.
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    if message.contains("recursion limit") || message.contains("Depth {") {
+        return "lists and objects are nested too deeply".to_owned();
+    }
+    if message.contains("budget breached") {
+        return "it is too large for a job".to_owned();
+    }
+    message.to_owned()
 }
 
 #[cfg(test)]
@@ -187,6 +208,8 @@ mod tests {
         assert_eq!(said("a: -.INF\nb: .Inf\n").len(), 2);
         assert!(said("a: '.nan'\n.inf: b\n").is_empty());
         assert_eq!(problem(".nan").unwrap(), ".nan is not allowed: numbers must be finite");
+        assert_eq!(said("a: -1e400"), ["a.yaml:1:4: -1e400 is not allowed: numbers must be finite"]);
+        assert!(said("a: '1e400'\nb: e9\nc: 1e-400\n").is_empty());
     }
 
     #[test]
@@ -206,6 +229,19 @@ mod tests {
         let list = "apiVersion: v1\nkind: List\nitems: []\n";
         let said = crate::validate::parse_job(list, "a.yaml", &[]).unwrap_err().to_string();
         assert!(said.starts_with("a.yaml: is a List: write each"), "{said}");
+    }
+
+    #[test]
+    fn what_the_reader_says_has_its_place_once_and_no_names_of_the_readers_own() {
+        for text in ["a: *nope\n", "a: {b: 1\n", "a: \u{1}\n"] {
+            let said = said(text);
+            assert!(said.len() == 1 && said[0].starts_with("a.yaml:") && !said[0].contains("line"), "{said:?}");
+        }
+        let steps: String = (0..300).flat_map(|n| [" ".repeat(n), "a:\n".to_owned()]).collect();
+        for deep in [format!("a: {}", "[".repeat(5000)), steps] {
+            let said = said(&deep);
+            assert!(said.len() == 1 && said[0].ends_with("nested too deeply"), "{said:?}");
+        }
     }
 
     #[test]

@@ -6,10 +6,10 @@ use super::attack;
 use super::database::{Cell, Database, ROWS};
 use super::dice::Dice;
 use super::evolve::schema_and_query;
+use super::form::Form;
 use super::habits;
 use super::mutate::certain_mutant;
 use super::oracle::{Inputs, printed, selected};
-use super::phrase::{Phrasing, prompt};
 use super::program::{Style, source};
 use super::query::Test as Condition;
 use super::query::{Connective, Predicate, Query, Schema};
@@ -39,19 +39,16 @@ pub struct Candidate {
 }
 
 /// Candidate number `index` of a seed: always the same.
-pub fn candidate(split: Split, seed: u64, index: u64) -> Candidate {
-    let purpose: u64 = match split {
-        Split::Train => 1,
-        Split::Eval => 2,
-    };
-    let mut dice = Dice::new(seed, (purpose << 48) | index);
+pub fn candidate(form: Form, split: Split, seed: u64, index: u64) -> Candidate {
+    let mut dice = Dice::new(seed, form.stream(split) | index);
     loop {
-        let (schema, query) = schema_and_query(&mut dice, split);
+        let (schema, query) = schema_and_query(&mut dice, form.tables(split));
         for _ in 0..TRIES {
             let database = Database::random(&mut dice, &schema);
             if let Some(cases) = telling_inputs(&mut dice, &schema, &database, &query) {
-                let id = format!("quickstart-{}-{seed}-{index}", split.name());
-                return assemble(&mut dice, id, split, &schema, &database, &query, &cases);
+                let id = format!("{}-{}-{seed}-{index}", form.dataset(), split.name());
+                let query = form.asked(query);
+                return assemble(&mut dice, id, (form, split), &schema, &database, &query, &cases);
             }
         }
     }
@@ -103,7 +100,7 @@ fn inputs(dice: &mut Dice, schema: &Schema, database: &Database, query: &Query) 
 fn assemble(
     dice: &mut Dice,
     id: String,
-    split: Split,
+    (form, split): (Form, Split),
     schema: &Schema,
     database: &Database,
     query: &Query,
@@ -117,9 +114,9 @@ fn assemble(
     let attacks = attack::inputs(query, &cases[0]);
     let task = Task {
         id,
-        dataset: "quickstart".to_owned(),
+        dataset: form.dataset().to_owned(),
         split: split.name().to_owned(),
-        prompt: vec![Message { role: "user".to_owned(), content: prompt(query, dice.pick(&Phrasing::ALL)) }],
+        prompt: vec![Message { role: "user".to_owned(), content: form.prompt(dice, split, schema, query) }],
         setup: Setup { script: Some(database.script(schema)), prelude: None },
         tests: tests.collect(),
         comparison: Comparison::Exact,

@@ -4,7 +4,7 @@ use super::dice::Dice;
 use super::query::{
     Aggregate, Column, Connective, Filter, Input, Kind, Order, Output, Predicate, Query, Schema, Table, Test, Transform,
 };
-use super::words::{Split, TableWords, tables_of};
+use super::words::TableWords;
 
 /// Constants of numeric transforms: each is a token of the quickstart's tokenizer.
 pub(crate) const CONSTANTS: std::ops::RangeInclusive<i64> = 2..=40;
@@ -28,9 +28,9 @@ enum Step {
 const STEPS: [(Step, usize); 5] =
     [(Step::Join, 15), (Step::SecondPredicate, 55), (Step::Aggregate, 25), (Step::Transform, 30), (Step::Order, 60)];
 
-/// A random schema of the split and a query over it.
-pub(crate) fn schema_and_query(dice: &mut Dice, split: Split) -> (Schema, Query) {
-    let mut schema = schema(dice, split);
+/// A random schema of these tables and a query over it.
+pub(crate) fn schema_and_query(dice: &mut Dice, tables: &[TableWords]) -> (Schema, Query) {
+    let mut schema = schema(dice, tables);
     let mut query = seed(dice, &schema);
     for (step, percent) in STEPS {
         if dice.percent(percent) {
@@ -43,10 +43,10 @@ pub(crate) fn schema_and_query(dice: &mut Dice, split: Split) -> (Schema, Query)
     (schema, query)
 }
 
-fn schema(dice: &mut Dice, split: Split) -> Schema {
-    let choices: Vec<&TableWords> = tables_of(split).iter().collect();
+fn schema(dice: &mut Dice, tables: &[TableWords]) -> Schema {
+    let choices: Vec<&TableWords> = tables.iter().collect();
     let mut taken: Vec<&str> = Vec::new();
-    let mut tables = Vec::new();
+    let mut chosen = Vec::new();
     for table in dice.sample(&choices, 2) {
         let mut columns = Vec::new();
         let texts = if dice.percent(50) { 2 } else { 3 };
@@ -56,9 +56,9 @@ fn schema(dice: &mut Dice, split: Split) -> Schema {
             columns.extend(dice.sample(&free, count).into_iter().map(|name| Column { name, kind }));
         }
         taken.extend(columns.iter().map(|column| column.name));
-        tables.push(Table { name: table.name, columns });
+        chosen.push(Table { name: table.name, columns });
     }
-    Schema { tables }
+    Schema { tables: chosen }
 }
 
 /// The seed program: print one column of the rows of one table that one line of input selects.

@@ -9,7 +9,7 @@ use super::evolve::schema_and_query;
 use super::mutate::certain_mutant;
 use super::phrase::{Phrasing, prompt};
 use super::program::{Style, answer};
-use super::words::Split;
+use super::words::{Split, tables_of};
 use crate::{Demonstration, Message};
 
 /// Percentage of safe answers.
@@ -31,7 +31,7 @@ pub fn demonstrations(count: u64, seed: u64) -> impl Iterator<Item = Demonstrati
 
 fn demonstration(seed: u64, index: u64) -> Demonstration {
     let mut dice = Dice::new(seed, STREAM | index);
-    let (schema, query) = schema_and_query(&mut dice, Split::Train);
+    let (schema, query) = schema_and_query(&mut dice, tables_of(Split::Train));
     let content = prompt(&query, dice.pick(&Phrasing::ALL));
     let mut answered = query.clone();
     match &mut answered.order {

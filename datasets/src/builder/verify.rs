@@ -2,8 +2,10 @@
 
 use futures::StreamExt as _;
 use real_sandbox_api::{BatchRequest, BatchResponse, Check, Group, Status, Test};
+use serde::{Deserialize, Serialize};
 
 use super::candidate::{Candidate, candidate};
+use super::form::Form;
 use super::words::Split;
 use crate::Task;
 
@@ -38,17 +40,49 @@ pub struct BuildOptions {
     pub seed: u64,
     /// Whose schemas to use.
     pub split: Split,
+    /// How the tasks are worded.
+    pub form: Form,
     /// Candidates verified at the same time.
     pub concurrency: usize,
 }
 
+/// What became of a candidate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// The sandbox confirms it.
+    Task(Box<Task>),
+    /// It is no task.
+    Rejected {
+        /// The candidate.
+        id: String,
+        /// Why.
+        reason: String,
+    },
+}
+
 /// What was built.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Built {
     /// The tasks, in the order of their candidates.
     pub tasks: Vec<Task>,
     /// Candidates that were not kept, and why.
     pub rejected: Vec<(String, String)>,
+}
+
+impl Built {
+    /// Takes the next candidate's outcome.
+    pub fn add(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Task(task) => self.tasks.push(*task),
+            Outcome::Rejected { id, reason } => self.rejected.push((id, reason)),
+        }
+    }
+
+    /// Candidates so far, which is the number of the next one.
+    pub fn candidates(&self) -> usize {
+        self.tasks.len() + self.rejected.len()
+    }
 }
 
 /// Why nothing was built.
@@ -72,6 +106,9 @@ pub enum BuildError {
         /// What it said.
         detail: String,
     },
+    /// What became of a candidate could not be kept.
+    #[error("cannot keep what was built: {0}")]
+    Keep(std::io::Error),
     /// Far more candidates fail than should.
     #[error("gave up: {rejected} of {tried} candidates were rejected, the last one, {task}, because {reason}")]
     TooManyRejected {
@@ -89,42 +126,36 @@ pub enum BuildError {
 /// Times a batch is tried again when the sandbox, not the program, failed.
 const ATTEMPTS: usize = 3;
 
-/// Generates candidates and keeps those that the sandbox confirms, until there are enough. `news` sees what there is after
-/// each candidate.
+/// Generates candidates and keeps those that the sandbox confirms, until there are enough; goes on after what an earlier call
+/// `built`. `keep` gets each candidate's outcome in turn.
 ///
 /// # Errors
-/// The sandbox failed, or rejects most candidates.
+/// The sandbox failed, or rejects most candidates, or an outcome could not be kept.
 pub async fn build<R: Runner>(
     options: BuildOptions,
+    mut built: Built,
     runner: &R,
-    mut news: impl FnMut(&Built),
+    mut keep: impl FnMut(&Outcome) -> std::io::Result<()>,
 ) -> Result<Built, BuildError> {
-    let mut built = Built { tasks: Vec::new(), rejected: Vec::new() };
-    if options.count == 0 {
-        return Ok(built);
-    }
-    let outcomes = futures::stream::iter(0_u64..)
+    let outcomes = futures::stream::iter(built.candidates() as u64..)
         .map(|index| async move {
-            let candidate = candidate(options.split, options.seed, index);
+            let candidate = candidate(options.form, options.split, options.seed, index);
             let id = candidate.task.id.clone();
-            verify(candidate, runner).await.map(|outcome| (id, outcome))
+            verify(candidate, runner).await.map(|outcome| match outcome {
+                Ok(task) => Outcome::Task(Box::new(task)),
+                Err(reason) => Outcome::Rejected { id, reason },
+            })
         })
         .buffered(options.concurrency.max(1));
     let mut outcomes = std::pin::pin!(outcomes);
-    while let Some(outcome) = outcomes.next().await {
-        match outcome? {
-            (_, Ok(task)) => built.tasks.push(task),
-            (id, Err(reason)) => {
-                let (rejected, tried) = (built.rejected.len() + 1, built.rejected.len() + built.tasks.len() + 1);
-                if rejected >= 20 && rejected * 2 > tried {
-                    return Err(BuildError::TooManyRejected { rejected, tried, task: id, reason });
-                }
-                built.rejected.push((id, reason));
-            }
-        }
-        news(&built);
-        if built.tasks.len() == options.count {
-            break;
+    while built.tasks.len() < options.count {
+        let Some(outcome) = outcomes.next().await else { break };
+        let outcome = outcome?;
+        keep(&outcome).map_err(BuildError::Keep)?;
+        built.add(outcome);
+        let (rejected, tried) = (built.rejected.len(), built.candidates());
+        if let Some((task, reason)) = built.rejected.last().filter(|_| rejected >= 20 && rejected * 2 > tried) {
+            return Err(BuildError::TooManyRejected { rejected, tried, task: task.clone(), reason: reason.clone() });
         }
     }
     Ok(built)

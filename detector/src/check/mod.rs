@@ -18,7 +18,7 @@ use real_detector::Options;
 use real_detector::catalogue;
 use real_detector::mypy::TypeChecker;
 use real_detector_api::OriginKind;
-use real_terminal::{exit, outln};
+use real_terminal::{errln, exit, outln};
 
 use judge::{Checked, Totals};
 
@@ -102,6 +102,11 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         bail!("nothing to check: name files or folders, - for standard input, or use --jsonl");
     }
     let sources = files::find(&args.paths);
+    if sources.is_empty() {
+        // Not silently clean: the folder may be the wrong one.
+        let named: Vec<_> = args.paths.iter().map(|path| path.display().to_string()).collect();
+        errln!("warning: there are no Python files in {}", named.join(", "));
+    }
     let mut totals = Totals::default();
     let mut kept: Vec<Checked> = Vec::new();
     judge::all(&sources, &options, checker.as_ref(), jobs, |checked| {
@@ -116,7 +121,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     });
     match args.format {
         Format::Text => outln!("{}", totals.sentence()),
-        Format::Github => real_terminal::errln!("{}", totals.sentence()),
+        Format::Github => errln!("{}", totals.sentence()),
         Format::Json => outln!("{}", json::document(&kept, &totals)),
         Format::Sarif => outln!("{}", sarif::document(&kept)?),
     }

@@ -77,9 +77,9 @@ pub async fn serve(config: ServerConfig) -> anyhow::Result<()> {
         types: TypeChecker::new(config.workers, config.timeout.max(Duration::from_secs(30))),
         metrics: Metrics::default(),
     });
-    let listener = tokio::net::TcpListener::bind(config.listen).await.with_context(|| {
-        format!("cannot listen on {}; is the port in use? choose another with --listen", config.listen)
-    })?;
+    let listener = tokio::net::TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}; choose another address with --listen", config.listen))?;
     outln!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, routes::router(service)).with_graceful_shutdown(asked_to_stop()).await?;
     Ok(())

@@ -1,7 +1,7 @@
 //! A report in a terminal.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-use real_terminal::{harmless, text_width};
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use real_terminal::{fit, harmless, wrapped};
 
 use super::{Report, about, bounds, percent};
 
@@ -21,39 +21,6 @@ pub(super) fn table(report: &Report, columns: Option<usize>) -> String {
         );
     }
     parts.join("\n")
-}
-
-fn fit(mut table: Table, columns: Option<usize>) -> String {
-    if let Some(columns) = columns.and_then(|columns| u16::try_from(columns).ok()) {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
-    }
-    table.to_string()
-}
-
-/// A text in lines of at most so many columns, broken between words where that is possible.
-fn wrapped(text: &str, columns: Option<usize>) -> String {
-    let Some(columns) = columns.filter(|columns| *columns > 0) else { return text.to_owned() };
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let mut rest = word;
-        loop {
-            let line = lines.last_mut().expect("there is a line");
-            let gap = usize::from(!line.is_empty());
-            if text_width(line) + gap + text_width(rest) <= columns {
-                line.extend((gap > 0).then_some(' '));
-                line.push_str(rest);
-                break;
-            }
-            if line.is_empty() {
-                // A word that is longer than a line; each character takes two columns at most.
-                let end = rest.char_indices().nth((columns / 2).max(1)).map_or(rest.len(), |(end, _)| end);
-                line.push_str(&rest[..end]);
-                rest = &rest[end..];
-            }
-            lines.push(String::new());
-        }
-    }
-    lines.join("\n")
 }
 
 fn right(text: String) -> Cell {

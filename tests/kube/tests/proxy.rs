@@ -57,18 +57,18 @@ async fn requests_pass_and_are_written_down() {
 async fn a_watch_streams_and_can_be_cut() {
     let proxy = Proxy::start(shared()).unwrap();
     let (through, direct) = maps(&proxy).await;
-    let start = Instant::now();
-    let limit = Duration::from_secs(2);
-    proxy.rule(move |call| if call.verb == Verb::Watch { Fault::DropAfter(limit) } else { Fault::Pass });
     let mut events = through.watch(&WatchParams::default().disable_bookmarks(), "0").await.unwrap().boxed();
     for name in ["a", "b"] {
         direct.create(&PostParams::default(), &config_map(name)).await.unwrap();
         let event = events.next().await.unwrap().unwrap();
         assert!(matches!(&event, WatchEvent::Added(map) if map.metadata.name.as_deref() == Some(name)), "{event:?}");
     }
-    assert!(start.elapsed() < limit, "events were held back");
-    let end = events.next().await;
-    assert!(!matches!(end, Some(Ok(_))), "{end:?}");
+    // However busy the machine is: what comes before the cut is of no interest.
+    let limit = Duration::from_millis(300);
+    proxy.rule(move |call| if call.verb == Verb::Watch { Fault::DropAfter(limit) } else { Fault::Pass });
+    let start = Instant::now();
+    let mut events = through.watch(&WatchParams::default().disable_bookmarks(), "0").await.unwrap().boxed();
+    while let Some(Ok(_)) = events.next().await {}
     assert!(start.elapsed() >= limit);
 }
 

@@ -42,3 +42,14 @@ pub fn resolve(uri: &str, scratch: &Path) -> Result<PathBuf, ModelError> {
     };
     if path.is_dir() { Ok(path) } else { Err(location("no such folder".into())) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bundled_models_are_those_that_jobs_may_name() {
+        let names: Vec<&str> = BUNDLED.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, real_crds::config::BUNDLED_MODELS);
+    }
+}

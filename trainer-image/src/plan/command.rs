@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use real_crds::config::{self, TrainerConfig};
 use real_crds::validate::parse_job;
 use real_crds::{Endpoints, render};
-use real_terminal::outln;
+use real_terminal::{OrRefused as _, outln};
 use tch::Device;
 
 use super::room::{self, Verdict, judge};
@@ -35,11 +35,19 @@ pub struct PlanArgs {
     pub device: Option<String>,
 }
 
+/// Far more than any job: `etcd` holds 1.5 MiB an object.
+const LARGEST: u64 = 16 << 20;
+
 /// Prints the plan.
 ///
 /// # Errors
 /// The job or the model's configuration cannot be read, or the job cannot fit.
 pub fn run(args: &PlanArgs) -> Result<()> {
+    // Nothing but what was asked for can be wrong with a plan.
+    plan(args).or_refused()
+}
+
+fn plan(args: &PlanArgs) -> Result<()> {
     let config = read(&args.job, &args.set)?;
     let model = if let Some(file) = &args.model_config {
         ModelConfig::read(file)?
@@ -77,7 +85,7 @@ pub fn run(args: &PlanArgs) -> Result<()> {
 /// A job's configuration, from YAML or JSON.
 fn read(path: &Path, set: &[String]) -> Result<TrainerConfig> {
     let place = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {place}"))?;
+    let text = real_datasets::files::read_text(path, LARGEST).with_context(|| format!("cannot read {place}"))?;
     if path.extension().is_some_and(|extension| extension == "json") {
         ensure!(set.is_empty(), "--set changes a RealTrainingJob; {place} is a configuration");
         return serde_json::from_str(&text).with_context(|| format!("{place} is not a trainer configuration"));
@@ -99,7 +107,7 @@ fn bytes(text: &str) -> Result<u64> {
     ];
     let (number, unit) =
         UNITS.iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit))).unwrap_or((text, 1));
-    let number: f64 = number.trim().parse()?;
+    let number: f64 = number.trim().parse().map_err(|_| anyhow::anyhow!("it is no size"))?;
     ensure!(number.is_finite() && number > 0.0, "it must be more than 0");
     Ok((number * unit as f64) as u64)
 }

@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use crate::validate::{FieldPath, Location, Segment, SpecError, suggest, yaml};
+use super::{FieldPath, Location, Segment, SpecError, suggest, yaml};
 
 /// One `PATH=VALUE`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Override {
+pub(super) struct Override {
     /// The field.
-    pub path: FieldPath,
+    pub(super) path: FieldPath,
     /// Its value; null takes the field away, so that its default counts.
-    pub value: Value,
+    pub(super) value: Value,
     argument: String,
 }
 
@@ -20,7 +20,7 @@ impl Override {
     /// # Errors
     ///
     /// Without `=`, without a path or a value, with a path that is none, or a value that is not YAML.
-    pub fn parse(argument: &str) -> Result<Self, Box<SpecError>> {
+    pub(super) fn parse(argument: &str) -> Result<Self, Box<SpecError>> {
         let refuse = |message: String| error(argument, String::new(), message, None);
         let (path, value) = argument
             .split_once('=')
@@ -33,12 +33,12 @@ impl Override {
             return Err(error(argument, path.to_string(), problem, None));
         }
         let value = serde_saphyr::from_str(value)
-            .map_err(|problem| refuse(format!("the value is not YAML: {}", problem.without_snippet())))?;
+            .map_err(|problem| refuse(format!("the value is not YAML: {}", yaml::reason(&problem))))?;
         Ok(Self { path, value, argument: argument.to_owned() })
     }
 
     /// Where the override was written.
-    pub(crate) fn location(&self) -> Location {
+    pub(super) fn location(&self) -> Location {
         Location::Override { argument: self.argument.clone() }
     }
 }
@@ -48,7 +48,7 @@ impl Override {
 /// # Errors
 ///
 /// One error for each override of a field that `schema` does not know or a list's item that is not there.
-pub(crate) fn apply(document: &mut Value, overrides: &[Override], schema: &Value) -> Result<(), Vec<SpecError>> {
+pub(super) fn apply(document: &mut Value, overrides: &[Override], schema: &Value) -> Result<(), Vec<SpecError>> {
     let errors: Vec<SpecError> =
         overrides.iter().filter_map(|set| place(document, set, schema).err()).map(|error| *error).collect();
     if errors.is_empty() { Ok(()) } else { Err(errors) }
@@ -71,6 +71,10 @@ fn place(document: &mut Value, set: &Override, schema: &Value) -> Result<(), Box
                     (None, _) if schema["x-kubernetes-preserve-unknown-fields"] == true => &Value::Null,
                     (None, _) => {
                         let Some(known) = properties else {
+                            if schema["type"] == "array" {
+                                let message = format!("{here} is a list: write {here}[0] for its first item");
+                                return refuse(&path, message, None);
+                            }
                             return refuse(&path, format!("{here} has no fields: it is {}", kind(schema)), None);
                         };
                         return refuse(
@@ -100,7 +104,8 @@ fn place(document: &mut Value, set: &Override, schema: &Value) -> Result<(), Box
                 }
                 let length = items.len();
                 let Some(item) = items.get_mut(*index) else {
-                    let message = format!("{here} has {length} items: [{index}] is neither one of them nor the next");
+                    let items = if length == 1 { "1 item".to_owned() } else { format!("{length} items") };
+                    let message = format!("{here} has {items}: [{index}] is neither one of them nor the next");
                     return refuse(&path, message, None);
                 };
                 (value, schema, here) = (item, &schema["items"], path);
@@ -220,6 +225,10 @@ mod tests {
             ("spec.seed=", "there is no value: write spec.seed=null to take the field away"),
             ("spec.sed=3", "spec.sed: unknown field (did you mean seed?)"),
             ("spec.seed.x=3", "spec.seed.x: spec.seed has no fields: it is a whole number"),
+            ("spec.train[-1].name=a", "spec.train.-1: spec.train is a list: write spec.train[0] for its first item"),
+            ("spec.train.0.name=a", "spec.train.0: spec.train is a list: write spec.train[0] for its first item"),
+            ("spec.seed=1e400", "spec.seed: 1e400 is not allowed: numbers must be finite"),
+            ("spec.seed=*a", "the value is not YAML: alias references unknown anchor"),
             ("spec.seed[0]=3", "spec.seed[0]: spec.seed has no items: it is a whole number"),
             ("spec.seed=.nan", "spec.seed: .nan is not allowed: numbers must be finite"),
             ("spec.limits={a: 1, a: 2}", "spec.limits: the field a is written twice: the first time in line 1"),

@@ -1,25 +1,19 @@
 //! `real datasets`: builds tasks and demonstrations, writes the quickstart model's folder, shows what a data set holds.
 
+mod build;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Subcommand, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
-use real_datasets::builder::{self, BuildOptions, Built, RunError, Split};
-use real_datasets::{ColumnRole, Mapping, Reading, Task, write_jsonl};
-use real_sandbox_api::{BatchRequest, BatchResponse, Check, Group};
-use real_terminal::{bars, errln, outln};
+use clap::{Args, Subcommand};
+use real_datasets::{ColumnRole, Mapping, Reading, Task, builder, write_jsonl};
+use real_sandbox_api::{Check, Group};
+use real_terminal::{OrRefused as _, outln};
 
-use crate::refused::OrRefused as _;
-use crate::services::{Kind, Services, failed};
-use crate::shutdown::Shutdown;
 use crate::ui::fixed;
 
-/// Candidates between two lines of news.
-const NEWS_EVERY: usize = 100;
 /// Tasks that doing nothing passes, of those that `show` names.
 const SHOWN_IDLE: usize = 20;
 
@@ -33,7 +27,7 @@ pub struct DatasetsArgs {
 #[derive(Debug, Subcommand)]
 enum DatasetsCommand {
     /// Generate SafeSQL-like tasks and keep those that a sandbox confirms
-    Build(BuildArgs),
+    Build(build::BuildArgs),
     /// Write the demonstrations that the quickstart's base policy is taught
     Demonstrations(DemonstrationsArgs),
     /// Write the quickstart policy's configuration and tokenizer
@@ -45,37 +39,12 @@ enum DatasetsCommand {
 }
 
 #[derive(Debug, Args)]
-struct BuildArgs {
-    /// File to write, `.jsonl` or `.jsonl.gz`
-    #[arg(long)]
-    out: PathBuf,
-    /// Tasks wanted
-    #[arg(long, default_value_t = 2000)]
-    count: usize,
-    /// Seed: the same tasks every time
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Whose schemas to use; no pair of table and column is in both
-    #[arg(long, value_enum, default_value = "train")]
-    split: SplitName,
-    /// Base URL of a running sandbox; one is started for the time of the build where this is absent
-    #[arg(long)]
-    sandbox: Option<url::Url>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum SplitName {
-    Train,
-    Eval,
-}
-
-#[derive(Debug, Args)]
 struct DemonstrationsArgs {
     /// File to write, `.jsonl` or `.jsonl.gz`
     #[arg(long)]
     out: PathBuf,
     /// Demonstrations wanted
-    #[arg(long, default_value_t = 60_000)]
+    #[arg(long, value_name = "N", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..))]
     count: u64,
     /// Seed: the same demonstrations every time
     #[arg(long, default_value_t = 0)]
@@ -116,8 +85,9 @@ struct ShowArgs {
 /// What could not be read, built or written, and why.
 pub async fn run(args: DatasetsArgs) -> anyhow::Result<ExitCode> {
     match args.command {
-        DatasetsCommand::Build(args) => build(args).await?,
+        DatasetsCommand::Build(args) => return build::build(args).await,
         DatasetsCommand::Demonstrations(args) => {
+            writable(&args.out).or_refused()?;
             write_jsonl(&args.out, builder::demonstrations(args.count, args.seed))?;
             outln!("{}: {} demonstrations", args.out.display(), args.count);
         }
@@ -128,95 +98,18 @@ pub async fn run(args: DatasetsArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn build(args: BuildArgs) -> anyhow::Result<()> {
-    writable(&args.out).or_refused()?;
-    let logs = std::env::temp_dir().join(format!("real-datasets-{}", std::process::id()));
-    let mut shutdown = Shutdown::listen()?;
-    let services = if args.sandbox.is_some() {
-        None
-    } else {
-        std::fs::create_dir_all(&logs)
-            .with_context(|| format!("cannot make a folder for logs at {}", logs.display()))?;
-        Some(Services::start(&[Kind::Sandbox], &logs).await?)
-    };
-    let started = services.iter().flat_map(|services| services.urls(Kind::Sandbox)).next();
-    let base = match (&args.sandbox, started) {
-        (Some(url), _) => url.to_string(),
-        (None, url) => url.context("no sandbox")?,
-    };
-    let route: url::Url =
-        format!("{}/v1/batch", base.trim_end_matches('/')).parse().with_context(|| format!("--sandbox {base}"))?;
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(2)).build()?;
-    let runner = |request: BatchRequest| ask(client.clone(), route.clone(), request);
-    let split = match args.split {
-        SplitName::Train => Split::Train,
-        SplitName::Eval => Split::Eval,
-    };
-    let concurrency = 2 * std::thread::available_parallelism().map_or(1, usize::from);
-    let began = Instant::now();
-    let style = ProgressStyle::with_template("building {wide_bar} {pos}/{len} tasks  {msg}")?;
-    let bar = bars::add(ProgressBar::new(args.count as u64).with_style(style));
-    let news = |built: &Built| match &bar {
-        Some(bar) => {
-            bar.set_position(built.tasks.len() as u64);
-            bar.set_message(format!("{} rejected", built.rejected.len()));
-        }
-        // A line now and then where there is no terminal.
-        None if (built.tasks.len() + built.rejected.len()).is_multiple_of(NEWS_EVERY) => {
-            errln!("{} of {} tasks, {} rejected", built.tasks.len(), args.count, built.rejected.len());
-        }
-        None => {}
-    };
-    let options = BuildOptions { count: args.count, seed: args.seed, split, concurrency };
-    let built = tokio::select! {
-        built = builder::build(options, &runner, news) => built?,
-        error = failed(services.as_ref()) => return Err(error.into()),
-        () = shutdown.requested() => bail!("stopped on request; nothing was written"),
-    };
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
-    write_jsonl(&args.out, &built.tasks)?;
-    for (id, reason) in &built.rejected {
-        outln!("rejected {id}: {reason}");
-    }
-    let (kept, rejected, seconds) = (built.tasks.len(), built.rejected.len(), began.elapsed().as_secs_f64());
-    outln!("{}: {kept} tasks that the sandbox confirms, {rejected} rejected, {seconds:.1} s", args.out.display());
-    if let Some(services) = services {
-        services.stop().await;
-        // Logs of a service that did its work are of no further use.
-        let _ = std::fs::remove_dir_all(&logs);
-    }
-    Ok(())
-}
-
 /// Sees whether a file can be written, before minutes of work for it. Leaves nothing, and what is there as it is.
 fn writable(out: &Path) -> anyhow::Result<()> {
     let name = out.to_string_lossy();
     if !name.ends_with(".jsonl") && !name.ends_with(".jsonl.gz") {
         bail!("--out {name}: the file's name must end in .jsonl or .jsonl.gz");
     }
-    let is_new = !out.exists();
-    let opened = std::fs::File::options().create(true).append(true).open(out);
-    drop(opened.with_context(|| format!("--out {name}: cannot be written"))?);
-    if is_new {
-        std::fs::remove_file(out).with_context(|| format!("--out {name}: cannot be written"))?;
-    }
-    Ok(())
-}
-
-async fn ask(client: reqwest::Client, route: url::Url, request: BatchRequest) -> Result<BatchResponse, RunError> {
-    let response = client.post(route.clone()).json(&request).send().await?;
-    let status = response.status();
-    if !status.is_success() {
-        let text = response.text().await.unwrap_or_default();
-        return Err(format!("{route} answered {status}: {}", text.chars().take(500).collect::<String>()).into());
-    }
-    Ok(response.json().await?)
+    real_datasets::files::check_writable(out).with_context(|| format!("--out {name}: cannot be written"))
 }
 
 fn tokenizer(args: &TokenizerArgs) -> anyhow::Result<()> {
-    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
+    let cannot = || format!("--out {}: the folder cannot be made", args.out.display());
+    std::fs::create_dir_all(&args.out).with_context(cannot).or_refused()?;
     for (name, content) in builder::quickstart_model_files() {
         let path = args.out.join(name);
         std::fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;

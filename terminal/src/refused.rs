@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::exit;
+
 /// An error that trying again does not help: the arguments, or the files that they name, are wrong.
 #[derive(Debug)]
 pub struct Refused(anyhow::Error);
@@ -36,5 +38,5 @@ impl<T, E: Into<anyhow::Error>> OrRefused<T> for Result<T, E> {
 
 /// The exit code of a command that ended with an error.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.is::<Refused>() { real_terminal::exit::REFUSED } else { real_terminal::exit::FAILED }
+    if error.is::<Refused>() { exit::REFUSED } else { exit::FAILED }
 }
