@@ -64,8 +64,13 @@ struct Serve {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     arguments.logs.init();
-    // Of `check`, 1 says that something was found.
-    let failed = if matches!(arguments.command, Command::Check(_)) { exit::REFUSED } else { exit::FAILED };
+    let failed = match &arguments.command {
+        // Of `check`, 1 says that something was found.
+        Command::Check(_) => exit::REFUSED,
+        // A rule that does not exist.
+        Command::Rules(rules) if rules.pages.is_none() => exit::REFUSED,
+        _ => exit::FAILED,
+    };
     let outcome = match arguments.command {
         Command::Check(check) => check::run(&check),
         Command::Rules(rules) => show_rules(&rules).map(|()| ExitCode::SUCCESS),
