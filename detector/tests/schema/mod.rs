@@ -64,7 +64,6 @@ impl<'a> Checker<'a> {
                         }
                     }
                 }
-                "properties" | "additionalProperties" => {}
                 "items" => {
                     for (index, item) in value.as_array().into_iter().flatten().enumerate() {
                         self.check(wanted, item, &format!("{at}/{index}"));
@@ -81,7 +80,15 @@ impl<'a> Checker<'a> {
                         self.say(at, "has an item twice");
                     }
                 }
-                "$schema" | "$id" | "title" | "description" | "default" | "definitions" => {}
+                // Looked at below, or nothing to look at.
+                "properties"
+                | "additionalProperties"
+                | "definitions"
+                | "default"
+                | "$schema"
+                | "$id"
+                | "title"
+                | "description" => {}
                 other => panic!("the schema uses `{other}`, which is not looked at"),
             }
         }
