@@ -64,8 +64,13 @@ struct Serve {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     arguments.logs.init();
-    // Of `check`, 1 says that something was found.
-    let is_check = matches!(arguments.command, Command::Check(_));
+    let refuses = match &arguments.command {
+        // Of `check`, 1 says that something was found.
+        Command::Check(_) => true,
+        // A rule that does not exist.
+        Command::Rules(rules) => rules.pages.is_none(),
+        Command::Serve(_) => false,
+    };
     let outcome = match arguments.command {
         Command::Check(check) => check::run(&check),
         Command::Rules(rules) => show_rules(&rules).map(|()| ExitCode::SUCCESS),
@@ -73,7 +78,7 @@ fn main() -> ExitCode {
     };
     real_terminal::finish(outcome.unwrap_or_else(|error| {
         errln!("error: {}", causes(error.as_ref()));
-        ExitCode::from(if is_check { exit::REFUSED } else { exit_code(&error) })
+        ExitCode::from(if refuses { exit::REFUSED } else { exit_code(&error) })
     }))
 }
 

@@ -280,7 +280,12 @@ mod tests {
         Analysis {
             id: "0".into(),
             findings: vec![finding; findings],
-            types: types.map(|clean| TypesVerdict { clean, errors: Vec::new(), unchecked: Vec::new() }),
+            types: types.map(|clean| TypesVerdict {
+                clean,
+                errors: Vec::new(),
+                unchecked: Vec::new(),
+                checker: String::new(),
+            }),
             error: error.map(|kind| AnalysisError { kind, message: "why".into(), line: None }),
             millis: 1.0,
         }

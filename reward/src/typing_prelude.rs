@@ -93,6 +93,7 @@ mod tests {
                 clean: false,
                 errors: vec![TypeDiagnostic { line: 5, column: 1, code: "c".into(), message: String::new() }],
                 unchecked: vec![],
+                checker: String::new(),
             }),
             error: None,
             millis: 0.0,

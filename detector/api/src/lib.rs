@@ -126,6 +126,9 @@ pub struct TypesVerdict {
     /// What the program tells the checker not to look at, by line; mypy's verdict is what it is without that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unchecked: Vec<Unchecked>,
+    /// Whose verdict it is, such as `mypy 2.4.1`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub checker: String,
 }
 
 impl TypesVerdict {
@@ -153,9 +156,11 @@ pub enum UncheckedKind {
     Comment,
     /// `@no_type_check`
     Decorator,
-    /// A branch such as `if not TYPE_CHECKING:`, which checkers take for dead.
+    /// A test such as `not TYPE_CHECKING`, for which checkers take a branch for dead that runs.
     Branch,
-    /// An annotation with `Any`: told, and no suppression.
+    /// Code in a text that is run: `exec(…)`, `eval("…")`
+    Code,
+    /// `Any` as a type: told, and no suppression.
     Any,
 }
 

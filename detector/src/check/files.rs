@@ -1,10 +1,12 @@
 //! Which files are checked.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use ignore::WalkBuilder;
+use real_detector::syntax::MAX_BYTES;
 
 /// Something to check, or why it cannot be found.
 #[derive(Debug)]
@@ -23,8 +25,20 @@ pub(super) enum Place {
 }
 
 /// What is meant by paths, in their order; what is in a folder, by name. A file that is named is checked whatever its
-/// name is and whatever `.gitignore` says.
+/// name is and whatever `.gitignore` says; each is checked once, however often it is named.
 pub(super) fn find(paths: &[PathBuf]) -> Vec<Source> {
+    let mut sources = named(paths);
+    let mut known = HashSet::new();
+    sources.retain(|source| match &source.place {
+        Place::File(path) => known.insert(path.canonicalize().unwrap_or_else(|_| path.clone())),
+        // No path is empty.
+        Place::StandardInput => known.insert(PathBuf::new()),
+        Place::Nowhere(_) => true,
+    });
+    sources
+}
+
+fn named(paths: &[PathBuf]) -> Vec<Source> {
     let mut sources = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
@@ -56,6 +70,13 @@ fn in_folder(folder: &Path, sources: &mut Vec<Source>) {
     }
 }
 
+/// A file's bytes, and one more than are analysed at most: there are files without an end.
+fn limited(file: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 impl Source {
     /// Its text.
     ///
@@ -64,14 +85,13 @@ impl Source {
     pub(super) fn read(&self) -> Result<String, String> {
         let cannot = |error: io::Error| format!("cannot be read: {error}");
         let bytes = match &self.place {
-            Place::File(path) => fs::read(path).map_err(cannot)?,
-            Place::StandardInput => {
-                let mut bytes = Vec::new();
-                io::stdin().lock().read_to_end(&mut bytes).map_err(cannot)?;
-                bytes
-            }
+            Place::File(path) => fs::File::open(path).and_then(limited).map_err(cannot)?,
+            Place::StandardInput => limited(io::stdin().lock()).map_err(cannot)?,
             Place::Nowhere(why) => return Err(why.clone()),
         };
+        if bytes.len() > MAX_BYTES {
+            return Err(format!("has more than {MAX_BYTES} bytes, the most that are analysed"));
+        }
         String::from_utf8(bytes).map_err(|error| {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = before.split(|byte| *byte == b'\n').count();

@@ -4,10 +4,13 @@
 //! order and letter for letter; notes are left out. That holds also where the program switches checks off with
 //! `# type: ignore` or `# mypy:` comments: they are part of the program. Configuration files are not read; packages with
 //! types that are installed beside mypy are. A worker that dies or runs out of time is never a verdict: the program is
-//! tried once more, then reported as [`AnalysisErrorKind::Internal`] or [`AnalysisErrorKind::Deadline`].
+//! tried once more, then reported as [`AnalysisErrorKind::Internal`] or [`AnalysisErrorKind::Deadline`]. A program that used
+//! up its CPU time would do so again: it is reported at once, and remembered.
 
 mod interpreter;
 mod output;
+mod remembered;
+mod traces;
 mod unchecked;
 mod worker;
 
@@ -18,6 +21,7 @@ use real_detector_api::{AnalysisError, AnalysisErrorKind, TypesVerdict};
 
 pub use interpreter::interpreter;
 pub use output::parse_output;
+use remembered::Remembered;
 pub use unchecked::unchecked;
 use worker::{Failure, Worker};
 
@@ -26,8 +30,20 @@ use worker::{Failure, Worker};
 pub struct TypeChecker {
     idle: Mutex<Idle>,
     freed: Condvar,
-    timeout: Duration,
+    limits: Limits,
+    /// Programs that took all the CPU time that one may have.
+    too_long: Mutex<Remembered>,
 }
+
+/// What one program may take.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    time: Duration,
+    cpu_time: Duration,
+}
+
+/// CPU time that no program needs: what takes longer folds constants such as `9**9**9**9`.
+const MOST_CPU_TIME: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 struct Idle {
@@ -39,18 +55,40 @@ struct Idle {
 impl TypeChecker {
     /// A pool of at most `workers` processes; `timeout` is for one program.
     pub fn new(workers: usize, timeout: Duration) -> Self {
-        Self { idle: Mutex::new(Idle { workers: vec![], unstarted: workers.max(1) }), freed: Condvar::new(), timeout }
+        let idle = Mutex::new(Idle { workers: vec![], unstarted: workers.max(1) });
+        // A busy machine gives less CPU time than time.
+        let limits = Limits { time: timeout, cpu_time: MOST_CPU_TIME.min(timeout / 4) };
+        Self { idle, freed: Condvar::new(), limits, too_long: Mutex::default() }
+    }
+
+    /// With another bound of CPU time for one program.
+    #[must_use]
+    pub fn with_cpu_time(mut self, cpu_time: Duration) -> Self {
+        self.limits.cpu_time = cpu_time;
+        self
     }
 
     /// Checks a program. Blocks until a worker is free.
     ///
     /// # Errors
-    /// `Deadline` or `Internal`, after a second try.
+    /// `Deadline` or `Internal`, after a second try where that can help.
     pub fn check(&self, code: &str) -> Result<TypesVerdict, AnalysisError> {
-        self.check_once(code).or_else(|_| self.check_once(code)).map_err(|failure| AnalysisError {
+        let too_long = || self.too_long.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = if too_long().holds(code) {
+            Err(Failure::Cpu)
+        } else {
+            match self.check_once(code) {
+                Err(Failure::Deadline | Failure::Program(_) | Failure::Worker(_)) => self.check_once(code),
+                result => result,
+            }
+        };
+        if matches!(result, Err(Failure::Cpu)) {
+            too_long().add(code);
+        }
+        result.map_err(|failure| AnalysisError {
             kind: match failure {
-                Failure::Deadline => AnalysisErrorKind::Deadline,
-                _ => AnalysisErrorKind::Internal,
+                Failure::Deadline | Failure::Cpu => AnalysisErrorKind::Deadline,
+                Failure::Program(_) | Failure::Worker(_) => AnalysisErrorKind::Internal,
             },
             message: format!("mypy: {failure}"),
             line: None,
@@ -69,7 +107,7 @@ impl TypeChecker {
                 }
             },
         };
-        let result = worker.check(code, self.timeout);
+        let result = worker.check(code, self.limits);
         // A worker that failed in any way is replaced.
         self.put(match result {
             Err(Failure::Worker(_)) => None,

@@ -5,21 +5,38 @@
 use real_detector_api::{Unchecked, UncheckedKind};
 use ruff_python_ast::token::TokenKind;
 use ruff_python_ast::visitor::{Visitor, walk_expr, walk_stmt};
-use ruff_python_ast::{Expr, Stmt, StmtIf, UnaryOp};
+use ruff_python_ast::{Alias, Expr, ExprCall, ExprContext, Parameter, Stmt, StmtIf, StmtImportFrom};
 use ruff_python_parser::parse_module;
 use ruff_text_size::{Ranged, TextSize};
 
 use crate::analysis::on_large_stack;
 use crate::syntax::{Positions, check_depth};
 
-/// Names that mypy takes for true and Python for false.
+/// Names that mypy takes for true or false wherever they come from, and Python for what they are.
+const DECIDED_BY_NAME: [&str; 4] = ["TYPE_CHECKING", "MYPY", "PY2", "PY3"];
+/// Those that only say what is for checkers.
 const ONLY_TRUE_FOR_CHECKERS: [&str; 2] = ["TYPE_CHECKING", "MYPY"];
+/// Attributes of `sys` that mypy knows.
+const KNOWN_OF_SYS: [&str; 2] = ["platform", "version_info"];
+/// Most programs have none of these words, and need not be parsed again.
+const WORDS: [&str; 12] = [
+    "ignore",
+    "mypy",
+    "no_type_check",
+    "TYPE_CHECKING",
+    "MYPY",
+    "PY2",
+    "PY3",
+    "platform",
+    "version_info",
+    "Any",
+    "exec",
+    "eval",
+];
 
 /// All such places, by line. None where the text is not Python, or nests too deep to be looked at.
 pub fn unchecked(code: &str) -> Vec<Unchecked> {
-    // Most programs have none of the words, and need not be parsed again.
-    let words = ["ignore", "mypy", "no_type_check", "TYPE_CHECKING", "MYPY", "Any"];
-    if check_depth(code).is_err() || !words.iter().any(|word| code.contains(word)) {
+    if !WORDS.iter().any(|word| code.contains(word)) || check_depth(code).is_err() {
         return vec![];
     }
     on_large_stack(|| find(code)).unwrap_or_default()
@@ -27,17 +44,29 @@ pub fn unchecked(code: &str) -> Vec<Unchecked> {
 
 fn find(code: &str) -> Vec<Unchecked> {
     let Ok(parsed) = parse_module(code) else { return vec![] };
-    let mut finder = Finder { positions: Positions::new(code), found: vec![] };
+    let mut finder = Finder { positions: Positions::new(code), found: vec![], sys: vec![], sys_is_changed: false };
     for token in parsed.tokens().iter().filter(|token| token.kind() == TokenKind::Comment) {
         let text = code[token.range()].trim_start_matches('#').trim_start();
         if is_directive(text) {
             finder.add(token.start(), UncheckedKind::Comment);
+        } else if text.starts_with("type:") && has_any(text) {
+            finder.add(token.start(), UncheckedKind::Any);
         }
     }
     parsed.syntax().body.iter().for_each(|statement| finder.visit_stmt(statement));
+    if finder.sys_is_changed {
+        for at in std::mem::take(&mut finder.sys) {
+            finder.add(at, UncheckedKind::Branch);
+        }
+    }
     finder.found.sort_by_key(|one| (one.line, one.kind));
     finder.found.dedup();
     finder.found
+}
+
+/// Whether a text has the word `Any`.
+fn has_any(text: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "Any")
 }
 
 /// `type: ignore` (PEP 484) and `mypy: …`, as mypy reads them.
@@ -49,6 +78,10 @@ fn is_directive(comment: &str) -> bool {
 struct Finder<'a> {
     positions: Positions<'a>,
     found: Vec<Unchecked>,
+    /// Where something depends on `sys.platform` or `sys.version_info`. mypy knows what they are; Python agrees …
+    sys: Vec<TextSize>,
+    /// … unless the program changes them, or calls something else `sys`.
+    sys_is_changed: bool,
 }
 
 impl Finder<'_> {
@@ -56,85 +89,119 @@ impl Finder<'_> {
         self.found.push(Unchecked { line: self.positions.at(at.to_usize()).line, kind });
     }
 
-    /// A branch that is there at run time and not for the checker.
-    fn hidden_branches(&mut self, statement: &StmtIf) {
-        let holds = said_to_checkers(&statement.test);
-        if holds == Some(false) {
-            self.add(statement.start(), UncheckedKind::Branch);
+    /// A name or an attribute, by its last part.
+    fn name(&mut self, name: &str, at: TextSize) {
+        match name {
+            "Any" => self.add(at, UncheckedKind::Any),
+            "no_type_check" => self.add(at, UncheckedKind::Decorator),
+            _ if DECIDED_BY_NAME.contains(&name) => self.add(at, UncheckedKind::Branch),
+            _ => {}
         }
-        let others = statement.elif_else_clauses.iter().filter(|clause| {
-            holds == Some(true) || clause.test.as_ref().is_some_and(|test| said_to_checkers(test) == Some(false))
-        });
-        let starts: Vec<TextSize> = others.map(Ranged::start).collect();
-        for start in starts {
-            self.add(start, UncheckedKind::Branch);
+    }
+
+    /// `from typing import Any as Other`: what the other name hides is told at the import.
+    fn import_from(&mut self, import: &StmtImportFrom) {
+        for Alias { name, asname, .. } in &import.names {
+            if asname.as_ref().is_some_and(|asname| asname != name) {
+                self.name(name, name.start());
+            }
+            if import.module.as_deref() == Some("builtins") && (name == "exec" || name == "eval") {
+                self.add(name.start(), UncheckedKind::Code);
+            }
+        }
+    }
+
+    /// Code in a text, which no checker sees. What `eval` makes of a text that comes from elsewhere is just unknown.
+    fn call(&mut self, call: &ExprCall) {
+        let text =
+            || matches!(call.arguments.args.first(), Some(Expr::StringLiteral(_) | Expr::FString(_) | Expr::BinOp(_)));
+        let is_code = match &*call.func {
+            Expr::Name(name) => name.id == "exec" || name.id == "eval" && text(),
+            Expr::Attribute(attribute) => {
+                let of_builtins = matches!(&*attribute.value, Expr::Name(name) if name.id.contains("builtins"));
+                of_builtins && (&attribute.attr == "exec" || &attribute.attr == "eval" && text())
+            }
+            _ => false,
+        };
+        if is_code {
+            self.add(call.start(), UncheckedKind::Code);
         }
     }
 }
 
-/// What mypy takes a test of `TYPE_CHECKING` for.
-fn said_to_checkers(test: &Expr) -> Option<bool> {
-    match test {
-        Expr::Name(name) => ONLY_TRUE_FOR_CHECKERS.contains(&name.id.as_str()).then_some(true),
-        Expr::Attribute(attribute) => ONLY_TRUE_FOR_CHECKERS.contains(&attribute.attr.as_str()).then_some(true),
-        Expr::UnaryOp(operation) if operation.op == UnaryOp::Not => {
-            said_to_checkers(&operation.operand).map(|truth| !truth)
-        }
-        Expr::BoolOp(operation) => {
-            let wanted = operation.op.is_or();
-            operation.values.iter().filter_map(said_to_checkers).find(|truth| *truth == wanted)
-        }
-        _ => None,
-    }
-}
-
-fn is_called(expression: &Expr, wanted: &str) -> bool {
-    match expression {
-        Expr::Name(name) => name.id == wanted,
-        Expr::Attribute(attribute) => &attribute.attr == wanted,
-        Expr::Call(call) => is_called(&call.func, wanted),
-        _ => false,
-    }
+/// `if TYPE_CHECKING:` with nothing else: what stands there is seen by checkers, and hides nothing from them.
+fn is_for_checkers(statement: &StmtIf) -> bool {
+    let name = match &*statement.test {
+        Expr::Name(name) => name.id.as_str(),
+        Expr::Attribute(attribute) => attribute.attr.as_str(),
+        _ => return false,
+    };
+    ONLY_TRUE_FOR_CHECKERS.contains(&name) && statement.elif_else_clauses.is_empty()
 }
 
 impl<'a> Visitor<'a> for Finder<'_> {
     fn visit_stmt(&mut self, statement: &'a Stmt) {
         match statement {
-            Stmt::If(one) => self.hidden_branches(one),
-            Stmt::FunctionDef(function) => {
-                for decorator in &function.decorator_list {
-                    if is_called(&decorator.expression, "no_type_check") {
-                        self.add(decorator.start(), UncheckedKind::Decorator);
-                    }
-                }
+            Stmt::If(one) if is_for_checkers(one) => return self.visit_body(&one.body),
+            Stmt::ImportFrom(import) => {
+                self.import_from(import);
+                self.sys_is_changed |= import.names.iter().any(|one| one.asname.as_ref().unwrap_or(&one.name) == "sys");
             }
-            Stmt::ClassDef(class) => {
-                for decorator in &class.decorator_list {
-                    if is_called(&decorator.expression, "no_type_check") {
-                        self.add(decorator.start(), UncheckedKind::Decorator);
-                    }
-                }
+            Stmt::Import(import) => {
+                let other =
+                    |one: &Alias| one.name.as_str() != "sys" && one.asname.as_ref().is_some_and(|name| name == "sys");
+                self.sys_is_changed |= import.names.iter().any(other);
             }
+            Stmt::FunctionDef(function) => self.sys_is_changed |= &function.name == "sys",
+            Stmt::ClassDef(class) => self.sys_is_changed |= &class.name == "sys",
             _ => {}
         }
         walk_stmt(self, statement);
     }
 
+    fn visit_parameter(&mut self, parameter: &'a Parameter) {
+        self.sys_is_changed |= &parameter.name == "sys";
+        parameter.annotation.iter().for_each(|annotation| self.visit_annotation(annotation));
+    }
+
+    fn visit_expr(&mut self, expression: &'a Expr) {
+        match expression {
+            Expr::Name(name) if name.ctx == ExprContext::Load => self.name(&name.id, name.start()),
+            Expr::Name(name) => self.sys_is_changed |= name.id == "sys",
+            Expr::Attribute(attribute) => {
+                let is_known = KNOWN_OF_SYS.contains(&attribute.attr.as_str());
+                if attribute.ctx != ExprContext::Load {
+                    self.sys_is_changed |= is_known;
+                } else if is_known {
+                    self.sys.push(attribute.start());
+                } else {
+                    self.name(&attribute.attr, attribute.start());
+                }
+            }
+            Expr::Call(call) => self.call(call),
+            _ => {}
+        }
+        walk_expr(self, expression);
+    }
+
     fn visit_annotation(&mut self, annotation: &'a Expr) {
-        self.visit_expr(annotation);
-        let mut any = Anys(false);
-        any.visit_expr(annotation);
-        if any.0 {
+        let mut texts = Texts(false);
+        texts.visit_expr(annotation);
+        if texts.0 {
             self.add(annotation.start(), UncheckedKind::Any);
         }
+        self.visit_expr(annotation);
     }
 }
 
-struct Anys(bool);
+/// Whether an annotation has the word in a text, as `"list[Any]"`.
+struct Texts(bool);
 
-impl<'a> Visitor<'a> for Anys {
+impl<'a> Visitor<'a> for Texts {
     fn visit_expr(&mut self, expression: &'a Expr) {
-        self.0 |= is_called(expression, "Any");
+        if let Expr::StringLiteral(text) = expression {
+            self.0 |= has_any(text.value.to_str());
+        }
         walk_expr(self, expression);
     }
 }
@@ -173,16 +240,65 @@ mod tests {
         for code in [
             "from typing import TYPE_CHECKING\nif not TYPE_CHECKING:\n    x = 1\n",
             "import typing\nif typing.TYPE_CHECKING:\n    pass\nelse:\n    x = 1\n",
-            "import typing as t\nif not t.TYPE_CHECKING or False:\n    pass\nelif not t.TYPE_CHECKING:\n    x = 1\n",
+            "import typing as t\nif x:\n    pass\nelif not t.TYPE_CHECKING:\n    x = 1\n",
+            "from typing import TYPE_CHECKING\nassert not TYPE_CHECKING\nx = 1\n",
+            "from typing import TYPE_CHECKING\nTYPE_CHECKING or print(1 + '')\n",
+            "from typing import TYPE_CHECKING\nmatch 1:\n    case 1 if not TYPE_CHECKING: x = 1\n",
+            "PY2 = True\nif PY2:\n    x = 1\n",
+            "MYPY = False\nif MYPY: pass\nelse: x = 1\n",
+            "PY3 = False\nx = PY3 or f(1)\n",
+            "import sys\nsys.platform = 'x'\nif sys.platform == 'x':\n    x = 1\n",
+            "class sys:\n    version_info = (2, 7)\nif sys.version_info < (3,):\n    x = 1\n",
+            "import os as sys\nassert sys.platform.startswith('y')\n",
+            "def f(sys):\n    if sys.platform != 'linux': x = 1\n",
         ] {
             assert_eq!(kinds(code), [UncheckedKind::Branch], "{code}");
         }
-        assert_eq!(kinds("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import os\n"), []);
+        for code in [
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import os\n",
+            "import sys\nif sys.platform == 'win32':\n    x = 1\nelif sys.version_info < (3, 8):\n    x = 2\n",
+            "import platform\nplatform.version_info = 3\nprint(platform)\n",
+        ] {
+            assert_eq!(kinds(code), [], "{code}");
+        }
     }
 
     #[test]
     fn decorators_and_any_are_told_apart() {
         let code = "from typing import Any, no_type_check\n@no_type_check\ndef f(x: Any) -> list[Any]:\n    return x\n";
         assert_eq!(kinds(code), [UncheckedKind::Decorator, UncheckedKind::Any]);
+        for code in [
+            "from typing import no_type_check as fine\n@fine\ndef f(): ...\n",
+            "import typing as t\n@t.no_type_check\nclass A: ...\n",
+        ] {
+            assert_eq!(kinds(code), [UncheckedKind::Decorator], "{code}");
+        }
+        for code in [
+            "from typing import Any as A\nx: A = 1\n",
+            "import typing as t\nx = t.cast(t.Any, 1)\n",
+            "from typing import *\nA = Any\n",
+            "x: 'list[Any]' = []\n",
+            "def f(x):\n    # type: (Any) -> int\n    return x\n",
+            "x = []  # type: Any\n",
+            "from typing import *\ndef __getattr__(name: str) -> Any: ...\n",
+        ] {
+            assert_eq!(kinds(code), [UncheckedKind::Any], "{code}");
+        }
+        assert_eq!(kinds("x: str = 'Any'\ny = Anything\n# Any\n"), []);
+    }
+
+    #[test]
+    fn code_in_texts_is_told() {
+        for code in [
+            "exec('x: int = 1')\n",
+            "exec(source, {})\n",
+            "f = eval('lambda x: x')\n",
+            "import builtins\nbuiltins.exec('x = 1')\n",
+            "from builtins import exec as run\nrun('x = 1')\n",
+            "x = eval('1' + '2')\n",
+        ] {
+            assert_eq!(kinds(code), [UncheckedKind::Code], "{code}");
+        }
+        assert_eq!(kinds("x = eval(input())\npattern.exec('a')\ndef execute() -> None: ...\n"), []);
     }
 }

@@ -13,15 +13,17 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use real_detector_api::TypesVerdict;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::Limits;
 use super::interpreter::interpreter;
 use super::output::parse_output;
+use super::traces::{Traces, traces};
 use super::unchecked::unchecked;
 
-const ZYGOTE: &str = include_str!("zygote.py");
+/// One program of two parts.
+const ZYGOTE: &str = concat!(include_str!("resident.py"), include_str!("zygote.py"));
 /// Importing mypy and filling its cache, on a busy machine.
 const START_SECONDS: u64 = 300;
 /// The worker itself keeps the time; this is for a worker that hangs.
@@ -30,15 +32,33 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Why there is no verdict.
 #[derive(Debug, Error)]
 pub(super) enum Failure {
-    /// mypy took too long on this program.
+    /// There was no time for this program.
     #[error("no verdict in time")]
     Deadline,
+    /// mypy needed more CPU time for this program than it may have, and would again.
+    #[error("no verdict within the CPU time of a program")]
+    Cpu,
     /// mypy broke on this program.
     #[error("the checker died: {0}")]
     Program(String),
     /// The worker is of no more use.
     #[error("{0}")]
     Worker(String),
+}
+
+#[derive(Deserialize)]
+struct Ready {
+    folder: PathBuf,
+    version: String,
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    code: &'a str,
+    seconds: f64,
+    cpu_seconds: f64,
+    #[serde(flatten)]
+    traces: Traces,
 }
 
 #[derive(Deserialize)]
@@ -50,7 +70,7 @@ struct Answer {
     #[serde(default)]
     stdout: String,
     #[serde(default)]
-    stderr: String,
+    message: String,
 }
 
 /// A worker; its process ends with it.
@@ -59,6 +79,8 @@ pub(super) struct Worker {
     process: Child,
     /// Where it works; it removes the folder itself unless it is killed.
     folder: Option<PathBuf>,
+    /// `mypy` and its version.
+    checker: String,
     requests: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
@@ -86,40 +108,50 @@ impl Worker {
         // A worker that does not read must not block us.
         fcntl(&requests, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
             .map_err(|problem| Failure::Worker(format!("cannot set up the worker's pipe: {problem}")))?;
-        let mut worker = Self { process, folder: None, requests: Some(requests), answers: BufReader::new(answers) };
+        let mut worker = Self {
+            process,
+            folder: None,
+            checker: String::new(),
+            requests: Some(requests),
+            answers: BufReader::new(answers),
+        };
         let first = worker.read(Instant::now() + Duration::from_secs(START_SECONDS))?;
-        let Some(folder) = first.trim_end().strip_prefix("ready ") else {
+        let Ok(Ready { folder, version }) = serde_json::from_str(&first) else {
             let python = python.display();
             return Err(Failure::Worker(format!("{python} cannot run mypy; install mypy there or set REAL_PYTHON")));
         };
-        worker.folder = Some(PathBuf::from(folder));
+        worker.folder = Some(folder);
+        worker.checker = format!("mypy {version}");
         Ok(worker)
     }
 
-    pub(super) fn check(&mut self, code: &str, timeout: Duration) -> Result<TypesVerdict, Failure> {
-        let request = json!({"code": code, "seconds": timeout.as_secs_f64()});
-        let deadline = Instant::now() + timeout + GRACE;
-        self.write(format!("{request}\n").as_bytes(), deadline)?;
+    pub(super) fn check(&mut self, code: &str, limits: Limits) -> Result<TypesVerdict, Failure> {
+        let request = Request {
+            code,
+            seconds: limits.time.as_secs_f64(),
+            cpu_seconds: limits.cpu_time.as_secs_f64(),
+            traces: traces(code),
+        };
+        let mut request = serde_json::to_vec(&request).map_err(|problem| Failure::Worker(problem.to_string()))?;
+        request.push(b'\n');
+        let deadline = Instant::now() + limits.time + GRACE;
+        self.write(&request, deadline)?;
         let line = self.read(deadline)?;
         let answer: Answer = serde_json::from_str(&line).map_err(|_| Failure::Worker("the worker died".to_owned()))?;
         match answer.failure.as_deref() {
-            Some("deadline" | "cpu") => return Err(Failure::Deadline),
+            Some("deadline") => return Err(Failure::Deadline),
+            Some("cpu") => return Err(Failure::Cpu),
+            // mypy may have said which errors it had found so far, but it has not judged the program.
+            Some("internal") => return Err(Failure::Program(format!("internal error of mypy: {}", answer.message))),
             Some(other) => return Err(Failure::Program(format!("{other}, status {}", answer.status))),
             None => {}
         }
-        // mypy then says which errors it had found so far, but it has not judged the program.
-        if answer.stderr.contains("INTERNAL ERROR") {
-            return Err(Failure::Program("mypy failed with an internal error".to_owned()));
-        }
         let errors = parse_output(&answer.stdout);
-        match (answer.status, errors.is_empty()) {
-            (0, true) => Ok(TypesVerdict { clean: true, errors, unchecked: unchecked(code) }),
-            (1 | 2, false) => Ok(TypesVerdict { clean: false, errors, unchecked: unchecked(code) }),
-            (status, _) => {
-                let last = answer.stderr.lines().last().unwrap_or("nothing on standard error").to_owned();
-                Err(Failure::Program(format!("mypy ended with status {status}: {last}")))
-            }
+        let clean = errors.is_empty();
+        if clean != (answer.status == 0) {
+            return Err(Failure::Program(format!("status {} with {} errors", answer.status, errors.len())));
         }
+        Ok(TypesVerdict { clean, errors, unchecked: unchecked(code), checker: self.checker.clone() })
     }
 
     fn write(&mut self, mut request: &[u8], deadline: Instant) -> Result<(), Failure> {

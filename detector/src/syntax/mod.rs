@@ -1,14 +1,20 @@
 //! Source text → syntax tree, with every limit that keeps later passes off the end of the stack.
 
+mod bindings;
 mod depth;
 mod position;
+mod refusals;
 
 pub use depth::{MAX_DEPTH, TooDeep, check_depth};
 pub use position::{Position, Positions};
 
 use real_detector_api::{AnalysisError, AnalysisErrorKind};
-use ruff_python_ast::ModModule;
-use ruff_python_parser::parse_module;
+use ruff_python_ast::{ModModule, PythonVersion};
+use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
+use ruff_text_size::{Ranged, TextSize};
+
+/// The newest grammar that a released CPython has.
+const GRAMMAR: PythonVersion = PythonVersion::PY314;
 
 /// The largest program that is looked at, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -53,14 +59,25 @@ pub fn check(code: &str) -> Result<usize, AnalysisError> {
 /// Parses a program that [`check`] has let pass.
 ///
 /// # Errors
-/// `Syntax` where the text is not Python 3.
+/// `Syntax` where CPython does not compile the text.
 pub fn parse_checked(code: &str) -> Result<ModModule, AnalysisError> {
-    match parse_module(code) {
-        Ok(parsed) => Ok(parsed.into_syntax()),
-        Err(problem) => {
-            let line = Positions::new(code).at(problem.location.start().to_usize()).line;
-            Err(error(AnalysisErrorKind::Syntax, problem.error.to_string(), Some(line)))
-        }
+    let refused = |at: TextSize, message: String| {
+        let line = Positions::new(code).at(at.to_usize()).line;
+        error(AnalysisErrorKind::Syntax, message, Some(line))
+    };
+    let parsed = parse_unchecked(code, ParseOptions::from(Mode::Module).with_target_version(GRAMMAR));
+    if let Some(problem) = parsed.errors().first() {
+        return Err(refused(problem.location.start(), problem.error.to_string()));
+    }
+    if let Some(problem) = parsed.unsupported_syntax_errors().first() {
+        return Err(refused(problem.range().start(), problem.to_string()));
+    }
+    let Some(parsed) = parsed.try_into_module() else {
+        return Err(error(AnalysisErrorKind::Internal, "the parser gave no module".to_owned(), None));
+    };
+    match refusals::first(code, parsed.syntax()) {
+        Some((at, message)) => Err(refused(at, message)),
+        None => Ok(parsed.into_syntax()),
     }
 }
 
