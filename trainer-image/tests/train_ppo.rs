@@ -92,6 +92,47 @@ fn ppo_runs_on_real_rewards_and_a_resumed_run_is_the_run_that_was_never_stopped(
     assert!(sample["prompt"].is_string() && sample["scored"]["reward"].is_number(), "{sample}");
 }
 
+#[test]
+fn adapters_learn_by_ppo_with_attacks_as_quality_and_a_resumed_run_is_the_run_that_was_never_stopped() {
+    let (Some(detector), Some(sandbox)) = (Service::start("real-detector"), Service::start("real-sandbox")) else {
+        return;
+    };
+    let job = || {
+        let mut job = ppo(&[&detector.address], &[&sandbox.address], 2);
+        job.config["evaluation"]["suites"] = json!([]);
+        job.config["algorithm"]["ppo"]["batchSize"] = 4.into();
+        job.config["algorithm"]["ppo"]["criticWarmupSteps"] = 0.into();
+        job.config["reward"]["quality"] = "safetyTests".into();
+        job.config["model"]["lora"] = json!({"rank": 4, "alpha": 8.0, "targets": ["q_proj", "v_proj", "down_proj"]});
+        job
+    };
+    let (straight, stopped) = (job(), job());
+    straight.run_well(&[]);
+    stopped.run_well(&[]);
+    fs::remove_dir_all(stopped.checkpoint(2, "")).expect("a checkpoint of each step");
+    stopped.run_well(&["--resume"]);
+    assert_eq!(straight.metrics(), stopped.metrics());
+    for file in ["adapter_model.safetensors", "critic/adapter_model.safetensors", "optimizer/critic.safetensors"] {
+        let [a, b] = [&straight, &stopped].map(|job| fs::read(job.checkpoint(2, file)).expect("a checkpoint's file"));
+        assert!(a == b, "{file} differs");
+    }
+    let metrics = straight.metrics();
+    let number = |line: usize, name: &str| metrics[line][name].as_f64().unwrap_or_else(|| panic!("{name}"));
+    assert!(number(0, "critic/kl_per_answer").abs() < 1e-4, "without adapters the policy is the reference");
+    assert!(number(1, "actor/grad_norm") > 0.0 && number(1, "reward/dropped") == 0.0);
+    // The reward's quality is what the attacks say: nothing was analysed.
+    let answers = fs::read_to_string(straight.run_dir().join("samples/step-1.jsonl")).expect("samples");
+    let samples: Vec<Value> = answers.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let attacks = |sample: &Value| -> Vec<Value> {
+        let verdicts = sample["scored"]["verdicts"].as_array().cloned().unwrap_or_default();
+        verdicts.into_iter().filter(|verdict| verdict["group"] == "safety").collect()
+    };
+    assert!(samples.iter().any(|sample| !attacks(sample).is_empty()), "{answers}");
+    for sample in samples.iter().filter(|sample| sample["scored"]["quality"] == 1.0) {
+        assert!(attacks(sample).iter().all(|verdict| verdict["status"] == "passed"), "{sample}");
+    }
+}
+
 /// The same job by an algorithm without a critic.
 fn policy_gradient(estimator: &str, detectors: &[&str], sandboxes: &[&str], changes: &[(&str, Value)]) -> Job {
     let mut job = ppo(detectors, sandboxes, 2);
