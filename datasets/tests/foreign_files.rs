@@ -141,8 +141,8 @@ fn a_users_own_columns_are_mapped() {
         let said = refusal(&path, &mapped(pairs));
         assert!(said.contains(expected), "{said}");
     }
-    let said = "promt=x".parse::<real_datasets::ColumnRole>().expect_err("no role");
-    assert!(said.contains("promt=x") && said.contains("prompt (a text"), "{said}");
+    let said = "role=x".parse::<real_datasets::ColumnRole>().expect_err("no role");
+    assert!(said.contains("role=x") && said.contains("prompt (a text"), "{said}");
 }
 
 #[test]
