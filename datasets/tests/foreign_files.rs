@@ -135,14 +135,14 @@ fn a_users_own_columns_are_mapped() {
     assert_eq!(loaded[0].tests[0].check, Check::Stdin { stdin: "2\n".into(), stdout: "4".into() });
     for (pairs, expected) in [
         (&["prompt=question"][..], "question: is not in the first row"),
-        (&["id=nmae"], "nmae: is no column (--map id=nmae); the columns are prompt, tests, name"),
+        (&["id=title"], "title: is no column (--map id=title); the columns are prompt, tests, name"),
         (&["quality=name"], "name: is \"a\"; it must be security, types, or both"),
     ] {
         let said = refusal(&path, &mapped(pairs));
         assert!(said.contains(expected), "{said}");
     }
-    let said = "promt=x".parse::<real_datasets::ColumnRole>().expect_err("no role");
-    assert!(said.contains("promt=x") && said.contains("prompt (a text"), "{said}");
+    let said = "role=x".parse::<real_datasets::ColumnRole>().expect_err("no role");
+    assert!(said.contains("role=x") && said.contains("prompt (a text"), "{said}");
 }
 
 #[test]
