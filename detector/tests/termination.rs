@@ -322,7 +322,7 @@ fn loops_within_loops_come_to_rest_soon() {
     }
     let effort = effort(&code);
     println!("{effort:?}: {}", effort.steps / effort.size);
-    assert!(effort.steps <= 20 * effort.size, "{effort:?}");
+    assert!(effort.steps <= 4 * effort.size, "{effort:?}");
 }
 
 #[test]

@@ -375,8 +375,7 @@ impl Text {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'_' | b'.' | b',' | b'=' | b'*');
         let size = first.bytes().take(size).take_while(|byte| plain(*byte)).count();
         let ends_word = |template: &Template| match template.0.as_slice() {
-            [Part::Literal(text)] if text.len() == size => true,
-            [Part::Literal(text), ..] => text.as_bytes().get(size) == Some(&b' '),
+            [Part::Literal(text), ..] => text.len() == size || text.as_bytes()[size] == b' ',
             _ => false,
         };
         // All of it is ASCII: it may be cut anywhere.
