@@ -34,7 +34,7 @@ pub fn expose(program: &mut Program, registry: &Registry) {
         .classes
         .iter()
         .enumerate()
-        .flat_map(|(class, body)| body.methods.values().map(move |method| (*method, class)))
+        .flat_map(|(class, body)| body.methods.values().chain(body.setters.values()).map(move |one| (*one, class)))
         .collect();
     let offered = offered_names(program);
     let open: Vec<bool> = (0..count)
@@ -78,7 +78,7 @@ fn is_open(
     let at_top = function.parent == Some(FunctionId(0)) && &*function.name != "<lambda>";
     let public = match class {
         Some(class) => is_public(class) && is_public(&function.name),
-        None => at_top && (is_public(&function.name) || offered.contains(&function.name)),
+        None => at_top && !function.wrapped && (is_public(&function.name) || offered.contains(&function.name)),
     };
     public
         || uses.escapes
@@ -117,7 +117,7 @@ fn offered_names(program: &Program) -> HashSet<Rc<str>> {
 #[derive(Clone, Debug, Default)]
 struct Use {
     calls: u32,
-    /// Calls whose arguments are all constants.
+    /// Calls by way of example: in the module's body or in a test, with constants alone.
     constant_calls: u32,
     /// Handed to something that calls it with what it is handed beside it.
     handed: bool,
@@ -148,6 +148,8 @@ struct Uses<'a> {
     methods: HashMap<Rc<str>, Held>,
     /// Dotted paths in shared variables that are bound once.
     paths: HashMap<&'a Cell, Option<&'a str>>,
+    /// Whether calls in the function that is being read are examples where their arguments are constants.
+    shows: bool,
 }
 
 impl<'a> Uses<'a> {
@@ -171,14 +173,15 @@ impl<'a> Uses<'a> {
                 }
             }
         }
-        let mut uses = Self { program, registry, all: vec![], cells: HashMap::default(), methods, paths };
+        let mut uses = Self { program, registry, all: vec![], cells: HashMap::default(), methods, paths, shows: false };
         for round in 0..MAX_ROUNDS {
             uses.all = vec![Use::default(); program.functions.len()];
             let mut grew = false;
             for held in &crowded {
                 uses.escape(held);
             }
-            for function in &program.functions {
+            for (index, function) in program.functions.iter().enumerate() {
+                uses.shows = index == 0 || shows(function);
                 grew |= uses.function(function);
             }
             if !grew {
@@ -267,7 +270,8 @@ impl<'a> Uses<'a> {
             }
             Op::Call { callee, arguments } => {
                 if let Some(called) = held.get(callee) {
-                    let constant = arguments.iter().all(|argument| is_constant_argument(function, argument));
+                    let constant =
+                        self.shows && arguments.iter().all(|argument| is_constant_argument(function, argument));
                     for id in called {
                         let own = &mut self.all[id.0 as usize];
                         own.calls += 1;
@@ -334,6 +338,12 @@ impl<'a> Uses<'a> {
             _ => None,
         }
     }
+}
+
+/// Whether a function is there to show or to test others.
+fn shows(function: &Function) -> bool {
+    let name = &*function.name;
+    ["test", "main", "demo", "example"].iter().any(|word| name.trim_start_matches('_').starts_with(word))
 }
 
 fn is_constant_argument(function: &Function, argument: &Argument) -> bool {

@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod cfg;
 pub mod dataflow;
 pub mod entry;
+mod few;
 pub mod mypy;
 pub mod rules;
 pub mod server;

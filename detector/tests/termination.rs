@@ -254,6 +254,45 @@ fn work_grows_with_what_there_is_more_of() {
             "closures",
             Box::new(|n| repeated("def f{i}(x):\n    def g():\n        return x\n    return g\nf{i}('{i}')()\n", n)),
         ),
+        (
+            "closures that change lists",
+            Box::new(move |n| {
+                format!("def f(x):\n{}", block("p{i} = []\ndef g{i}(y):\n    p{i}.append(y)\ng{i}(x)\n", n))
+            }),
+        ),
+        (
+            "one list in many displays",
+            Box::new(|n| "p = []\n".to_owned() + &repeated("d{i} = {'a': p}\nd{i}['a'].append(input())\n", n)),
+        ),
+        (
+            "recursion through fields",
+            Box::new(move |n| {
+                let methods = "def m{i}(self, x):\n    self.f{i} = self.f{j} + x\n    return self.m{j}(self.f{i})\n";
+                format!("class C:\n{}", block(methods, n))
+            }),
+        ),
+        (
+            "properties",
+            Box::new(move |n| {
+                let pair = "@property\ndef p{i}(self):\n    return self._p{i}\n@p{i}.setter\ndef p{i}(self, v):\n    self._p{i} = self.p{j} + v\n";
+                format!("class C:\n{}", block(pair, n))
+            }),
+        ),
+        (
+            "classes made from one",
+            Box::new(|n| {
+                "class C:\n    def m(self):\n        return self.n()\n".to_owned()
+                    + &repeated("class D{i}(C):\n    def n(self):\n        return input()\n", n)
+            }),
+        ),
+        (
+            "decorators of one function",
+            Box::new(|n| {
+                repeated("def d{i}(f):\n    def w(*a):\n        if a:\n            return f(*a)\n    return w\n", n)
+                    + &repeated("@d{i}\n", n)
+                    + "def f(x):\n    eval(x)\n"
+            }),
+        ),
         ("conditional expressions", Box::new(|n| repeated("x = (x + 'a') if y else (x + 'b' if z else x)\n", n))),
         ("formats", Box::new(|n| format!("x = f'{}'\n", repeated("{y{i}}", n)))),
     ];
@@ -267,6 +306,23 @@ fn work_grows_with_what_there_is_more_of() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What a loop does is done again where what comes around grew; within another loop for each of its growths.
+#[test]
+fn loops_within_loops_come_to_rest_soon() {
+    let line = |depth: usize, text: &str| "    ".repeat(depth) + text + "\n";
+    let mut code = "x = y = ''\n".to_owned();
+    for i in 0..12 {
+        let text = format!("x = x + y + input() + '{i}'");
+        code += &(line(2 * i, "while x:") + &line(2 * i + 1, "try:") + &line(2 * i + 2, &text));
+    }
+    for i in (0..12).rev() {
+        code += &(line(2 * i + 1, "except E:") + &line(2 * i + 2, "y = x + y"));
+    }
+    let effort = effort(&code);
+    println!("{effort:?}: {}", effort.steps / effort.size);
+    assert!(effort.steps <= 4 * effort.size, "{effort:?}");
 }
 
 #[test]

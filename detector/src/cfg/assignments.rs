@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use ruff_python_ast::Expr;
+use ruff_python_ast::{Expr, ExprSubscript};
 
 use super::{Lowerer, span_of};
-use crate::ssa::{Op, ValueId};
+use crate::ssa::{Argument, Op, Passing, Span, ValueId};
 
 impl<'a> Lowerer<'a> {
     /// `target = value`
@@ -21,15 +21,52 @@ impl<'a> Lowerer<'a> {
                 self.push(Op::SetAttribute(object, Rc::from(attribute.attr.as_str()), value), span);
                 self.rebind_place(target, value);
             }
+            Expr::Subscript(subscript) if subscript.slice.is_slice_expr() => {
+                self.replace_slice(subscript, value, span);
+            }
             Expr::Subscript(subscript) => {
                 let container = self.expression(&subscript.value);
-                let key = if subscript.slice.is_slice_expr() { None } else { Some(self.expression(&subscript.slice)) };
-                let changed = self.push(Op::WithItem(container, key, value), span);
+                let key = self.expression(&subscript.slice);
+                let changed = self.push(Op::WithItem(container, Some(key), value), span);
                 self.change(&subscript.value, container, changed);
                 self.rebind_place(target, value);
             }
             _ => {}
         }
+    }
+
+    /// `container[:] = values` is what the values are; a part of it may be any of both.
+    fn replace_slice(&mut self, subscript: &'a ExprSubscript, values: ValueId, span: Span) {
+        let container = self.expression(&subscript.value);
+        if is_whole(&subscript.slice) {
+            let copy = self.push(Op::Slice(values), span);
+            self.change(&subscript.value, container, copy);
+        } else {
+            self.expression(&subscript.slice);
+            let given = vec![Argument { passing: Passing::Positional, value: values }];
+            self.change_by("extend", &subscript.value, container, given, span);
+        }
+    }
+
+    /// `del container[key]` is the method that Python calls for it, `del container[:]` empties it.
+    pub(super) fn delete_item(&mut self, subscript: &'a ExprSubscript, span: Span) {
+        let container = self.expression(&subscript.value);
+        if is_whole(&subscript.slice) {
+            self.change_by("clear", &subscript.value, container, vec![], span);
+            return;
+        }
+        let key = self.expression(&subscript.slice);
+        let callee = self.push(Op::Attribute(container, Rc::from("__delitem__")), span);
+        let arguments = vec![Argument { passing: Passing::Positional, value: key }];
+        self.push(Op::Call { callee, arguments }, span);
+    }
+
+    /// A container after one of its methods has changed it.
+    fn change_by(&mut self, method: &str, written: &'a Expr, container: ValueId, arguments: Vec<Argument>, span: Span) {
+        let callee = self.push(Op::Attribute(container, Rc::from(method)), span);
+        let call = self.push(Op::Call { callee, arguments }, span);
+        let changed = self.push(Op::Mutated(container, call), span);
+        self.change(written, container, changed);
     }
 
     fn unpack(&mut self, targets: &'a [Expr], value: ValueId) {
@@ -76,4 +113,9 @@ impl<'a> Lowerer<'a> {
             self.builder().write(&variable, value);
         }
     }
+}
+
+/// Whether a slice is all of it: `[:]`.
+fn is_whole(slice: &Expr) -> bool {
+    matches!(slice, Expr::Slice(slice) if slice.lower.is_none() && slice.upper.is_none() && slice.step.is_none())
 }

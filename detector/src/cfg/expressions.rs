@@ -11,7 +11,7 @@ use super::{Lowerer, span_of};
 use crate::ssa::{Argument, BinaryOp, CompareOp, Container, Literal, Op, Passing, Piece, Span, Terminator, ValueId};
 
 /// Methods that change what they are called on.
-const MUTATORS: &[&str] = &[
+pub(super) const MUTATORS: &[&str] = &[
     "add",
     "add_argument",
     "add_option",
@@ -32,6 +32,9 @@ const MUTATORS: &[&str] = &[
     "write",
     "writelines",
 ];
+
+/// Deepest test whose parts are constants that is worked out.
+const MAX_TESTS: usize = 8;
 
 impl<'a> Lowerer<'a> {
     /// Lowers an expression to the value it makes.
@@ -55,10 +58,7 @@ impl<'a> Lowerer<'a> {
             Expr::BoolOp(operation) => {
                 let and = operation.op == BoolOp::And;
                 let values: Vec<ValueId> = operation.values.iter().map(|value| self.expression(value)).collect();
-                match self.decided(and, &values) {
-                    Some(literal) if self.context().testing => self.push(Op::Literal(literal), span),
-                    _ => self.push(Op::Logic(and, values), span),
-                }
+                self.push(Op::Logic(and, values), span)
             }
             Expr::BinOp(operation) => self.binary_chain(operation, span),
             Expr::UnaryOp(operation) => {
@@ -123,7 +123,10 @@ impl<'a> Lowerer<'a> {
                 self.push(Op::Unknown, span)
             }
             Expr::Compare(comparison) => self.comparison(comparison, span),
-            Expr::Call(call) => self.call(call),
+            Expr::Call(call) => match self.read_place(expression) {
+                Some(value) => value,
+                None => self.call(call),
+            },
             Expr::FString(text) => {
                 let pieces = self.pieces(text);
                 self.push(Op::Format(pieces), span)
@@ -151,8 +154,11 @@ impl<'a> Lowerer<'a> {
                     return value;
                 }
                 let value = self.expression(&subscript.value);
-                if matches!(&*subscript.slice, Expr::Slice(_)) {
-                    return self.push(Op::Slice(value), span);
+                if let Expr::Slice(slice) = &*subscript.slice {
+                    return match self.sliced(value, slice) {
+                        Some(literal) => self.push(Op::Literal(literal), span),
+                        None => self.push(Op::Slice(value), span),
+                    };
                 }
                 let index = self.expression(&subscript.slice);
                 self.push(Op::Subscript(value, index), span)
@@ -183,7 +189,10 @@ impl<'a> Lowerer<'a> {
     pub(super) fn condition(&mut self, test: &'a Expr) -> (ValueId, Vec<(Rc<str>, ValueId)>) {
         let mark = self.mark();
         let outer = std::mem::replace(&mut self.context().testing, true);
-        let condition = self.expression(test);
+        let mut condition = self.expression(test);
+        if let Some(truth) = self.truth_within(condition, MAX_TESTS) {
+            condition = self.push(Op::Literal(Literal::Bool(truth)), span_of(test));
+        }
         self.context().testing = outer;
         let tested = self.mentioned(mark);
         (condition, tested)
@@ -216,9 +225,9 @@ impl<'a> Lowerer<'a> {
     fn comparison(&mut self, comparison: &'a ExprCompare, span: Span) -> ValueId {
         let mut left = self.expression(&comparison.left);
         let mut parts = vec![];
-        for (op, right) in comparison.ops.iter().zip(&comparison.comparators) {
-            let right = self.expression(right);
-            if let Some(literal) = self.compared(*op, left, right) {
+        for (op, written) in comparison.ops.iter().zip(&comparison.comparators) {
+            let right = self.expression(written);
+            if let Some(literal) = self.compared(*op, left, right, written) {
                 parts.push(self.push(Op::Literal(literal), span));
                 left = right;
                 continue;
@@ -237,14 +246,22 @@ impl<'a> Lowerer<'a> {
         }
         match parts.as_slice() {
             [one] => *one,
-            _ => self.push(Op::Logic(true, parts), span),
+            // `1 < 5 < 3`
+            _ => match self.decided(true, &parts) {
+                Some(literal) => self.push(Op::Literal(literal), span),
+                None => self.push(Op::Logic(true, parts), span),
+            },
         }
     }
 
     fn call(&mut self, call: &'a ExprCall) -> ValueId {
         let span = span_of(call);
         let mark = self.mark();
-        let never_returns = self.static_path(&call.func).is_some_and(|path| (self.never_returns)(&path));
+        let path = self.static_path(&call.func);
+        if let Some(class) = path.as_deref().and_then(|path| self.named_tuple(call, path)) {
+            return class;
+        }
+        let never_returns = path.is_some_and(|path| (self.never_returns)(&path));
         // A method is no place of its own: what `text.isdigit()` says, it says about `text`.
         let method = call.func.as_attribute_expr();
         let receiver = method.map(|method| self.expression(&method.value));
@@ -254,6 +271,11 @@ impl<'a> Lowerer<'a> {
             }
             _ => self.expression(&call.func),
         };
+        let behind = match &*call.func {
+            Expr::Name(name) => self.method_behind(&name.id, callee),
+            _ => None,
+        };
+        let callee = behind.map_or(callee, |(_, callee)| callee);
         let mut arguments = vec![];
         for argument in &call.arguments.args {
             let passing = if argument.is_starred_expr() { Passing::Star } else { Passing::Positional };
@@ -265,10 +287,18 @@ impl<'a> Lowerer<'a> {
             arguments.push(Argument { passing, value: self.expression(&keyword.value) });
         }
         let tested: Vec<ValueId> = arguments.iter().map(|argument| argument.value).collect();
+        if let Some(literal) = self.folded_call(call, &tested) {
+            return self.push(Op::Literal(literal), span);
+        }
         let result = self.push(Op::Call { callee, arguments }, span);
         if let (Some(method), Some(receiver)) = (method, receiver)
             && MUTATORS.contains(&method.attr.as_str())
         {
+            let changed = self.push(Op::Mutated(receiver, result), span);
+            self.change(&method.value, receiver, changed);
+        }
+        if let Some((method, _)) = behind {
+            let receiver = self.expression(&method.value);
             let changed = self.push(Op::Mutated(receiver, result), span);
             self.change(&method.value, receiver, changed);
         }
@@ -277,6 +307,7 @@ impl<'a> Lowerer<'a> {
             return self.push(Op::Unknown, span);
         }
         self.survive(call, result, &tested, mark, span);
+        self.reload(call, span);
         result
     }
 

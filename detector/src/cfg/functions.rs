@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use ruff_python_ast::{Expr, ExprLambda, Parameters, Stmt, StmtFunctionDef};
+use ruff_python_ast::{Decorator, Expr, ExprLambda, Parameters, Stmt, StmtFunctionDef};
 
 use super::scope::Scope;
 use super::{Context, Header, Lowerer, span, span_of};
@@ -21,6 +21,16 @@ fn route(decorator: &Expr) -> Option<Route> {
     known.then(|| Route { method: Rc::from(method.as_str()), pattern: Rc::from(pattern.value.to_str()) })
 }
 
+/// Whether a function only gives a function that is defined in it and that has an `if`.
+fn gives_a_tester(function: &StmtFunctionDef) -> bool {
+    let Some(Stmt::Return(returned)) = function.body.last() else { return false };
+    let Some(Expr::Name(name)) = returned.value.as_deref() else { return false };
+    function.body.iter().any(|one| {
+        matches!(one, Stmt::FunctionDef(inner)
+            if inner.name.id == name.id && inner.body.iter().any(|one| matches!(one, Stmt::If(_))))
+    })
+}
+
 impl<'a> Lowerer<'a> {
     /// `def`: lowers the body and makes the function object.
     pub(super) fn function(&mut self, function: &'a StmtFunctionDef, class: Option<ClassId>) -> (FunctionId, ValueId) {
@@ -29,6 +39,7 @@ impl<'a> Lowerer<'a> {
         for decorator in &function.decorator_list {
             self.expression(&decorator.expression);
         }
+        let wrapped = class.is_none() && self.is_wrapped(function);
         let is_static = decorators.iter().any(|path| &**path == "staticmethod");
         let parameters = self.parameters(Some(&function.parameters));
         let header = Header {
@@ -37,13 +48,25 @@ impl<'a> Lowerer<'a> {
             method_of: class.filter(|_| !is_static),
             parameters,
             routes: function.decorator_list.iter().filter_map(|decorator| route(&decorator.expression)).collect(),
-            opaque_decorators: decorators.len() < function.decorator_list.len(),
+            opaque_decorators: !wrapped && decorators.len() < function.decorator_list.len(),
+            wrapped,
             decorators,
             span: span(function.name.range()),
         };
         let scope = Scope::of_body(&function.body).with_parameters(&function.parameters);
         let id = self.nested(header, scope, |lowerer| lowerer.body(&function.body));
         (id, self.push(Op::Function(id), span_of(function)))
+    }
+
+    /// Whether all decorators of a function are functions of the program that give another one in its place, which tests
+    /// what it is called with before it goes on to this one.
+    pub(super) fn is_wrapped(&self, function: &StmtFunctionDef) -> bool {
+        let tests = |decorator: &Decorator| {
+            let Expr::Name(name) = &decorator.expression else { return false };
+            let defined = self.contexts.iter().rev().find_map(|context| context.defined.get(name.id.as_str()));
+            defined.is_some_and(|defined| gives_a_tester(defined))
+        };
+        !function.decorator_list.is_empty() && function.decorator_list.iter().all(tests)
     }
 
     /// `lambda`: a function whose body is one `return`.
@@ -122,6 +145,7 @@ impl<'a> Lowerer<'a> {
             name: Rc::from(parameter.name.as_str()),
             kind,
             default: default.map(|value| self.expression(value)),
+            class: parameter.annotation().and_then(|annotation| self.static_class(annotation)),
             annotation: parameter.annotation().and_then(|annotation| self.static_path(annotation)),
             span: span_of(parameter),
         }

@@ -14,9 +14,10 @@ mod places;
 mod scope;
 mod statements;
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use ruff_python_ast::ModModule;
+use ruff_python_ast::{ModModule, StmtFunctionDef};
 use ruff_text_size::{Ranged, TextRange};
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
@@ -71,6 +72,7 @@ struct Header {
     parameters: Vec<Parameter>,
     decorators: Vec<Rc<str>>,
     opaque_decorators: bool,
+    wrapped: bool,
     routes: Vec<Route>,
     span: Span,
 }
@@ -101,11 +103,15 @@ struct Context<'a> {
     /// Dotted paths of names bound by imports, classes known by name.
     imports: HashMap<Variable, Rc<str>>,
     known_classes: HashMap<Variable, ClassId>,
+    /// Functions that were defined so far, by name.
+    defined: HashMap<&'a str, &'a StmtFunctionDef>,
     /// Parameters that are never rebound: places below them get variables of their own.
     roots: HashSet<Variable>,
     places: HashMap<Variable, ValueId>,
     /// Whether a test is being lowered, which may say something about a place.
     testing: bool,
+    /// Variables of this function whose containers functions inside of it change.
+    changed_inside: BTreeSet<Rc<str>>,
     /// Names of objects that have several.
     names: aliases::Names<'a>,
     /// Free variables that are loaded at entry.
@@ -137,9 +143,11 @@ impl<'a> Context<'a> {
             renames: vec![],
             imports: HashMap::default(),
             known_classes: HashMap::default(),
+            defined: HashMap::default(),
             roots: HashSet::default(),
             places: HashMap::default(),
             testing: false,
+            changed_inside: BTreeSet::new(),
             names: aliases::Names::default(),
             free: HashSet::default(),
             loops: vec![],
@@ -204,6 +212,7 @@ impl<'a> Lowerer<'a> {
             self.builder().end(Terminator::Return(none));
         }
         let Some(context) = self.contexts.pop() else { return };
+        self.tell_owners(&context.scope);
         self.functions[context.id.0 as usize] = Some(Function {
             name: header.name,
             parent: header.parent,
@@ -212,6 +221,7 @@ impl<'a> Lowerer<'a> {
             parameters: header.parameters,
             decorators: header.decorators,
             opaque_decorators: header.opaque_decorators,
+            wrapped: header.wrapped,
             routes: header.routes,
             outer: None,
             blocks: context.builder.blocks,

@@ -59,7 +59,10 @@ impl<'a> Lowerer<'a> {
         match pattern {
             Pattern::MatchValue(value) => {
                 let value = self.expression(&value.value);
-                Some(self.push(Op::Compare(CompareOp::Equal, subject, value), span))
+                Some(match self.matches(subject, value) {
+                    Some(literal) => self.push(Op::Literal(literal), span),
+                    None => self.push(Op::Compare(CompareOp::Equal, subject, value), span),
+                })
             }
             Pattern::MatchSingleton(one) => {
                 let one = match one.value {
@@ -72,7 +75,11 @@ impl<'a> Lowerer<'a> {
             }
             Pattern::MatchOr(any) => {
                 let tests: Option<Vec<_>> = any.patterns.iter().map(|one| self.pattern(one, subject)).collect();
-                Some(self.push(Op::Logic(false, tests?), span))
+                let tests = tests?;
+                Some(match self.decided(false, &tests) {
+                    Some(literal) => self.push(Op::Literal(literal), span),
+                    None => self.push(Op::Logic(false, tests), span),
+                })
             }
             Pattern::MatchAs(capture) => capture.pattern.as_ref().and_then(|inner| self.pattern(inner, subject)),
             Pattern::MatchStar(_) => None,
@@ -123,7 +130,13 @@ impl<'a> Lowerer<'a> {
                 }
             }
             Pattern::MatchClass(class) => {
+                let own = self.static_class(&class.cls);
                 for (i, inner) in class.arguments.patterns.iter().enumerate() {
+                    if let Some(field) = own.and_then(|own| self.classes[own.0 as usize].fields.get(i).cloned()) {
+                        let item = self.push(Op::Attribute(subject, field), span);
+                        self.captures(inner, item);
+                        continue;
+                    }
                     // `str(x)` captures the subject itself; other classes name their parts in `__match_args__`.
                     let item = if i == 0 { subject } else { self.push(Op::Element(subject), span) };
                     self.captures(inner, item);

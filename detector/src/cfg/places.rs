@@ -6,7 +6,7 @@ use ruff_python_ast::Expr;
 
 use super::names::{Resolved, literal};
 use super::{Lowerer, span_of};
-use crate::ssa::{BlockId, Instruction, Literal, Op, Span, ValueId, Variable, origin};
+use crate::ssa::{Argument, BlockId, Instruction, Literal, Op, Passing, Span, ValueId, Variable, origin};
 
 /// Deepest `a.b.c` that gets a variable of its own.
 const MAX_PLACE: usize = 4;
@@ -26,6 +26,8 @@ struct Place {
 enum Step {
     Attribute(Rc<str>),
     Key(Literal),
+    /// `.get(key)`, with the default where there is one.
+    Get(Literal, Option<Literal>),
 }
 
 impl Lowerer<'_> {
@@ -47,17 +49,30 @@ impl Lowerer<'_> {
             _ if depth == 0 => return None,
             Expr::Attribute(attribute) => (&attribute.value, Step::Attribute(Rc::from(attribute.attr.as_str()))),
             Expr::Subscript(subscript) => (&subscript.value, Step::Key(literal(&subscript.slice)?)),
+            Expr::Call(call) => {
+                let method = call.func.as_attribute_expr().filter(|method| method.attr.as_str() == "get")?;
+                let (key, default) = match &*call.arguments.args {
+                    _ if !call.arguments.keywords.is_empty() => return None,
+                    [key] => (key, None),
+                    [key, default] => (key, Some(literal(default)?)),
+                    _ => return None,
+                };
+                (&method.value, Step::Get(literal(key).filter(|key| matches!(key, Literal::Text(_)))?, default))
+            }
             _ => return None,
         };
         let object = self.place_within(object, depth - 1)?;
         let variable: Variable = match &step {
             Step::Attribute(name) => Rc::from(format!("{}.{name}", object.variable)),
-            Step::Key(key) => Rc::from(format!("{}[{key:?}]", object.variable)),
+            // `get` gives the entry, or nothing.
+            Step::Key(key) | Step::Get(key, None) => Rc::from(format!("{}[{key:?}]", object.variable)),
+            Step::Get(key, Some(default)) => Rc::from(format!("{}[{key:?}, {default:?}]", object.variable)),
         };
         let known = self.context().places.get(&variable).copied();
         let value = match known {
             Some(value) => value,
             None if object.of_local && !self.context().testing => return None,
+            None if matches!(step, Step::Get(..)) && !self.context().testing => return None,
             None => {
                 let span = span_of(expression);
                 let builder = self.builder();
@@ -68,6 +83,17 @@ impl Lowerer<'_> {
                     Step::Key(key) => {
                         let key = builder.push(Op::Literal(key), span);
                         Op::Subscript(object.value, key)
+                    }
+                    Step::Get(key, default) => {
+                        let callee = builder.push(Op::Attribute(object.value, Rc::from("get")), span);
+                        let given = std::iter::once(key).chain(default);
+                        let arguments = given
+                            .map(|one| Argument {
+                                passing: Passing::Positional,
+                                value: builder.push(Op::Literal(one), span),
+                            })
+                            .collect();
+                        Op::Call { callee, arguments }
                     }
                 };
                 let value = builder.push(op, span);

@@ -1,11 +1,14 @@
 //! Which names a scope binds, found before its code is lowered: in Python a name that is bound anywhere in a function is
 //! local everywhere in it.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_pattern, walk_stmt};
 use ruff_python_ast::{Comprehension, ExceptHandler, Expr, ExprContext, ModModule, Parameters, Pattern, Stmt};
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
+
+use super::expressions::MUTATORS;
 
 /// Bindings of one function, class or module body.
 #[derive(Debug, Default)]
@@ -18,6 +21,8 @@ pub(super) struct Scope<'a> {
     pub(super) nonlocals: HashSet<Rc<str>>,
     /// Values of plain `name = value` bindings.
     pub(super) values: HashMap<Rc<str>, &'a Expr>,
+    /// Names of containers that are changed in place.
+    pub(super) changed: BTreeSet<Rc<str>>,
     /// Whether functions are defined inside, which may read its variables.
     pub(super) has_inner: bool,
     /// Whether it yields.
@@ -57,6 +62,13 @@ impl<'a> Scope<'a> {
     /// The expression of a name that is bound exactly once, by an assignment.
     pub(super) fn only_value(&self, name: &str) -> Option<&'a Expr> {
         (self.bound.get(name) == Some(&1)).then(|| self.values.get(name).copied()).flatten()
+    }
+
+    /// Notes that what a name stands for is changed in place.
+    fn change(&mut self, container: &Expr) {
+        if let Expr::Name(name) = container {
+            self.changed.insert(Rc::from(name.id.as_str()));
+        }
     }
 
     fn bind(&mut self, name: &str) {
@@ -120,6 +132,18 @@ impl<'a> Visitor<'a> for Scope<'a> {
     fn visit_expr(&mut self, expression: &'a Expr) {
         match expression {
             Expr::Name(name) if name.ctx != ExprContext::Load => self.bind(&name.id),
+            Expr::Subscript(subscript) if subscript.ctx != ExprContext::Load => {
+                self.change(&subscript.value);
+                walk_expr(self, expression);
+            }
+            Expr::Call(call) => {
+                if let Expr::Attribute(method) = &*call.func
+                    && MUTATORS.contains(&method.attr.as_str())
+                {
+                    self.change(&method.value);
+                }
+                walk_expr(self, expression);
+            }
             Expr::Lambda(_) => self.has_inner = true,
             Expr::Yield(_) | Expr::YieldFrom(_) => {
                 self.yields = true;

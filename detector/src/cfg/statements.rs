@@ -19,7 +19,15 @@ impl<'a> Lowerer<'a> {
         let span = span_of(statement);
         match statement {
             Stmt::FunctionDef(function) => {
-                let (_, value) = self.function(function, None);
+                let (_, mut value) = self.function(function, None);
+                if self.is_wrapped(function) {
+                    for decorator in function.decorator_list.iter().rev() {
+                        let callee = self.expression(&decorator.expression);
+                        let arguments = vec![Argument { passing: Passing::Positional, value }];
+                        value = self.push(Op::Call { callee, arguments }, span_of(&function.name));
+                    }
+                }
+                self.context().defined.insert(&function.name, function);
                 self.write_name(&function.name, value, span_of(&function.name));
             }
             Stmt::ClassDef(class) => self.class(class),
@@ -101,15 +109,6 @@ impl<'a> Lowerer<'a> {
             }
             Stmt::TypeAlias(_) | Stmt::Global(_) | Stmt::Nonlocal(_) | Stmt::Pass(_) | Stmt::IpyEscapeCommand(_) => {}
         }
-    }
-
-    /// `del container[key]` is the method that Python calls for it.
-    fn delete_item(&mut self, subscript: &'a ruff_python_ast::ExprSubscript, span: crate::ssa::Span) {
-        let container = self.expression(&subscript.value);
-        let key = self.expression(&subscript.slice);
-        let callee = self.push(Op::Attribute(container, Rc::from("__delitem__")), span);
-        let arguments = vec![Argument { passing: Passing::Positional, value: key }];
-        self.push(Op::Call { callee, arguments }, span);
     }
 
     fn augmented(&mut self, assign: &'a StmtAugAssign) {

@@ -24,7 +24,8 @@ impl Graph {
         for (i, block) in order.iter().enumerate() {
             rank[block.0 as usize] = i;
         }
-        let mut uses: Vec<(ValueId, BlockId)> = vec![];
+        let mut uses: Vec<(ValueId, BlockId)> = Vec::with_capacity(2 * function.values.len());
+        let (mut seen, mut searches) = (vec![0; function.values.len()], 0);
         for instruction in &function.values {
             let block = instruction.block;
             let is_join = matches!(instruction.op, Op::Phi(_) | Op::Join(_));
@@ -35,7 +36,8 @@ impl Graph {
                 }
             };
             instruction.op.operands(&mut add);
-            looked_at(&function.values, &instruction.op, &mut add);
+            searches += 1;
+            looked_at(&function.values, &instruction.op, (&mut seen, searches), &mut add);
         }
         for (i, block) in function.blocks.iter().enumerate() {
             if let Terminator::Branch { condition, .. } = block.terminator {
@@ -73,7 +75,9 @@ impl Graph {
 
 /// The values that a refinement looks at through its test: a comparison says no more when what it compares with grows,
 /// but what it says about another value changes.
-fn looked_at(values: &[Instruction], op: &Op, add: &mut impl FnMut(ValueId)) {
+///
+/// `seen` says of each value in which search it was seen last; this is one more.
+fn looked_at(values: &[Instruction], op: &Op, (seen, search): (&mut [u32], u32), add: &mut impl FnMut(ValueId)) {
     let test = match op {
         Op::Refine { condition, .. } => *condition,
         Op::Survived { call, .. } | Op::Mutated(_, call) => *call,
@@ -87,7 +91,7 @@ fn looked_at(values: &[Instruction], op: &Op, add: &mut impl FnMut(ValueId)) {
         add(value);
         if depth < MAX_DEPTH {
             values[value.0 as usize].op.operands(|operand| {
-                if found.len() < MAX_LOOKED_AT {
+                if found.len() < MAX_LOOKED_AT && std::mem::replace(&mut seen[operand.0 as usize], search) != search {
                     found.push((operand, depth + 1));
                 }
             });

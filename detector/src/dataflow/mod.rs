@@ -101,6 +101,7 @@ pub fn solve<A: Analysis>(analysis: &mut A, function: &Function, graph: &Graph, 
             frontier.reach(id, handler);
         }
         let mut passes = true;
+        let is_head = block.predecessors.iter().any(|from| graph.rank(*from) >= at && graph.rank(*from) != usize::MAX);
         for &value in block.phis.iter().chain(&block.instructions) {
             budget.step();
             if budget.is_expired() {
@@ -132,7 +133,9 @@ pub fn solve<A: Analysis>(analysis: &mut A, function: &Function, graph: &Graph, 
             };
             let fact = &mut facts[value.0 as usize];
             let before = fact.weight();
-            if growth[value.0 as usize].join(fact, &new, budget.least_widening()) {
+            let growth = &mut growth[value.0 as usize];
+            let around = if is_head && matches!(function.op(value), Op::Phi(_)) { growth.around() } else { None };
+            if growth.join(fact, &new, budget.least_widening().max(around)) {
                 let after = fact.weight();
                 budget.release(before);
                 budget.keep(after);

@@ -12,6 +12,11 @@ const TOP: u16 = 24;
 const SHAPE_ROUND: u32 = 3;
 const TOP_ROUND: u32 = 6;
 
+/// The same for values at the head of a loop that come around: what still grows there accumulates. All that the loop does
+/// is done again for each growth, and in loops within loops for each of each.
+const SHAPE_AROUND: u16 = 3;
+const TOP_AROUND: u16 = 8;
+
 /// How much is given up so that an ascending chain ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Widening {
@@ -59,6 +64,15 @@ impl Growth {
         *fact = joined;
         self.0 = self.0.saturating_add(1);
         true
+    }
+
+    /// How much detail is given up by now at the head of a loop.
+    pub fn around(self) -> Option<Widening> {
+        match self.0 {
+            TOP_AROUND.. => Some(Widening::Top),
+            SHAPE_AROUND.. => Some(Widening::Shape),
+            _ => None,
+        }
     }
 
     fn widening(self) -> Option<Widening> {

@@ -7,7 +7,7 @@ mod schema;
 mod trees;
 
 pub use crate::text::Matching;
-pub use registry::{Effect, Guard, Leave, Open, Registry, RegistryError, Sink, registry};
+pub use registry::{Effect, Guard, Known, Leave, Open, Registry, RegistryError, Sink, registry};
 pub use schema::{
     ArgumentAt, Condition, ConstantModel, Guarding, Is, ObligationModel, Of, Part, Protected, RegexModel, Returns,
     Rule, Whose,

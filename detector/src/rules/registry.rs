@@ -1,5 +1,7 @@
 //! All data files, cross-checked and indexed by the paths that programs use.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::OnceLock;
 
 use real_detector_api::OriginKind;
@@ -45,6 +47,8 @@ pub struct Guard {
     pub of: Of,
     /// Characters that the value can have where the test is true.
     pub keeps: Option<CharSet>,
+    /// Whether it is the text of a number then.
+    pub number: bool,
     /// Regular expression test.
     pub matches: Option<Matching>,
     /// Whether returning at all is what holds.
@@ -100,6 +104,28 @@ pub struct Open {
     pub condition: Condition,
 }
 
+/// Paths that a thread remembers at most.
+const MAX_KNOWN: usize = 1 << 13;
+
+/// What the data files say about a path.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The path under which the library knows it.
+    pub path: Rc<str>,
+    /// Its text, of a constant.
+    pub text: Option<Rc<str>>,
+    /// Why somebody outside chooses it, and who.
+    pub source: Option<(Rc<str>, OriginKind)>,
+    /// Whether anything is known about it.
+    pub is_known: bool,
+    /// Whether the path, as it is, is that of an object.
+    pub is_type: bool,
+    /// The same for the path under which the library knows it.
+    pub becomes_type: bool,
+    /// What an object of unknown class is by the last word of its name.
+    pub class: Option<Rc<str>>,
+}
+
 /// A map by path, with `*.name` for methods of anything and `module.*` for all of a module.
 #[derive(Debug)]
 struct Paths<T> {
@@ -153,6 +179,7 @@ pub struct Registry {
     constants: Paths<(usize, ConstantModel)>,
     regexes: Paths<(usize, RegexModel)>,
     everything: Vec<String>,
+    texts: HashMap<String, String>,
     /// Text that must not leave the program.
     pub leaves: Vec<Leave>,
     /// What must be tested, by index of the rule.
@@ -196,10 +223,11 @@ impl Registry {
         }
         let mut registry = Self { languages: Languages::new(all), ..Self::default() };
         for (file, text) in library {
-            let library: LibraryFile = serde_saphyr::from_str(text).map_err(|problem| fault(file, problem))?;
+            let library: LibraryFile = read(file, text)?;
             registry.types.extend(library.types);
             registry.names.extend(library.names);
             registry.words.extend(library.words);
+            registry.texts.extend(library.constants);
             registry.chains.extend(library.chains);
             for (class, methods) in library.builders {
                 registry.builders.extend(methods.into_iter().map(|method| (method, class.clone())));
@@ -223,7 +251,7 @@ impl Registry {
             .cloned()
             .collect();
         for (file, text) in rules {
-            let rule: Rule = serde_saphyr::from_str(text).map_err(|problem| fault(file, problem))?;
+            let rule: Rule = read(file, text)?;
             registry.add_models(file, &rule.sources, &rule.sanitizers, &rule.guards)?;
             for sink in &rule.sinks {
                 let language = sink.language.as_deref().map(|id| registry.language(file, id)).transpose()?;
@@ -299,6 +327,7 @@ impl Registry {
             let ready = Guard {
                 of: guard.of,
                 keeps: guard.keeps.as_deref().map(|text| class(file, text)).transpose()?,
+                number: guard.number,
                 matches: guard.matches,
                 by_returning: guard.by_returning,
             };
@@ -375,6 +404,35 @@ impl Registry {
         self.known_types.contains(path)
     }
 
+    /// All that is known about a path, worked out once a thread.
+    pub fn known(&self, path: &str) -> Known {
+        thread_local! {
+            static KNOWN: RefCell<(usize, HashMap<Rc<str>, Known>)> = RefCell::default();
+        }
+        KNOWN.with_borrow_mut(|(owner, all)| {
+            let own = std::ptr::from_ref(self).addr();
+            if *owner != own || all.len() > MAX_KNOWN {
+                (*owner, *all) = (own, HashMap::default());
+            }
+            if let Some(known) = all.get(path) {
+                return known.clone();
+            }
+            let canonical = self.canonical(path);
+            let name = path.rsplit('.').next().unwrap_or(path);
+            let known = Known {
+                text: self.texts.get(canonical).map(|text| Rc::from(text.as_str())),
+                source: self.source(canonical).map(|(note, kind)| (Rc::from(note), kind)),
+                is_known: self.knows(canonical),
+                is_type: self.is_type(path),
+                becomes_type: self.is_type(canonical),
+                class: self.by_word(name).map(Rc::from),
+                path: Rc::from(canonical),
+            };
+            all.insert(Rc::from(path), known.clone());
+            known
+        })
+    }
+
     /// Why somebody outside chooses a value, and who, where that is so.
     pub fn source(&self, path: &str) -> Option<(&str, OriginKind)> {
         self.sources.get(path).first().map(|(note, kind)| (note.as_str(), *kind))
@@ -449,6 +507,15 @@ fn last_word(name: &str) -> String {
         before = char.is_lowercase();
     }
     word[first..].to_lowercase()
+}
+
+/// Reads a data file: YAML as it is written, JSON as it is embedded.
+fn read<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, RegistryError> {
+    if text.starts_with('{') {
+        serde_json::from_str(text).map_err(|problem| fault(file, problem))
+    } else {
+        serde_saphyr::from_str(text).map_err(|problem| fault(file, problem))
+    }
 }
 
 fn class(file: &str, text: &str) -> Result<CharSet, RegistryError> {

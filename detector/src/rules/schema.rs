@@ -87,6 +87,9 @@ pub(super) struct LibraryFile {
     /// What tests say.
     #[serde(default)]
     pub guards: Vec<GuardModel>,
+    /// The text of constants, by path.
+    #[serde(default)]
+    pub constants: BTreeMap<String, String>,
     /// Calls that do not come back.
     #[serde(default)]
     pub never_return: Vec<String>,
@@ -193,6 +196,8 @@ pub enum Returns {
     Replace,
     /// `re.sub`.
     Substitute,
+    /// `string.Template.substitute`.
+    Template,
     /// `str.join`.
     Join,
     /// `os.path.join`.
@@ -257,6 +262,9 @@ pub struct GuardModel {
     /// Character class that holds where the test is true.
     #[serde(default)]
     pub keeps: Option<String>,
+    /// Whether it is the text of a number where the test is true.
+    #[serde(default)]
+    pub number: bool,
     /// Regular expression test: which part of the text must match.
     #[serde(default)]
     pub matches: Option<Matching>,
@@ -352,7 +360,7 @@ pub struct LeaveModel {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConstantModel {
-    /// Paths of what is called.
+    /// Paths of what is called; `object.name=` is what is assigned to an attribute.
     pub calls: Vec<String>,
     /// The argument that decides; the call itself is wrong where absent.
     #[serde(default)]

@@ -392,6 +392,8 @@ pub struct Parameter {
     pub default: Option<ValueId>,
     /// Dotted path of its annotation where that names a class, after imports.
     pub annotation: Option<Rc<str>>,
+    /// The class of the program that the annotation names.
+    pub class: Option<ClassId>,
     /// Where it stands.
     pub span: Span,
 }
@@ -446,6 +448,8 @@ pub struct Function {
     pub decorators: Vec<Rc<str>>,
     /// Whether it has decorators whose paths imports do not say.
     pub opaque_decorators: bool,
+    /// Whether its name stands for what decorators of the program made of it, which test what they are called with.
+    pub wrapped: bool,
     /// Requests that it answers.
     pub routes: Vec<Route>,
     /// The copy of it that callers from outside enter, where the unit itself enters it as well.
@@ -496,6 +500,10 @@ pub struct Class {
     pub foreign_bases: Vec<Rc<str>>,
     /// Its own methods; of two with one name the later.
     pub methods: BTreeMap<Rc<str>, FunctionId>,
+    /// What runs where a property is assigned to.
+    pub setters: BTreeMap<Rc<str>, FunctionId>,
+    /// Annotated fields in the order of the text, which constructors that are made from them take by position.
+    pub fields: Vec<Rc<str>>,
 }
 
 /// Most classes among which a member is looked for. Hierarchies beyond that are made by machines; what lies further up is
@@ -560,5 +568,29 @@ impl Program {
     /// A method, looked up through base classes.
     pub fn method(&self, class: ClassId, name: &str) -> Option<FunctionId> {
         self.ancestors(class).find_map(|class| self.class(class).methods.get(name).copied())
+    }
+
+    /// What runs where a property is assigned to, looked up through base classes.
+    pub fn setter(&self, class: ClassId, name: &str) -> Option<FunctionId> {
+        self.ancestors(class).find_map(|class| self.class(class).setters.get(name).copied())
+    }
+
+    /// The annotated fields of a class, those of base classes first.
+    pub fn fields(&self, class: ClassId) -> Vec<Rc<str>> {
+        let mut classes: Vec<ClassId> = self.ancestors(class).collect();
+        classes.reverse();
+        let mut fields: Vec<Rc<str>> = vec![];
+        for field in classes.iter().flat_map(|class| &self.class(*class).fields) {
+            if !fields.contains(field) {
+                fields.push(field.clone());
+            }
+        }
+        fields
+    }
+
+    /// Whether objects of a class are tuples of its fields.
+    pub fn is_named_tuple(&self, class: ClassId) -> bool {
+        let mut bases = self.ancestors(class).flat_map(|class| &self.class(class).foreign_bases);
+        bases.any(|base| matches!(&**base, "typing.NamedTuple" | "collections.namedtuple"))
     }
 }

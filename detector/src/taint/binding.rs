@@ -3,7 +3,9 @@
 use super::calls::Arguments;
 use super::transfer::Pass;
 use super::value::{Items, Key, Value};
+use crate::dataflow::Lattice;
 use crate::ssa::{FunctionId, ParameterKind, Passing, ValueId};
+use crate::text::Text;
 
 impl Pass<'_, '_> {
     /// Passes arguments to a function; gives what it returns, none where it has not come back so far.
@@ -21,6 +23,7 @@ impl Pass<'_, '_> {
         let find = |kind: ParameterKind| function.parameters.iter().position(|parameter| parameter.kind == kind);
         let (star, double_star) = (find(ParameterKind::Star), find(ParameterKind::DoubleStar));
         let mut extra = vec![];
+        let mut named = Items::default();
         let mut given: Vec<Option<Value>> = vec![None; function.parameters.len()];
         let mut apart = self.given.is_none();
         for (passing, value) in arguments.iter() {
@@ -52,19 +55,13 @@ impl Pass<'_, '_> {
                     extra.push(value.element());
                 }
                 Passing::Keyword(name) => {
-                    match function.parameters.iter().position(|parameter| parameter.name == *name) {
-                        Some(index) => {
-                            self.solved.pass_argument(callee, index, value);
-                            given[index] = Some(value.clone());
-                        }
-                        None => {
-                            if let Some(rest) = double_star {
-                                let mut items = Items { keys: Some(Value::default()), ..Items::default() };
-                                items.known.insert(Key::Text(name.clone()), value.clone());
-                                items.any = value.clone();
-                                self.solved.pass_argument(callee, rest, &Value::container(items));
-                            }
-                        }
+                    if let Some(index) = function.parameters.iter().position(|parameter| parameter.name == *name) {
+                        self.solved.pass_argument(callee, index, value);
+                        given[index] = Some(value.clone());
+                    } else {
+                        named.any.join(value);
+                        named.keys.get_or_insert_default().join(&Value::text(Text::literal(name)));
+                        named.known.insert(Key::Text(name.clone()), value.clone());
                     }
                 }
                 Passing::DoubleStar => {
@@ -80,10 +77,13 @@ impl Pass<'_, '_> {
                 }
             }
         }
+        if let (Some(rest), Some(_)) = (double_star, &named.keys) {
+            self.solved.pass_argument(callee, rest, &Value::container(named));
+        }
         if let (Some(star), false) = (star, extra.is_empty()) {
             let mut items = Items::default();
             for (index, value) in extra.into_iter().enumerate() {
-                crate::dataflow::Lattice::join(&mut items.any, &value);
+                items.any.join(&value);
                 items.known.insert(Key::Index(index as i64), value);
             }
             self.solved.pass_argument(callee, star, &Value::container(items));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::transfer::{Pass, fact, with_item};
-use super::value::{Items, Object, Value};
+use super::value::{Items, Key, Object, Value};
 use crate::dataflow::Lattice;
 use crate::ssa::{Argument, Op, Passing, ValueId};
 use crate::text::Origins;
@@ -33,9 +33,11 @@ impl<'a> Arguments<'a> {
 
     /// A keyword argument.
     pub(super) fn keyword(&self, name: &str) -> Option<&'a Value> {
-        let found =
-            self.arguments.iter().find(|one| matches!(&one.passing, Passing::Keyword(own) if &**own == name))?;
-        Some(fact(self.facts, found.value))
+        self.arguments.iter().find_map(|one| match &one.passing {
+            Passing::Keyword(own) if &**own == name => Some(fact(self.facts, one.value)),
+            Passing::DoubleStar => fact(self.facts, one.value).items.as_ref()?.known.get(&Key::Text(Rc::from(name))),
+            _ => None,
+        })
     }
 
     /// All of them.
@@ -126,6 +128,11 @@ impl Pass<'_, '_> {
 
     fn outside(&mut self, call: ValueId, path: &Rc<str>, receiver: Option<&Value>, arguments: &Arguments<'_>) -> Value {
         let registry = self.solved.registry;
+        if &**path == "super"
+            && let Some(parent) = self.parent()
+        {
+            return parent;
+        }
         self.hand_over(arguments, call);
         if let Some(result) = self.by_name(call, path, receiver, arguments) {
             return result;
@@ -137,6 +144,7 @@ impl Pass<'_, '_> {
         if let Some(object) = registry.bound_in(&path_called, arguments.iter().next().is_some()) {
             return Value::object(Object::Path(Rc::from(object)));
         }
+        let known = registry.known(&path_called);
         if registry.source(&path_called).is_some() {
             return self.path(call, &path_called);
         }
@@ -146,8 +154,8 @@ impl Pass<'_, '_> {
                 Some((renamed, values)) => self.effect(&effect, receiver, &Arguments::new(renamed, values), call),
                 None => self.effect(&effect, receiver, arguments, call),
             };
-            if registry.is_type(registry.canonical(&path_called)) {
-                result.objects.insert(Object::Path(Rc::from(registry.canonical(&path_called))));
+            if known.becomes_type {
+                result.objects.insert(Object::Path(known.path));
             }
             return result;
         }
@@ -161,10 +169,19 @@ impl Pass<'_, '_> {
             let note = format!("what `{name}` returns, which the program does not show");
             origins = origins.union(self.solved.source(self.id, call, &note, OriginKind::Unknown));
         }
-        if !registry.is_type(registry.canonical(&path_called)) {
+        if !known.becomes_type {
             result.join(&Value::any(origins));
         }
         result
+    }
+
+    /// `super()` in a method: the object as one of its base classes.
+    fn parent(&self) -> Option<Value> {
+        let class = self.solved.program.class(self.function.method_of?);
+        let bases = class.bases.iter().map(|base| Object::Instance(*base));
+        let foreign = class.foreign_bases.iter().map(|base| Object::Path(Rc::from(format!("{base}()"))));
+        let parent = Value { objects: bases.chain(foreign).collect(), ..Value::default() };
+        (!class.bases.is_empty()).then_some(parent)
     }
 
     /// `map(f, xs)`, `sorted(xs, key=f)`, `Thread(target=f, args=xs)`: functions that are handed over are called by whom
@@ -204,9 +221,17 @@ impl Pass<'_, '_> {
 
     /// A class without `__init__`: a data class keeps what it is given.
     fn construct(&mut self, class: crate::ssa::ClassId, arguments: &Arguments<'_>) {
+        let fields = self.solved.program.fields(class);
+        let mut position = Some(0);
         for (passing, value) in arguments.iter() {
-            match passing {
-                Passing::Keyword(name) => self.solved.store_field(Some(class), name, value),
+            if let Passing::Keyword(name) = passing {
+                self.solved.store_field(Some(class), name, value);
+                continue;
+            }
+            let field = position.and_then(|at: usize| fields.get(at));
+            position = position.filter(|_| *passing == Passing::Positional).map(|at| at + 1);
+            match field {
+                Some(name) if *passing == Passing::Positional => self.solved.store_field(Some(class), name, value),
                 _ => self.solved.store_field(Some(class), &Rc::from("*"), value),
             }
         }

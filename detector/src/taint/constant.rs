@@ -14,10 +14,20 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
         let Some(scope) = Scope::new(report.solved, id) else { continue };
         let mut found = vec![];
         for (i, instruction) in scope.function.values.iter().enumerate() {
-            let Op::Call { callee, arguments } = &instruction.op else { continue };
             if !scope.is_reached(instruction.block) || scope.is_over() {
                 continue;
             }
+            if let Op::SetAttribute(object, name, set) = &instruction.op {
+                let set = [Argument { passing: Passing::Positional, value: *set }];
+                for path in scope.fact(*object).paths() {
+                    for (rule, model) in registry.constants(&format!("{path}.{name}=")) {
+                        if is_wrong(model, &set, &scope.solution.facts) {
+                            found.push((*rule, ValueId(i as u32)));
+                        }
+                    }
+                }
+            }
+            let Op::Call { callee, arguments } = &instruction.op else { continue };
             for path in scope.fact(*callee).paths() {
                 for (rule, model) in registry.constants(path) {
                     if is_wrong(model, arguments, &scope.solution.facts) {

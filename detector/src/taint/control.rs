@@ -17,6 +17,8 @@ use crate::ssa::{BlockId, CompareOp, Dominators, Function, FunctionId, Literal, 
 
 /// Values that a slice has at most.
 const MAX_SLICE: usize = 400;
+/// Joins of ways that are looked through for what was tested on each.
+const MAX_JOINS: usize = 3;
 /// Slices of one function that are remembered.
 const MAX_SLICES: usize = 4096;
 
@@ -181,12 +183,27 @@ impl<'a, 'p> Scope<'a, 'p> {
 
     /// Whether a test clears a value where a block runs.
     pub(super) fn is_cleared(&self, guarding: Guarding, value: ValueId, block: BlockId) -> bool {
-        match guarding {
+        self.is_cleared_within(guarding, value, block, MAX_JOINS)
+    }
+
+    fn is_cleared_within(&self, guarding: Guarding, value: ValueId, block: BlockId, depth: usize) -> bool {
+        let cleared = match guarding {
             Guarding::UrlHost => self.host_is_tested(value, block),
             Guarding::Folder => self.folder_is_tested(value, block),
-            Guarding::Anything => !self.tests(block).is_empty(),
-            _ => false,
-        }
+            Guarding::Anything => return !self.tests(block).is_empty(),
+            _ => return false,
+        };
+        let root = self.root(value);
+        let Op::Phi(operands) = self.function.op(root) else { return cleared };
+        // `if not known(url): url = "/"`: on each way it was tested, or is another.
+        let ways = &self.function.blocks[self.block(root).0 as usize].predecessors;
+        cleared
+            || depth > 0
+                && operands.len() == ways.len()
+                && operands.iter().zip(ways).all(|(operand, way)| {
+                    self.fact(*operand).origins().is_none()
+                        || *operand != root && self.is_cleared_within(guarding, *operand, *way, depth - 1)
+                })
     }
 
     /// Whether a test before a block compares a path with the folder that it should be in.
@@ -259,7 +276,8 @@ impl<'a, 'p> Scope<'a, 'p> {
                 let empty = |side: ValueId| self.as_text(side) == Some("");
                 passes
                     && !constant(*right)
-                    && ((self.is_host(*left, of) && (!empty(*right) || *op == CompareOp::Equal))
+                    && ((self.is_host(*left, of)
+                        && (!empty(*right) || matches!(op, CompareOp::Equal | CompareOp::NotEqual)))
                         || self.is_host(*right, of) && matches!(op, CompareOp::Equal | CompareOp::NotEqual)
                         || self.is_whole(*left, of))
             }

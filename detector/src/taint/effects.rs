@@ -10,7 +10,7 @@ use super::value::{Items, Key, Object, Value, languages, part};
 use crate::dataflow::Lattice;
 use crate::rules::{Effect, Returns};
 use crate::ssa::{Passing, ValueId};
-use crate::text::{CharSet, Hole, LanguageSet, Origins, Part, Pattern, Text};
+use crate::text::{CharSet, Hole, LanguageSet, Origins, Part, Pattern, Template, Text};
 
 impl Pass<'_, '_> {
     /// Applies a library model.
@@ -44,6 +44,7 @@ impl Pass<'_, '_> {
             Returns::Lower => map_case(&value, |char| char.to_ascii_lowercase()),
             Returns::Upper => map_case(&value, |char| char.to_ascii_uppercase()),
             Returns::Replace => replace(&value, arguments),
+            Returns::Template => Value::text(dollar_format(&value, arguments)),
             Returns::Substitute => {
                 let subject = arguments.positional(effect.argument.unwrap_or(1)).unwrap_or(&value);
                 let pattern = arguments.positional(0).filter(|_| effect.argument != Some(1)).or(receiver);
@@ -69,10 +70,16 @@ impl Pass<'_, '_> {
             }
             Returns::Keeps => holes(&|hole| Hole { chars: hole.chars.intersection(effect.chars), ..part(hole) }),
             Returns::Removes => holes(&|hole| Hole { chars: hole.chars.difference(effect.chars), ..part(hole) }),
-            Returns::Closed => holes(&|hole| {
+            Returns::Closed => {
                 let closed = LanguageSet::one(effect.language);
-                Hole { closed, ..hole }
-            }),
+                let all = holes(&|hole| Hole { closed, ..hole });
+                // Of a list the first one may be known: `shlex.join(["ls", *words])`.
+                let first = value.items.as_ref().and_then(|items| items.known.get(&Key::Index(0)));
+                match first.and_then(|first| first.text.as_literal()) {
+                    Some(first) => Value::text(Text::literal(&format!("{first} ")).concat(&all.text, languages())),
+                    None => all,
+                }
+            }
             Returns::Elements => {
                 let mut items = value
                     .items
@@ -133,10 +140,16 @@ impl Pass<'_, '_> {
             },
             Returns::Map | Returns::Filter => self.mapped(effect.returns, arguments, call),
             Returns::Compile => {
-                if !has_plain_flags(arguments, 1) {
-                    return Value::any(Origins::NONE);
-                }
                 let mut compiled = arguments.positional(0).cloned().unwrap_or_default();
+                if !has_plain_flags(arguments, 1) {
+                    let flags = arguments.positional(1).or_else(|| arguments.keyword("flags"));
+                    let dot = |path: &Rc<str>| matches!(&**path, "re.DOTALL" | "re.S");
+                    let alone = flags.is_some_and(|flags| flags.objects.len() == 1 && flags.paths().all(dot));
+                    match compiled.text.as_literal().filter(|_| alone) {
+                        Some(pattern) => compiled.text = Text::literal(&format!("(?s){pattern}")),
+                        None => return Value::any(Origins::NONE),
+                    }
+                }
                 compiled.objects.clear();
                 compiled
             }
@@ -179,13 +192,13 @@ impl Pass<'_, '_> {
             return Value::list(kept);
         }
         let mut result = Value::default();
-        for object in arguments.positional(0).map(|function| function.objects.clone()).unwrap_or_default() {
+        for object in arguments.positional(0).iter().flat_map(|function| &function.objects) {
             match object {
                 Object::Function(function) | Object::Method(function) => {
-                    result.join(&self.solved.returned(function, self.reader).unwrap_or_default());
+                    result.join(&self.solved.returned(*function, self.reader).unwrap_or_default());
                 }
                 other => {
-                    result.join(&self.applied(&other, &elements, call));
+                    result.join(&self.applied(other, &elements, call));
                 }
             }
         }
@@ -323,6 +336,15 @@ fn join(separator: &Value, arguments: &Arguments<'_>) -> Value {
         }
         return Value::text(text);
     }
+    // The first entries may be known, and then others.
+    let mut start = Text::literal("");
+    let first =
+        list.items.as_deref().filter(|items| items.keys.is_none()).and_then(|items| items.known.get(&Key::Index(0)));
+    if let (Some(first), Some(separator)) =
+        (first.and_then(|first| first.text.as_literal()), separator.text.as_literal())
+    {
+        start = Text::literal(&format!("{first}{separator}"));
+    }
     let element = list.element();
     let mut hole = element.to_hole();
     // Separators stand between closed pieces: the whole is closed where both are.
@@ -331,7 +353,7 @@ fn join(separator: &Value, arguments: &Arguments<'_>) -> Value {
         let closed = both.closed.intersection(hole.closed);
         hole = Hole { closed, number: false, ..hole.union(both) };
     }
-    Value::hole(hole)
+    Value::text(start.concat(&Text::hole(hole), languages()))
 }
 
 /// Whether the known entries are all there are.
@@ -379,6 +401,43 @@ pub(super) fn percent_format(template: &Value, values: &Value) -> Text {
             text = text.concat(&formatted(&value, "ra".contains(conversion), spec), languages());
         }
         text = text.concat(&Text::literal(rest), languages());
+        result.join(&text, languages());
+    }
+    result
+}
+
+/// `string.Template(template).substitute(values)` (PEP 292).
+fn dollar_format(template: &Value, arguments: &Arguments<'_>) -> Text {
+    let mut result = Text::default();
+    for form in template.to_text().templates() {
+        let mut text = Text::literal("");
+        for piece in &form.0 {
+            let Part::Literal(literal) = piece else {
+                text = text.concat(&Text::from_template(Template(vec![piece.clone()])), languages());
+                continue;
+            };
+            let mut rest: &str = literal;
+            while let Some((before, after)) = rest.split_once('$') {
+                text = text.concat(&Text::literal(before), languages());
+                let braced = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+                let (name, behind) = braced.unwrap_or_else(|| {
+                    let size = after.len()
+                        - after.trim_start_matches(|char: char| char == '_' || char.is_alphanumeric()).len();
+                    after.split_at(size)
+                });
+                rest = behind;
+                if name.is_empty() {
+                    rest = rest.strip_prefix('$').unwrap_or(rest);
+                    text = text.concat(&Text::literal("$"), languages());
+                    continue;
+                }
+                let given = arguments.keyword(name).cloned();
+                let listed = || arguments.positional(0).map(|values| values.lookup(Some(&Key::Text(Rc::from(name)))));
+                let value = given.or_else(listed).unwrap_or_else(|| Value::any(arguments.origins()));
+                text = text.concat(&value.to_text(), languages());
+            }
+            text = text.concat(&Text::literal(rest), languages());
+        }
         result.join(&text, languages());
     }
     result

@@ -213,13 +213,13 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
 
 /// Whether keyword arguments may have these truth values.
 pub(super) fn are_met(condition: &Condition, arguments: &[Argument], facts: &[Value]) -> bool {
+    let arguments = Arguments::new(arguments, facts);
     condition.iter().all(|(name, wanted)| {
-        let given = arguments.iter().find(|one| matches!(&one.passing, Passing::Keyword(own) if **own == **name));
-        match given {
+        match arguments.keyword(name) {
             // An absent keyword is false.
             None => !wanted,
             Some(given) => {
-                let (may_hold, may_fail) = fact(facts, given.value).truth();
+                let (may_hold, may_fail) = given.truth();
                 if *wanted { may_hold } else { may_fail }
             }
         }

@@ -284,8 +284,8 @@ impl Scene<'_, '_> {
         let plain = has_plain_flags(&Arguments::new(arguments, self.facts), 2);
         // More than one callee: only what all of them say holds.
         let mut result: Option<Value> = None;
-        for object in targets {
-            let said = match &object {
+        for object in &targets {
+            let said = match object {
                 Object::Path(path) => match (&**path, first) {
                     ("all" | "any", Some(first)) if truth == Some(&**path == "all") => {
                         self.quantified(known.clone(), value, first, &**path == "all", depth)
@@ -359,6 +359,7 @@ impl Scene<'_, '_> {
         };
         let holds = truth == Some(true) || guard.by_returning;
         match (subject.and_then(|subject| self.view(subject, value)), guard.keeps) {
+            (Some(view), _) if holds && guard.number && view.is_plain() => Value::number(known.origins()),
             (Some(view), Some(keeps)) if holds => narrowed(known, view.widen(keeps)),
             _ => known,
         }

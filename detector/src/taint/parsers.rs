@@ -58,16 +58,16 @@ impl Pass<'_, '_> {
     /// What a function makes of a text that it is given to convert.
     fn converted(&mut self, function: &Value, text: &Value, call: ValueId) -> Value {
         let mut result = Value::default();
-        for object in function.objects.clone() {
+        for object in &function.objects {
             match object {
                 Object::Function(id) | Object::Method(id) => {
                     let own = usize::from(matches!(object, Object::Method(_)));
-                    self.solved.pass_argument(id, own, text);
-                    self.solved.enter(id, self.id, call);
-                    result.join(&self.solved.returned(id, self.reader).unwrap_or_default());
+                    self.solved.pass_argument(*id, own, text);
+                    self.solved.enter(*id, self.id, call);
+                    result.join(&self.solved.returned(*id, self.reader).unwrap_or_default());
                 }
                 other => {
-                    result.join(&self.applied(&other, text, call));
+                    result.join(&self.applied(other, text, call));
                 }
             }
         }

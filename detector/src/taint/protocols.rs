@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::calls::Arguments;
 use super::transfer::{Pass, fact};
-use super::value::{Items, Object, Value};
+use super::value::{Items, Key, Object, Value};
 use crate::dataflow::Lattice;
 use crate::rules::Returns;
 use crate::ssa::{Argument, BinaryOp, ClassId, Passing, ValueId};
@@ -207,6 +207,23 @@ impl Pass<'_, '_> {
     /// What an object of a class is beside an object, where the class is a string or container: what it is made of.
     pub(super) fn contents(&mut self, class: ClassId, arguments: &Arguments<'_>) -> Value {
         let mut contents = Value::default();
+        let program = self.solved.program;
+        if program.is_named_tuple(class) {
+            let fields = program.fields(class);
+            let mut items = Items::default();
+            for (index, (passing, value)) in arguments.iter().enumerate() {
+                let at = match passing {
+                    Passing::Positional => Some(index),
+                    Passing::Keyword(name) => fields.iter().position(|field| field == name),
+                    Passing::Star | Passing::DoubleStar => None,
+                };
+                items.any.join(value);
+                if let Some(at) = at {
+                    items.known.insert(Key::Index(at as i64), value.clone());
+                }
+            }
+            return Value::container(items);
+        }
         if self.holds_contents(class) {
             for (passing, value) in arguments.iter() {
                 if matches!(passing, Passing::Keyword(_)) {
@@ -226,7 +243,7 @@ impl Pass<'_, '_> {
     /// Lets a method see the string or container that its object is.
     pub(super) fn pass_contents(&mut self, method: crate::ssa::FunctionId, class: ClassId, object: &Value) {
         if (!object.text.is_none() || object.items.is_some()) && self.holds_contents(class) {
-            let contents = Value { objects: std::collections::BTreeSet::new(), ..object.clone() };
+            let contents = Value { objects: crate::few::Few::default(), ..object.clone() };
             self.solved.pass_argument(method, 0, &contents);
         }
     }

@@ -15,6 +15,7 @@ use super::transfer::Pass;
 use super::value::{Object, Value};
 use crate::budget::{Budget, Expired};
 use crate::dataflow::{Graph, Lattice, Solution, solve};
+use crate::few::Few;
 use crate::rules::Registry;
 use crate::ssa::{Cell, ClassId, Dominators, FunctionId, Op, ParameterKind, Program, ValueId, origins as roots_of};
 use crate::text::Origins;
@@ -22,6 +23,9 @@ use real_detector_api::OriginKind;
 
 /// How many functions may be solved within each other, each because the one around it calls it for the first time.
 const MAX_DEPTH: usize = 32;
+
+/// Most classes of which an object may be that a method is called on.
+const MAX_HEIRS: usize = 8;
 
 /// Instructions of the longest function that is looked at for each call on its own; and how many are looked at in that way,
 /// for each instruction and operand of the program and for the smallest one.
@@ -39,6 +43,12 @@ pub struct Solved<'p> {
     pub(super) origins: OriginTable,
     /// Names of attributes that the program sets somewhere.
     pub(super) assigned: HashSet<Rc<str>>,
+    /// Classes that the program itself makes objects of, or may.
+    pub(super) constructed: HashSet<ClassId>,
+    /// By class: those that name it as a base class.
+    made_from: Vec<Vec<ClassId>>,
+    /// Objects that methods of a class may be called on.
+    heirs: HashMap<ClassId, Few<Object>>,
     /// Functions that some call enters.
     pub(super) called: Vec<bool>,
     /// Functions that an attacker calls with what he likes.
@@ -82,6 +92,9 @@ pub fn solve_program<'p>(
         store: Store::new(count, budget.clone()),
         origins: OriginTable::default(),
         assigned: assigned(program),
+        constructed: constructed(program),
+        made_from: made_from(program),
+        heirs: HashMap::default(),
         called: vec![false; count],
         exposed: vec![false; count],
         sites: HashMap::default(),
@@ -112,6 +125,46 @@ fn assigned(program: &Program) -> HashSet<Rc<str>> {
         _ => None,
     })
     .collect()
+}
+
+fn made_from(program: &Program) -> Vec<Vec<ClassId>> {
+    let mut made: Vec<Vec<ClassId>> = vec![vec![]; program.classes.len()];
+    for (index, class) in program.classes.iter().enumerate() {
+        for base in &class.bases {
+            if made[base.0 as usize].len() < MAX_HEIRS {
+                made[base.0 as usize].push(ClassId(index as u32));
+            }
+        }
+    }
+    made
+}
+
+fn constructed(program: &Program) -> HashSet<ClassId> {
+    let mut found = HashSet::default();
+    if program.classes.is_empty() {
+        return found;
+    }
+    let mut names: HashMap<&Cell, ClassId> = HashMap::default();
+    let all = || program.functions.iter().flat_map(|function| function.values.iter().map(move |one| (function, one)));
+    for (function, instruction) in all() {
+        if let Op::Store(cell, value) = &instruction.op
+            && let Op::Class(class) = function.op(*value)
+        {
+            names.insert(cell, *class);
+        }
+    }
+    for (function, instruction) in all() {
+        match &instruction.op {
+            Op::Load(cell) => found.extend(names.get(cell)),
+            Op::Call { callee, .. } => {
+                if let Op::Class(class) = function.op(*callee) {
+                    found.insert(*class);
+                }
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 impl Solved<'_> {
@@ -246,12 +299,32 @@ impl Solved<'_> {
         if let (Some(class), Some(own)) = (function.method_of, function.parameters.first())
             && own.kind == ParameterKind::Normal
         {
-            self.pass_argument(callee, 0, &Value::object(Object::Instance(class)));
+            let own = self.instances(class);
+            self.pass_argument(callee, 0, &own);
         }
         if !std::mem::replace(&mut self.called[callee.0 as usize], true) {
             self.store.wait(callee);
         }
         self.demand(callee);
+    }
+
+    /// The objects that a method of a class may be called on: those of the class, and of those that are made from it.
+    pub(super) fn instances(&mut self, class: ClassId) -> Value {
+        let made_from = &self.made_from;
+        let objects = self.heirs.entry(class).or_insert_with(|| {
+            let mut heirs = vec![class];
+            let mut next = 0;
+            while let Some(&one) = heirs.get(next) {
+                next += 1;
+                for heir in &made_from[one.0 as usize] {
+                    if heirs.len() < MAX_HEIRS && !heirs.contains(heir) {
+                        heirs.push(*heir);
+                    }
+                }
+            }
+            heirs.into_iter().map(Object::Instance).collect()
+        });
+        Value { objects: objects.clone(), ..Value::default() }
     }
 
     pub(super) fn load_cell(&mut self, cell: &Cell, reader: FunctionId) -> Value {

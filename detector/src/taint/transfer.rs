@@ -7,6 +7,7 @@ use super::origins::Role;
 use super::solver::Solved;
 use super::value::{Items, Key, MAX_ENTRIES, Object, Value, languages, part};
 use crate::dataflow::{Analysis, Lattice, Ways};
+use crate::rules::Known;
 use crate::ssa::{BinaryOp, Function, FunctionId, Literal, Op, ParameterKind, Piece, ValueId};
 use crate::text::{CharSet, Hole, LanguageSet, Origins, Text};
 use real_detector_api::OriginKind;
@@ -172,7 +173,7 @@ impl Pass<'_, '_> {
             if index == 0
                 && let Some(class) = function.method_of
             {
-                result.join(&Value::object(Object::Instance(class)));
+                result.join(&self.solved.instances(class));
                 return result;
             }
             if let Some(class) = registry.by_word(&parameter.name) {
@@ -188,6 +189,9 @@ impl Pass<'_, '_> {
             if function.routes.iter().any(|route| route.fills_with_number(parameter)) {
                 result.join(&Value::number(origins));
                 return result;
+            }
+            if let Some(class) = parameter.class.filter(|class| self.is_enumeration(*class)) {
+                result.join(&Value::object(Object::Instance(class)));
             }
             let any = Value::any(origins);
             result.join(&match parameter.kind {
@@ -215,11 +219,17 @@ impl Pass<'_, '_> {
 
     /// An object from outside, which may be an attacker's.
     pub(super) fn path(&mut self, value: ValueId, path: &str) -> Value {
-        let registry = self.solved.registry;
-        let path = registry.canonical(path);
-        let mut result = Value::object(Object::Path(Rc::from(path)));
-        if let Some((note, kind)) = registry.source(path) {
-            let origins = self.solved.source(self.id, value, note, kind);
+        let known = self.solved.registry.known(path);
+        self.object(value, &known)
+    }
+
+    fn object(&mut self, value: ValueId, known: &Known) -> Value {
+        let mut result = Value::object(Object::Path(known.path.clone()));
+        if let Some(text) = &known.text {
+            result.text = Text::literal(text);
+        }
+        if let Some((note, kind)) = &known.source {
+            let origins = self.solved.source(self.id, value, note, *kind);
             result.join(&Value::any(origins));
         }
         result
@@ -229,7 +239,7 @@ impl Pass<'_, '_> {
     fn unbound(&mut self, value: ValueId, name: &Rc<str>) -> Value {
         let mut result = match self.solved.registry.unbound(name) {
             Some(path) => self.path(value, path),
-            None => self.named(value, name, name),
+            None => self.named(value, name),
         };
         if self.solved.program.fragment && !self.solved.registry.knows(name) {
             let note = format!("`{name}`, which the code around binds");
@@ -239,12 +249,10 @@ impl Pass<'_, '_> {
     }
 
     /// An object of unknown class, by its path and what its name says about it.
-    fn named(&mut self, value: ValueId, path: &str, name: &str) -> Value {
-        let registry = self.solved.registry;
-        let mut result = self.path(value, path);
-        if !registry.knows(registry.canonical(path))
-            && let Some(class) = registry.by_word(name)
-        {
+    fn named(&mut self, value: ValueId, path: &str) -> Value {
+        let known = self.solved.registry.known(path);
+        let mut result = self.object(value, &known);
+        if let (false, Some(class)) = (known.is_known, &known.class) {
             result.join(&self.path(value, class));
         }
         result
@@ -270,7 +278,7 @@ impl Pass<'_, '_> {
                     result.join(&if self.solved.registry.is_type(&path) {
                         self.path(value, &whole)
                     } else {
-                        self.named(value, &whole, name)
+                        self.named(value, &whole)
                     });
                 }
                 Object::Instance(class) | Object::Class(class) => {
@@ -283,15 +291,28 @@ impl Pass<'_, '_> {
         }
         if !known {
             let origins = object.origins();
-            result.join(&self.named(value, &format!("?.{name}"), name));
+            result.join(&self.named(value, &format!("?.{name}")));
             result.join(&self.solved.load_field(None, name, self.reader));
             if !origins.is_none() {
                 result.join(&Value::any(origins));
             }
-        } else if !object.origins().is_none() {
+        } else if !object.origins().is_none() && !self.is_named_tuple(object) && !self.is_member(object, name) {
             result.join(&Value::any(object.origins()));
         }
         result
+    }
+
+    /// Whether the contents of a value are its fields by position, which are looked up by name.
+    fn is_named_tuple(&self, object: &Value) -> bool {
+        let program = self.solved.program;
+        object.text.is_none()
+            && object.objects.iter().all(|one| matches!(one, Object::Instance(class) if program.is_named_tuple(*class)))
+    }
+
+    /// Whether only members of an enumeration have such an attribute: texts have no `value`.
+    fn is_member(&self, object: &Value, name: &str) -> bool {
+        matches!(name, "value" | "name")
+            && object.objects.iter().all(|one| matches!(one, Object::Instance(class) if self.is_enumeration(*class)))
     }
 
     fn member(&mut self, value: ValueId, class: crate::ssa::ClassId, bound: bool, name: &Rc<str>) -> Value {
@@ -325,9 +346,10 @@ impl Pass<'_, '_> {
             if let Some(found) = self.protocol(&instance, &["__getattr__", "__getattribute__"], &[&name_of]) {
                 return found;
             }
-            result = self.named(value, &format!("?.{name}"), name);
+            result = self.named(value, &format!("?.{name}"));
             // What is set elsewhere in the program may only not have come here so far.
-            if !self.solved.assigned.contains(name) {
+            let constructed = self.solved.constructed.contains(&class) && program.fields(class).contains(name);
+            if !self.solved.assigned.contains(name) && !constructed {
                 let note = format!("attribute `{name}`, which the program does not set");
                 result.join(&Value::any(self.solved.source(self.id, value, &note, OriginKind::Unknown)));
             }
@@ -340,7 +362,13 @@ impl Pass<'_, '_> {
         for one in &object.objects {
             if let Object::Instance(class) | Object::Class(class) = one {
                 known = true;
-                self.solved.store_field(Some(*class), name, stored);
+                match self.solved.program.setter(*class, name) {
+                    Some(setter) => {
+                        self.solved.pass_argument(setter, 1, stored);
+                        self.solved.enter(setter, self.id, ValueId(0));
+                    }
+                    None => self.solved.store_field(Some(*class), name, stored),
+                }
             }
         }
         if !known {
@@ -388,7 +416,7 @@ impl Pass<'_, '_> {
 
     /// What `with manager as …` binds.
     fn entered(&mut self, manager: &Value) -> Value {
-        let mut result = Value { objects: std::collections::BTreeSet::new(), ..manager.clone() };
+        let mut result = Value { objects: crate::few::Few::default(), ..manager.clone() };
         for object in &manager.objects {
             match object {
                 Object::Instance(class) => match self.solved.program.method(*class, "__enter__") {
@@ -537,27 +565,32 @@ fn mapping(items: &[(Option<ValueId>, ValueId)], facts: &[Value]) -> Value {
     let mut keys = Value::default();
     for (key, item) in items {
         let item = fact(facts, *item);
-        match key {
-            Some(key) => {
-                let key = fact(facts, *key);
-                keys.join(key);
-                all.any.join(item);
-                if let Some([one]) = key.as_keys().as_deref()
-                    && items.len() <= MAX_ENTRIES
-                {
-                    all.known.insert(one.clone(), item.clone());
-                }
+        if let Some(key) = key {
+            let key = fact(facts, *key);
+            keys.join(key);
+            all.any.join(item);
+            if let Some([one]) = key.as_keys().as_deref()
+                && items.len() <= MAX_ENTRIES
+            {
+                all.known.insert(one.clone(), item.clone());
             }
-            None => {
-                if let Some(other) = &item.items {
-                    all.any.join(&other.any);
-                    keys.join(other.keys.as_ref().unwrap_or(&other.any));
-                    all.known.extend(other.known.iter().map(|(key, value)| (key.clone(), value.clone())));
-                } else {
-                    all.any.join(&item.element());
-                    keys.join(&item.element());
-                }
-            }
+            continue;
+        }
+        // What comes later replaces what was there, where its keys are known.
+        let replaces = item.items.as_ref().is_some_and(|other| other.is_complete()) && item.text.is_none();
+        if !replaces {
+            let more = item.items.as_ref().map_or_else(|| item.element(), |other| other.any.clone());
+            all.known.values_mut().for_each(|known| {
+                known.join(&more);
+            });
+        }
+        if let Some(other) = &item.items {
+            all.any.join(&other.any);
+            keys.join(other.keys.as_ref().unwrap_or(&other.any));
+            all.known.extend(other.known.iter().map(|(key, value)| (key.clone(), value.clone())));
+        } else {
+            all.any.join(&item.element());
+            keys.join(&item.element());
         }
     }
     all.keys = Some(keys);

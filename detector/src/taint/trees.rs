@@ -36,9 +36,8 @@ impl Trees {
     }
 
     fn without(&self, mut node: Value, gone: impl Fn(&NodeKind) -> bool) -> Value {
-        for kind in self.kinds().iter().filter(|kind| gone(kind)) {
-            node.objects.remove(&Object::Path(Rc::from(kind.object.as_str())));
-        }
+        let gone: Vec<&str> = self.kinds().iter().filter(|kind| gone(kind)).map(|kind| kind.object.as_str()).collect();
+        node.objects.retain(|object| !matches!(object, Object::Path(path) if gone.contains(&&**path)));
         node
     }
 

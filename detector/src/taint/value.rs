@@ -1,9 +1,10 @@
 //! What is known about a run-time value.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::dataflow::{Lattice, Widening};
+use crate::few::Few;
 use crate::rules::registry;
 use crate::ssa::{ClassId, FunctionId};
 use crate::text::{Hole, Languages, Origins, Text};
@@ -68,7 +69,7 @@ pub struct Value {
     /// Its text, where it is a string or is turned into one.
     pub text: Text,
     /// What else it may be.
-    pub objects: BTreeSet<Object>,
+    pub objects: Few<Object>,
     /// Its contents, where it is a container.
     pub items: Option<Rc<Items>>,
 }
@@ -105,7 +106,7 @@ impl Value {
 
     /// An object.
     pub fn object(object: Object) -> Self {
-        Self { objects: BTreeSet::from([object]), ..Self::default() }
+        Self { objects: Few::one(object), ..Self::default() }
     }
 
     /// A list or set.
@@ -277,6 +278,12 @@ impl Items {
         weight
     }
 
+    /// Whether a mapping has no entries but the known ones.
+    pub(super) fn is_complete(&self) -> bool {
+        let keys = self.keys.as_ref().and_then(Value::as_keys);
+        keys.is_some_and(|keys| keys.len() == self.known.len() && keys.iter().all(|key| self.known.contains_key(key)))
+    }
+
     fn nesting(&self) -> usize {
         let of = |value: &Value| value.items.as_ref().map_or(0, |items| items.nesting());
         1 + of(&self.any).max(self.known.values().map(of).max().unwrap_or(0)).max(self.keys.as_ref().map_or(0, of))
@@ -284,12 +291,17 @@ impl Items {
 
     fn join(&mut self, other: &Self) -> bool {
         let mut grew = false;
+        let (own_complete, other_complete) = (self.is_complete(), other.is_complete());
         for (key, value) in &mut self.known {
-            grew |= value.join(other.known.get(key).unwrap_or(&other.any));
+            match other.known.get(key) {
+                Some(more) => grew |= value.join(more),
+                None if other_complete => {}
+                None => grew |= value.join(&other.any),
+            }
         }
         for (key, value) in &other.known {
             if !self.known.contains_key(key) {
-                let mut joined = self.any.clone();
+                let mut joined = if own_complete { Value::default() } else { self.any.clone() };
                 joined.join(value);
                 self.known.insert(key.clone(), joined);
                 grew = true;
@@ -315,7 +327,12 @@ impl Items {
 impl Lattice for Value {
     fn join(&mut self, other: &Self) -> bool {
         let mut grew = self.text.join(&other.text, languages());
-        for object in &other.objects {
+        let news: &[Object] = if self.objects.is_same(&other.objects) { &[] } else { &other.objects };
+        if self.objects.is_empty() && news.len() < MAX_OBJECTS {
+            grew |= !news.is_empty();
+            self.objects = other.objects.clone();
+        }
+        for object in news {
             if self.objects.contains(object) {
                 continue;
             }

@@ -8,10 +8,12 @@
 //! only polynomial: the texts that make them slow are rare and short. Nor is what is quadratic only because a search starts anew at
 //! each character (`\[(.*?)\]`): most patterns of correct programs are.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Hir, HirKind, Look};
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use super::pattern::{class_set, python_pattern};
 use super::{CharSet, Matching};
@@ -33,8 +35,30 @@ pub enum Ambiguity {
     Exponential,
 }
 
+/// Patterns that a thread remembers, so that each is looked at once; at most that many.
+const MAX_REMEMBERED: usize = 1024;
+
+thread_local! {
+    static REMEMBERED: RefCell<HashMap<(String, Matching), Option<Ambiguity>>> = RefCell::default();
+}
+
 /// The ambiguity of a pattern that makes its use slow; none where there is none, or where the pattern is beyond us.
 pub fn ambiguity(pattern: &str, matching: Matching) -> Option<Ambiguity> {
+    let key = (pattern.to_owned(), matching);
+    if let Some(known) = REMEMBERED.with_borrow(|all| all.get(&key).copied()) {
+        return known;
+    }
+    let found = decide(pattern, matching);
+    REMEMBERED.with_borrow_mut(|all| {
+        if all.len() >= MAX_REMEMBERED {
+            all.clear();
+        }
+        all.insert(key, found);
+    });
+    found
+}
+
+fn decide(pattern: &str, matching: Matching) -> Option<Ambiguity> {
     let tree = ParserBuilder::new().nest_limit(50).build().parse(&python_pattern(pattern)).ok()?;
     let mut automaton = Automaton::default();
     let accept = automaton.push(State::Accept)?;
@@ -115,7 +139,7 @@ impl Automaton {
     fn graph(&self) -> Option<Graph> {
         let mut steps = 0;
         let mut graph = Graph::default();
-        let mut indices = BTreeMap::new();
+        let mut indices = HashMap::default();
         for (i, state) in self.states.iter().enumerate() {
             if let State::Read(set, _) = state {
                 indices.insert(i, graph.sets.len());
@@ -190,13 +214,18 @@ impl Graph {
     /// Whether some text leads from a state to itself on two paths, and what follows can fail.
     fn is_exponential(&self) -> bool {
         let mut steps = 0;
-        (0..self.sets.len()).any(|state| !self.accepts[state] && self.has_two_loops(state, &mut steps))
+        let size = self.sets.len();
+        // By pair of states, together or apart: the last state that came to it.
+        let mut seen = vec![usize::MAX; 2 * size * size];
+        (0..size).any(|state| !self.accepts[state] && self.has_two_loops(state, &mut seen, &mut steps))
     }
 
-    fn has_two_loops(&self, state: usize, steps: &mut usize) -> bool {
-        let mut seen = HashSet::from([(state, state, false)]);
-        let mut work = VecDeque::from([(state, state, false)]);
-        while let Some((a, b, apart)) = work.pop_front() {
+    fn has_two_loops(&self, state: usize, seen: &mut [usize], steps: &mut usize) -> bool {
+        let size = self.sets.len();
+        let place = |a: usize, b: usize, apart: bool| 2 * (a * size + b) + usize::from(apart);
+        seen[place(state, state, false)] = state;
+        let mut work = vec![(state, state, false)];
+        while let Some((a, b, apart)) = work.pop() {
             if self.sets[a].intersection(self.sets[b]).is_empty() {
                 continue;
             }
@@ -210,8 +239,8 @@ impl Graph {
                     if apart && *c == state && *d == state {
                         return true;
                     }
-                    if seen.insert((*c, *d, apart)) {
-                        work.push_back((*c, *d, apart));
+                    if std::mem::replace(&mut seen[place(*c, *d, apart)], state) != state {
+                        work.push((*c, *d, apart));
                     }
                 }
             }

@@ -147,13 +147,16 @@ pub enum LanguageError {
 }
 
 impl Language {
-    /// Reads a language file.
+    /// Reads a language file, as YAML or JSON.
     ///
     /// # Errors
     /// Where the YAML has another form, or a class is not a character class.
     pub fn parse(yaml: &str) -> Result<Self, LanguageError> {
-        let file: LanguageFile =
-            serde_saphyr::from_str(yaml).map_err(|problem| LanguageError::Yaml(problem.to_string()))?;
+        let file: LanguageFile = if yaml.starts_with('{') {
+            serde_json::from_str(yaml).map_err(|problem| LanguageError::Yaml(problem.to_string()))?
+        } else {
+            serde_saphyr::from_str(yaml).map_err(|problem| LanguageError::Yaml(problem.to_string()))?
+        };
         let class = |text: &str| {
             Pattern::parse(text)
                 .and_then(|pattern| pattern.single_class())

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::CharSet;
 
 /// How a regular expression is applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Matching {
     /// `re.fullmatch`

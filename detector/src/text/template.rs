@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::{CharSet, LanguageSet, Languages};
+use crate::few::Few;
 
 /// Most templates a value is told apart in, parts a template has, bytes of literal text.
 const MAX_TEMPLATES: usize = 12;
@@ -179,7 +180,7 @@ impl Template {
 /// The forms a string may have: none where no string comes here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text {
-    templates: Vec<Template>,
+    templates: Few<Template>,
 }
 
 impl Text {
@@ -189,17 +190,17 @@ impl Text {
             let chars = CharSet::of(text);
             return Self::hole(Hole { chars, ..Hole::any(Origins::NONE) });
         }
-        Self { templates: vec![Template::literal(text)] }
+        Self { templates: Few::one(Template::literal(text)) }
     }
 
     /// Some text.
     pub fn hole(hole: Hole) -> Self {
-        Self { templates: vec![Template(vec![Part::Hole(hole)])] }
+        Self { templates: Few::one(Template(vec![Part::Hole(hole)])) }
     }
 
     /// One form.
     pub fn from_template(template: Template) -> Self {
-        Self { templates: vec![template] }
+        Self { templates: Few::one(template) }
     }
 
     /// The forms.
@@ -233,7 +234,7 @@ impl Text {
 
     /// The only literal it can be.
     pub fn as_literal(&self) -> Option<&str> {
-        match self.templates.as_slice() {
+        match &*self.templates {
             [one] => one.as_literal(),
             _ => None,
         }
@@ -286,13 +287,7 @@ impl Text {
     }
 
     fn add(&mut self, template: Template) -> bool {
-        match self.templates.binary_search(&template) {
-            Ok(_) => false,
-            Err(at) => {
-                self.templates.insert(at, template);
-                true
-            }
-        }
+        self.templates.insert(template)
     }
 
     /// Maps every form.
@@ -325,16 +320,18 @@ impl Text {
     /// Least upper bound; a limited number of forms is kept apart, more are joined to one hole.
     pub fn join(&mut self, other: &Self, languages: &Languages) -> bool {
         if self.templates.is_empty() {
-            self.templates.clone_from(&other.templates);
+            self.templates = other.templates.clone();
             return !self.templates.is_empty();
+        }
+        if self.templates.is_same(&other.templates) {
+            return false;
         }
         let mut grew = false;
         let mut before = None;
         for template in &other.templates {
-            if let Err(at) = self.templates.binary_search(template) {
+            if !self.templates.contains(template) {
                 before.get_or_insert_with(|| self.templates.clone());
-                self.templates.insert(at, template.clone());
-                grew = true;
+                grew |= self.templates.insert(template.clone());
             }
         }
         if grew && (self.templates.len() > MAX_TEMPLATES || self.weight() > MAX_WEIGHT) {
@@ -344,10 +341,47 @@ impl Text {
         grew
     }
 
-    /// Makes one hole of all forms.
+    /// Makes one hole of all forms; what they all begin with stays, as far as it is words.
     pub fn collapse_all(&mut self, languages: &Languages) {
-        if let Some(hole) = self.collapse(languages) {
-            *self = Self::hole(hole);
+        let start = self.common_start().to_owned();
+        let rest = |template: &Template| match template.0.split_first() {
+            Some((Part::Literal(first), rest)) if !start.is_empty() => {
+                let left = &first[start.len()..];
+                let left = (!left.is_empty()).then(|| Part::Literal(Rc::from(left)));
+                Template(left.into_iter().chain(rest.iter().cloned()).collect())
+            }
+            _ => template.clone(),
+        };
+        let Some(hole) = self.map(rest).collapse(languages) else { return };
+        let parts = [Part::Literal(Rc::from(&*start)), Part::Hole(hole)];
+        *self = Self::from_template(Template(parts.into_iter().skip(usize::from(start.is_empty())).collect()));
+    }
+
+    /// Whole words that all forms begin with, before anything that opens a quote or more in any language.
+    fn common_start(&self) -> &str {
+        let literal = |template: &Template| match template.0.first() {
+            Some(Part::Literal(text)) => Some(text.clone()),
+            _ => None,
+        };
+        let Some(Part::Literal(first)) = self.templates.first().and_then(|template| template.0.first()) else {
+            return "";
+        };
+        let mut size = first.len();
+        for template in &self.templates {
+            let Some(other) = literal(template) else { return "" };
+            let common = first.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+            size = size.min(common);
         }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'_' | b'.' | b',' | b'=' | b'*');
+        let size = first.bytes().take(size).take_while(|byte| plain(*byte)).count();
+        let ends_word = |template: &Template| match template.0.as_slice() {
+            [Part::Literal(text), ..] => text.len() == size || text.as_bytes()[size] == b' ',
+            _ => false,
+        };
+        // All of it is ASCII: it may be cut anywhere.
+        if self.templates.iter().all(ends_word) {
+            return &first[..size];
+        }
+        first.get(..size).and_then(|start| start.rfind(' ').map(|at| &start[..=at])).unwrap_or("")
     }
 }
