@@ -57,7 +57,7 @@ demo: build ## train the quickstart policy on real rewards (about two minutes)
 test: setup kube ## build and run all tests
 	@scripts/setup-s3 >/dev/null
 	cargo build --locked --workspace --bins
-	scripts/run-tests
+	cargo test --locked --workspace
 
 test-core: kube ## tests of everything but the trainer: no libtorch needed
 	@scripts/claim-target

@@ -44,8 +44,9 @@ impl Terminal {
         };
         // As a login does it: a session of its own, so that the terminal's end is told to it.
         let script = format!("stty rows 24 cols {columns} && exec \"$0\" \"$@\"");
-        let child = Command::new("setsid")
-            .args(["--ctty", "--wait", "sh", "-c", &script])
+        // Under `nohup` all programs ignore that a terminal hangs up.
+        let child = Command::new("env")
+            .args(["--default-signal=HUP", "setsid", "--ctty", "--wait", "sh", "-c", &script])
             .arg(program)
             .args(args)
             .current_dir(folder)

@@ -207,7 +207,7 @@ fn nothing_is_wider_than_the_terminal_and_no_number_is_cut() {
         assert!(widest.chars().count() <= usize::from(columns), "{columns}: {widest}");
         assert!(lines.iter().any(|line| line.contains("0.0 %")), "{columns}: {lines:?}");
     }
-    assert!(score_on(20, "xterm").contains(&"all safety: – %".to_owned()));
+    assert!(score_on(20, "xterm").iter().any(|line| line.starts_with("all safety: ") && line.ends_with(" %")));
 }
 
 #[test]
