@@ -186,7 +186,8 @@ fn answer(
         tokens += sampled.ids.len();
         tracing::info!(done, of = prompts.len(), tokens = sampled.ids.len(), "answered");
         answers[index] = Some(sampled);
-    })?;
+    })
+    .or_refused()?;
     let seconds = start.elapsed().as_secs_f64();
     tracing::info!(answers = done, tokens, seconds, tokens_per_second = tokens as f64 / seconds, "generated");
     answers.into_iter().collect::<Option<_>>().context("an answer is missing")

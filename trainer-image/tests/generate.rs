@@ -72,7 +72,7 @@ fn what_cannot_be_used_is_named_and_nothing_is_written() {
     let refused = |model: &str, prompts: &str, more: &[&str], wanted: &[&str]| {
         let output = run(dir.path(), model, prompts, more);
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert_eq!(output.status.code(), Some(2), "{message}");
         for part in wanted {
             assert!(message.contains(part), "{message:?} lacks {part:?}");
         }
@@ -81,7 +81,7 @@ fn what_cannot_be_used_is_named_and_nothing_is_written() {
     };
     refused("/no/such/folder", PROMPTS, &[], &["/no/such/folder", "no such folder"]);
     refused("bundled://nothing", PROMPTS, &[], &["bundled://nothing", "there are"]);
-    refused("s3://bucket/model", PROMPTS, &[], &["s3://", "not supported"]);
+    refused("gs://bucket/model", PROMPTS, &[], &["gs://", "not supported"]);
     refused(&uri, "", &[], &["no prompts"]);
     refused(&uri, "{\"id\": 1, \"prompt\": \"add\"}\n{\"id\": 2}\n", &[], &["prompts.jsonl:2", "prompt"]);
     refused(&uri, "{\"id\": 1, \"prompt\": \"\"}", &[], &["no tokens"]);

@@ -6,10 +6,10 @@ use std::path::Path;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::ResourceExt;
+use kube::{Resource as _, ResourceExt};
 use real_crds::v1alpha1::{RealTrainingJob, RewardPool};
 use real_operator::rbac::{Scope, TABLE};
 use real_test_kube::shared;
@@ -118,8 +118,15 @@ async fn live_a_sweep(rig: &Rig) {
     rig.open().await;
     rig.trained("trained", &[8]).await;
     rig.ready_pool().await;
-    rig.create_sweep(json!({"parallelism": 1, "suspend": true, "ttlSecondsAfterFinished": 1})).await;
-    rig.sweep_phase("Suspended", "SuspendedByUser").await;
+    let results = json!({"persistentVolumeClaim": {"claimName": "results"}});
+    let spec = json!({"parallelism": 1, "suspend": true, "ttlSecondsAfterFinished": 1, "results": results});
+    rig.create_sweep(spec).await;
+    let sweep = rig.sweep_phase("Suspended", "SuspendedByUser").await;
+    // An index of its own from before is brought up to date.
+    rig.create::<ConfigMap>(json!({"metadata": {
+        "name": format!("{}-results", sweep.name_any()), "ownerReferences": [sweep.controller_owner_ref(&())],
+    }}))
+    .await;
     for suspend in [false, true, false] {
         rig.edit_sweep(json!({ "suspend": suspend })).await;
         let (phase, reason) = if suspend { ("Suspending", "SuspendedByUser") } else { ("Running", "CellsRun") };
