@@ -119,9 +119,9 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     compute::set_threads(args.threads);
     let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
     let dir = resolve(&args.model, scratch.path()).or_refused()?;
-    let tokenizer = Tokenizer::load(&dir)?;
-    let device = compute::device(args.device, 0).map_err(anyhow::Error::msg)?;
-    let model = Decoder::load(&dir, device)?.with_compute(compute::kind(args.dtype));
+    let tokenizer = Tokenizer::load(&dir).or_refused()?;
+    let device = compute::device(args.device, 0).map_err(anyhow::Error::msg).or_refused()?;
+    let model = Decoder::load(&dir, device).or_refused()?.with_compute(compute::kind(args.dtype));
 
     let encoded: Vec<Vec<i64>> = lines
         .iter()
@@ -132,13 +132,17 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
             }
             .with_context(|| format!("prompt {}", line.id))
         })
-        .collect::<Result<_>>()?;
+        .collect::<Result<_>>()
+        .or_refused()?;
     let repeated: Vec<Vec<i64>> =
         encoded.iter().flat_map(|ids| std::iter::repeat_n(ids.clone(), args.samples)).collect();
     let longest = encoded.iter().map(Vec::len).max().unwrap_or(0);
     let left = usize::try_from(model.config().max_position_embeddings).unwrap_or(0).saturating_sub(longest);
     let new = args.max_new_tokens.unwrap_or(left.clamp(1, 512));
-    model.config().check_lengths(&dir, longest as u64, new as u64, "shorten the prompts or lower --max-new-tokens")?;
+    model
+        .config()
+        .check_lengths(&dir, longest as u64, new as u64, "shorten the prompts or lower --max-new-tokens")
+        .or_refused()?;
     let answers = answer(&model, &tokenizer, &repeated, new, args)?;
     write_answers(&mut file, &lines, &answers, &tokenizer, args)
         .and_then(|()| Ok(file.commit()?))
