@@ -9,6 +9,7 @@ use ruff_python_ast::{Comprehension, ExceptHandler, Expr, ExprContext, ModModule
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use super::expressions::MUTATORS;
+use crate::syntax::captured;
 
 /// Bindings of one function, class or module body.
 #[derive(Debug, Default)]
@@ -160,13 +161,7 @@ impl<'a> Visitor<'a> for Scope<'a> {
     }
 
     fn visit_pattern(&mut self, pattern: &'a Pattern) {
-        let name = match pattern {
-            Pattern::MatchAs(capture) => capture.name.as_ref(),
-            Pattern::MatchStar(capture) => capture.name.as_ref(),
-            Pattern::MatchMapping(mapping) => mapping.rest.as_ref(),
-            _ => None,
-        };
-        if let Some(name) = name {
+        if let Some(name) = captured(pattern) {
             self.bind(name);
         }
         walk_pattern(self, pattern);

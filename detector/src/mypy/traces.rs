@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use crate::analysis::on_large_stack;
-use crate::syntax::check_depth;
+use crate::syntax::{captured, check_depth};
 
 /// What a program could leave behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -120,13 +120,7 @@ impl<'a> Visitor<'a> for Finder<'a> {
     }
 
     fn visit_pattern(&mut self, pattern: &'a Pattern) {
-        let name = match pattern {
-            Pattern::MatchAs(pattern) => pattern.name.as_ref(),
-            Pattern::MatchStar(pattern) => pattern.name.as_ref(),
-            Pattern::MatchMapping(pattern) => pattern.rest.as_ref(),
-            _ => None,
-        };
-        self.bound.extend(name.map(ruff_python_ast::Identifier::as_str));
+        self.bound.extend(captured(pattern).map(ruff_python_ast::Identifier::as_str));
         walk_pattern(self, pattern);
     }
 }

@@ -5,6 +5,8 @@ use ruff_python_ast::{Comprehension, ExceptHandler, Expr, Identifier, Parameters
 use ruff_text_size::{Ranged, TextRange, TextSize};
 use rustc_hash::FxHashMap;
 
+use super::captured;
+
 /// What is known of a scope before its statements are looked at.
 #[derive(Default)]
 pub(super) struct Bindings<'a> {
@@ -111,13 +113,7 @@ impl<'a> Visitor<'a> for Bindings<'a> {
     }
 
     fn visit_pattern(&mut self, pattern: &'a Pattern) {
-        let name = match pattern {
-            Pattern::MatchAs(pattern) => pattern.name.as_ref(),
-            Pattern::MatchStar(pattern) => pattern.name.as_ref(),
-            Pattern::MatchMapping(pattern) => pattern.rest.as_ref(),
-            _ => None,
-        };
-        if let Some(name) = name {
+        if let Some(name) = captured(pattern) {
             self.bind(name);
         }
         walk_pattern(self, pattern);
