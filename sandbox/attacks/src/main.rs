@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use real_sandbox_attacks::{Aim, Kind, Route, Selection, attack};
+use real_terminal::arguments::parse;
 use real_terminal::{causes, errln, outln};
 use url::Url;
 
@@ -68,7 +69,7 @@ enum Format {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = parse::<Arguments>();
     real_terminal::finish(match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => real_terminal::exit::FINDINGS.into(),
