@@ -135,7 +135,9 @@ pub(super) async fn build(args: BuildArgs) -> anyhow::Result<ExitCode> {
             services.abandon().await;
         }
         let (wanted, at) = (args.count, kept.path().display());
-        errln!("stopped on request: {tasks} of {wanted} tasks are built; they are in {at}, and --resume goes on");
+        let kept =
+            if tasks == 0 { "nothing is kept".to_owned() } else { format!("they are in {at}, and --resume goes on") };
+        errln!("stopped on request: {tasks} of {wanted} tasks are built; {kept}");
         return Ok(exit::STOPPED.into());
     };
     write_jsonl(&args.out, &built.tasks)?;

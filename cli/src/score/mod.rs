@@ -178,6 +178,7 @@ pub async fn run(args: ScoreArgs) -> anyhow::Result<ExitCode> {
     report(&args, &rows, &summary)?;
     if stopped {
         let kept = match &file {
+            Some(_) if rows.is_empty() => "nothing is kept".to_owned(),
             Some(file) => format!("they are in {}, and --resume goes on", file.path().display()),
             None => "with --output they would be kept, and --resume go on".to_owned(),
         };
