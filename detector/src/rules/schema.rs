@@ -99,6 +99,9 @@ pub(super) struct LibraryFile {
     /// What an object of unknown class is, by the last word of its name (`db_cursor`, `readConnection`).
     #[serde(default)]
     pub words: BTreeMap<String, String>,
+    /// Last words of attributes that say how an object is set up.
+    #[serde(default)]
+    pub settings: Vec<String>,
     /// Classes whose methods all give such an object again, and bind what they are passed.
     #[serde(default)]
     pub chains: Vec<String>,
@@ -288,7 +291,8 @@ pub enum Of {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SinkModel {
-    /// Paths of what is called; `*.name` is a method of anything whose class is not known.
+    /// Paths of what is called; `*.name` is a method of anything whose class is not known. `object.name=` is what is assigned
+    /// to an attribute, `object[]=` to an entry: its key and its value are the arguments.
     pub calls: Vec<String>,
     /// Which argument.
     pub argument: ArgumentAt,
@@ -324,7 +328,11 @@ pub struct SinkModel {
 #[serde(deny_unknown_fields)]
 pub struct Alongside {
     /// Its position.
-    pub at: usize,
+    #[serde(default)]
+    pub at: Option<usize>,
+    /// Its names as keyword.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// Texts of which one occurs in its constant parts.
     pub has: Vec<String>,
 }
@@ -526,7 +534,11 @@ pub struct Unless {
     /// Its names as keyword.
     pub names: Vec<String>,
     /// The values, by path.
+    #[serde(default)]
     pub values: Vec<String>,
+    /// A word without which a constant text makes it harmless: `text/plain` where it is about `html`.
+    #[serde(default)]
+    pub lacks: Option<String>,
 }
 
 /// An argument by position or name.
@@ -539,6 +551,9 @@ pub struct ArgumentAt {
     /// Names as keyword.
     #[serde(default)]
     pub names: Vec<String>,
+    /// Whether it is what the method is called on.
+    #[serde(default)]
+    pub receiver: bool,
 }
 
 /// The part of an argument that counts.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::calls::Arguments;
 use super::narrow::has_plain_flags;
-use super::transfer::{Pass, formatted};
+use super::transfer::{Pass, formatted, joined_path};
 use super::value::{Items, Key, Object, Value, languages, part};
 use crate::dataflow::Lattice;
 use crate::rules::{Effect, Returns};
@@ -40,7 +40,16 @@ impl Pass<'_, '_> {
                 // A constant stays one; only its end may go.
                 if value.text.origins().is_none() && value.items.is_none() { value } else { stripped }
             }
-            Returns::Parts => Value::list(holes(&part)),
+            Returns::Parts => {
+                let mut parts = Value::list(holes(&part));
+                let separator = effect.argument.is_none().then(|| arguments.positional(0)).flatten();
+                if let Some(first) = first_word(&value.text, separator)
+                    && let Some(items) = &mut parts.items
+                {
+                    Rc::make_mut(items).known.insert(Key::Index(0), Value::text(Text::literal(&first)));
+                }
+                parts
+            }
             Returns::Lower => map_case(&value, |char| char.to_ascii_lowercase()),
             Returns::Upper => map_case(&value, |char| char.to_ascii_uppercase()),
             Returns::Replace => replace(&value, arguments),
@@ -55,6 +64,10 @@ impl Pass<'_, '_> {
             Returns::Join => join(&value, arguments),
             Returns::JoinPath => {
                 let mut text = Text::default();
+                if let (None, Some(folder)) = (effect.argument, receiver) {
+                    let parts = arguments.iter().map(|(_, part)| part);
+                    return parts.fold(folder.clone(), |folder, part| joined_path(&folder, part));
+                }
                 for (i, (_, one)) in arguments.iter().enumerate() {
                     let part = one.to_text();
                     let separated = if i == 0 { part } else { Text::literal("/").concat(&part, languages()) };
@@ -218,6 +231,26 @@ impl Pass<'_, '_> {
             _ => Value::any(value.origins()),
         }
     }
+}
+
+/// What stands before the first separator, where it is written out: `"git log {}".format(x).split()` is a list for `git`.
+fn first_word(text: &Text, separator: Option<&Value>) -> Option<String> {
+    let mut found = None;
+    for template in text.templates() {
+        let Some(Part::Literal(start)) = template.0.first() else { return None };
+        let word = match separator {
+            Some(separator) => {
+                let separator = separator.text.as_literal().filter(|separator| !separator.is_empty())?;
+                start.split_once(separator)?.0
+            }
+            None => start.trim_start().split_once(char::is_whitespace)?.0,
+        };
+        if found.as_deref().is_some_and(|found| found != word) {
+            return None;
+        }
+        found = Some(word.to_owned());
+    }
+    found
 }
 
 fn map_case(value: &Value, case: fn(char) -> char) -> Value {

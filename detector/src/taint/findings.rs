@@ -1,7 +1,9 @@
 //! Sinks that an attacker's value reaches.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
@@ -12,7 +14,7 @@ use super::origins::OriginTable;
 use super::solver::Solved;
 use super::trace::{Tracer, only};
 use super::transfer::fact;
-use super::value::{Key, Value};
+use super::value::{Items, Key, Value};
 use super::{constant, leave, obligation, regex};
 use crate::budget::Expired;
 use crate::rules::{Condition, Guarding, Part, Sink, Whose};
@@ -108,20 +110,27 @@ fn flows(report: &mut Report<'_, '_>) {
         dangers.clear();
         let Some(scope) = Scope::new(solved, id) else { continue };
         for (i, instruction) in function.values.iter().enumerate() {
-            let Op::Call { callee, arguments } = &instruction.op else { continue };
+            let Some((receiver, paths, arguments)) = done(&instruction.op, &solution.facts, function) else { continue };
+            let arguments = &*arguments;
+            // `functools.partial(run, shell=True)`
+            let bound = match &instruction.op {
+                Op::Call { callee, .. } => fact(&solution.facts, *callee).items.as_deref(),
+                _ => None,
+            };
             if !solution.reached[instruction.block.0 as usize] {
                 continue;
             }
             if solved.budget.is_expired() {
                 return;
             }
-            for path in fact(&solution.facts, *callee).paths() {
+            for path in &paths {
                 for sink in solved.registry.sinks(path) {
-                    if !report.wants(sink.rule) || !holds(sink, arguments, &solution.facts) {
+                    if !report.wants(sink.rule) || !holds(sink, arguments, &solution.facts, bound) {
                         continue;
                     }
-                    for argument in arguments.iter().enumerate().filter(|one| is_meant(sink, one.0, one.1)) {
-                        let mut value = argument.1.value;
+                    let given = arguments.iter().enumerate().filter(|one| is_meant(sink, one.0, one.1));
+                    let of_receiver = receiver.filter(|_| sink.argument.receiver);
+                    for mut value in given.map(|one| one.1.value).chain(of_receiver) {
                         if sink.part == Part::LookedUp {
                             value = scope.name_of(value, instruction.block);
                         }
@@ -140,6 +149,7 @@ fn flows(report: &mut Report<'_, '_>) {
                     }
                 }
             }
+            let Op::Call { callee, arguments } = &instruction.op else { continue };
             let mut reached = open::handed_on(solved, (id, solution), *callee, arguments);
             reached.extend(open::leaving(solved, solution, function, *callee, arguments));
             for (rule, value, origins) in reached {
@@ -148,6 +158,34 @@ fn flows(report: &mut Report<'_, '_>) {
                 }
             }
         }
+    }
+}
+
+/// What an instruction does with values: what it is done to, under which paths sinks know it, and with which arguments.
+type Done<'a> = (Option<ValueId>, Vec<Rc<str>>, Cow<'a, [Argument]>);
+
+/// Calls, and assignments to attributes and entries.
+fn done<'a>(op: &'a Op, facts: &[Value], function: &'a Function) -> Option<Done<'a>> {
+    let plain = |value: &ValueId| Argument { passing: Passing::Positional, value: *value };
+    let named = |object: ValueId, end: &str| -> Vec<Rc<str>> {
+        fact(facts, object).paths().map(|path| Rc::from(format!("{path}{end}"))).collect()
+    };
+    match op {
+        Op::Call { callee, arguments } => {
+            let receiver = match function.op(origin(&function.values, *callee)) {
+                Op::Attribute(object, _) => Some(*object),
+                _ => None,
+            };
+            let paths: Vec<Rc<str>> = fact(facts, *callee).paths().cloned().collect();
+            Some((receiver, paths, Cow::Borrowed(arguments)))
+        }
+        Op::SetAttribute(object, name, stored) => {
+            Some((None, named(*object, &format!(".{name}=")), Cow::Owned(vec![plain(stored)])))
+        }
+        Op::WithItem(container, Some(key), item) => {
+            Some((None, named(*container, "[]="), Cow::Owned(vec![plain(key), plain(item)])))
+        }
+        _ => None,
     }
 }
 
@@ -185,7 +223,7 @@ fn whole_parameter(function: &Function, value: ValueId) -> Option<ValueId> {
     None
 }
 
-fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
+fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value], bound: Option<&Items>) -> bool {
     if let Some(alongside) = &sink.alongside {
         let given = Arguments::new(arguments, facts);
         let has = |template: &crate::text::Template| {
@@ -194,7 +232,9 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
                 crate::text::Part::Hole(_) => false,
             })
         };
-        if !given.positional(alongside.at).is_some_and(|value| value.text.templates().iter().any(has)) {
+        let named = || alongside.names.iter().find_map(|name| given.keyword(name));
+        let other = alongside.at.and_then(|at| given.positional(at)).or_else(named);
+        if !other.is_some_and(|value| value.text.templates().iter().any(has)) {
             return false;
         }
     }
@@ -202,20 +242,32 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
         let arguments = Arguments::new(arguments, facts);
         let named = || unless.names.iter().find_map(|name| arguments.keyword(name));
         let given = arguments.positional(unless.at).or_else(named);
+        let lacks = |value: &Value| {
+            let texts = value.text.literals().filter(|texts| !texts.is_empty());
+            unless
+                .lacks
+                .as_ref()
+                .zip(texts)
+                .is_some_and(|(word, texts)| texts.iter().all(|text| !text.contains(&**word)))
+        };
         if given.is_some_and(|value| {
-            value.paths().next().is_some() && value.paths().all(|path| unless.values.iter().any(|own| **own == **path))
+            lacks(value) || {
+                value.paths().next().is_some()
+                    && value.paths().all(|path| unless.values.iter().any(|own| **own == **path))
+            }
         }) {
             return false;
         }
     }
-    are_met(&sink.condition, arguments, facts)
+    are_met(&sink.condition, arguments, facts, bound)
 }
 
 /// Whether keyword arguments may have these truth values.
-pub(super) fn are_met(condition: &Condition, arguments: &[Argument], facts: &[Value]) -> bool {
+pub(super) fn are_met(condition: &Condition, arguments: &[Argument], facts: &[Value], bound: Option<&Items>) -> bool {
     let arguments = Arguments::new(arguments, facts);
     condition.iter().all(|(name, wanted)| {
-        match arguments.keyword(name) {
+        let before = || bound?.known.get(&Key::Text(Rc::from(name.as_str())));
+        match arguments.keyword(name).or_else(before) {
             // An absent keyword is false.
             None => !wanted,
             Some(given) => {
@@ -227,6 +279,9 @@ pub(super) fn are_met(condition: &Condition, arguments: &[Argument], facts: &[Va
 }
 
 fn is_meant(sink: &Sink, index: usize, argument: &Argument) -> bool {
+    if sink.argument.receiver {
+        return false;
+    }
     match &argument.passing {
         Passing::Positional => sink.argument.at.is_none_or(|at| at == index),
         Passing::Keyword(name) => sink.argument.names.iter().any(|own| **own == **name),
@@ -279,7 +334,13 @@ pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, only_execu
         }
         (Part::FirstItem, Some(_)) => value.lookup(Some(&Key::Index(0))).to_text(),
         (Part::AfterDashC, Some(items)) => {
-            let flag = items.known.iter().find(|(_, one)| matches!(one.text.as_literal(), Some("-c" | "/c")));
+            // `-lc` is `-l -c`.
+            let is_flag = |text: &str| {
+                let letters = text.strip_prefix('-').filter(|letters| (1..=3).contains(&letters.len()));
+                letters.is_some_and(|letters| letters.ends_with('c') && letters.chars().all(char::is_alphabetic))
+                    || text.eq_ignore_ascii_case("/c")
+            };
+            let flag = items.known.iter().find(|(_, one)| one.text.as_literal().is_some_and(is_flag));
             match flag {
                 Some((Key::Index(at), _)) => value.lookup(Some(&Key::Index(at + 1))).to_text(),
                 _ => return Origins::NONE,

@@ -8,9 +8,12 @@ use super::solver::Solved;
 use super::value::{Items, Key, MAX_ENTRIES, Object, Value, languages, part};
 use crate::dataflow::{Analysis, Lattice, Ways};
 use crate::rules::Known;
-use crate::ssa::{BinaryOp, Function, FunctionId, Literal, Op, ParameterKind, Piece, ValueId};
+use crate::ssa::{BinaryOp, Function, FunctionId, Literal, Op, ParameterKind, Piece, ValueId, origin};
 use crate::text::{CharSet, Hole, LanguageSet, Origins, Text};
 use real_detector_api::OriginKind;
+
+/// The library's paths as objects.
+const PATH: &str = "pathlib.Path()";
 
 /// The solution of one function, in the making.
 pub(super) struct Pass<'s, 'p> {
@@ -51,7 +54,14 @@ impl Analysis for Pass<'_, '_> {
                 Value::object(Object::Function(*function))
             }
             Op::Class(class) => Value::object(Object::Class(*class)),
-            Op::Attribute(object, name) => self.attribute(value, fact(facts, *object), name),
+            Op::Attribute(object, name) => {
+                let known = fact(facts, *object);
+                if self.is_set_up(*object, known.origins(), name) {
+                    let bare = Value { text: Text::default(), ..known.clone() };
+                    return Some(self.attribute(value, &bare, name));
+                }
+                self.attribute(value, known, name)
+            }
             Op::SetAttribute(object, name, stored) => {
                 self.set_attribute(fact(facts, *object), name, fact(facts, *stored));
                 Value::default()
@@ -101,6 +111,7 @@ impl Analysis for Pass<'_, '_> {
                 let (left, right) = (fact(facts, *left), fact(facts, *right));
                 match self.operator(*op, left, right) {
                     Some(result) => result,
+                    None if *op == BinaryOp::Arithmetic && is_path(left) => joined_path(left, right),
                     None if *op == BinaryOp::Modulo => binary(*op, left, &self.shown_entries(right)),
                     None => binary(*op, left, right),
                 }
@@ -235,13 +246,29 @@ impl Pass<'_, '_> {
         result
     }
 
+    /// Whether an attribute of `self` is how the object is set up, or one of a name that only the code around binds.
+    fn is_set_up(&self, object: ValueId, chosen: Origins, name: &str) -> bool {
+        let root = origin(&self.function.values, object);
+        match self.function.op(root) {
+            Op::Parameter(0) => {
+                let own = matches!(&*self.function.parameters[0].name, "self" | "cls");
+                own && self.solved.registry.is_setting(name)
+            }
+            Op::Unbound(_) => chosen.known().is_none(),
+            _ => false,
+        }
+    }
+
     /// A name that nothing in the unit binds: what it stands for by convention.
     fn unbound(&mut self, value: ValueId, name: &Rc<str>) -> Value {
         let mut result = match self.solved.registry.unbound(name) {
             Some(path) => self.path(value, path),
             None => self.named(value, name),
         };
-        if self.solved.program.fragment && !self.solved.registry.knows(name) {
+        let registry = self.solved.registry;
+        // A name in lower case holds what the code around puts into it.
+        let variable = self.id != FunctionId(0) && registry.is_unknown(name) && !registry.is_setting(name);
+        if (self.solved.program.fragment || variable) && !registry.knows(name) {
             let note = format!("`{name}`, which the code around binds");
             result.join(&Value::any(self.solved.source(self.id, value, &note, OriginKind::Unknown)));
         }
@@ -349,7 +376,7 @@ impl Pass<'_, '_> {
             result = self.named(value, &format!("?.{name}"));
             // What is set elsewhere in the program may only not have come here so far.
             let constructed = self.solved.constructed.contains(&class) && program.fields(class).contains(name);
-            if !self.solved.assigned.contains(name) && !constructed {
+            if !self.solved.assigned.contains(name) && !constructed && !self.solved.registry.is_setting(name) {
                 let note = format!("attribute `{name}`, which the program does not set");
                 result.join(&Value::any(self.solved.source(self.id, value, &note, OriginKind::Unknown)));
             }
@@ -472,6 +499,17 @@ pub(super) fn with_item(container: &Value, key: Option<&Value>, item: &Value) ->
     let mut result = container.clone();
     result.items = Value::container(items).items;
     result
+}
+
+/// Whether a value is a `pathlib` path, for which `/` joins.
+fn is_path(value: &Value) -> bool {
+    value.paths().any(|path| &**path == PATH)
+}
+
+/// `folder / name`
+pub(super) fn joined_path(folder: &Value, name: &Value) -> Value {
+    let text = folder.to_text().concat(&Text::literal("/").concat(&name.to_text(), languages()), languages());
+    Value { text, ..Value::object(Object::Path(Rc::from(PATH))) }
 }
 
 fn binary(op: BinaryOp, left: &Value, right: &Value) -> Value {
