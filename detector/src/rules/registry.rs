@@ -191,6 +191,7 @@ pub struct Registry {
     names: HashMap<String, String>,
     words: HashMap<String, String>,
     settings: HashSet<String>,
+    declared: HashSet<String>,
     /// What holds for calls that nothing is known about.
     pub open: Vec<Open>,
     call_back: Paths<()>,
@@ -229,6 +230,7 @@ impl Registry {
             registry.names.extend(library.names);
             registry.words.extend(library.words);
             registry.settings.extend(library.settings);
+            registry.declared.extend(library.declared);
             registry.texts.extend(library.constants);
             registry.chains.extend(library.chains);
             for (class, methods) in library.builders {
@@ -367,7 +369,15 @@ impl Registry {
 
     /// Whether an attribute says how an object is set up: a constant by its spelling (PEP 8), or named so by convention.
     pub fn is_setting(&self, name: &str) -> bool {
-        is_constant_name(name) || self.settings.contains(&*last_word(name))
+        is_constant_name(name)
+            || self.is_declared(name)
+            || name.starts_with("__") && name.ends_with("__")
+            || self.settings.contains(&*last_word(name))
+    }
+
+    /// Whether an attribute is what the text of a class says, whatever object it is asked of.
+    pub fn is_declared(&self, name: &str) -> bool {
+        self.declared.contains(name)
     }
 
     /// The object that a call gives which binds what it is passed and makes no text of it. What methods of unknown objects are

@@ -102,6 +102,9 @@ pub(super) struct LibraryFile {
     /// Last words of attributes that say how an object is set up.
     #[serde(default)]
     pub settings: Vec<String>,
+    /// Attributes that are what the text of a class says.
+    #[serde(default)]
+    pub declared: Vec<String>,
     /// Classes whose methods all give such an object again, and bind what they are passed.
     #[serde(default)]
     pub chains: Vec<String>,
@@ -185,6 +188,8 @@ pub enum Returns {
     Number,
     /// Something that no attacker has a say in.
     Clean,
+    /// What stands where the argument says: who names a file did not write it.
+    Content,
     /// The argument itself.
     Same,
     /// Text made of characters of the argument.
@@ -536,6 +541,9 @@ pub struct Unless {
     /// The values, by path.
     #[serde(default)]
     pub values: Vec<String>,
+    /// Whether it is harmless whenever it is given.
+    #[serde(default)]
+    pub given: bool,
     /// A word without which a constant text makes it harmless: `text/plain` where it is about `html`.
     #[serde(default)]
     pub lacks: Option<String>,

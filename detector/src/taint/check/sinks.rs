@@ -1,0 +1,135 @@
+//! What a sink is about, and who can change what it does.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use crate::rules::{Condition, Part, Sink, Whose};
+use crate::ssa::{Argument, Function, FunctionId, Op, Passing, ValueId, origin};
+use crate::taint::domain::{Items, Key, Value};
+use crate::taint::frame::{Arguments, fact};
+use crate::taint::store::{OriginTable, Solved};
+use crate::text::{Origins, Part as TextPart, Template};
+use real_detector_api::OriginKind;
+
+/// What an instruction does with values: what it is done to, under which paths sinks know it, and with which arguments.
+pub(super) type Done<'a> = (Option<ValueId>, Vec<Rc<str>>, Cow<'a, [Argument]>);
+
+/// Calls, and assignments to attributes and entries.
+pub(super) fn done<'a>(op: &'a Op, facts: &[Value], function: &'a Function) -> Option<Done<'a>> {
+    let plain = |value: &ValueId| Argument { passing: Passing::Positional, value: *value };
+    let named = |object: ValueId, end: &str| -> Vec<Rc<str>> {
+        fact(facts, object).paths().map(|path| Rc::from(format!("{path}{end}"))).collect()
+    };
+    match op {
+        Op::Call { callee, arguments } => {
+            let receiver = match function.op(origin(&function.values, *callee)) {
+                Op::Attribute(object, _) => Some(*object),
+                _ => None,
+            };
+            let paths: Vec<Rc<str>> = fact(facts, *callee).paths().cloned().collect();
+            Some((receiver, paths, Cow::Borrowed(arguments)))
+        }
+        Op::SetAttribute(object, name, stored) => {
+            Some((None, named(*object, &format!(".{name}=")), Cow::Owned(vec![plain(stored)])))
+        }
+        Op::WithItem(container, Some(key), item) => {
+            Some((None, named(*container, "[]="), Cow::Owned(vec![plain(key), plain(item)])))
+        }
+        _ => None,
+    }
+}
+
+/// Whether the values at a sink are of those that it is about.
+pub(super) fn is_meant_from(
+    sink: &Sink,
+    (id, value): (FunctionId, ValueId),
+    origins: Origins,
+    solved: &Solved<'_>,
+) -> bool {
+    let origins = origins.known();
+    match sink.from {
+        Whose::Anybody => true,
+        Whose::Users => OriginTable::kinds(origins).contains(&OriginKind::Attacker),
+        Whose::NotConstructors => !OriginTable::are_settings(origins),
+        Whose::PartOrUser => {
+            let own = whole_parameter(solved.program.function(id), value);
+            let own = own.and_then(|own| solved.origins.at((id, own)));
+            !OriginTable::are_parameters(origins) || !own.is_some_and(|own| origins.is_within(own.bit))
+        }
+    }
+}
+
+/// The parameter that a value is, or is a part of as it stands.
+fn whole_parameter(function: &Function, value: ValueId) -> Option<ValueId> {
+    let mut at = origin(&function.values, value);
+    for _ in 0..16 {
+        at = match function.op(at) {
+            Op::Parameter(_) => return Some(at),
+            Op::Attribute(object, _) | Op::Subscript(object, _) | Op::Element(object) | Op::Item(object, _) => *object,
+            _ => return None,
+        };
+        at = origin(&function.values, at);
+    }
+    None
+}
+
+/// Whether keyword arguments may have these truth values.
+pub(super) fn are_met(condition: &Condition, arguments: &[Argument], facts: &[Value], bound: Option<&Items>) -> bool {
+    let arguments = Arguments::new(arguments, facts);
+    condition.iter().all(|(name, wanted)| {
+        let before = || bound?.known.get(&Key::Text(Rc::from(name.as_str())));
+        match arguments.keyword(name).or_else(before) {
+            // An absent keyword is false.
+            None => !wanted,
+            Some(given) => {
+                let (may_hold, may_fail) = given.truth();
+                if *wanted { may_hold } else { may_fail }
+            }
+        }
+    })
+}
+
+/// Who can change what the sink does through an argument. What only executes is given whole statements by its callers.
+pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, only_executes: bool) -> Origins {
+    if value.origins().is_none() && value.items.is_none() {
+        return Origins::NONE;
+    }
+    let text = match (sink.part, &value.items) {
+        (Part::Text | Part::LookedUp, _) => value.to_text(),
+        (Part::FirstItem | Part::AfterDashC, None) => {
+            // A text as a list is split by nobody: it is the program's name.
+            if sink.part == Part::FirstItem { value.to_text() } else { return Origins::NONE }
+        }
+        (Part::FirstItem, Some(_)) => value.lookup(Some(&Key::Index(0))).to_text(),
+        (Part::AfterDashC, Some(items)) => {
+            // `-lc` is `-l -c`.
+            let is_flag = |text: &str| {
+                let letters = text.strip_prefix('-').filter(|letters| (1..=3).contains(&letters.len()));
+                letters.is_some_and(|letters| letters.ends_with('c') && letters.chars().all(char::is_alphabetic))
+                    || text.eq_ignore_ascii_case("/c")
+            };
+            let flag = items.known.iter().find(|(_, one)| one.text.as_literal().is_some_and(is_flag));
+            match flag {
+                Some((Key::Index(at), _)) => value.lookup(Some(&Key::Index(at + 1))).to_text(),
+                _ => return Origins::NONE,
+            }
+        }
+    };
+    let Some(language) = sink.language else {
+        return if value.is_number() { Origins::NONE } else { text.origins() };
+    };
+    let languages = &solved.registry.languages;
+    text.templates()
+        .iter()
+        .filter(|template| !only_executes || !is_callers_own(template))
+        .filter_map(|template| languages.injection(&languages.with_known_structure(template, language), language))
+        .fold(Origins::NONE, |all, hole| all.union(hole.origins))
+}
+
+/// Whether a text is one that a caller gave, whole.
+fn is_callers_own(template: &Template) -> bool {
+    match template.0.as_slice() {
+        [TextPart::Hole(hole)] => OriginTable::are_parameters(hole.origins),
+        _ => false,
+    }
+}
