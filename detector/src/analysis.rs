@@ -120,7 +120,7 @@ impl Unit<'_> {
         };
         let module = syntax::parse_checked(code).map_err(Stop::Error)?;
         budget.check().map_err(late("parsing"))?;
-        let never_returns = |path: &str| registry.never_returns(path);
+        let never_returns = |path: &str| registry.never_returns(registry.unbound(path).unwrap_or(path));
         let mut program = cfg::lower(&module, &never_returns, budget).map_err(late("control flow"))?;
         program.fragment = depth > 0;
         entry::expose(&mut program, registry);

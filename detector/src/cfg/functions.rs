@@ -13,6 +13,10 @@ use ruff_text_size::Ranged;
 const ROUTES: &[&str] =
     &["route", "get", "post", "put", "patch", "delete", "head", "options", "websocket", "api_route"];
 
+/// Types of options after which an argument is no text of whoever gives it.
+const LIMITS: &[&str] =
+    &["Choice", "INT", "FLOAT", "BOOL", "UUID", "IntRange", "FloatRange", "DateTime", "int", "float", "bool"];
+
 fn route(decorator: &Expr) -> Option<Route> {
     let call = decorator.as_call_expr()?;
     let method = &call.func.as_attribute_expr()?.attr;
@@ -41,7 +45,10 @@ impl<'a> Lowerer<'a> {
         }
         let wrapped = class.is_none() && self.is_wrapped(function);
         let is_static = decorators.iter().any(|path| &**path == "staticmethod");
-        let parameters = self.parameters(Some(&function.parameters));
+        let mut parameters = self.parameters(Some(&function.parameters));
+        for name in function.decorator_list.iter().filter_map(|decorator| self.limited(&decorator.expression)) {
+            parameters.iter_mut().filter(|one| *one.name == *name).for_each(|one| one.limited = true);
+        }
         let header = Header {
             name: Rc::from(function.name.as_str()),
             parent: self.contexts.last().map(|context| context.id),
@@ -56,6 +63,27 @@ impl<'a> Lowerer<'a> {
         let scope = Scope::of_body(&function.body).with_parameters(&function.parameters);
         let id = self.nested(header, scope, |lowerer| lowerer.body(&function.body));
         (id, self.push(Op::Function(id), span_of(function)))
+    }
+
+    /// The parameter that a decorator declares to be a number or one of a list (library `click`).
+    fn limited(&self, decorator: &Expr) -> Option<String> {
+        let call = decorator.as_call_expr()?;
+        let declares = call.func.as_attribute_expr().map(|method| method.attr.as_str());
+        let declares = declares.or_else(|| call.func.as_name_expr().map(|name| name.id.as_str()))?;
+        if !matches!(declares, "option" | "argument") {
+            return None;
+        }
+        let kind = &call.arguments.keywords.iter().find(|one| one.arg.as_deref() == Some("type"))?.value;
+        let path = self.static_path(kind)?;
+        let name = path.rsplit('.').next().unwrap_or(&path);
+        if !LIMITS.contains(&name) {
+            return None;
+        }
+        let texts = call.arguments.args.iter().filter_map(|one| Some(one.as_string_literal_expr()?.value.to_str()));
+        let texts: Vec<&str> = texts.collect();
+        let long = || texts.iter().find(|text| text.starts_with("--"));
+        let own = texts.iter().find(|text| !text.starts_with('-')).or_else(long)?;
+        Some(own.trim_start_matches('-').replace('-', "_").to_lowercase())
     }
 
     /// Whether all decorators of a function are functions of the program that give another one in its place, which tests
@@ -144,6 +172,7 @@ impl<'a> Lowerer<'a> {
         Parameter {
             name: Rc::from(parameter.name.as_str()),
             kind,
+            limited: false,
             default: default.map(|value| self.expression(value)),
             class: parameter.annotation().and_then(|annotation| self.static_class(annotation)),
             annotation: parameter.annotation().and_then(|annotation| self.static_path(annotation)),

@@ -190,6 +190,8 @@ pub struct Registry {
     inert: Paths<()>,
     names: HashMap<String, String>,
     words: HashMap<String, String>,
+    settings: HashSet<String>,
+    declared: HashSet<String>,
     /// What holds for calls that nothing is known about.
     pub open: Vec<Open>,
     call_back: Paths<()>,
@@ -227,6 +229,8 @@ impl Registry {
             registry.types.extend(library.types);
             registry.names.extend(library.names);
             registry.words.extend(library.words);
+            registry.settings.extend(library.settings);
+            registry.declared.extend(library.declared);
             registry.texts.extend(library.constants);
             registry.chains.extend(library.chains);
             for (class, methods) in library.builders {
@@ -363,6 +367,19 @@ impl Registry {
         self.words.get(&*last_word(name)).map(String::as_str)
     }
 
+    /// Whether an attribute says how an object is set up: a constant by its spelling (PEP 8), or named so by convention.
+    pub fn is_setting(&self, name: &str) -> bool {
+        is_constant_name(name)
+            || self.is_declared(name)
+            || name.starts_with("__") && name.ends_with("__")
+            || self.settings.contains(&*last_word(name))
+    }
+
+    /// Whether an attribute is what the text of a class says, whatever object it is asked of.
+    pub fn is_declared(&self, name: &str) -> bool {
+        self.declared.contains(name)
+    }
+
     /// The object that a call gives which binds what it is passed and makes no text of it. What methods of unknown objects are
     /// called with, they bind.
     pub fn bound_in(&self, path_called: &str, with_arguments: bool) -> Option<&str> {
@@ -443,6 +460,11 @@ impl Registry {
         self.effects.get(path).last()
     }
 
+    /// Whether a model is for this very call, not for all methods of the name.
+    pub fn has_own_effect(&self, path: &str) -> bool {
+        self.effects.exact.contains_key(path)
+    }
+
     /// What a call says about its argument, where a model says so.
     pub fn guard(&self, path: &str) -> Option<&Guard> {
         self.guards.get(path).last()
@@ -491,6 +513,11 @@ impl Registry {
     pub fn never_returns(&self, path: &str) -> bool {
         !self.never_return.get(path).is_empty()
     }
+}
+
+/// `MAX_SIZE`: written as constants are (PEP 8).
+fn is_constant_name(name: &str) -> bool {
+    name.chars().any(char::is_uppercase) && !name.chars().any(char::is_lowercase)
 }
 
 /// The last word of a name in any of Python's spellings, in lower case: `_db_cursor`, `readCursor`, `CURSOR2`.

@@ -99,6 +99,12 @@ pub(super) struct LibraryFile {
     /// What an object of unknown class is, by the last word of its name (`db_cursor`, `readConnection`).
     #[serde(default)]
     pub words: BTreeMap<String, String>,
+    /// Last words of attributes that say how an object is set up.
+    #[serde(default)]
+    pub settings: Vec<String>,
+    /// Attributes that are what the text of a class says.
+    #[serde(default)]
+    pub declared: Vec<String>,
     /// Classes whose methods all give such an object again, and bind what they are passed.
     #[serde(default)]
     pub chains: Vec<String>,
@@ -182,6 +188,8 @@ pub enum Returns {
     Number,
     /// Something that no attacker has a say in.
     Clean,
+    /// What stands where the argument says: who names a file did not write it.
+    Content,
     /// The argument itself.
     Same,
     /// Text made of characters of the argument.
@@ -288,7 +296,8 @@ pub enum Of {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SinkModel {
-    /// Paths of what is called; `*.name` is a method of anything whose class is not known.
+    /// Paths of what is called; `*.name` is a method of anything whose class is not known. `object.name=` is what is assigned
+    /// to an attribute, `object[]=` to an entry: its key and its value are the arguments.
     pub calls: Vec<String>,
     /// Which argument.
     pub argument: ArgumentAt,
@@ -324,7 +333,11 @@ pub struct SinkModel {
 #[serde(deny_unknown_fields)]
 pub struct Alongside {
     /// Its position.
-    pub at: usize,
+    #[serde(default)]
+    pub at: Option<usize>,
+    /// Its names as keyword.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// Texts of which one occurs in its constant parts.
     pub has: Vec<String>,
 }
@@ -526,7 +539,14 @@ pub struct Unless {
     /// Its names as keyword.
     pub names: Vec<String>,
     /// The values, by path.
+    #[serde(default)]
     pub values: Vec<String>,
+    /// Whether it is harmless whenever it is given.
+    #[serde(default)]
+    pub given: bool,
+    /// A word without which a constant text makes it harmless: `text/plain` where it is about `html`.
+    #[serde(default)]
+    pub lacks: Option<String>,
 }
 
 /// An argument by position or name.
@@ -539,6 +559,9 @@ pub struct ArgumentAt {
     /// Names as keyword.
     #[serde(default)]
     pub names: Vec<String>,
+    /// Whether it is what the method is called on.
+    #[serde(default)]
+    pub receiver: bool,
 }
 
 /// The part of an argument that counts.

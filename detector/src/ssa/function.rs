@@ -61,6 +61,8 @@ pub struct Parameter {
     pub kind: ParameterKind,
     /// Its default, as a value of the defining function.
     pub default: Option<ValueId>,
+    /// Whether what fills it is declared to be a number or one of a list (`@click.option("--mode", type=click.Choice(…))`).
+    pub limited: bool,
     /// Dotted path of its annotation where that names a class, after imports.
     pub annotation: Option<Rc<str>>,
     /// The class of the program that the annotation names.

@@ -297,7 +297,9 @@ impl Languages {
                     let chosen = language.command_first && !started;
                     started = true;
                     let first = std::mem::take(&mut fresh);
-                    if !hole.origins.is_none() && (chosen && !hole.number || !language.holds(hole, index, state, first))
+                    if !hole.origins.is_none()
+                        && (chosen && !hole.number && !hole.closed.has(index)
+                            || !language.holds(hole, index, state, first))
                     {
                         return (Some(*hole), state);
                     }

@@ -4,10 +4,10 @@ use rustc_hash::FxHashMap;
 
 use super::breach::Report;
 use super::open;
-use super::sinks::{are_met, danger, is_meant_from};
+use super::sinks::{are_met, danger, done, is_meant_from};
 use crate::rules::{Guarding, Part, Sink};
 use crate::ssa::{Argument, BinaryOp, Function, FunctionId, Op, Passing, ValueId, origin};
-use crate::taint::domain::Value;
+use crate::taint::domain::{Items, Value};
 use crate::taint::frame::{Arguments, Scope, fact};
 use crate::taint::store::OriginTable;
 use crate::text::Origins;
@@ -24,20 +24,27 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
         dangers.clear();
         let Some(scope) = Scope::new(solved, id) else { continue };
         for (i, instruction) in function.values.iter().enumerate() {
-            let Op::Call { callee, arguments } = &instruction.op else { continue };
+            let Some((receiver, paths, arguments)) = done(&instruction.op, &solution.facts, function) else { continue };
+            let arguments = &*arguments;
+            // `functools.partial(run, shell=True)`
+            let bound = match &instruction.op {
+                Op::Call { callee, .. } => fact(&solution.facts, *callee).items.as_deref(),
+                _ => None,
+            };
             if !solution.reached[instruction.block.0 as usize] {
                 continue;
             }
             if solved.budget.is_expired() {
                 return;
             }
-            for path in fact(&solution.facts, *callee).paths() {
+            for path in &paths {
                 for sink in solved.registry.sinks(path) {
-                    if !report.wants(sink.rule) || !holds(sink, arguments, &solution.facts) {
+                    if !report.wants(sink.rule) || !holds(sink, arguments, &solution.facts, bound) {
                         continue;
                     }
-                    for argument in arguments.iter().enumerate().filter(|one| is_meant(sink, one.0, one.1)) {
-                        let mut value = argument.1.value;
+                    let given = arguments.iter().enumerate().filter(|one| is_meant(sink, one.0, one.1));
+                    let of_receiver = receiver.filter(|_| sink.argument.receiver);
+                    for mut value in given.map(|one| one.1.value).chain(of_receiver) {
                         if sink.part == Part::LookedUp {
                             value = scope.name_of(value, instruction.block);
                         }
@@ -56,6 +63,7 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
                     }
                 }
             }
+            let Op::Call { callee, arguments } = &instruction.op else { continue };
             let mut reached = open::handed_on(solved, (id, solution), *callee, arguments);
             reached.extend(open::leaving(solved, solution, function, *callee, arguments));
             for (rule, value, origins) in reached {
@@ -67,7 +75,7 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
     }
 }
 
-fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
+fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value], bound: Option<&Items>) -> bool {
     if let Some(alongside) = &sink.alongside {
         let given = Arguments::new(arguments, facts);
         let has = |template: &crate::text::Template| {
@@ -76,7 +84,9 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
                 crate::text::Part::Hole(_) => false,
             })
         };
-        if !given.positional(alongside.at).is_some_and(|value| value.text.templates().iter().any(has)) {
+        let named = || alongside.names.iter().find_map(|name| given.keyword(name));
+        let other = alongside.at.and_then(|at| given.positional(at)).or_else(named);
+        if !other.is_some_and(|value| value.text.templates().iter().any(has)) {
             return false;
         }
     }
@@ -84,16 +94,30 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
         let arguments = Arguments::new(arguments, facts);
         let named = || unless.names.iter().find_map(|name| arguments.keyword(name));
         let given = arguments.positional(unless.at).or_else(named);
+        let lacks = |value: &Value| {
+            let texts = value.text.literals().filter(|texts| !texts.is_empty());
+            unless
+                .lacks
+                .as_ref()
+                .zip(texts)
+                .is_some_and(|(word, texts)| texts.iter().all(|text| !text.contains(&**word)))
+        };
         if given.is_some_and(|value| {
-            value.paths().next().is_some() && value.paths().all(|path| unless.values.iter().any(|own| **own == **path))
+            unless.given || lacks(value) || {
+                value.paths().next().is_some()
+                    && value.paths().all(|path| unless.values.iter().any(|own| **own == **path))
+            }
         }) {
             return false;
         }
     }
-    are_met(&sink.condition, arguments, facts)
+    are_met(&sink.condition, arguments, facts, bound)
 }
 
 fn is_meant(sink: &Sink, index: usize, argument: &Argument) -> bool {
+    if sink.argument.receiver {
+        return false;
+    }
     match &argument.passing {
         Passing::Positional => sink.argument.at.is_none_or(|at| at == index),
         Passing::Keyword(name) => sink.argument.names.iter().any(|own| **own == **name),

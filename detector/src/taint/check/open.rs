@@ -31,7 +31,7 @@ pub(super) fn handed_on(
     for (index, handed) in arguments.iter().enumerate() {
         for path in fact(facts, handed.value).paths() {
             for sink in solved.registry.sinks(path).iter().filter(|sink| sink.part == Part::Text) {
-                if !are_met(&sink.condition, arguments, facts) {
+                if !are_met(&sink.condition, arguments, facts, None) {
                     continue;
                 }
                 for other in arguments.iter().enumerate().filter(|(i, _)| *i != index).map(|(_, other)| other.value) {
@@ -75,7 +75,7 @@ pub(super) fn leaving(
             let given = |name: &String| {
                 arguments.iter().any(|one| matches!(&one.passing, Passing::Keyword(own) if **own == **name))
             };
-            open.condition.keys().all(given) && are_met(&open.condition, arguments, facts)
+            open.condition.keys().all(given) && are_met(&open.condition, arguments, facts, None)
         };
         if !named && !said {
             continue;

@@ -164,7 +164,11 @@ fn starts_open(template: &Value) -> bool {
 /// Whether a value is an object of the program whose attributes a template could read.
 fn is_record(scope: &Scope<'_, '_>, value: ValueId) -> bool {
     let known = scope.fact(value);
-    if known.is_number() || known.text.literals().is_some() || !known.origins().is_none() || is_proxy(scope, known) {
+    if known.is_number()
+        || known.text.literals().is_some()
+        || !known.origins().known().is_none()
+        || is_proxy(scope, known)
+    {
         return false;
     }
     let root = scope.root(value);

@@ -1,12 +1,43 @@
 //! What a sink is about, and who can change what it does.
 
+use std::borrow::Cow;
+use std::rc::Rc;
+
 use crate::rules::{Condition, Part, Sink, Whose};
-use crate::ssa::{Argument, Function, FunctionId, Op, ValueId, origin};
-use crate::taint::domain::{Key, Value};
-use crate::taint::frame::Arguments;
+use crate::ssa::{Argument, Function, FunctionId, Op, Passing, ValueId, origin};
+use crate::taint::domain::{Items, Key, Value};
+use crate::taint::frame::{Arguments, fact};
 use crate::taint::store::{OriginTable, Solved};
 use crate::text::{Origins, Part as TextPart, Template};
 use real_detector_api::OriginKind;
+
+/// What an instruction does with values: what it is done to, under which paths sinks know it, and with which arguments.
+pub(super) type Done<'a> = (Option<ValueId>, Vec<Rc<str>>, Cow<'a, [Argument]>);
+
+/// Calls, and assignments to attributes and entries.
+pub(super) fn done<'a>(op: &'a Op, facts: &[Value], function: &'a Function) -> Option<Done<'a>> {
+    let plain = |value: &ValueId| Argument { passing: Passing::Positional, value: *value };
+    let named = |object: ValueId, end: &str| -> Vec<Rc<str>> {
+        fact(facts, object).paths().map(|path| Rc::from(format!("{path}{end}"))).collect()
+    };
+    match op {
+        Op::Call { callee, arguments } => {
+            let receiver = match function.op(origin(&function.values, *callee)) {
+                Op::Attribute(object, _) => Some(*object),
+                _ => None,
+            };
+            let paths: Vec<Rc<str>> = fact(facts, *callee).paths().cloned().collect();
+            Some((receiver, paths, Cow::Borrowed(arguments)))
+        }
+        Op::SetAttribute(object, name, stored) => {
+            Some((None, named(*object, &format!(".{name}=")), Cow::Owned(vec![plain(stored)])))
+        }
+        Op::WithItem(container, Some(key), item) => {
+            Some((None, named(*container, "[]="), Cow::Owned(vec![plain(key), plain(item)])))
+        }
+        _ => None,
+    }
+}
 
 /// Whether the values at a sink are of those that it is about.
 pub(super) fn is_meant_from(
@@ -43,10 +74,11 @@ fn whole_parameter(function: &Function, value: ValueId) -> Option<ValueId> {
 }
 
 /// Whether keyword arguments may have these truth values.
-pub(super) fn are_met(condition: &Condition, arguments: &[Argument], facts: &[Value]) -> bool {
+pub(super) fn are_met(condition: &Condition, arguments: &[Argument], facts: &[Value], bound: Option<&Items>) -> bool {
     let arguments = Arguments::new(arguments, facts);
     condition.iter().all(|(name, wanted)| {
-        match arguments.keyword(name) {
+        let before = || bound?.known.get(&Key::Text(Rc::from(name.as_str())));
+        match arguments.keyword(name).or_else(before) {
             // An absent keyword is false.
             None => !wanted,
             Some(given) => {
@@ -70,7 +102,13 @@ pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, only_execu
         }
         (Part::FirstItem, Some(_)) => value.lookup(Some(&Key::Index(0))).to_text(),
         (Part::AfterDashC, Some(items)) => {
-            let flag = items.known.iter().find(|(_, one)| matches!(one.text.as_literal(), Some("-c" | "/c")));
+            // `-lc` is `-l -c`.
+            let is_flag = |text: &str| {
+                let letters = text.strip_prefix('-').filter(|letters| (1..=3).contains(&letters.len()));
+                letters.is_some_and(|letters| letters.ends_with('c') && letters.chars().all(char::is_alphabetic))
+                    || text.eq_ignore_ascii_case("/c")
+            };
+            let flag = items.known.iter().find(|(_, one)| one.text.as_literal().is_some_and(is_flag));
             match flag {
                 Some((Key::Index(at), _)) => value.lookup(Some(&Key::Index(at + 1))).to_text(),
                 _ => return Origins::NONE,

@@ -20,6 +20,20 @@ pub(in crate::taint) fn literal_value(literal: &Literal) -> Value {
     }
 }
 
+/// The library's paths as objects.
+const PATH: &str = "pathlib.Path()";
+
+/// Whether a value is a `pathlib` path, for which `/` joins.
+pub(in crate::taint) fn is_path(value: &Value) -> bool {
+    value.paths().any(|path| &**path == PATH)
+}
+
+/// `folder / name`
+pub(in crate::taint) fn joined_path(folder: &Value, name: &Value) -> Value {
+    let text = folder.to_text().concat(&Text::literal("/").concat(&name.to_text(), languages()), languages());
+    Value { text, ..Value::object(Object::Path(Rc::from(PATH))) }
+}
+
 pub(in crate::taint) fn binary(op: BinaryOp, left: &Value, right: &Value) -> Value {
     let origins = left.origins().union(right.origins());
     let both_lists = left.items.is_some() && right.items.is_some();
@@ -37,6 +51,12 @@ pub(in crate::taint) fn binary(op: BinaryOp, left: &Value, right: &Value) -> Val
         }
         BinaryOp::Difference if left.items.is_some() => left.clone(),
         BinaryOp::Add | BinaryOp::SetLike if left.items.is_some() || right.items.is_some() => {
+            let mut joined = left.clone();
+            joined.join(right);
+            joined
+        }
+        // `stat.S_IRWXU | stat.S_IRWXO`
+        BinaryOp::SetLike if left.paths().next().is_some() && right.paths().next().is_some() => {
             let mut joined = left.clone();
             joined.join(right);
             joined

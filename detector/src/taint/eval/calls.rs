@@ -14,6 +14,11 @@ use real_detector_api::OriginKind;
 /// Arguments of a call beyond which it is not looked at which function gets which others.
 const MAX_APART: usize = 16;
 
+/// Whether two paths end in the same name: one method, of an object that is known in two ways.
+fn is_same_method(one: &str, other: &str) -> bool {
+    one.rsplit('.').next() == other.rsplit('.').next()
+}
+
 impl Pass<'_, '_> {
     /// A call; none where it never comes back.
     pub(super) fn call(&mut self, call: ValueId, op: &Op, facts: &[Value]) -> Option<Value> {
@@ -24,8 +29,14 @@ impl Pass<'_, '_> {
         let mut result = Value::default();
         let mut comes_back = false;
         let mut known = false;
+        // What is known about an object by its name says more than that its class is not shown.
+        let registry = self.solved.registry;
+        let modelled = target.paths().find(|path| registry.has_own_effect(path)).cloned();
         for object in &target.objects {
             match object {
+                Object::Path(path)
+                    if !registry.has_own_effect(path)
+                        && modelled.as_ref().is_some_and(|other| is_same_method(other, path)) => {}
                 Object::Function(function) | Object::Method(function) => {
                     known = true;
                     let bound = matches!(object, Object::Method(_));

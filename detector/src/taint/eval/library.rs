@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::pass::Pass;
-use super::strings::{brace_format, dollar_format, join, map_case, replace, substitute, translate};
+use super::strings::{brace_format, dollar_format, first_word, join, map_case, replace, substitute, translate};
 use crate::dataflow::Lattice;
 use crate::rules::{Effect, Returns};
 use crate::ssa::{Passing, ValueId};
-use crate::taint::domain::{Items, Key, Object, Value, formatted, languages, part};
+use crate::taint::domain::{Items, Key, Object, Value, formatted, joined_path, languages, part};
 use crate::taint::frame::{Arguments, has_plain_flags};
 use crate::text::{Hole, LanguageSet, Origins, Pattern, Text};
+use real_detector_api::OriginKind;
 
 impl Pass<'_, '_> {
     /// Applies a library model.
@@ -34,13 +35,27 @@ impl Pass<'_, '_> {
         match effect.returns {
             Returns::Number => Value::number(origins),
             Returns::Clean => Value::any(Origins::NONE),
+            Returns::Content if origins.is_none() => Value::any(Origins::NONE),
+            Returns::Content => {
+                let note = "what is read from where somebody says";
+                Value::any(self.solved.source(self.id, call, note, OriginKind::Unknown))
+            }
             Returns::Same => value,
             Returns::Part => {
                 let stripped = holes(&part);
                 // A constant stays one; only its end may go.
                 if value.text.origins().is_none() && value.items.is_none() { value } else { stripped }
             }
-            Returns::Parts => Value::list(holes(&part)),
+            Returns::Parts => {
+                let mut parts = Value::list(holes(&part));
+                let separator = effect.argument.is_none().then(|| arguments.positional(0)).flatten();
+                if let Some(first) = first_word(&value.text, separator)
+                    && let Some(items) = &mut parts.items
+                {
+                    Rc::make_mut(items).known.insert(Key::Index(0), Value::text(Text::literal(&first)));
+                }
+                parts
+            }
             Returns::Lower => map_case(&value, |char| char.to_ascii_lowercase()),
             Returns::Upper => map_case(&value, |char| char.to_ascii_uppercase()),
             Returns::Replace => replace(&value, arguments),
@@ -55,6 +70,10 @@ impl Pass<'_, '_> {
             Returns::Join => join(&value, arguments),
             Returns::JoinPath => {
                 let mut text = Text::default();
+                if let (None, Some(folder)) = (effect.argument, receiver) {
+                    let parts = arguments.iter().map(|(_, part)| part);
+                    return parts.fold(folder.clone(), |folder, part| joined_path(&folder, part));
+                }
                 for (i, (_, one)) in arguments.iter().enumerate() {
                     let part = one.to_text();
                     let separated = if i == 0 { part } else { Text::literal("/").concat(&part, languages()) };
@@ -107,6 +126,10 @@ impl Pass<'_, '_> {
                         found.join(&value.lookup(Some(key)));
                     }),
                     _ => found = value.lookup(None),
+                }
+                // `request.args.get("id", type=int)`
+                if let Some(kind) = arguments.keyword("type") {
+                    found = self.converted(kind, &found, call);
                 }
                 found.join(&arguments.positional(1).cloned().unwrap_or_else(|| Value::object(Object::Nothing)));
                 found

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::pass::Pass;
 use crate::dataflow::Lattice;
-use crate::ssa::{Cell, FunctionId, ValueId};
-use crate::taint::domain::{Object, Value};
+use crate::ssa::{Cell, FunctionId, Passing, ValueId};
+use crate::taint::domain::{Items, Key, Object, Value};
 use crate::taint::frame::Arguments;
 
 impl Pass<'_, '_> {
@@ -34,6 +34,26 @@ impl Pass<'_, '_> {
         let cell = Cell { scope: FunctionId(0), name: name.clone() };
         let known = self.solved.load_cell(&cell, self.reader);
         if known.is_none() { self.path(value, name) } else { known }
+    }
+
+    /// The fields of an object of the program as a mapping, or as a tuple.
+    fn fields_of(&mut self, object: &Value, named: bool) -> Option<Value> {
+        let program = self.solved.program;
+        let mut items = Items { keys: named.then(Value::default), ..Items::default() };
+        for class in
+            object.objects.iter().filter_map(|one| if let Object::Instance(class) = one { Some(*class) } else { None })
+        {
+            for (at, name) in program.fields(class).iter().enumerate() {
+                let value = self.solved.load_field(Some(class), name, self.reader);
+                items.any.join(&value);
+                let key = if named { Key::Text(name.clone()) } else { Key::Index(at as i64) };
+                if let Some(keys) = &mut items.keys {
+                    keys.join(&Value::text(crate::text::Text::literal(name)));
+                }
+                items.known.entry(key).or_default().join(&value);
+            }
+        }
+        (!items.known.is_empty()).then(|| Value::container(items))
     }
 
     /// Calls that give an object by its name.
@@ -66,6 +86,7 @@ impl Pass<'_, '_> {
                 }
                 (!result.is_none()).then_some(result)
             }
+            "dataclasses.asdict" | "dataclasses.astuple" => self.fields_of(first?, path.ends_with("asdict")),
             "operator.attrgetter" => {
                 let name = first?.text.as_literal()?;
                 Some(Value::object(Object::Path(Rc::from(format!("operator.attrgetter({name})")))))
@@ -76,7 +97,16 @@ impl Pass<'_, '_> {
                 callee
                     .objects
                     .retain(|object| !matches!(object, Object::Truth(_) | Object::Nothing | Object::Integer(_)));
-                (!callee.objects.is_empty()).then_some(Value { items: None, ..callee })
+                // What is given by name stays with it.
+                let mut bound = Items { keys: Some(Value::default()), ..Items::default() };
+                for (passing, value) in arguments.iter() {
+                    if let Passing::Keyword(name) = passing {
+                        bound.any.join(value);
+                        bound.known.insert(Key::Text(name.clone()), value.clone());
+                    }
+                }
+                let items = (!bound.known.is_empty()).then(|| Value::container(bound).items).flatten();
+                (!callee.objects.is_empty()).then_some(Value { items, ..callee })
             }
             "object.__getattribute__" => {
                 let name = Rc::from(arguments.positional(1)?.text.as_literal()?);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::pass::Pass;
 use crate::dataflow::Lattice;
 use crate::rules::Known;
-use crate::ssa::ValueId;
+use crate::ssa::{FunctionId, Op, ValueId, origin};
 use crate::taint::domain::{Object, Value};
 use crate::text::{Origins, Text};
 use real_detector_api::OriginKind;
@@ -29,13 +29,44 @@ impl Pass<'_, '_> {
         result
     }
 
+    /// What iteration over an object from outside gives that somebody else wrote: rows of a cursor.
+    pub(super) fn rows_of(&mut self, value: ValueId, object: &Value) -> Value {
+        let mut rows = Value::default();
+        for path in object.paths() {
+            let element = format!("{path}[]");
+            if self.solved.registry.source(&element).is_some() {
+                rows.join(&self.path(value, &element));
+            }
+        }
+        rows
+    }
+
+    /// Whether an attribute of `self` is how the object is set up, or one of a name that only the code around binds.
+    pub(super) fn is_set_up(&self, object: ValueId, chosen: Origins, name: &str) -> bool {
+        if self.solved.registry.is_declared(name) {
+            return true;
+        }
+        let root = origin(&self.function.values, object);
+        match self.function.op(root) {
+            Op::Parameter(0) => {
+                let own = matches!(&*self.function.parameters[0].name, "self" | "cls");
+                own && self.solved.registry.is_setting(name)
+            }
+            Op::Unbound(_) => chosen.known().is_none(),
+            _ => false,
+        }
+    }
+
     /// A name that nothing in the unit binds: what it stands for by convention.
     pub(super) fn unbound(&mut self, value: ValueId, name: &Rc<str>) -> Value {
         let mut result = match self.solved.registry.unbound(name) {
             Some(path) => self.path(value, path),
             None => self.named(value, name),
         };
-        if self.solved.program.fragment && !self.solved.registry.knows(name) {
+        let registry = self.solved.registry;
+        // A name in lower case holds what the code around puts into it.
+        let variable = self.id != FunctionId(0) && registry.is_unknown(name) && !registry.is_setting(name);
+        if (self.solved.program.fragment || variable) && !registry.knows(name) {
             let note = format!("`{name}`, which the code around binds");
             result.join(&Value::any(self.solved.source(self.id, value, &note, OriginKind::Unknown)));
         }
@@ -132,7 +163,8 @@ impl Pass<'_, '_> {
         let foreign: Vec<Rc<str>> = program.class(class).foreign_bases.clone();
         for base in foreign {
             let path = format!("{base}().{name}");
-            result.join(&Value::object(Object::Path(Rc::from(self.solved.registry.canonical(&path)))));
+            let path: Rc<str> = Rc::from(self.solved.registry.canonical(&path));
+            result.join(&self.path(value, &path));
         }
         if result.is_none() {
             let instance = Value::object(Object::Instance(class));
@@ -143,7 +175,7 @@ impl Pass<'_, '_> {
             result = self.named(value, &format!("?.{name}"));
             // What is set elsewhere in the program may only not have come here so far.
             let constructed = self.solved.constructed.contains(&class) && program.fields(class).contains(name);
-            if !self.solved.assigned.contains(name) && !constructed {
+            if !self.solved.assigned.contains(name) && !constructed && !self.solved.registry.is_setting(name) {
                 let note = format!("attribute `{name}`, which the program does not set");
                 result.join(&Value::any(self.solved.source(self.id, value, &note, OriginKind::Unknown)));
             }

@@ -56,7 +56,7 @@ impl Pass<'_, '_> {
     }
 
     /// What a function makes of a text that it is given to convert.
-    fn converted(&mut self, function: &Value, text: &Value, call: ValueId) -> Value {
+    pub(super) fn converted(&mut self, function: &Value, text: &Value, call: ValueId) -> Value {
         let mut result = Value::default();
         for object in &function.objects {
             match object {

@@ -7,6 +7,26 @@ use crate::taint::domain::{Items, Key, Object, Value, formatted, languages, part
 use crate::taint::frame::Arguments;
 use crate::text::{CharSet, Hole, LanguageSet, Origins, Part, Pattern, Template, Text};
 
+/// What stands before the first separator, where it is written out: `"git log {}".format(x).split()` is a list for `git`.
+pub(super) fn first_word(text: &Text, separator: Option<&Value>) -> Option<String> {
+    let mut found = None;
+    for template in text.templates() {
+        let Some(Part::Literal(start)) = template.0.first() else { return None };
+        let word = match separator {
+            Some(separator) => {
+                let separator = separator.text.as_literal().filter(|separator| !separator.is_empty())?;
+                start.split_once(separator)?.0
+            }
+            None => start.trim_start().split_once(char::is_whitespace)?.0,
+        };
+        if found.as_deref().is_some_and(|found| found != word) {
+            return None;
+        }
+        found = Some(word.to_owned());
+    }
+    found
+}
+
 pub(super) fn map_case(value: &Value, case: fn(char) -> char) -> Value {
     let mut text = Text::default();
     for template in value.to_text().templates() {
@@ -21,6 +41,9 @@ pub(super) fn map_case(value: &Value, case: fn(char) -> char) -> Value {
     }
     Value::text(text)
 }
+
+/// Places of a literal that are replaced one by one, at most.
+const MAX_REPLACED: usize = 8;
 
 /// `text.replace(old, new)`
 pub(super) fn replace(value: &Value, arguments: &Arguments<'_>) -> Value {
@@ -41,16 +64,32 @@ pub(super) fn replace(value: &Value, arguments: &Arguments<'_>) -> Value {
     let mut text = Text::default();
     for template in value.to_text().templates() {
         let mut changed = template.clone();
-        for piece in &mut changed.0 {
-            *piece = match (&*piece, &new_literal) {
-                (Part::Literal(literal), Some(new)) => Part::Literal(Rc::from(literal.replace(&old_literal, new))),
-                (Part::Literal(literal), None) if !literal.contains(&old_literal) => Part::Literal(literal.clone()),
-                (Part::Literal(_), None) => Part::Hole(new_hole),
-                (Part::Hole(hole), _) => {
-                    Part::Hole(replaced(*hole, &old_literal, new_literal.as_deref(), new_hole, limited))
+        let mut pieces = vec![];
+        for piece in changed.0 {
+            match (&piece, &new_literal) {
+                (Part::Literal(literal), Some(new)) => {
+                    pieces.push(Part::Literal(Rc::from(literal.replace(&old_literal, new))));
                 }
-            };
+                (Part::Literal(literal), None)
+                    if !old_literal.is_empty() && literal.matches(&old_literal).count() <= MAX_REPLACED =>
+                {
+                    for (i, kept) in literal.split(&old_literal).enumerate() {
+                        if i > 0 {
+                            pieces.push(Part::Hole(new_hole));
+                        }
+                        if !kept.is_empty() {
+                            pieces.push(Part::Literal(Rc::from(kept)));
+                        }
+                    }
+                }
+                (Part::Literal(literal), None) if !literal.contains(&old_literal) => pieces.push(piece.clone()),
+                (Part::Literal(_), None) => pieces.push(Part::Hole(new_hole)),
+                (Part::Hole(hole), _) => {
+                    pieces.push(Part::Hole(replaced(*hole, &old_literal, new_literal.as_deref(), new_hole, limited)));
+                }
+            }
         }
+        changed.0 = pieces;
         text.join(&Text::from_template(changed), languages());
     }
     Value::text(text)

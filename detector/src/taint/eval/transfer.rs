@@ -7,7 +7,9 @@ use super::displays::{display, mapping};
 use super::pass::Pass;
 use crate::dataflow::{Analysis, Lattice, Ways};
 use crate::ssa::{BinaryOp, FunctionId, Op, ParameterKind, Piece, ValueId};
-use crate::taint::domain::{Items, Key, Object, Value, binary, formatted, languages, literal_value, part, with_item};
+use crate::taint::domain::{
+    Items, Key, Object, Value, binary, formatted, is_path, joined_path, languages, literal_value, part, with_item,
+};
 use crate::taint::frame::fact;
 use crate::taint::store::Role;
 use crate::text::{Origins, Text};
@@ -36,7 +38,14 @@ impl Analysis for Pass<'_, '_> {
                 Value::object(Object::Function(*function))
             }
             Op::Class(class) => Value::object(Object::Class(*class)),
-            Op::Attribute(object, name) => self.attribute(value, fact(facts, *object), name),
+            Op::Attribute(object, name) => {
+                let known = fact(facts, *object);
+                if self.is_set_up(*object, known.origins(), name) {
+                    let bare = Value { text: Text::default(), ..known.clone() };
+                    return Some(self.attribute(value, &bare, name));
+                }
+                self.attribute(value, known, name)
+            }
             Op::SetAttribute(object, name, stored) => {
                 self.set_attribute(fact(facts, *object), name, fact(facts, *stored));
                 Value::default()
@@ -86,6 +95,7 @@ impl Analysis for Pass<'_, '_> {
                 let (left, right) = (fact(facts, *left), fact(facts, *right));
                 match self.operator(*op, left, right) {
                     Some(result) => result,
+                    None if *op == BinaryOp::Arithmetic && is_path(left) => joined_path(left, right),
                     None if *op == BinaryOp::Modulo => binary(*op, left, &self.shown_entries(right)),
                     None => binary(*op, left, right),
                 }
@@ -101,7 +111,12 @@ impl Analysis for Pass<'_, '_> {
             Op::Format(pieces) => Value::text(self.format(pieces, facts)),
             Op::Display(_, items) => display(items, facts),
             Op::Mapping(items) => mapping(items, facts),
-            Op::Element(container) => self.element_of(fact(facts, *container)),
+            Op::Element(container) => {
+                let container = fact(facts, *container);
+                let mut element = self.element_of(container);
+                element.join(&self.rows_of(value, container));
+                element
+            }
             Op::Enter(manager) => self.entered(fact(facts, *manager)),
             Op::Item(container, index) => {
                 let container = fact(facts, *container);
@@ -173,6 +188,10 @@ impl Pass<'_, '_> {
             let origins = self.solved.origins.parameter((self.id, value), index, role, note);
             if function.routes.iter().any(|route| route.fills_with_number(parameter)) {
                 result.join(&Value::number(origins));
+                return result;
+            }
+            if parameter.limited {
+                result.join(&Value::any(Origins::NONE));
                 return result;
             }
             if let Some(class) = parameter.class.filter(|class| self.is_enumeration(*class)) {
