@@ -1,6 +1,8 @@
 //! Python clients, installed as their users do, against real services: our `real-rewards`, `SandboxFusion`'s own, and what other
 //! trainers send.
 
+#![allow(clippy::print_stderr, reason = "tests print through their harness, which captures it")]
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -41,6 +43,32 @@ fn all_right(python: &Path, script: &Path, environment: &[(&str, &str)], input: 
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{}: {}{}", script.display(), text(&output.stdout), text(&output.stderr));
     assert_eq!(text(&output.stdout), "all right\n");
+}
+
+/// TRL brings torch, 2 GB with what it needs: `REAL_TRL_PYTHON` names an interpreter that has it.
+#[test]
+fn trl_takes_two_steps_with_our_rewards() {
+    let Some(python) = std::env::var_os("REAL_TRL_PYTHON").map(PathBuf::from) else {
+        eprintln!("skipped: REAL_TRL_PYTHON names no interpreter with TRL (docs/integrations.md says how to make one)");
+        return;
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("tasks.jsonl");
+    let task = shop();
+    fs::write(&data, serde_json::to_string(&task).expect("a task is JSON") + "\n").expect("a file");
+    let services = Services::start();
+    let (detector, sandbox) = (services.detector.url(), services.sandbox.url());
+    let server = Service::spawn(
+        "real",
+        &["reward", "serve", "--detector", &detector, "--sandbox", &sandbox, "--dataset", &data.to_string_lossy()],
+    );
+    let rewards = server.url();
+    let package = root.join("clients/python/src").to_string_lossy().into_owned();
+    let environment =
+        [("REAL_REWARD_URL", rewards.as_str()), ("PYTHONPATH", package.as_str()), ("HF_HUB_OFFLINE", "1")];
+    let case = json!({"task": task.id, "prompt": "Write a program."}).to_string();
+    all_right(&python, &root.join("clients/python/tests/trl_steps.py"), &environment, &case);
 }
 
 #[test]
