@@ -7,7 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 /// `seconds` after `time`.
 pub(crate) fn after(time: Timestamp, seconds: u64) -> Timestamp {
-    time.checked_add(SignedDuration::from_secs(seconds as i64)).unwrap_or(Timestamp::MAX)
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    time.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
 
 /// No later than after `wait`.
