@@ -86,6 +86,8 @@ generate: ## rewrite generated files: CRDs, API docs, the chart's copies
 	cargo run --locked -p real-detector -- rules --pages docs/rules
 	REAL_UPDATE=1 cargo test --locked -p real-operator --test chart_files --test chart_rbac
 	REAL_UPDATE=1 cargo test --locked -p real-cli --test manual --test site
+	cargo build --locked -p real-detector -p real-sandbox -p real-operator -p real-trainer
+	REAL_UPDATE=1 cargo test --locked -p real-tests --test pages the_page_of
 
 datasets: build ## build the quickstart's tasks anew, each confirmed by the sandbox
 	bin/real datasets build --out datasets/bundled/quickstart-train.jsonl.gz --form short --split train --count 2000 --seed 1

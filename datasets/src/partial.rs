@@ -78,7 +78,7 @@ impl Partial {
         let whole = &bytes[..bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1)];
         let text = std::str::from_utf8(whole).map_err(|error| PartialError::Damaged {
             path: path.clone(),
-            line: whole[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1,
+            line: whole[..error.valid_up_to()].split(|byte| *byte == b'\n').count(),
             why: "it is no UTF-8".to_owned(),
         })?;
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -117,7 +117,7 @@ impl Partial {
     }
 
     /// That a line of it is not what it should be.
-    pub fn damaged(&self, line: usize, why: impl ToString) -> PartialError {
+    pub fn damaged(&self, line: usize, why: &dyn std::error::Error) -> PartialError {
         PartialError::Damaged { path: self.path.clone(), line, why: why.to_string() }
     }
 

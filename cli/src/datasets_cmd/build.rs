@@ -168,7 +168,7 @@ fn open(args: &BuildArgs) -> anyhow::Result<(Partial, Built)> {
     let (mut kept, lines) = Partial::open(&args.out, "tasks", args.resume)?;
     let mut built = Built::default();
     if let Some((settings, lines)) = lines.split_first() {
-        let earlier: Settings = serde_json::from_str(settings).map_err(|why| kept.damaged(1, why))?;
+        let earlier: Settings = serde_json::from_str(settings).map_err(|why| kept.damaged(1, &why))?;
         ensure!(
             earlier == args.settings(),
             "{} was built with other settings: {settings} there, {} here",
@@ -176,7 +176,7 @@ fn open(args: &BuildArgs) -> anyhow::Result<(Partial, Built)> {
             serde_json::to_string(&args.settings())?
         );
         for (number, line) in (2..).zip(lines) {
-            built.add(serde_json::from_str(line).map_err(|why| kept.damaged(number, why))?);
+            built.add(serde_json::from_str(line).map_err(|why| kept.damaged(number, &why))?);
         }
         built.tasks.truncate(args.count);
     }

@@ -157,7 +157,7 @@ mod tests {
                 refusal(text.as_bytes())
             );
         }
-        let cut = refusal(TASK[..TASK.len() - 9].as_bytes());
+        let cut = refusal(&TASK.as_bytes()[..TASK.len() - 9]);
         assert!(cut.starts_with("tasks.jsonl:1: EOF") && cut.contains("may be cut off"), "{cut}");
         assert!(refusal(&[0; 100]).contains("begins with zeros"));
         assert!(refusal(b"{\n\"a\": 1}").contains("one object over several lines"));
