@@ -36,6 +36,20 @@ pub fn keep_memory() {
     }
 }
 
+/// Takes [`keep_memory`] back: from now on blocks of a MiB and more go back to the kernel at once. For jobs that have no room to
+/// spare.
+pub fn give_memory_back() {
+    if std::env::var_os("MALLOC_MMAP_MAX_").is_some() {
+        return;
+    }
+    for (setting, value) in
+        [(libc::M_MMAP_MAX, 1 << 20), (libc::M_MMAP_THRESHOLD, 1 << 20), (libc::M_TRIM_THRESHOLD, 1 << 24)]
+    {
+        // SAFETY: as above.
+        unsafe { libc::mallopt(setting, value) };
+    }
+}
+
 /// Number of libtorch's threads; 0 for as many as there are cores.
 pub fn set_threads(count: usize) {
     let available = std::thread::available_parallelism().map_or(1, usize::from);

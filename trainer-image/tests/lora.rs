@@ -202,6 +202,61 @@ fn a_folder_of_adapters_has_the_names_and_shapes_of_peft() {
     assert!(error.expect_err("other targets").to_string().contains("DownProj"));
 }
 
+#[test]
+fn a_folder_as_peft_writes_it_is_read_and_what_would_change_its_numbers_is_refused_by_name() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let below = folder.path().join("below");
+    fs::create_dir(&below).expect("writable");
+    let base = base(&below, "qwen2", 3);
+    let model = with_adapters(&base, &settings(&[LoraTarget::QProj, LoraTarget::DownProj]), Kind::Float);
+    let saved = folder.path().join("saved");
+    model.save(&saved).expect("writable");
+    // PEFT writes no configuration of the model, and nothing of which base it is but a name.
+    for name in ["config.json", "base.json"] {
+        fs::remove_file(saved.join(name)).expect("it was there");
+    }
+    let written = read_json(&saved.join("adapter_config.json"));
+    let with = |changes: serde_json::Value| {
+        let mut config = written.clone();
+        for (key, value) in changes.as_object().expect("keys") {
+            config[key] = value.clone();
+        }
+        fs::write(saved.join("adapter_config.json"), config.to_string()).expect("writable");
+        Decoder::load(&saved, Device::Cpu)
+    };
+    let unused = json!({
+        "peft_version": "0.21.2", "lora_dropout": 0.1, "layers_pattern": null, "rank_pattern": {}, "loftq_config": {},
+        "use_some_later_kind": false, "init_lora_weights": "gaussian", "target_modules": ["down_proj", "q_proj"],
+    });
+    assert!(far(&logits(&with(unused).expect("plain LoRA")), &logits(&model)) < 1e-5);
+    for (key, value) in [
+        ("alpha_pattern", json!({"q_proj": 32})),
+        ("rank_pattern", json!({"q_proj": 2})),
+        ("use_rslora", json!(true)),
+        ("use_dora", json!(true)),
+        ("bias", json!("lora_only")),
+        ("init_lora_weights", json!("pissa")),
+        ("modules_to_save", json!(["lm_head"])),
+        ("layer_replication", json!([[0, 2]])),
+        ("use_some_later_kind", json!({"scale": 2})),
+        ("peft_type", json!("IA3")),
+        ("target_modules", json!("all-linear")),
+        ("target_modules", json!(["embed_tokens"])),
+        ("r", json!(0)),
+        ("lora_alpha", json!(null)),
+    ] {
+        let error = with(json!({key: value})).expect_err(key).to_string();
+        assert!(error.contains(key) && error.contains("adapter_config.json"), "{key}: {error}");
+    }
+    // Below them must be a model, and neither nothing nor themselves.
+    for (name, why) in
+        [("", "says nothing"), ("./nowhere", "no such folder"), (saved.to_str().expect("text"), "on themselves")]
+    {
+        let error = with(json!({"base_model_name_or_path": name})).expect_err(name).to_string();
+        assert!(error.contains(why), "{name}: {error}");
+    }
+}
+
 /// A job with adapters beside a base on disk.
 fn job(steps: u64) -> Job {
     let mut job = Job::sft(steps);

@@ -10,7 +10,7 @@ use real_crds::validate::nearest;
 use real_reward::QualitySource;
 use real_terminal::{causes, is_passing};
 
-use super::disk;
+use super::disk::{self, Tensors};
 use crate::{catalogue, programs, python};
 
 /// Programs that a run starts.
@@ -66,9 +66,9 @@ pub(crate) fn unsupported(spec: &RealTrainingJobSpec) -> Vec<Problem> {
 /// can be loaded, so it takes as long as that.
 pub(crate) fn check(config: &TrainerConfig, run_dir: &Path) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let weights = model(&config.model).unwrap_or_else(|problem| {
+    let tensors = model(&config.model).unwrap_or_else(|problem| {
         problems.push(problem);
-        0
+        Tensors::default()
     });
     problems.extend(datasets(config));
     problems.extend(cwes(&config.reward.cwes));
@@ -76,12 +76,12 @@ pub(crate) fn check(config: &TrainerConfig, run_dir: &Path) -> Vec<Problem> {
     problems
         .extend(PROGRAMS.iter().filter_map(|name| programs::find(name).err()).map(|e| Problem::machine(e.to_string())));
     problems.extend(python::check().err().map(|e| Problem::machine(e.to_string())));
-    problems.extend(room(config, run_dir, weights));
+    problems.extend(room(config, run_dir, &tensors));
     problems
 }
 
-/// Checks the model's folder; returns the size of its weights, 0 where that is not known.
-fn model(model: &Model) -> Result<u64, Problem> {
+/// Checks the model's folder; returns the tensors in it, none where they are not known.
+fn model(model: &Model) -> Result<Tensors, Problem> {
     const FIELD: &str = "spec.model.storageUri";
     let uri = &model.uri;
     let problem = |message: String| Problem::spec(FIELD, message);
@@ -90,7 +90,7 @@ fn model(model: &Model) -> Result<u64, Problem> {
     } else if let Some(folder) = local_path(uri).map_err(problem)? {
         folder
     } else {
-        return Ok(0);
+        return Ok(Tensors::default());
     };
     if !folder.is_dir() {
         return Err(problem(format!(
@@ -98,6 +98,8 @@ fn model(model: &Model) -> Result<u64, Problem> {
             absolute(&folder).display()
         )));
     }
+    // Of adapters it is the model below them that has the rest.
+    let folder = below_adapters(&folder).unwrap_or(folder);
     let file = |name: &str| folder.join(name);
     let missing = |name: &str| {
         problem(format!(
@@ -112,17 +114,24 @@ fn model(model: &Model) -> Result<u64, Problem> {
     if !file("tokenizer.json").is_file() {
         return Err(missing("tokenizer.json"));
     }
-    match (model.initialize, weights(&folder)) {
-        (Initialize::Pretrained, 0) => Err(missing("model.safetensors")),
-        (_, size) => Ok(size),
+    let is_weights = |path: &Path| path.extension().is_some_and(|ending| ending == "safetensors");
+    let there = fs::read_dir(&folder).into_iter().flatten().flatten().any(|entry| is_weights(&entry.path()));
+    if model.initialize == Initialize::Pretrained && !there {
+        return Err(missing("model.safetensors"));
     }
+    Ok(Tensors::of(&folder))
 }
 
-/// Bytes of all `*.safetensors` of a folder.
-fn weights(folder: &Path) -> u64 {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let files = entries.map(|entry| entry.path()).filter(|p| p.extension().is_some_and(|e| e == "safetensors"));
-    files.filter_map(|path| path.metadata().ok()).map(|m| m.len()).sum()
+/// The folder that the adapters of `folder` belong to, where it holds such, without a configuration of its own, and they are for a
+/// folder.
+fn below_adapters(folder: &Path) -> Option<PathBuf> {
+    if folder.join("config.json").is_file() {
+        return None;
+    }
+    let text = fs::read_to_string(folder.join("adapter_config.json")).ok()?;
+    let config: serde_json::Value = serde_json::from_str(&text).ok()?;
+    let below = PathBuf::from(config.get("base_model_name_or_path")?.as_str()?);
+    below.is_dir().then_some(below)
 }
 
 /// The path that a URI names; `None` for what is bundled with the trainer.
@@ -237,7 +246,7 @@ fn cwes(wanted: &[u32]) -> Vec<Problem> {
 }
 
 /// Whether the run directory can be made and there is room for it.
-fn room(config: &TrainerConfig, run_dir: &Path, weights: u64) -> Option<Problem> {
+fn room(config: &TrainerConfig, run_dir: &Path, tensors: &Tensors) -> Option<Problem> {
     let shown = absolute(run_dir);
     let existing = shown.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
     if let Err(error) = writable(existing) {
@@ -248,18 +257,18 @@ fn room(config: &TrainerConfig, run_dir: &Path, weights: u64) -> Option<Problem>
         )));
     }
     let (free, needed) = match disk::free(&shown) {
-        Ok(free) => (free, disk::needed(config, weights)),
+        Ok(free) => (free, disk::needed(config, tensors)),
         // A file system that does not say is no reason to refuse.
         Err(_) => return None,
     };
     (free < needed).then(|| {
         Problem::machine(format!(
             "not enough disk space for the run directory {}: {} MiB are free, the run may need {} MiB ({} checkpoints \
-             at once); free some, choose another with --run-dir, or lower spec.checkpoint.retain",
+             at once); free some, choose another with --run-dir, or lower spec.checkpoint.retain or keepBest.count",
             shown.display(),
             disk::mib(free),
             disk::mib(needed),
-            config.checkpoint.retain + 1
+            disk::checkpoints(config)
         ))
     })
 }
@@ -292,7 +301,7 @@ mod tests {
             assert!(problem.message.contains(&format!("has no {missing}")), "{problem:?}");
             fs::write(dir.path().join(missing), content).unwrap();
         }
-        assert_eq!(model(&pretrained(dir.path())), Ok(5));
+        assert_eq!(model(&pretrained(dir.path())), Ok(Tensors::default()));
     }
 
     #[test]
@@ -318,12 +327,25 @@ mod tests {
     }
 
     #[test]
+    fn adapters_without_a_model_beside_them_are_looked_up_below() {
+        let (dir, below) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let config = serde_json::json!({"peft_type": "LORA", "base_model_name_or_path": below.path()});
+        fs::write(dir.path().join("adapter_config.json"), config.to_string()).unwrap();
+        let problem = model(&pretrained(dir.path())).unwrap_err().message;
+        assert!(problem.contains(below.path().to_str().unwrap()) && problem.contains("config.json"), "{problem}");
+        for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+            fs::write(below.path().join(name), "{}").unwrap();
+        }
+        assert_eq!(model(&pretrained(dir.path())), Ok(Tensors::default()));
+    }
+
+    #[test]
     fn a_random_model_needs_no_weights() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("config.json"), "{}").unwrap();
         fs::write(dir.path().join("tokenizer.json"), "{}").unwrap();
         let random = Model { initialize: Initialize::Random, ..pretrained(dir.path()) };
-        assert_eq!(model(&random), Ok(0));
+        assert_eq!(model(&random), Ok(Tensors::default()));
     }
 
     #[test]
@@ -351,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_bundled_model_that_is_not_there_is_named_with_those_that_are() {
-        assert_eq!(model(&pretrained(Path::new("bundled://quickstart-base"))), Ok(0));
+        assert_eq!(model(&pretrained(Path::new("bundled://quickstart-base"))), Ok(Tensors::default()));
         let problem = model(&pretrained(Path::new("bundled://quickstart-bas"))).unwrap_err();
         assert!(problem.message.ends_with("there is bundled://quickstart-base"), "{problem:?}");
     }

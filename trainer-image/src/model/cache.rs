@@ -6,17 +6,13 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use super::Decoder;
 use super::attention::{Pack, attend_to_cache, positions};
 use super::layer::{heads, layer, rms_norm};
 use super::parameters::Weights;
 use super::rope::Rotation;
-
-/// From so many rows on, a copy of the matrices that lies as a product with few rows wants it pays on a CPU. Products of 8 rows
-/// take half as long; those of one row the same, and those of hundreds too.
-const ROWS_WORTH_TURNING: i64 = 4;
 
 /// Keys and values of S rows with room for C tokens each. Use it under `tch::no_grad`.
 #[derive(Debug)]
@@ -37,10 +33,19 @@ impl<'m> Cache<'m> {
     /// `rows` rows that remember nothing, with room for `columns` tokens each.
     pub fn new(model: &'m Decoder, rows: i64, columns: i64) -> Self {
         let (device, kind, config) = (model.device(), model.compute(), model.config());
-        let mut weights = model.cast_weights(|t| t.detach().to_kind(kind));
-        if device == Device::Cpu && rows >= ROWS_WORTH_TURNING {
-            turn_matrices(&mut weights);
-        }
+        let (embedding, tied) = (model.embedding(), config.tie_word_embeddings);
+        let turned = config.is_turned(device, rows);
+        let mut weights = model.cast_weights(|tensor| {
+            if !tied && tensor.data_ptr() == embedding.data_ptr() {
+                tensor.shallow_clone()
+            } else if turned && tensor.dim() == 2 {
+                by_columns(tensor, kind)
+            } else {
+                tensor.detach().to_kind(kind)
+            }
+        });
+        // Rows are looked up in the decoder's own, so that there is one table less.
+        weights.embedding = embedding.shallow_clone();
         let integers = (Kind::Int64, device);
         let rotation = Rotation::new(&Tensor::arange(columns, integers), model.rope(), kind);
         let room = [rows, columns, config.key_value_heads(), config.head_width()];
@@ -85,7 +90,7 @@ impl<'m> Cache<'m> {
                 let _ = all.flatten(0, 1).index_copy_(0, &cells, selected.as_ref().unwrap_or(new));
             }
         };
-        let mut x = Tensor::embedding(&self.weights.embedding, &ids, -1, false, false);
+        let mut x = self.model.embed(&ids);
         let last = self.layers.len() - 1;
         for (index, (weights, remembered)) in self.weights.layers.iter().zip(&self.layers).enumerate() {
             if index == last {
@@ -109,7 +114,7 @@ impl<'m> Cache<'m> {
         let cells = &lengths + self.firsts.narrow(0, 0, rows);
         let seen = (&lengths + 1).to_kind(Kind::Int);
         let rotation = self.rotation.at(&lengths);
-        let mut x = Tensor::embedding(&self.weights.embedding, tokens, -1, false, false);
+        let mut x = self.model.embed(tokens);
         for (weights, (all_keys, all_values)) in self.weights.layers.iter().zip(&self.layers) {
             x = layer(&x, weights, &shape, &rotation, |queries, keys, values| {
                 let _ = all_keys.flatten(0, 1).index_copy_(0, &cells, keys);
@@ -142,13 +147,10 @@ impl<'m> Cache<'m> {
     }
 }
 
-/// Lays matrices column by column; their shapes stay. MKL packs the rows of a matrix anew for each product, which is most of the
-/// work where the other factor has few rows.
-fn turn_matrices(weights: &mut Weights) {
-    let turn = |matrix: &mut Tensor| *matrix = matrix.tr().contiguous().tr();
-    for layer in &mut weights.layers {
-        [&mut layer.qkv, &mut layer.output, &mut layer.gate_up, &mut layer.down].into_iter().for_each(turn);
-    }
-    // Not the embedding, whose rows are looked up.
-    turn(&mut weights.head);
+/// The matrix as `kind`, laid column by column; its shape stays. MKL packs the rows of a matrix anew for each product, which is
+/// most of the work where the other factor has few rows.
+fn by_columns(matrix: &Tensor, kind: Kind) -> Tensor {
+    let mut turned = Tensor::empty(matrix.tr().size(), (kind, matrix.device())).tr();
+    turned.copy_(&matrix.detach());
+    turned
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::ModelError;
 use super::rope::Scaling;
+use super::{ModelError, adapter_folder};
 
 /// Name of the file.
 pub const CONFIG_FILE: &str = "config.json";
@@ -122,7 +122,7 @@ impl ModelConfig {
     /// # Errors
     /// The file is missing, is not a decoder's configuration, or asks for something that is not implemented.
     pub fn load(dir: &Path) -> Result<Self, ModelError> {
-        Self::read(&dir.join(CONFIG_FILE))
+        Self::read(&adapter_folder::home(dir, CONFIG_FILE)?.join(CONFIG_FILE))
     }
 
     /// As [`ModelConfig::load`], by the name of the file.

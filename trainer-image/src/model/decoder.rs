@@ -51,20 +51,22 @@ impl Decoder {
         }
     }
 
+    /// As [`Decoder::load`], for a decoder of which adapters alone will learn: its parameters are `kind` from the start, and at no
+    /// time 32 bits.
+    ///
+    /// # Errors
+    /// As [`Decoder::load`].
+    pub fn load_frozen(dir: &Path, device: Device, kind: Kind) -> Result<Self, ModelError> {
+        if let Some(found) = adapter_folder::find(dir)? {
+            return Ok(found.merge(device)?.with_compute(kind));
+        }
+        let (config, specs, parameters) = read(dir, device, &[], kind)?;
+        Ok(Self::assemble(config, specs, parameters, device).with_compute(kind))
+    }
+
     /// As [`Decoder::load`], where the files also hold tensors that are someone else's.
     pub(super) fn load_beside(dir: &Path, device: Device, others: &[&str]) -> Result<Self, ModelError> {
-        let config = ModelConfig::load(dir)?;
-        let mut files = WeightFiles::open_model(dir)?;
-        let specs = layout(&config);
-        refuse_leftovers(&config, &specs, &files, others)?;
-        let mut parameters = Vec::with_capacity(specs.len());
-        for spec in &specs {
-            let mut parts = Vec::with_capacity(spec.parts.len());
-            for (name, shape) in &spec.parts {
-                parts.push(files.read(name, shape, Kind::Float, device)?);
-            }
-            parameters.push(if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(&parts, 0) });
-        }
+        let (config, specs, parameters) = read(dir, device, others, Kind::Float)?;
         Ok(Self::from_parameters(config, specs, parameters, device))
     }
 
@@ -83,7 +85,7 @@ impl Decoder {
     fn assemble(config: ModelConfig, specs: Vec<Spec>, parameters: Vec<Tensor>, device: Device) -> Self {
         let named: Vec<(String, Tensor)> =
             specs.iter().zip(parameters).map(|(spec, tensor)| (spec.name.clone(), tensor)).collect();
-        let weights = Weights::assemble(&config, named.iter().map(|(_, t)| t), Tensor::shallow_clone);
+        let weights = Weights::assemble(&config, &named, |(_, tensor)| tensor.shallow_clone());
         let (compute, checkpointing) = (Kind::Float, GradientCheckpointing::Auto);
         let (rope, tokens_at_a_time) = (Rope::new(&config, device), config.tokens_at_a_time(device));
         Self { config, device, compute, checkpointing, tokens_at_a_time, rope, specs, named, weights, lora: None }
@@ -353,22 +355,14 @@ impl Decoder {
             .collect()
     }
 
-    /// Log-probabilities [N] of `targets` [N], 32 bits, at `hidden` [N, H] after the last norm, and where `entropy` is
-    /// asked for that of each distribution [N]. All at once: for chunks.
-    pub(super) fn predict(
-        &self,
-        hidden: &Tensor,
-        targets: &Tensor,
-        temperature: f64,
-        entropy: bool,
-    ) -> (Tensor, Option<Tensor>) {
-        let logits = self.logits(hidden).to_kind(Kind::Float);
-        if entropy {
-            let (chosen, entropy) = with_entropy(&logits, targets, temperature);
-            (chosen, Some(entropy))
-        } else {
-            (chosen(&logits, targets, temperature), None)
-        }
+    /// The matrix of the head `[V, H]`.
+    pub(super) fn head(&self) -> &Tensor {
+        &self.weights.head
+    }
+
+    /// The embedding `[V, H]`.
+    pub(super) fn embedding(&self) -> &Tensor {
+        &self.weights.embedding
     }
 
     pub(super) fn shape(&self) -> Shape {
@@ -382,28 +376,56 @@ impl Decoder {
 
     /// The parameters by place, each seen through `view`, adapters made part of them.
     pub(super) fn cast_weights(&self, view: impl Fn(&Tensor) -> Tensor) -> Weights {
-        if let Some((adapters, _)) = &self.lora {
-            let merge = |(spec, (_, tensor)): (&Spec, &(String, Tensor))| adapters.merged(spec, tensor, self.compute);
-            let merged: Vec<Tensor> = self.specs.iter().zip(&self.named).map(merge).collect();
-            return Weights::assemble(&self.config, &merged, view);
-        }
-        Weights::assemble(&self.config, self.named.iter().map(|(_, t)| t), view)
+        let adapters = self.lora.as_ref().map(|(adapters, _)| adapters);
+        let parameters = self.specs.iter().zip(&self.named);
+        Weights::assemble(&self.config, parameters, |(spec, (_, tensor))| match adapters {
+            Some(adapters) => view(&adapters.merged(spec, tensor, self.compute)),
+            None => view(tensor),
+        })
     }
 }
 
-fn chosen(logits: &Tensor, targets: &Tensor, temperature: f64) -> Tensor {
+/// The parameters of a folder as `kind`, in the order of their specifications.
+fn read(
+    dir: &Path,
+    device: Device,
+    others: &[&str],
+    kind: Kind,
+) -> Result<(ModelConfig, Vec<Spec>, Vec<Tensor>), ModelError> {
+    let config = ModelConfig::load(dir)?;
+    let mut files = WeightFiles::open_model(dir)?;
+    let specs = layout(&config);
+    refuse_leftovers(&config, &specs, &files, others)?;
+    let mut parameters = Vec::with_capacity(specs.len());
+    for spec in &specs {
+        let mut parts = Vec::with_capacity(spec.parts.len());
+        for (name, shape) in &spec.parts {
+            parts.push(files.read(name, shape, kind, device)?);
+        }
+        parameters.push(if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(&parts, 0) });
+    }
+    Ok((config, specs, parameters))
+}
+
+/// Log-probabilities `[n]` of `targets` `[n]`.
+pub(super) fn chosen(logits: &Tensor, targets: &Tensor, temperature: f64) -> Tensor {
     let none = tch::Reduction::None;
     -scaled(logits, temperature).cross_entropy_loss(targets, None::<&Tensor>, none, -100, 0.0)
 }
 
-fn with_entropy(logits: &Tensor, targets: &Tensor, temperature: f64) -> (Tensor, Tensor) {
+/// Log-probabilities `[n]` of `targets` `[n]`, and the entropy of each distribution `[n]`.
+pub(super) fn with_entropy(logits: &Tensor, targets: &Tensor, temperature: f64) -> (Tensor, Tensor) {
     let log_probs = scaled(logits, temperature).log_softmax(-1, Kind::Float);
     let chosen = log_probs.gather(1, &targets.unsqueeze(1), false).squeeze_dim(1);
-    let entropy = -(log_probs.exp() * &log_probs).sum_dim_intlist(-1, false, Kind::Float);
-    (chosen, entropy)
+    (chosen, entropy(&log_probs))
 }
 
-fn scaled(logits: &Tensor, temperature: f64) -> Tensor {
+/// The entropy `[n]`, nats, of distributions with these log-probabilities `[n, V]`.
+pub(super) fn entropy(log_probs: &Tensor) -> Tensor {
+    -(log_probs.exp() * log_probs).sum_dim_intlist(-1, false, Kind::Float)
+}
+
+pub(super) fn scaled(logits: &Tensor, temperature: f64) -> Tensor {
     // Exactly 1 is the usual case, and division would be a pass over the whole vocabulary.
     if (temperature - 1.0).abs() < f64::EPSILON { logits.shallow_clone() } else { logits / temperature }
 }

@@ -3,10 +3,14 @@
 //! What autograd would keep is bounded on both sides. Below, the inputs of layers are kept and a layer is computed again on
 //! the way back, except for the last layers, as many as [`GradientCheckpointing`](real_crds::config::GradientCheckpointing) lets keep
 //! everything. Above, the head and the loss are computed for some tokens at a time, each chunk's backward pass at once, so
-//! that nothing of the size of the vocabulary outlives its chunk. Parameters gather gradients as under autograd.
+//! that nothing of the size of the vocabulary outlives its chunk. Parameters gather gradients as under autograd, whose numbers
+//! these are; but those of the two matrices of the vocabulary's height are added where they belong some rows at a time, where
+//! autograd would make a second matrix of that size first.
 
 use tch::{Kind, Tensor, no_grad};
 
+use super::decoder::{chosen, entropy, scaled, with_entropy};
+use super::footprint::rows_at_a_time;
 use super::{Decoder, ValueModel};
 use crate::sequences::Packed;
 use crate::shim::{TorchError, backward};
@@ -58,26 +62,41 @@ impl Decoder {
         entropy: Entropy,
         mut loss: impl FnMut(&Prediction, Span) -> Tensor,
     ) -> Result<(), TorchError> {
-        self.forward_backward(batch, self.tokens_at_a_time(), &mut |hidden, span| {
-            let targets = span.of(&batch.targets);
-            let (log_probs, learnt) = self.predict(hidden, &targets, temperature, entropy == Entropy::Learnt);
-            let entropy = match (learnt, entropy) {
-                (Some(learnt), _) => learnt,
-                (None, Entropy::Reported) => {
-                    no_grad(|| self.predict(&hidden.detach(), &targets, temperature, true).1.unwrap_or_default())
-                }
-                (None, _) => log_probs.detach().zeros_like(),
-            };
-            loss(&Prediction { log_probs, entropy }, span)
+        let count = batch.targets.numel() as i64;
+        let at_a_time = self.tokens_at_a_time();
+        self.forward_backward(batch, &mut |below| {
+            let head = no_grad(|| self.head().detach().to_kind(self.compute()));
+            let gradient = below.zeros_like();
+            for from in (0..count).step_by(usize::try_from(at_a_time).unwrap_or(usize::MAX)) {
+                let span = Span { from, count: at_a_time.min(count - from) };
+                let hidden = span.of(below).detach().set_requires_grad(true);
+                let states = self.last_norm(&hidden);
+                let logits = no_grad(|| states.detach().linear(&head, None::<&Tensor>)).set_requires_grad(true);
+                let targets = span.of(&batch.targets);
+                // Before the loss, which keeps what it needs: afterwards both would be there.
+                let reported =
+                    (entropy == Entropy::Reported).then(|| no_grad(|| entropies(&logits.detach(), temperature)));
+                let (log_probs, learnt) = predict(&logits, &targets, temperature, entropy == Entropy::Learnt);
+                let entropy = learnt.or(reported).unwrap_or_else(|| log_probs.detach().zeros_like());
+                let loss = loss(&Prediction { log_probs, entropy }, span);
+                backward(&loss, &loss.detach().ones_like())?;
+                drop(loss);
+                let of_logits = logits.grad();
+                drop(logits);
+                backward(&states, &no_grad(|| of_logits.mm(&head)))?;
+                add_product(self.head(), &of_logits, &states.detach())?;
+                no_grad(|| span.of(&gradient).copy_(&hidden.grad()));
+            }
+            Ok(gradient)
         })
     }
 
-    /// The two passes; `head` gets hidden states `[n, H]` after the last norm and gives the loss of their tokens.
-    pub(super) fn forward_backward(
+    /// The two passes; `head` gets the hidden states `[N, H]` of the answer tokens before the last norm, and gives the gradient
+    /// with respect to them.
+    fn forward_backward(
         &self,
         batch: &Packed,
-        at_a_time: i64,
-        head: &mut dyn FnMut(&Tensor, Span) -> Tensor,
+        head: &mut dyn FnMut(&Tensor) -> Result<Tensor, TorchError>,
     ) -> Result<(), TorchError> {
         let layout = self.layout(&batch.lengths);
         let layers = self.layers();
@@ -97,17 +116,11 @@ impl Decoder {
 
         // The head, and back to the hidden states.
         let below = no_grad(|| top.detach().index_select(0, &batch.predictors));
-        let mut gradient = top.detach().zeros_like();
-        let count = batch.targets.numel() as i64;
-        for from in (0..count).step_by(usize::try_from(at_a_time.max(1)).unwrap_or(usize::MAX)) {
-            let span = Span { from, count: at_a_time.max(1).min(count - from) };
-            let hidden = span.of(&below).detach().set_requires_grad(true);
-            let loss = head(&self.last_norm(&hidden), span);
-            backward(&loss, &loss.detach().ones_like())?;
-            drop(loss);
-            let _ = no_grad(|| gradient.index_copy_(0, &span.of(&batch.predictors), &hidden.grad()));
-        }
+        let of_answers = head(&below)?;
         drop(below);
+        let mut gradient = top.detach().zeros_like();
+        let _ = no_grad(|| gradient.index_copy_(0, &batch.predictors, &of_answers));
+        drop(of_answers);
 
         // Down.
         if kept > 0 {
@@ -120,9 +133,71 @@ impl Decoder {
             backward(&self.layer(index, &input, &layout), &gradient)?;
             gradient = input.grad();
         }
-        // The embedding of a decoder with adapters does not learn.
-        if self.has_adapters() { Ok(()) } else { backward(&self.embed(&batch.ids), &gradient) }
+        self.learn_embedding(&batch.ids, &gradient)
     }
+
+    /// Adds to the embedding's gradient that of the rows which `ids` `[N]` looked up, `gradient` `[N, H]` with respect to them.
+    fn learn_embedding(&self, ids: &Tensor, gradient: &Tensor) -> Result<(), TorchError> {
+        // That of a decoder with adapters does not learn.
+        if self.has_adapters() {
+            return Ok(());
+        }
+        let sum = self.embedding().grad();
+        if !sum.defined() {
+            // What autograd makes becomes the sum itself.
+            return backward(&self.embed(ids), gradient);
+        }
+        no_grad(|| {
+            let (rows, places, _) = ids.internal_unique2(true, true, false);
+            let count = rows.numel() as i64;
+            let gradient = gradient.to_kind(Kind::Float);
+            let by_row = Tensor::embedding_dense_backward(&gradient, &places, count, -1, false);
+            let _ = sum.shallow_clone().index_add_(0, &rows, &by_row);
+        });
+        Ok(())
+    }
+}
+
+/// Adds aᵀ·b to the gradient of `matrix` `[V, H]`, where that learns: `a` `[n, V]`, `b` `[n, H]`.
+fn add_product(matrix: &Tensor, a: &Tensor, b: &Tensor) -> Result<(), TorchError> {
+    if !matrix.requires_grad() {
+        return Ok(());
+    }
+    if !matrix.grad().defined() {
+        backward(matrix, &matrix.detach().zeros_like())?;
+    }
+    let (sum, height) = (matrix.grad(), matrix.size()[0]);
+    let rows = rows_at_a_time(b.size()[1]);
+    no_grad(|| {
+        for from in (0..height).step_by(usize::try_from(rows).unwrap_or(usize::MAX)) {
+            let count = rows.min(height - from);
+            let _ = sum.narrow(0, from, count).g_add_(&a.narrow(1, from, count).tr().mm(b));
+        }
+    });
+    Ok(())
+}
+
+/// Log-probabilities `[n]` of `targets` `[n]`, 32 bits, and where `entropy` is asked for that of each distribution `[n]`.
+fn predict(logits: &Tensor, targets: &Tensor, temperature: f64, entropy: bool) -> (Tensor, Option<Tensor>) {
+    let logits = logits.to_kind(Kind::Float);
+    if entropy {
+        let (chosen, entropy) = with_entropy(&logits, targets, temperature);
+        (chosen, Some(entropy))
+    } else {
+        (chosen(&logits, targets, temperature), None)
+    }
+}
+
+/// The entropy of each distribution `[n]`, 32 bits, some rows at a time.
+fn entropies(logits: &Tensor, temperature: f64) -> Tensor {
+    let (count, words) = logits.size2().unwrap_or((0, 1));
+    let rows = rows_at_a_time(words);
+    let of_rows = |from: i64| {
+        let some = logits.narrow(0, from, rows.min(count - from)).to_kind(Kind::Float);
+        entropy(&scaled(&some, temperature).log_softmax(-1, Kind::Float))
+    };
+    let parts: Vec<Tensor> = (0..count).step_by(usize::try_from(rows).unwrap_or(usize::MAX)).map(of_rows).collect();
+    Tensor::cat(&parts, 0)
 }
 
 impl ValueModel {
@@ -131,8 +206,13 @@ impl ValueModel {
     /// # Errors
     /// libtorch refuses an operation.
     pub fn learn(&self, batch: &Packed, mut loss: impl FnMut(&Tensor, Span) -> Tensor) -> Result<(), TorchError> {
-        let all = batch.targets.numel() as i64;
-        self.backbone()
-            .forward_backward(batch, all, &mut |hidden, span| loss(&self.head(&hidden.to_kind(Kind::Float)), span))
+        let span = Span { from: 0, count: batch.targets.numel() as i64 };
+        self.backbone().forward_backward(batch, &mut |below| {
+            let below = below.detach().set_requires_grad(true);
+            let hidden = self.backbone().last_norm(&below);
+            let loss = loss(&self.head(&hidden.to_kind(Kind::Float)), span);
+            backward(&loss, &loss.detach().ones_like())?;
+            Ok(below.grad())
+        })
     }
 }

@@ -16,7 +16,7 @@ mod cache;
 mod config;
 mod decoder;
 mod error;
-mod footprint;
+pub mod footprint;
 mod layer;
 mod learn;
 mod location;
@@ -26,6 +26,7 @@ mod rope;
 mod value;
 
 pub use adapter_folder::Base;
+pub(crate) use adapter_folder::home;
 pub use cache::Cache;
 pub use config::{Architecture, CONFIG_FILE, ModelConfig};
 pub use decoder::Decoder;

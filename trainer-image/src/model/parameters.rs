@@ -210,11 +210,11 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    /// Puts parameters in the order of [`layout`] to their places, `view`ed (cloned, cast) on the way.
-    pub(super) fn assemble<'t>(
+    /// Puts parameters in the order of [`layout`] to their places, made (cloned, cast, merged) by `view` one after the other.
+    pub(super) fn assemble<P>(
         config: &ModelConfig,
-        ordered: impl IntoIterator<Item = &'t Tensor>,
-        view: impl Fn(&Tensor) -> Tensor,
+        ordered: impl IntoIterator<Item = P>,
+        view: impl Fn(P) -> Tensor,
     ) -> Self {
         let mut ordered = ordered.into_iter();
         let mut next = || view(ordered.next().expect("layout and assemble walk the same parameters"));

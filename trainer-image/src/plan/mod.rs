@@ -6,16 +6,29 @@
 pub mod command;
 pub mod room;
 
-use real_crds::config::{Algorithm, Dtype, GradientCheckpointing, Initialize, Lora, LoraTarget, TrainerConfig};
+use real_crds::config::{
+    Algorithm, Dtype, GradientCheckpointing, Initialize, Lora, LoraTarget, Rollout, TrainerConfig,
+};
 use tch::Device;
 
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, footprint};
 use crate::ppo::recipe::Recipe;
+use crate::sampling::READ_AT_A_TIME;
 use crate::train::memory::rows_at_a_time;
 
-/// Numbers of the size of a chunk of logits that are alive at once: logits in the type of the activations and in 32 bits, their
-/// log-probabilities, probabilities, and gradients.
-const LOGIT_COPIES: u64 = 5;
+/// Numbers of the size of a chunk of logits, 32 bits, that are alive at once: logits, log-probabilities, and the gradients with
+/// respect to both.
+const LOGIT_COPIES: u64 = 4;
+/// The same where logits are divided by a temperature.
+const LOGIT_COPIES_TEMPERED: u64 = 5;
+/// The same where an entropy is learnt from, which also keeps probabilities.
+const LOGIT_COPIES_ENTROPY: u64 = 6;
+/// Numbers of the size of a chunk of logits that there are beside them while an entropy is computed that is only reported.
+const ENTROPY_COPIES: u64 = 3;
+/// Bytes that libraries take for a while.
+const SCRATCH: u64 = 5 << 18;
+/// Bytes for each of the tokens that an answer may have, in a row of generation: the token, its log-probability and its draw.
+const ANSWER_BYTES: u64 = 16;
 
 /// A part of what a job needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +68,8 @@ struct Demand {
     micro_rows: u64,
     micro_tokens: u64,
     longest: u64,
+    logit_copies: u64,
+    tempered: bool,
 }
 
 impl Demand {
@@ -62,6 +77,12 @@ impl Demand {
         let longest = config.rollout.max_prompt_tokens + config.rollout.max_response_tokens;
         let rows = |size: u64, tokens: u64| if tokens > 0 { (tokens / longest).max(1) } else { size };
         let answers = config.rollout.max_response_tokens;
+        let tempered = (config.rollout.temperature - 1.0).abs() > f64::EPSILON;
+        let of_policy = |entropy: f64| match tempered {
+            _ if entropy > 0.0 => LOGIT_COPIES_ENTROPY,
+            true => LOGIT_COPIES_TEMPERED,
+            false => LOGIT_COPIES,
+        };
         let by = |recipe: &Recipe, size, tokens| Self {
             critic: recipe.critic.is_some(),
             reference: recipe.reference,
@@ -69,6 +90,8 @@ impl Demand {
             micro_rows: rows(size, tokens).min(recipe.mini_batch_size),
             micro_tokens: tokens.max(rows(size, tokens) * longest).min(recipe.mini_batch_size * longest),
             longest,
+            logit_copies: of_policy(recipe.loss.entropy),
+            tempered,
         };
         match &config.algorithm {
             Algorithm::Ppo(ppo) => by(&Recipe::ppo(ppo, answers), ppo.micro_batch_size, ppo.micro_batch_tokens),
@@ -81,7 +104,18 @@ impl Demand {
                 let (critic, reference) = (false, false);
                 // Suites are answered as many at a time as there is room for.
                 let rollout_rows = if config.evaluation.suites.is_empty() { 0 } else { u64::MAX };
-                Self { critic, reference, rollout_rows, micro_rows: micro, micro_tokens, longest }
+                let logit_copies = LOGIT_COPIES;
+                let tempered = false;
+                Self {
+                    critic,
+                    reference,
+                    rollout_rows,
+                    micro_rows: micro,
+                    micro_tokens,
+                    longest,
+                    logit_copies,
+                    tempered,
+                }
             }
         }
     }
@@ -125,11 +159,16 @@ impl Plan {
             let rows = (rows_at_a_time(model, element, demand.longest) as u64).min(demand.rollout_rows);
             let width = whole(model.key_value_heads() * model.head_width());
             add(When::Rollout, "keys and values", rows * demand.longest * 2 * layers * width * element);
-            add(When::Rollout, "logits of the next tokens", 3 * 4 * rows * words);
-            // In the type of the activations, with adapters merged, and on a CPU in the order that products of few rows want.
-            if element < 4 || adapters.is_some() || device == Device::Cpu {
-                add(When::Rollout, "parameters for generation", element * parameters);
-            }
+            let Rollout { max_prompt_tokens, max_response_tokens, top_p, top_k, .. } = config.rollout;
+            // Logits and probabilities, logits in the type of the activations, and what sorting makes.
+            let word = 8 + if element < 4 { element } else { 0 } + if top_p < 1.0 { 24 } else { u64::from(top_k > 0) };
+            let answers = rows * max_response_tokens * ANSWER_BYTES;
+            add(When::Rollout, "logits of the next tokens, answers", rows * words * word + answers);
+            let read = (rows * max_prompt_tokens).min(max_prompt_tokens.max(READ_AT_A_TIME as u64)).max(rows);
+            add(When::Rollout, "prompts that are read at a time", read * whole(model.passing()) * element);
+            let lora = config.model.lora.as_ref();
+            let copy = model.generation_bytes(lora, element as i64, device, rows as i64);
+            add(When::Rollout, "parameters for generation", whole(copy));
         }
 
         let tokens = demand.micro_tokens;
@@ -137,28 +176,27 @@ impl Plan {
         let layer = whole(model.activations()) * tokens * element;
         let kept =
             model.layers_kept(config.compute.gradient_checkpointing, tokens as i64, element as i64, device) as u64;
-        add(When::Update, "gradients (32 bits)", 4 * learnt);
+        // Parameters that learn are cast for each layer, and their gradients made 32 bits, one matrix at a time.
+        let of_layer = whole(model.layer_parameters());
+        let cast = if element < 4 && adapters.is_none() { element } else { 0 };
+        let gradient = if adapters.is_none() { 4 * whole(model.widest_matrix()) } else { 0 };
+        let of_critic = if demand.critic && adapters.is_some() { 4 * hidden } else { 0 };
+        add(When::Update, "gradients (32 bits)", 4 * learnt + of_critic);
         add(When::Update, "inputs of layers", (layers - kept + 1) * tokens * hidden * element);
-        add(When::Update, "activations that are kept", kept * layer);
-        let cast = if adapters.is_some() {
-            0
-        } else if element < 4 {
-            2 * element * whole(model.layer_parameters())
-        } else {
-            0
-        };
-        if kept < layers {
-            add(When::Update, "one layer, forward and back", 2 * layer + cast);
-        }
-        let chunk = answers.min(whole(model.tokens_at_a_time(device)));
-        let head = if adapters.is_some() {
-            0
-        } else if element < 4 {
-            (2 * element + 4) * hidden * words
-        } else {
-            4 * hidden * words
-        };
-        add(When::Update, "a chunk of logits, and the head", LOGIT_COPIES * 4 * chunk * words + head);
+        add(When::Update, "activations that are kept", kept * (layer + cast * of_layer));
+        let predicted = answers.min(whole(model.tokens_at_a_time(device)));
+        let chunk = predicted * words;
+        let of_rows = |count: u64, width: u64| count.min(whole(footprint::rows_at_a_time(width as i64))) * width;
+        let head = if adapters.is_none() { cast * hidden * words + element * of_rows(words, hidden) } else { 0 };
+        // A cast of the logits, and their quotient.
+        let copies = ENTROPY_COPIES + u64::from(element < 4) + u64::from(demand.tempered);
+        let reported = element * chunk + copies * 4 * of_rows(predicted, words);
+        let logits = (demand.logit_copies * 4 * chunk).max(reported) + head + SCRATCH;
+        // They follow each other: the loss, the way back through what was kept, and through the rest without that.
+        let of_kept = if kept > 0 { layer + cast * of_layer + gradient } else { 0 };
+        let again = if kept < layers { 2 * (layer + cast * of_layer) + gradient } else { 0 };
+        let busiest = logits.max(of_kept).max(again.saturating_sub(kept * layer));
+        add(When::Update, "a chunk of logits and the head, or a layer", busiest);
         Self { items }
     }
 

@@ -60,7 +60,7 @@ pub enum GenerationError {
 
 /// Most tokens of prompts that are read at a time: what that takes beside the cache is bounded, and a wish to stop is heard
 /// between.
-const READ_AT_A_TIME: usize = 8192;
+pub(crate) const READ_AT_A_TIME: usize = 8192;
 
 /// Waiting prompts are read when this part of the rows is free: a few prompts cost as many operations as many.
 const FREE_BEFORE_READING: usize = 8;

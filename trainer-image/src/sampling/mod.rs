@@ -9,5 +9,6 @@ mod generation;
 mod sampler;
 mod state;
 
+pub(crate) use generation::READ_AT_A_TIME;
 pub use generation::{GenerationError, Sampled, SamplingOptions, generate, generate_until};
 pub use state::{DecodeState, Filling, Seen};

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 use template::ChatTemplate;
 
+use crate::model::home;
+
 /// Why text cannot be turned into tokens or back.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
@@ -77,12 +79,15 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json` and, where they are there, `tokenizer_config.json`, `chat_template.jinja`,
+    /// Of a folder of adapters without a tokenizer, that of the model they belong to. Reads `tokenizer.json` and, where they are there, `tokenizer_config.json`, `chat_template.jinja`,
     /// `generation_config.json` and `config.json` of `dir`.
     ///
     /// # Errors
     /// `tokenizer.json` is missing, a file is broken, or nothing says which token ends an answer.
     pub fn load(dir: &Path) -> Result<Self, TokenizerError> {
+        let home = home(dir, "tokenizer.json")
+            .map_err(|error| TokenizerError::Malformed { path: dir.to_path_buf(), reason: error.to_string() })?;
+        let dir = home.as_path();
         let path = dir.join("tokenizer.json");
         let bytes = std::fs::read(&path).map_err(|source| TokenizerError::Read { path: path.clone(), source })?;
         let inner = tokenizers::Tokenizer::from_bytes(bytes)

@@ -56,6 +56,23 @@ pub(super) fn tojson(
     Ok(out)
 }
 
+/// What has a length and items in Jinja: text and mappings too.
+// By value, as the test is called.
+#[allow(clippy::needless_pass_by_value)]
+pub(super) fn is_sequence(value: Value) -> bool {
+    matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map | ValueKind::Undefined)
+}
+
+/// What a loop can go over in Python: nothing is not.
+// As above.
+#[allow(clippy::needless_pass_by_value)]
+pub(super) fn is_iterable(value: Value) -> bool {
+    matches!(
+        value.kind(),
+        ValueKind::Seq | ValueKind::String | ValueKind::Map | ValueKind::Iterable | ValueKind::Undefined
+    )
+}
+
 struct Json {
     ascii: bool,
     sort: bool,

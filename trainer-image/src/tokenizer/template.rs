@@ -35,6 +35,8 @@ impl ChatTemplate {
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
         });
         environment.add_function("strftime_now", python::strftime_now);
+        environment.add_test("sequence", python::is_sequence);
+        environment.add_test("iterable", python::is_iterable);
         environment.add_filter("tojson", python::tojson);
         environment.add_filter("percent_format", python::percent_format);
         environment.add_template_owned(NAME, rewrite::rewritten(&source)).map_err(error)?;

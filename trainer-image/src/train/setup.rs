@@ -16,12 +16,16 @@ use super::seeds::{Purpose, derived};
 use super::tasks::{Loader, TaskSet};
 use crate::compute;
 use crate::model::{Base, Decoder, ModelConfig, resolve};
+use crate::plan::Plan;
 use crate::plan::room::{self, Verdict, judge};
 use crate::ppo::recipe::Recipe;
 use crate::ppo::trainer::{PolicyParts, PolicyTrainer};
 use crate::scoring::Scoring;
 use crate::sft::trainer::{DemonstrationSet, SftTrainer};
 use crate::tokenizer::Tokenizer;
+
+/// What the C library may keep of what tensors gave back, and what the process takes beside tensors.
+const MEMORY_KEPT: u64 = 4 << 30;
 
 /// The parts of a run.
 pub struct Parts {
@@ -68,6 +72,10 @@ pub fn build(
         Verdict::Tight(sentence) => surroundings.progress.warn("MemoryTight", sentence),
         Verdict::Impossible(sentence) => anyhow::bail!("{sentence}"),
     }
+    let kept = Plan::new(config, &shape, device).peak().saturating_add(MEMORY_KEPT);
+    if device == Device::Cpu && room::available().is_some_and(|free| free < kept) {
+        compute::give_memory_back();
+    }
     // What is wrong with the data is told before the model is loaded, which may take minutes.
     let loader = Loader {
         tokenizer: &tokenizer,
@@ -86,14 +94,16 @@ pub fn build(
     };
     let (place, initialize) = (folder.clone(), config.model.initialize);
     let seed = derived(config.seed, Purpose::Initialisation, &[]);
+    let (kind, frozen) = (compute::kind(config.compute.dtype), config.model.lora.is_some());
     let load = move || match initialize {
+        Initialize::Pretrained if frozen => Decoder::load_frozen(&place, device, kind),
         Initialize::Pretrained => Decoder::load(&place, device),
         Initialize::Random => Ok(Decoder::random(ModelConfig::load(&place)?, seed, device)),
     };
     let initial = surroundings
         .stop
         .unless_requested(load)??
-        .with_compute(compute::kind(config.compute.dtype))
+        .with_compute(kind)
         .with_checkpointing(config.compute.gradient_checkpointing);
     let initial = match &config.model.lora {
         None => initial,

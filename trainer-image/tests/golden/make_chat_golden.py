@@ -60,6 +60,35 @@ TEMPLATES = {
     " {{ m.content.removeprefix(' ').removesuffix('x') | length }} {{ m.content.find('a') }} {{ m.content.splitlines() | length }} {{ m.role.capitalize() }}{% endfor %}",
     "items and a join": "{% for m in messages %}{% for k, v in m.items() %}{{ k }}={{ v | length }}{% if not loop.last %}, {% endif %}{% endfor %}; {% endfor %}"
     "{{ messages | map(attribute='role') | join('>') }} {{ messages | selectattr('role', 'equalto', 'user') | list | length }}",
+    "turns with an end mark and a cut of thoughts": "{%- set last = messages|length - 1 %}{%- for m in messages %}{%- set c = m.content if m.content is string else '' %}\n"
+    "{%- if m.role == 'assistant' and loop.index0 < last and '</think>' in c %}{%- set c = c.split('</think>')|last|trim %}{%- endif %}\n"
+    "{{- '<' ~ m.role ~ '>\\n' ~ c ~ '<end_of_turn>\\n' }}{%- endfor %}{%- if add_generation_prompt %}{{- '<model>\\n' }}{%- endif %}",
+    "roles by another name": "{{ bos_token }}{% set names = {'assistant': 'model', 'system': 'user'} %}{% for m in messages %}"
+    "{{ '<start>' + names.get(m.role, m.role) + '\\n' + m.content | trim + '<end>\\n' }}{% endfor %}",
+    "the system message goes into the first question": "{%- if messages[0]['role'] == 'system' %}{%- set sys = messages[0]['content'].strip() + '\\n\\n' %}{%- set rest = messages[1:] %}"
+    "{%- else %}{%- set sys = '' %}{%- set rest = messages %}{%- endif %}{%- for m in rest %}{%- if loop.first %}{{- sys }}{%- endif %}{{- '<' + m['role'] + '>' + m['content'] }}{%- endfor %}",
+    "first, last and in between": "{% for m in messages %}{{ 'F' if loop.first }}{{ 'L' if loop.last else '-' }}{{ loop.revindex }}/{{ loop.length }}"
+    "{{ loop.previtem.role if loop.previtem is defined else '^' }}{{ loop.nextitem.role if not loop.last else '$' }} {% endfor %}",
+    "a loop with a condition and one without turns": "{% for m in messages if m.role == 'tool' %}{{ m.content }}{% else %}no tool{% endfor %}"
+    "{% for m in messages if m.role == 'user' %}[{{ loop.index }}{{ m.content|length }}]{% endfor %}",
+    "a date that is given": "{% set date = '26 Jul 2024' if not date_string is defined else date_string %}{{ 'Today: ' ~ date }}{% if strftime_now is defined %}+{% endif %}",
+    "tools as JSON in a block": "{%- if tools %}{{- tools | map('tojson') | join('\\n') }}{%- else %}{{- 'none' }}{%- endif %}{% set tools = [{'name': 'run', 'arguments': {'a': [1, 'b<c>&\\'']}}] %}"
+    "{%- for t in tools %}{{- '\\n' + (t | tojson) }}{%- endfor %}{{ tools[0]['arguments'] | tojson(indent=2) }}",
+    "tests of kinds": "{% for x in [1, 1.5, 'a', [1], {'k': 1}, none, true] %}{{ x is string }}{{ x is mapping }}{{ x is iterable }}{{ x is number }}{{ x is sequence }}"
+    "{{ x is none }}{{ x is boolean }}{{ x is integer }}{{ x is float }};{% endfor %}",
+    "numbers and their text": "{{ 7 // 2 }} {{ -7 // 2 }} {{ -7 % 3 }} {{ 7 / 2 }} {{ 2 ** 10 }} {{ 3.0 }} {{ 0.1 + 0.2 }} {{ '5' | int + 1 }} {{ 'x' | int(9) }} {{ 3.7 | int }} {{ 2.5 | round }} {{ 1 + true }}",
+    "text of lists and pairs": "{{ ['a', \"it's\", 1, 2.0, none, true] }} {{ {'k': 'v', 'n': [1, {'x': 'é'}]} }} {{ ('a', 1) }} {{ [] }} {{ 'tab\\tq' }} {{ ['tab\\tq\\\\'] }}",
+    "defaults and chains": "{{ messages[0].name | default('anonymous') }} {{ '' | default('empty', true) }} {{ none | default('n') }} {{ (messages | first).role }} {{ (messages | last)['role'] }} {{ messages[0]['nothing'] is defined }}",
+    "filters over text": "{{ ' a b ' | trim | replace('a', 'c') | upper }} {{ 'one two' | capitalize }} {{ 'abc' | reverse | join }} {{ 'a,b,,c'.split(',') }} {{ ' x  y '.split() }} {{ 'a b c'.split(' ', 1) }} {{ 'b,a' | list | sort | join }} {{ 'x' * 3 }}",
+    "lists that grow in a namespace": "{%- set ns = namespace(turns=[], n=0) %}{%- for m in messages %}{%- if m.role != 'system' %}{%- set ns.turns = ns.turns + [m.content | trim] %}{%- set ns.n = ns.n + 1 %}{%- endif %}{%- endfor %}{{ ns.n }}: {{ ns.turns | join(' | ') }}",
+    "groups, unique and sums": "{{ messages | map(attribute='role') | unique | list }} {{ [3, 1, 2] | sort(reverse=true) }} {{ [1, 2, 3] | sum }} {{ [1, 5] | max }} {{ messages | rejectattr('role', 'equalto', 'user') | map(attribute='role') | list }} {{ {'b': 1, 'a': 2} | dictsort }} {{ {'b': 1, 'a': 2}.items() | list }} {{ range(2, 8, 3) | list }}",
+    "a call block and a macro with a caller": "{% macro box(tag) %}<{{ tag }}>{{ caller() }}</{{ tag }}>{% endmacro %}{% for m in messages %}{% call box(m.role) %}{{ m.content | length }}{% endcall %}{% endfor %}",
+    "a filter block and a set block": "{% filter upper %}{{ messages[0].role }} a{% endfilter %}{% set body %}<{{ messages | length }}>{% endset %}{{ body }}{{ body | length }}",
+    "escapes": "{{ 'a\\'b' ~ \"c\\\"d\" ~ '\\u00e9\\x41' ~ '\\\\n' ~ '\\n|' }}{{ '{{' }}{{ '%}' }}{{ '{% raw %}' }}{{ '<|x|>' | e }}{{ '<b>' | safe }}",
+    "comparisons and membership": "{{ 'a' in 'cat' }}{{ 'role' in messages[0] }}{{ 'x' not in ['x'] }}{{ 1 < 2 <= 2 }}{{ not '' and [] or 'z' }}{{ 'a' < 'b' }}{{ [1, 2] == [1, 2] }}{{ {'a': 1} == {'a': 1.0} }}{{ 'yes' if messages else 'no' }}{{ messages[-1].role == 'user' and add_generation_prompt }}",
+    "slices and steps": "{{ messages[1:] | length }}{{ 'abcdef'[::2] }}{{ 'abcdef'[::-1] }}{{ 'abcdef'[-4:-1] }}{{ [1, 2, 3, 4][1:3] }}{{ messages[:-1] | map(attribute='role') | join(',') }}{{ 'abc'[10:] }}|",
+    "what goes wrong is said": "{% if messages | length < 2 %}{{ raise_exception('at least two turns, got ' ~ messages | length) }}{% endif %}{{ messages[1].role }}",
+    "blanks around marks": "a\n  {%- if true %}\n  b  \n  {% endif -%}  \n c {%+ if true %}d{% endif +%}\n{{- ' e' -}}\n f{#- g -#} h\n",
 }
 
 
