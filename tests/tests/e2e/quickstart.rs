@@ -29,7 +29,7 @@ pub(crate) fn trains(cluster: &Cluster) {
     namespace.show(&wait);
     namespace.show(&["get", "rtj"]);
     namespace.show(&["get", "rwp"]);
-    namespace.show(&["get", "events", "--field-selector=involvedObject.kind=RealTrainingJob"]);
+    namespace.show(&["get", "events", "--field-selector=involvedObject.kind=Job"]);
     namespace.show(&["get", "rtj", "quickstart", CHECKPOINTS]);
     namespace.show(&["get", "rtj", "quickstart", EVALUATIONS]);
     let log = namespace.show(&["logs", "job/quickstart-1", "--tail=12"]);
