@@ -21,6 +21,7 @@ pub mod job;
 pub mod labels;
 pub mod lease;
 pub mod metrics;
+pub mod migrate;
 pub mod pod;
 pub mod pool;
 pub mod rbac;

@@ -78,7 +78,7 @@ fn is_over(job: &Job) -> bool {
         .any(|condition| matches!(condition.type_.as_str(), "Complete" | "Failed") && condition.status == "True")
 }
 
-async fn phase(rig: &Rig) -> Option<Phase> {
+pub(crate) async fn phase(rig: &Rig) -> Option<Phase> {
     rig.api::<RealTrainingJob>().get_opt(NAME).await.expect("it can be read")?.status?.phase
 }
 

@@ -9,6 +9,8 @@ mod crash;
 mod kueue;
 mod lease;
 mod life;
+mod restarts;
 mod rights;
+mod stopped;
 mod storms;
 mod sweeps;

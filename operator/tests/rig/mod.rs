@@ -16,7 +16,7 @@ use real_crds::v1alpha1::RealTrainingJob;
 use real_operator::images::Images;
 use real_operator::lease::{Identity, Timing};
 use real_operator::run::{Operator, Options};
-use real_test_kube::{Proxy, shared};
+use real_test_kube::{ControlPlane, Proxy, shared};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -36,8 +36,12 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn new(prefix: &str) -> Self {
-        let plane = shared();
-        plane.apply_crds().await.expect("the definitions are taken");
+        shared().apply_crds().await.expect("the definitions are taken");
+        Self::on(shared(), prefix).await
+    }
+
+    /// On a control plane with definitions of its own.
+    pub(crate) async fn on(plane: &'static ControlPlane, prefix: &str) -> Self {
         let namespace = plane.namespace(prefix).await;
         Self { namespace, client: plane.client(), proxy: Proxy::start(plane).expect("a proxy") }
     }
