@@ -22,10 +22,12 @@ pub mod labels;
 pub mod lease;
 pub mod metrics;
 pub mod migrate;
+mod pace;
 pub mod pod;
 pub mod pool;
 pub mod rbac;
 pub mod refusal;
+mod requeue;
 pub mod run;
 #[cfg(test)]
 mod schema_check;

@@ -13,6 +13,7 @@ use real_operator::lease::{Identity, Timing};
 use real_operator::migrate::migrate;
 use real_operator::run::{Operator, Options};
 use real_operator::telemetry;
+use real_terminal::arguments::parse;
 use real_terminal::{causes, errln};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -111,7 +112,7 @@ enum LogFormat {
 }
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::parse().command {
+    let arguments = match parse::<Arguments>().command {
         Command::Run(arguments) => *arguments,
         Command::Migrate(arguments) => return real_terminal::finish(moved(&arguments)),
     };

@@ -9,6 +9,7 @@ mod crash;
 mod kueue;
 mod lease;
 mod life;
+mod lives;
 mod restarts;
 mod rights;
 mod stopped;

@@ -1,10 +1,10 @@
 //! The API server and etcd are killed and come back, in the middle of a job's life.
 
-use real_crds::v1alpha1::Phase;
 use real_test_kube::ControlPlane;
 use tokio::time::{Duration, Instant, sleep};
 
-use crate::life::{begin, end, phase, play, step};
+use crate::life::OfAJob;
+use crate::lives::{Life as _, play};
 use crate::rig::{PATIENCE, Rig};
 
 /// A control plane of its own: the other tests need theirs.
@@ -18,19 +18,19 @@ async fn rig(prefix: &str) -> (&'static ControlPlane, Rig) {
 async fn a_job_ends_the_same_though_api_server_and_etcd_are_killed_under_it() {
     let (plane, calm) = rig("calm").await;
     let operator = calm.operator();
-    begin(&calm).await;
-    play(&calm).await;
+    OfAJob::begin(&calm).await;
+    play::<OfAJob>(&calm).await;
     operator.stop().await.expect("a graceful end");
-    let undisturbed = end(&calm).await;
+    let undisturbed = OfAJob::end(&calm).await;
 
     let rig = Rig::on(plane, "killed").await;
     let operator = rig.operator();
-    begin(&rig).await;
+    OfAJob::begin(&rig).await;
     let deadline = Instant::now() + 2 * PATIENCE;
     let mut looks = 0;
-    while phase(&rig).await != Some(Phase::Succeeded) {
-        assert!(Instant::now() < deadline, "no end: {:#?}", end(&rig).await);
-        step(&rig).await;
+    while OfAJob::end(&rig).await["phase"] != "Succeeded" {
+        assert!(Instant::now() < deadline, "no end: {:#}", OfAJob::end(&rig).await);
+        OfAJob::step(&rig).await;
         looks += 1;
         // Before the attempt, while its pods start, when it has failed, and in the next one.
         match looks {
@@ -41,6 +41,6 @@ async fn a_job_ends_the_same_though_api_server_and_etcd_are_killed_under_it() {
         sleep(Duration::from_millis(200)).await;
     }
     rig.quiet().await;
-    assert_eq!(end(&rig).await, undisturbed);
+    assert_eq!(OfAJob::end(&rig).await, undisturbed);
     assert!(!operator.has_ended(), "it lives through both");
 }

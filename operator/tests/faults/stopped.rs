@@ -9,7 +9,8 @@ use std::time::Duration;
 use real_test_kube::{Fault, Proxy, shared};
 use tokio::time::{Instant, sleep};
 
-use crate::life::{begin, end, play};
+use crate::life::OfAJob;
+use crate::lives::{Life as _, play};
 use crate::rig::{PATIENCE, Rig};
 
 /// The program itself, through a proxy; killed when dropped, in whatever state it is.
@@ -67,7 +68,7 @@ async fn a_leader_that_stood_still_past_its_lease_writes_nothing_more_when_it_go
         Fault::Pass
     });
     let mut leader = Replica::start(&first, "first", folder.path());
-    begin(&first).await;
+    OfAJob::begin(&first).await;
     let deadline = Instant::now() + PATIENCE;
     while !at.load(Ordering::SeqCst) {
         assert!(Instant::now() < deadline, "{:#?}", first.write_log());
@@ -76,8 +77,8 @@ async fn a_leader_that_stood_still_past_its_lease_writes_nothing_more_when_it_go
     leader.signal("-STOP");
     let _standby = Replica::start(&second, "second", folder.path());
     // The standby waits for the end of the lease, and plays it to the end.
-    play(&second).await;
-    let undisturbed = end(&second).await;
+    play::<OfAJob>(&second).await;
+    let undisturbed = OfAJob::end(&second).await;
 
     let before = first.write_log().len();
     leader.signal("-CONT");
@@ -93,5 +94,5 @@ async fn a_leader_that_stood_still_past_its_lease_writes_nothing_more_when_it_go
     let later: Vec<_> =
         first.write_log().split_off(before).into_iter().filter(|call| !call.contains("leases")).collect();
     assert!(later.is_empty(), "{later:#?}");
-    assert_eq!(end(&second).await, undisturbed);
+    assert_eq!(OfAJob::end(&second).await, undisturbed);
 }
