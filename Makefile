@@ -10,10 +10,10 @@ export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 PYTHON := $(CACHE)/python/bin/python3
 
-.PHONY: help setup kube cluster-up cluster-down kubectl build install images demo test test-core e2e lint fmt generate site base-model datasets bench bench-operator gpu-check paper-smoke clean
+.PHONY: help setup kube cluster-up cluster-down kubectl build install images demo test test-core e2e e2e-kueue lint fmt generate site base-model datasets bench bench-operator gpu-check paper-smoke clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s $$'\t'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | column -t -s $$'\t'
 
 setup: ## fetch what a build needs: compilers, private Python, libtorch
 	@scripts/setup-system
@@ -68,6 +68,12 @@ test-core: kube ## tests of everything but the trainer: no libtorch needed
 
 e2e: setup ## images, a cluster, the chart, and the quickstart on it (root; minutes)
 	scripts/e2e
+
+e2e-kueue: kube ## jobs in queues of the real Kueue, on simulated nodes (builds Kueue first, some minutes; then one)
+	@scripts/build-kube --node >/dev/null
+	@scripts/build-kueue >/dev/null
+	@scripts/claim-target
+	cargo test --locked -p real-operator --test kueue -- --ignored --test-threads 3
 
 lint: setup ## formatting, clippy, licences, spelling, Python
 	@scripts/setup-lint >/dev/null

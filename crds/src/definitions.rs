@@ -2,14 +2,43 @@
 //! start here, so they cannot disagree.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool, ValidationRule,
+    CustomResourceDefinition, CustomResourceDefinitionVersion, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
+    JSONSchemaPropsOrBool, ValidationRule,
 };
 use kube::CustomResourceExt;
 
 use crate::v1alpha1::{RealEvalSweep, RealTrainingJob, RewardPool, changes};
 
+/// Versions in which the API is served; the first is the stored one.
+///
+/// A second one is an entry here, and so for as long as objects are moved alone: each is a copy of the whole schema, and with two a
+/// definition is too large for a plain `kubectl apply`.
+pub const VERSIONS: [&str; 1] = ["v1alpha1"];
+
 /// All definitions of the API, ready to be applied.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
+    definitions_as(&VERSIONS)
+}
+
+/// The definitions served as each of `versions`, of which the first is stored. All have one schema, so that nothing is ever
+/// converted: an object is the same in each.
+pub fn definitions_as(versions: &[&str]) -> Vec<CustomResourceDefinition> {
+    let mut definitions = one_version();
+    for definition in &mut definitions {
+        let served = &mut definition.spec.versions;
+        if let Some(first) = served.pop() {
+            let version = |name: &&str| CustomResourceDefinitionVersion {
+                name: (*name).to_owned(),
+                storage: Some(name) == versions.first(),
+                ..first.clone()
+            };
+            *served = versions.iter().map(version).collect();
+        }
+    }
+    definitions
+}
+
+fn one_version() -> Vec<CustomResourceDefinition> {
     let mut definitions = vec![RealTrainingJob::crd(), RewardPool::crd(), RealEvalSweep::crd()];
     for definition in &mut definitions {
         let kind = definition.spec.names.kind.clone();

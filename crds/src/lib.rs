@@ -21,5 +21,5 @@ pub mod sweep;
 pub mod v1alpha1;
 pub mod validate;
 
-pub use definitions::definitions;
+pub use definitions::{VERSIONS, definitions, definitions_as};
 pub use render::{Endpoints, render, reward};

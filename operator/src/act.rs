@@ -109,14 +109,17 @@ impl Target<'_> {
         self.apply(client, body, labels::MANAGER, true).await
     }
 
-    /// Sets an annotation of the object with this uid; nothing where it is gone.
+    /// Sets an annotation of the object, with a uid only where it is that very one; nothing where it is gone.
     pub(crate) async fn annotate(
         &self,
         client: &Client,
         uid: Option<&str>,
         (key, value): (&str, &str),
     ) -> Result<(), Failure> {
-        let patch = json!({"metadata": {"uid": uid, "annotations": {key: value}}});
+        let mut patch = json!({"metadata": {"annotations": {key: value}}});
+        if let Some(uid) = uid {
+            patch["metadata"]["uid"] = uid.into();
+        }
         match self.api(client).patch(self.name, &PatchParams::default(), &Patch::Merge(patch)).await {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             // Another of that name has another uid, which cannot be changed. Any other conflict passes, and what is to be kept with it

@@ -15,27 +15,45 @@ pub(crate) type Owner = (String, String);
 /// Objects of one kind by their owner; clones share them.
 pub(crate) struct Cache<K> {
     label: &'static str,
+    keeps: fn(&K) -> bool,
     inner: Arc<RwLock<Inner<K>>>,
     synced: watch::Sender<bool>,
 }
 
 struct Inner<K> {
     owned: HashMap<Owner, BTreeMap<String, Arc<K>>>,
+    /// Of each owner the last that was deleted, of those that are worth it.
+    departed: HashMap<Owner, Arc<K>>,
     /// What a list that is under way has brought so far; what is shown stays until it is complete.
     arriving: Option<HashMap<Owner, BTreeMap<String, Arc<K>>>>,
 }
 
 impl<K> Clone for Cache<K> {
     fn clone(&self) -> Self {
-        Self { label: self.label, inner: self.inner.clone(), synced: self.synced.clone() }
+        Self { label: self.label, keeps: self.keeps, inner: self.inner.clone(), synced: self.synced.clone() }
     }
 }
 
 impl<K: Resource<DynamicType = ()> + Clone> Cache<K> {
     /// An empty cache. The value of `label` names the owner.
     pub(crate) fn new(label: &'static str) -> Self {
-        let inner = Inner { owned: HashMap::new(), arriving: None };
-        Self { label, inner: Arc::new(RwLock::new(inner)), synced: watch::Sender::new(false) }
+        Self::keeping(label, |_| false)
+    }
+
+    /// The same; the last deleted object of each owner that `keeps` is true of can still be asked for.
+    pub(crate) fn keeping(label: &'static str, keeps: fn(&K) -> bool) -> Self {
+        let inner = Inner { owned: HashMap::new(), departed: HashMap::new(), arriving: None };
+        Self { label, keeps, inner: Arc::new(RwLock::new(inner)), synced: watch::Sender::new(false) }
+    }
+
+    /// The last object of `owner` that was deleted, of those that are kept.
+    pub(crate) fn departed(&self, owner: &Owner) -> Option<Arc<K>> {
+        self.read().departed.get(owner).cloned()
+    }
+
+    /// Forgets what was deleted of owners that are gone.
+    pub(crate) fn retain(&self, alive: impl Fn(&Owner) -> bool) {
+        self.write().departed.retain(|owner, _| alive(owner));
     }
 
     /// Objects of `owner`, by name.
@@ -67,6 +85,9 @@ impl<K: Resource<DynamicType = ()> + Clone> Cache<K> {
             }
             Event::Delete(object) => {
                 let owner = self.owner(object);
+                if let Some(owner) = owner.as_ref().filter(|_| (self.keeps)(object)) {
+                    inner.departed.insert(owner.clone(), Arc::new(object.clone()));
+                }
                 if let Some(owner) = &owner
                     && let Some(objects) = inner.owned.get_mut(owner)
                 {
@@ -153,6 +174,19 @@ mod tests {
         assert_eq!(names(&cache, "a"), ["a-1"]);
         assert_eq!(names(&cache, "gone"), Vec::<String>::new());
         cache.synced().await;
+    }
+
+    #[test]
+    fn what_is_worth_it_can_still_be_asked_for_when_it_was_deleted() {
+        let cache = Cache::keeping(crate::labels::JOB, |pod: &Pod| pod.name_any().ends_with("-0"));
+        for name in ["a-0", "a-1"] {
+            cache.observe(&Event::Apply(pod(name, "a")));
+            cache.observe(&Event::Delete(pod(name, "a")));
+        }
+        let owner = ("ml".to_owned(), "a".to_owned());
+        assert_eq!(cache.departed(&owner).unwrap().name_any(), "a-0");
+        cache.retain(|_| false);
+        assert!(cache.departed(&owner).is_none());
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What all controllers share.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIGroup;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::watcher;
@@ -34,25 +35,34 @@ pub(crate) struct Context {
     pub(crate) recorder: Recorder,
     /// Print plans in place of acting.
     pub(crate) dry_run: bool,
-    /// API groups that the cluster serves, and when it said so.
-    pub(crate) groups: Shared<(), (Instant, Arc<HashSet<String>>)>,
+    /// API groups that the cluster serves with the versions that it prefers, and when it said so.
+    pub(crate) groups: Shared<(), (Instant, Arc<HashMap<String, String>>)>,
 }
 
 impl Context {
     /// Whether the cluster serves an API group, as it said within the last minute.
     pub(crate) async fn serves(&self, group: &str) -> Result<bool, Failure> {
+        Ok(self.version(group).await?.is_some())
+    }
+
+    /// The version of an API group that the cluster prefers, as it said within the last minute.
+    pub(crate) async fn version(&self, group: &str) -> Result<Option<String>, Failure> {
         if let Some((at, groups)) = self.groups.get(&())
             && at.elapsed() < GROUPS_KNOWN
         {
-            return Ok(groups.contains(group));
+            return Ok(groups.get(group).cloned());
         }
         let found = self.client.list_api_groups().await;
         let found =
             found.map_err(|source| Failure::Read { what: "the API groups of the cluster".to_owned(), source })?;
-        let groups: Arc<HashSet<String>> = Arc::new(found.groups.into_iter().map(|group| group.name).collect());
-        let there = groups.contains(group);
+        let versions = |group: APIGroup| {
+            let version = group.preferred_version.or_else(|| group.versions.into_iter().next())?;
+            Some((group.name, version.version))
+        };
+        let groups: Arc<HashMap<String, String>> = Arc::new(found.groups.into_iter().filter_map(versions).collect());
+        let version = groups.get(group).cloned();
         self.groups.set((), Some((Instant::now(), groups)));
-        Ok(there)
+        Ok(version)
     }
 
     /// Publishes events. One that cannot be published is not worth another reconcile.

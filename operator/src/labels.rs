@@ -30,6 +30,9 @@ pub const KUEUE_QUEUE: &str = "kueue.x-k8s.io/queue-name";
 /// Kueue's priority class; copied likewise.
 pub const KUEUE_PRIORITY: &str = "kueue.x-k8s.io/priority-class";
 
+/// By how much the priority of a Workload of Kueue is above that of its class (KEP-7990).
+pub const KUEUE_BOOST: &str = "kueue.x-k8s.io/priority-boost";
+
 /// Field manager of children and of statuses.
 pub const MANAGER: &str = "real-operator";
 

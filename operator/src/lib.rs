@@ -21,6 +21,7 @@ pub mod job;
 pub mod labels;
 pub mod lease;
 pub mod metrics;
+pub mod migrate;
 mod pace;
 pub mod pod;
 pub mod pool;

@@ -1,6 +1,7 @@
 //! `real-operator`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use real_operator::http::serve;
 use real_operator::images::Images;
 use real_operator::lease::{Identity, Timing};
+use real_operator::migrate::migrate;
 use real_operator::run::{Operator, Options};
 use real_operator::telemetry;
 use real_terminal::arguments::parse;
@@ -27,7 +29,20 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run until SIGTERM or SIGINT. Exits with 1 where the lead is lost, so that a new process starts afresh.
-    Run(RunArguments),
+    Run(Box<RunArguments>),
+    /// Store every object anew in the version that its definition stores, as the user of the kubeconfig: before a version leaves
+    /// the definitions
+    Migrate(MigrateArguments),
+}
+
+#[derive(clap::Args)]
+struct MigrateArguments {
+    /// Folder that gets a copy of each object; new, or empty
+    #[arg(long, value_name = "FOLDER")]
+    backup: PathBuf,
+    /// Copy the objects, and say what would be written
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(clap::Args)]
@@ -97,7 +112,10 @@ enum LogFormat {
 }
 
 fn main() -> ExitCode {
-    let Command::Run(arguments) = parse::<Arguments>().command;
+    let arguments = match parse::<Arguments>().command {
+        Command::Run(arguments) => *arguments,
+        Command::Migrate(arguments) => return real_terminal::finish(moved(&arguments)),
+    };
     let format = match arguments.log_format {
         LogFormat::Json => telemetry::Format::Json,
         LogFormat::Text => telemetry::Format::Text,
@@ -123,14 +141,35 @@ fn main() -> ExitCode {
     real_terminal::finish(if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+fn moved(arguments: &MigrateArguments) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = runtime.context("cannot start the runtime").and_then(|runtime| {
+        runtime.block_on(async {
+            let client = kube::Client::try_from(cluster().await?)?;
+            migrate(&client, &arguments.backup, arguments.dry_run).await
+        })
+    });
+    match result {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            errln!("error: {}", causes(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn cluster() -> anyhow::Result<kube::Config> {
+    kube::Config::infer()
+        .await
+        .context("no cluster: neither a service account's files nor a kubeconfig (set KUBECONFIG) can be used")
+}
+
 async fn run(arguments: RunArguments) -> anyhow::Result<()> {
     let address = arguments.listen;
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}; choose another with --listen"))?;
-    let config = kube::Config::infer()
-        .await
-        .context("no cluster: neither a service account's files nor a kubeconfig (set KUBECONFIG) can be used")?;
+    let config = cluster().await?;
     let shutdown = CancellationToken::new();
     tokio::spawn(stop_on_signals(shutdown.clone()));
     let operator = Operator::new();

@@ -168,11 +168,18 @@ pub const TABLE: &[Permission] = &[
         why: "pools with scaling.mode Keda; unused where KEDA is not installed",
     },
     Permission {
+        group: "kueue.x-k8s.io",
+        resource: "workloads",
+        verbs: &["list", "patch", "watch"],
+        scope: Scope::Watched,
+        why: "why a job waits in its queue, and how dear it would be to stop it; unused where Kueue is not installed",
+    },
+    Permission {
         group: "events.k8s.io",
         resource: "events",
-        verbs: &["create", "patch"],
+        verbs: &["create", "list", "patch"],
         scope: Scope::Watched,
-        why: "every transition is an event, repeated ones are counted",
+        why: "every transition is an event, repeated ones are counted; those of a Job without pods say why",
     },
     Permission {
         group: "events.k8s.io",

@@ -31,7 +31,14 @@ impl Refusal {
 }
 
 /// Fields of a trainer's pod, and those of a training job that they come from.
-const FIELDS: [(&str, &str); 14] = [
+const FIELDS: [(&str, &str); 21] = [
+    ("spec.initContainers", "spec.trainer.podPatch.initContainers or sidecars"),
+    ("spec.dnsConfig", "spec.trainer.podPatch.dnsConfig"),
+    ("spec.dnsPolicy", "spec.trainer.podPatch.dnsPolicy"),
+    ("spec.resourceClaims", "spec.trainer.podPatch.resourceClaims"),
+    ("spec.runtimeClassName", "spec.trainer.podPatch.runtimeClassName"),
+    ("spec.priorityClassName", "spec.trainer.podPatch.priorityClassName"),
+    ("spec.schedulerName", "spec.trainer.podPatch.schedulerName"),
     (".resources", "spec.trainer.resourcesPerNode"),
     (".volumeMounts", "spec.trainer.podPatch.volumes"),
     ("spec.volumes", "spec.trainer.podPatch.volumes"),
@@ -55,6 +62,26 @@ pub(crate) fn of_an_attempt(message: &str) -> String {
     field.map_or_else(|| message.to_owned(), |(_, field)| format!("{field}: the API server refuses it: {about}"))
 }
 
+/// Words of admission that refuse a pod, and the field that decides. The Job is there by then, and only another attempt's is
+/// made of a changed field.
+const OF_PODS: [(&str, &str); 8] = [
+    ("PriorityClass", "spec.trainer.podPatch.priorityClassName"),
+    ("RuntimeClass", "spec.trainer.podPatch.runtimeClassName"),
+    ("service account", "spec.trainer.podPatch.serviceAccountName"),
+    ("violates PodSecurity", "spec.trainer.podPatch"),
+    ("exceeded quota", "spec.trainer.resourcesPerNode"),
+    ("failed quota", "spec.trainer.resourcesPerNode"),
+    ("maximum ", "spec.trainer.resourcesPerNode"),
+    ("minimum ", "spec.trainer.resourcesPerNode"),
+];
+
+/// Why no pod was made, by the event of a Job, with what can be changed about it and when.
+pub(crate) fn of_pods(event: &str) -> String {
+    let said = event.trim_start_matches("Error creating: ");
+    let field = OF_PODS.iter().find(|(words, _)| said.contains(words)).map_or("spec.trainer", |(_, field)| field);
+    format!("{said}; {field} can be changed while spec.suspend is true")
+}
+
 /// What the server says of a cell's Job, likewise.
 pub(crate) fn of_a_cell(message: &str) -> String {
     let said = of_an_attempt(message);
@@ -68,6 +95,17 @@ pub(crate) fn of_a_cell(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn why_no_pod_was_made_names_the_field_that_decides() {
+        let told = of_pods("Error creating: pods \"a-1-0-\" is forbidden: no PriorityClass with name urgent was found");
+        assert_eq!(
+            told,
+            "pods \"a-1-0-\" is forbidden: no PriorityClass with name urgent was found; \
+             spec.trainer.podPatch.priorityClassName can be changed while spec.suspend is true"
+        );
+        assert!(of_pods("denied by a policy").ends_with("; spec.trainer can be changed while spec.suspend is true"));
+    }
 
     #[test]
     fn what_the_server_says_of_a_pod_is_said_of_the_field_that_it_comes_from() {

@@ -7,8 +7,9 @@ use futures::Stream;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::api::{ApiResource, DynamicObject};
+use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Resource, ResourceExt};
@@ -20,13 +21,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::turn::{Planned, Refusals, Turn, look};
+use super::workloads::Workloads;
 use super::{Own, Reconciler, Scope, own, received, selector};
 use crate::act::{Failure, Target, write_status};
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
 use crate::child::{Child, is_owned_by};
 use crate::context::Context;
-use crate::job::{Cause, Children, Names, Observed, Plan, Poller, Settings, is_finished, merged, plan};
+use crate::job::{
+    Cause, Children, NO_PODS_AFTER, Names, Observed, Plan, Poller, Settings, index, is_finished, is_over, merged, plan,
+    time,
+};
 use crate::labels::{JOB, KUEUE, KUEUE_QUEUE, TRAINER};
 use crate::metrics;
 use crate::pace::Pace;
@@ -60,8 +65,9 @@ pub(crate) struct Jobs {
     backoff: Backoff<String>,
     turnstile: Turnstile,
     uses: Uses,
+    workloads: Workloads,
     scope: String,
-    acting_since: OnceLock<Timestamp>,
+    acting_since: OnceLock<Instant>,
 }
 
 /// What the controller of one scope is made of.
@@ -101,7 +107,7 @@ pub(crate) fn start(
         store: jobs.clone(),
         pools,
         attempts: Cache::new(JOB),
-        pods: Cache::new(JOB),
+        pods: Cache::keeping(JOB, |pod| index(pod) == Some(0) && is_over(pod)),
         services: Cache::new(JOB),
         policies: Cache::new(JOB),
         poller: poller.clone(),
@@ -111,6 +117,7 @@ pub(crate) fn start(
         backoff: Backoff::new(),
         turnstile,
         uses,
+        workloads: Workloads::new(),
         scope: scope.to_string(),
         acting_since: OnceLock::new(),
         context,
@@ -122,6 +129,7 @@ pub(crate) fn start(
     let ours = News::ButCreation;
     let services = (whole::<Service> as fn(&mut Service), ours);
     tasks.spawn(follow(scope.api(&client), which(), services, all.services.clone(), triggers.clone()));
+    tasks.spawn(all.workloads.clone().follow(all.context.clone(), scope.clone(), all.store.clone(), triggers.clone()));
     let policies = (whole::<NetworkPolicy> as fn(&mut _), ours);
     tasks.spawn(follow(scope.api(&client), which(), policies, all.policies.clone(), triggers));
     tasks.spawn(poller.run());
@@ -147,6 +155,7 @@ impl Reconciler<RealTrainingJob> for Jobs {
         self.services.synced().await;
         self.policies.synced().await;
         self.pools.synced().await;
+        self.workloads.synced().await;
     }
 
     fn written(&self) -> &Written {
@@ -228,6 +237,16 @@ impl Turn for Look<'_> {
     }
 }
 
+/// Whether a Job that may make pods has had time to, and has none.
+fn lacks_pods(job: &Job, pods: &[Pod]) -> bool {
+    let suspended = job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true);
+    let started = job.status.as_ref().and_then(|status| status.start_time.as_ref());
+    let started = started.or(job.metadata.creation_timestamp.as_ref());
+    let late = started.is_some_and(|time| Timestamp::now().duration_since(time.0).as_secs() >= NO_PODS_AFTER as i64);
+    let uid = job.uid().unwrap_or_default();
+    late && !suspended && !pods.iter().any(|pod| is_owned_by(&pod.metadata, &uid))
+}
+
 impl Jobs {
     async fn observe(&self, job: &RealTrainingJob, uid: &str) -> Result<Observed, Failure> {
         let owner: Owner = (job.namespace().unwrap_or_default(), job.name_any());
@@ -260,7 +279,8 @@ impl Jobs {
                 .and_then(|status| status.phase.as_deref())
                 .is_none_or(|phase| !matches!(phase, "Succeeded" | "Failed"))
         };
-        let pods = pods.iter().filter(|pod| of_ours(pod) || is_alive(pod)).map(|pod| (**pod).clone()).collect();
+        let pods: Vec<Pod> =
+            pods.iter().filter(|pod| of_ours(pod) || is_alive(pod)).map(|pod| (**pod).clone()).collect();
         let pool = job.spec.reward_pool_ref.as_ref().and_then(|reference| {
             self.pools.store.get(&ObjectRef::new(&reference.name).within(&owner.0)).map(|pool| (*pool).clone())
         });
@@ -268,18 +288,43 @@ impl Jobs {
             service: own(&self.services, &owner, &names.service(), uid),
             network_policy: own(&self.policies, &owner, &names.network_policy(), uid),
         };
+        let current = job.status.as_ref().and_then(|status| status.job_name.as_deref());
+        let pods_refused = match jobs.iter().find(|job| Some(job.name_any().as_str()) == current) {
+            Some(current) if lacks_pods(current, &pods) => self.last_refusal(current).await?,
+            _ => None,
+        };
         Ok(Observed {
+            workload: current.and_then(|current| self.workloads.of(&owner.0, current)),
+            pods_refused,
             jobs,
             pods,
+            // Not of another job of that name, which was there before.
+            departed: self.pods.departed(&owner).filter(|pod| of_ours(pod)).map(|pod| (*pod).clone()),
             pool,
             children,
             report: self.poller.report(uid),
-            acting_since: Some(*self.acting_since.get_or_init(Timestamp::now)),
+            acting_since: Some(time(*self.acting_since.get_or_init(Instant::now))),
             refused: None,
             tried: false,
             checkpoint_holder: self.uses.holder(&owner),
             without_kueue: job.labels().contains_key(KUEUE_QUEUE) && !self.context.serves(KUEUE).await?,
         })
+    }
+
+    /// Why the pods of a Job were refused last, by its events.
+    async fn last_refusal(&self, job: &Job) -> Result<Option<String>, Failure> {
+        let uid = job.uid().unwrap_or_default();
+        let of = ListParams::default().fields(&format!("regarding.uid={uid},reason=FailedCreate"));
+        let events = Api::<Event>::namespaced(self.context.client.clone(), &job.namespace().unwrap_or_default());
+        let found = events.list(&of).await;
+        let found =
+            found.map_err(|source| Failure::Read { what: format!("events of Job {}", job.name_any()), source })?;
+        let time = |event: &Event| {
+            let series = event.series.as_ref().map(|series| series.last_observed_time.0);
+            let deprecated = event.deprecated_last_timestamp.as_ref().map(|time| time.0);
+            series.max(deprecated).max(event.event_time.as_ref().map(|time| time.0))
+        };
+        Ok(found.items.into_iter().max_by_key(time).and_then(|event| event.note))
     }
 
     /// Puts off what says nothing but how far a job is, while many are told of.
@@ -334,6 +379,9 @@ impl Jobs {
             info!(phase, reason = status.reason, attempt = status.attempt, "status");
         }
         self.context.publish(&plan.events, &job.object_ref(&())).await;
+        if let Some(boost) = &plan.boost {
+            self.workloads.boost(&self.context, &namespace, boost).await;
+        }
         if plan.delete_object {
             let resource = ApiResource::erase::<RealTrainingJob>(&());
             let target = Target { resource: &resource, namespace: &namespace, name: &job.name_any() };
@@ -368,6 +416,9 @@ impl Jobs {
             let jobs = self.store.state();
             self.measure(&jobs);
             let alive: std::collections::HashSet<String> = jobs.iter().filter_map(|job| job.uid()).collect();
+            let names: std::collections::HashSet<Owner> =
+                jobs.iter().map(|job| (job.namespace().unwrap_or_default(), job.name_any())).collect();
+            self.pods.retain(|owner| names.contains(owner));
             self.poller.retain(|uid| alive.contains(uid));
             self.pace.retain(|uid| alive.contains(uid));
             self.refusals.retain(&alive);

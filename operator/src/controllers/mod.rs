@@ -4,6 +4,7 @@ pub(crate) mod job;
 pub(crate) mod pool;
 pub(crate) mod sweep;
 mod turn;
+pub(crate) mod workloads;
 
 use std::fmt::{self, Debug};
 use std::hash::Hash;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, stream};
+use kube::api::{ApiResource, DynamicObject};
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
@@ -192,6 +194,14 @@ impl Scope {
         match self {
             Self::Cluster => kube::Api::all(client.clone()),
             Self::Namespace(namespace) => kube::Api::namespaced(client.clone(), namespace),
+        }
+    }
+
+    /// The API of a kind that is known at run time only.
+    pub(crate) fn dynamic(&self, client: &kube::Client, resource: &ApiResource) -> kube::Api<DynamicObject> {
+        match self {
+            Self::Cluster => kube::Api::all_with(client.clone(), resource),
+            Self::Namespace(namespace) => kube::Api::namespaced_with(client.clone(), namespace, resource),
         }
     }
 }

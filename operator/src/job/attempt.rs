@@ -221,6 +221,11 @@ fn claims(job: &RealTrainingJob) -> BTreeSet<String> {
     source::claims(std::iter::once(spec.model.storage_uri.as_str()).chain(data))
 }
 
+/// Whether the trainer of an attempt is told what holds for one start only: to begin afresh, or from a certain step.
+pub(super) fn starts_once(job: &RealTrainingJob, attempt: u32) -> bool {
+    attempt == 1 && job.spec.checkpoint.resume_from != "latest"
+}
+
 fn arguments(job: &RealTrainingJob, attempt: u32) -> Vec<String> {
     let config = format!("{FOLDER}/trainer.json");
     let listen = format!("0.0.0.0:{HTTP_PORT}");

@@ -1,5 +1,6 @@
 //! How far the pods of an attempt are.
 
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
@@ -74,6 +75,15 @@ pub(crate) fn is_running(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none()
         && phase(pod) == Some("Running")
         && container(pod).is_some_and(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()))
+}
+
+/// Since when the node of a pod that runs is not heard of. The control plane then takes back that the pod is ready, and leaves what
+/// the kubelet last said of its containers.
+pub(super) fn cut_off(pod: &Pod) -> Option<Timestamp> {
+    let conditions = pod.status.as_ref()?.conditions.as_deref()?;
+    let is = |type_: &str, status: &str| conditions.iter().find(|one| one.type_ == type_ && one.status == status);
+    let since = is("Ready", "False").filter(|_| is_running(pod) && is("ContainersReady", "True").is_some())?;
+    since.last_transition_time.as_ref().map(|time| time.0)
 }
 
 fn container(pod: &Pod) -> Option<&ContainerStatus> {

@@ -27,7 +27,7 @@ pub(super) fn end(pod: &Pod) -> Option<Timestamp> {
 }
 
 /// A pod's name, rank and node.
-fn who(pod: &Pod) -> String {
+pub(super) fn who(pod: &Pod) -> String {
     let rank = index(pod).map_or_else(String::new, |rank| format!("rank {rank}, "));
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or("no node");
     format!("pod {} ({rank}{node})", pod.name_any())

@@ -11,6 +11,7 @@ mod observed;
 mod plan;
 mod poller;
 mod progress;
+mod queue;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,9 @@ pub(crate) use gang::{is_over, is_running, obstacle};
 pub use names::Names;
 pub(crate) use observed::index;
 pub use observed::{Children, Observed, Report};
+pub(crate) use plan::follow::NO_PODS_AFTER;
 pub use plan::{Deletion, Plan, Poll, Settings, plan};
-pub(crate) use poller::Poller;
+pub(crate) use poller::{Poller, time};
 pub(crate) use progress::MOST_CHECKPOINTS;
+pub use queue::{Boost, Workload};
 pub(crate) use status::{is_finished, merged};

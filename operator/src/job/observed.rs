@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use real_crds::progress::Progress;
 use real_crds::v1alpha1::RewardPool;
 
+use super::queue::Workload;
 use crate::labels;
 use crate::refusal::Refusal;
 
@@ -19,6 +20,9 @@ pub struct Observed {
     pub jobs: Vec<Job>,
     /// Pods of those Jobs.
     pub pods: Vec<Pod>,
+    /// The last pod of rank 0 that ended and is gone: a queue that stops an attempt takes its pods away at once, and their last
+    /// words tell of the checkpoint that they wrote.
+    pub departed: Option<Pod>,
     /// The pool that the job refers to.
     pub pool: Option<RewardPool>,
     /// The other children.
@@ -29,10 +33,14 @@ pub struct Observed {
     pub acting_since: Option<Timestamp>,
     /// The last write that the API server refused, until one succeeds.
     pub refused: Option<Refusal>,
+    /// Why the attempt's Job can make no pods, by its last event, where it has had time and has none.
+    pub pods_refused: Option<String>,
     /// Whether the API server was asked just now about the next attempt's Job, and would take it.
     pub tried: bool,
     /// Another job that has the same place for its checkpoints, and the better right to it.
     pub checkpoint_holder: Option<String>,
+    /// What Kueue says of the attempt.
+    pub workload: Option<Workload>,
     /// Whether the job waits for a queue of Kueue in a cluster that has no Kueue.
     pub without_kueue: bool,
 }

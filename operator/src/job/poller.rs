@@ -38,9 +38,16 @@ struct Entry {
     job: ObjectRef<RealTrainingJob>,
     poll: Option<Poll>,
     due: Instant,
-    report: Option<Report>,
+    report: Option<Heard>,
     /// The step that the status had when this began, and since when at the latest.
-    told: Option<(u64, Timestamp)>,
+    told: Option<(u64, Instant)>,
+}
+
+/// What rank 0 said. Not by the time of day since when its step has been what it is: where the clock jumps, nothing hangs.
+struct Heard {
+    progress: Progress,
+    at: Timestamp,
+    step_since: Instant,
 }
 
 impl Poller {
@@ -74,7 +81,7 @@ impl Poller {
             (Some(entry), poll) => (entry.poll, entry.due) = (poll, Instant::now()),
             (None, poll) => {
                 let told = status.and_then(|status| status.progress.as_ref());
-                let told = told.and_then(|told| Some((told.step, told.last_update_time.as_ref()?.0)));
+                let told = told.and_then(|told| Some((told.step, instant(told.last_update_time.as_ref()?.0))));
                 polls.insert(uid.to_owned(), Entry { job, poll, due: Instant::now(), report: None, told });
             }
         }
@@ -82,7 +89,10 @@ impl Poller {
 
     /// What was last heard of a job.
     pub(crate) fn report(&self, uid: &str) -> Option<Report> {
-        self.lock().get(uid)?.report.clone()
+        let polls = self.lock();
+        let heard = polls.get(uid)?.report.as_ref()?;
+        let step_since = time(heard.step_since);
+        Some(Report { progress: heard.progress.clone(), heard: heard.at, step_since })
     }
 
     /// Forgets jobs that are gone.
@@ -134,16 +144,16 @@ impl Poller {
     }
 
     fn heard(&self, uid: &str, poll: &Poll, progress: Progress) {
-        let now = Timestamp::now();
+        let now = Instant::now();
         let mut polls = self.lock();
         let Some(entry) = polls.get_mut(uid).filter(|entry| entry.poll.as_ref() == Some(poll)) else { return };
         let before = entry.report.take();
-        let same = |report: &Report| got(&report.progress) == got(&progress);
+        let same = |report: &Heard| got(&report.progress) == got(&progress);
         let told = entry.told.filter(|(step, _)| before.is_none() && *step == progress.step).map(|(_, since)| since);
         let step_since =
             before.as_ref().filter(|report| same(report)).map(|report| report.step_since).or(told).unwrap_or(now);
         let news = before.is_none_or(|report| report.progress.sequence != progress.sequence || !same(&report));
-        entry.report = Some(Report { progress, heard: now, step_since });
+        entry.report = Some(Heard { progress, at: Timestamp::now(), step_since });
         if news {
             // The receiver ends with the controller, and this with it.
             let _ = self.triggers.send(entry.job.clone());
@@ -154,6 +164,17 @@ impl Poller {
         // Entries are whole at all times, so a panic elsewhere spoils nothing.
         self.polls.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The time of day of a moment that has passed.
+pub(crate) fn time(moment: Instant) -> Timestamp {
+    Timestamp::now().checked_sub(moment.elapsed()).unwrap_or(Timestamp::MIN)
+}
+
+/// The moment of a time of day that has passed; now where none can be so long ago.
+fn instant(time: Timestamp) -> Instant {
+    let passed = Duration::try_from(Timestamp::now().duration_since(time)).unwrap_or_default();
+    Instant::now().checked_sub(passed).unwrap_or_else(Instant::now)
 }
 
 /// How far a run has got: what an attempt does that is not lost if it stands still now.

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::ResourceExt as _;
 use real_crds::progress::{self, LastWords};
 use real_crds::v1alpha1::{
     CheckpointRecord, EvaluationRecord, Metric, Progress, RealTrainingJob, RealTrainingJobStatus,
@@ -12,6 +13,7 @@ use super::attempt::checkpoint_uri;
 use super::ending::terminated;
 use super::observed::{Observed, index};
 use crate::conditions::whole_seconds;
+use crate::labels::ATTEMPT;
 
 /// Checkpoints that a status lists at most.
 pub(crate) const MOST_CHECKPOINTS: usize = 10;
@@ -31,7 +33,9 @@ pub(super) struct Said {
 /// What rank 0 of an attempt said when it ended.
 pub(super) fn last_words(observed: &Observed, attempt: u32, now: Timestamp) -> Option<Said> {
     let pods = observed.pods_of(attempt);
-    let first = pods.iter().find(|pod| index(pod) == Some(0))?;
+    let label = attempt.to_string();
+    let departed = observed.departed.as_ref().filter(|pod| pod.labels().get(ATTEMPT) == Some(&label));
+    let first = pods.iter().copied().find(|pod| index(pod) == Some(0)).or(departed)?;
     let words: LastWords = serde_json::from_str(terminated(first)?.message.as_deref()?).ok()?;
     known(words.progress).map(|progress| Said { progress, at: now })
 }

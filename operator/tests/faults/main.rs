@@ -10,6 +10,8 @@ mod kueue;
 mod lease;
 mod life;
 mod lives;
+mod restarts;
 mod rights;
+mod stopped;
 mod storms;
 mod sweeps;

@@ -20,7 +20,7 @@ use crate::lives::{Life as _, play};
 use crate::rig::{Rig, sft};
 
 /// Rights that need something of others in the cluster, and why they are there all the same.
-const NOT_HERE: [(&str, &str); 1] = [("scaledobjects", "there is no KEDA")];
+const NOT_HERE: [(&str, &str); 2] = [("scaledobjects", "there is no KEDA"), ("workloads", "there is no Kueue")];
 
 /// What is allowed in the namespace `default` alone is another right.
 fn in_its_place(resource: &str, default: bool) -> String {
@@ -50,6 +50,15 @@ async fn spoil_children(rig: &Rig, job: &str) {
         policy.spec.as_ref().and_then(|spec| spec.ingress.as_ref()).is_some_and(|ingress| ingress.len() == 2)
     })
     .await;
+}
+
+/// A job whose pods admission refuses.
+async fn lack_pods(rig: &Rig) {
+    let trainer = json!({"trainer": {"podPatch": {"priorityClassName": "no-such-class"}}});
+    rig.create::<RealTrainingJob>(sft("podless", trainer)).await;
+    rig.phase("podless", "Starting", "AttemptStarted").await;
+    rig.refuse_pods("podless-1").await;
+    rig.phase("podless", "Starting", "PodsRefused").await;
 }
 
 /// A job that is suspended, edited, resumed, and deleted after its end.
@@ -149,6 +158,7 @@ async fn the_charts_roles_are_all_that_is_needed_and_all_of_it_is() {
     OfAJob::begin(&rig).await;
     tokio::join!(play::<OfAJob>(&rig), live_a_pool(&rig));
     live_a_job(&rig).await;
+    lack_pods(&rig).await;
     live_a_sweep(&rig).await;
     rig.quiet().await;
     operator.stop().await.expect("a graceful end");

@@ -1,10 +1,12 @@
 //! Jobs that cannot be run as they are, or not by this operator.
 
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::ResourceQuota;
 use real_crds::v1alpha1::{RealTrainingJob, RewardPool};
 use serde_json::{Value, json};
 
 use crate::rig::{Rig, sft};
+use real_test_kube::shared;
 
 fn condition(job: &RealTrainingJob, type_: &str) -> Value {
     let status = serde_json::to_value(&job.status).unwrap();
@@ -79,6 +81,45 @@ fn never_taken() -> Vec<(&'static str, Value, &'static str)> {
                 "nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "In"}]}]}}}})),
             "podPatch.affinity",
         ),
+        (
+            "seconds",
+            patch(json!({"tolerations": [{"operator": "Exists", "effect": "NoSchedule", "tolerationSeconds": 5}]})),
+            "podPatch.tolerations",
+        ),
+        (
+            "topology",
+            patch(json!({"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+                {"topologyKey": "not a key", "labelSelector": {"matchLabels": {"a": "b"}}}]}}})),
+            "podPatch.affinity",
+        ),
+        (
+            "spread",
+            patch(json!({"topologySpreadConstraints": [
+                {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"},
+                {"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]})),
+            "podPatch.topologySpreadConstraints",
+        ),
+        ("resource-path", json!({"resourcesPerNode": {"limits": {"example.com/gpu/x": 1}}}), "resourcesPerNode"),
+        ("hugepages", json!({"resourcesPerNode": {"limits": {"hugepages-2Mi": "4Mi"}}}), "resourcesPerNode"),
+        (
+            "overcommit",
+            json!({"resourcesPerNode": {"requests": {"cpu": 1, "hugepages-2Mi": "2Mi"},
+                "limits": {"cpu": 1, "hugepages-2Mi": "4Mi"}}}),
+            "resourcesPerNode",
+        ),
+        ("nameservers", patch(json!({"dnsPolicy": "None"})), "podPatch.dns"),
+        (
+            "helper-resource",
+            patch(json!({"initContainers": [{"name": "fetch", "image": "a", "resources": {"limits": {"gpu": 1}}}]})),
+            "podPatch.initContainers",
+        ),
+        (
+            "helper-name",
+            patch(
+                json!({"initContainers": [{"name": "log", "image": "a"}], "sidecars": [{"name": "log", "image": "a"}]}),
+            ),
+            "podPatch.initContainers",
+        ),
     ]
 }
 
@@ -134,6 +175,105 @@ async fn a_job_that_no_server_takes_is_refused_before_its_pool_grows() {
     rig.status::<RealTrainingJob>("device", json!({"status": {"conditions": stalled.conditions}})).await;
     let job = rig.phase("device", "Failed", "Invalid").await;
     assert_eq!(condition(&job, "Failed")["status"], "True");
+}
+
+/// What admission refuses of a pod, each of another kind: the objects that make it do so, the trainer, and the field that is named.
+fn never_made() -> Vec<(&'static str, Value, Value, &'static str)> {
+    let patch = |patch: Value| json!({"podPatch": patch});
+    let limits = json!([{"type": "Container", "max": {"memory": "1Gi"}, "default": {"memory": "1Gi"}}]);
+    let cpu = |cpu: u32| json!({"resourcesPerNode": {"requests": {"cpu": cpu}, "limits": {"cpu": cpu}}});
+    vec![
+        ("priority", Value::Null, patch(json!({"priorityClassName": "no-such-class"})), "podPatch.priorityClassName"),
+        ("runtime", Value::Null, patch(json!({"runtimeClassName": "no-such-class"})), "podPatch.runtimeClassName"),
+        ("security", Value::Null, patch(json!({"hostNetwork": true})), "podPatch"),
+        (
+            "limit-range",
+            json!({"apiVersion": "v1", "kind": "LimitRange", "spec": {"limits": limits}}),
+            json!({"resourcesPerNode": {"requests": {"memory": "4Gi"}, "limits": {"memory": "4Gi"}}}),
+            "resourcesPerNode",
+        ),
+        (
+            "pod-quota",
+            json!({"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"requests.cpu": "1"}}}),
+            cpu(4),
+            "resourcesPerNode",
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_pods_admission_refuses_says_why_and_what_can_be_changed() {
+    let rig = Rig::new("unmade").await;
+    let level = ["label", "namespace", &rig.namespace, "pod-security.kubernetes.io/enforce=restricted"];
+    shared().kubectl(&level, None).expect_success();
+    let _operator = rig.operator();
+    for (name, object, trainer, field) in never_made() {
+        if let Value::Object(_) = &object {
+            let mut object = object.clone();
+            object["metadata"] = json!({"name": name});
+            let stdin = object.to_string();
+            shared().kubectl(&["apply", "-n", &rig.namespace, "-f", "-"], Some(&stdin)).expect_success();
+            if object["kind"] == "ResourceQuota" {
+                let hard = object["spec"]["hard"].clone();
+                let status = json!({"status": {"hard": hard, "used": {"requests.cpu": "0"}}});
+                rig.status::<ResourceQuota>(name, status).await;
+                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            }
+        }
+        rig.create::<RealTrainingJob>(sft(name, json!({"trainer": trainer}))).await;
+        rig.phase(name, "Starting", "AttemptStarted").await;
+        let note = rig.refuse_pods(&format!("{name}-1")).await;
+        let job = rig.phase(name, "Starting", "PodsRefused").await;
+        let told = condition(&job, "Running")["message"].as_str().unwrap().to_owned();
+        assert!(told.contains(note.trim_start_matches("Error creating: ")), "{name}: {told}");
+        let advice = format!("spec.trainer.{field} can be changed while spec.suspend is true");
+        assert!(told.contains(&advice), "{name}: {told}");
+        // What it says can be done.
+        rig.merge::<RealTrainingJob>(name, json!({"spec": {"suspend": true}})).await;
+        let attempt = format!("{name}-1");
+        rig.until(&attempt, "deleted", |job: &Job| job.metadata.deletion_timestamp.is_some()).await;
+        rig.collect(&attempt).await;
+        rig.phase(name, "Suspended", "SuspendedByUser").await;
+        rig.merge::<RealTrainingJob>(name, json!({"spec": {"trainer": {"podPatch": null, "resourcesPerNode": null}}}))
+            .await;
+        rig.merge::<RealTrainingJob>(name, json!({"spec": {"suspend": false}})).await;
+        rig.phase(name, "Starting", "AttemptStarted").await;
+        // The quota and the limits are not for the next.
+        let kinds = ["delete", "limitrange,resourcequota", "--all", "-n", &rig.namespace];
+        shared().kubectl(&kinds, None).expect_success();
+    }
+}
+
+/// A policy of the cluster is asked about each Job, as a webhook is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_a_policy_of_the_cluster_denies_is_told_in_its_words() {
+    let rig = Rig::new("denied").await;
+    let policy = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": "team-label"}, "spec": {"failurePolicy": "Fail",
+            "matchConstraints": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": rig.namespace}},
+                "resourceRules": [{"apiGroups": ["batch"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["jobs"]}]},
+            "validations": [{"expression": "has(object.spec.template.metadata.labels.team)",
+                "message": "pods need a label team that says who pays"}]}},
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": "team-label"}, "spec": {"policyName": "team-label", "validationActions": ["Deny"]}}]});
+    shared().kubectl(&["apply", "-f", "-"], Some(&policy.to_string())).expect_success();
+    // Until it is in force.
+    let bare = ["create", "job", "probe", "--image=a", "--dry-run=server", "-n", &rig.namespace];
+    let deadline = tokio::time::Instant::now() + crate::rig::PATIENCE;
+    while shared().kubectl(&bare, None).success {
+        assert!(tokio::time::Instant::now() < deadline, "the policy is not in force");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let _operator = rig.operator();
+    rig.create::<RealTrainingJob>(sft("denied", json!({}))).await;
+    let job = rig.phase("denied", "Pending", "Invalid").await;
+    let accepted = condition(&job, "Accepted");
+    assert_eq!(accepted["status"], "False");
+    assert!(accepted["message"].as_str().unwrap().contains("pods need a label team that says who pays"), "{accepted}");
+    assert_eq!(condition(&job, "Stalled")["status"], "True");
+    rig.merge::<RealTrainingJob>("denied", json!({"spec": {"trainer": {"podPatch": {"labels": {"team": "a"}}}}})).await;
+    rig.phase("denied", "Starting", "AttemptStarted").await;
 }
 
 /// Without a pool to wait for, the attempt itself is refused.

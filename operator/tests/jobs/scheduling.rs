@@ -30,6 +30,29 @@ async fn a_pod_without_a_node_is_told_in_the_schedulers_words() {
     assert_eq!(condition(&job, "Scheduled")["status"], "True");
 }
 
+/// As the control plane does where a kubelet is not heard of any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_not_heard_of_is_told_with_since_when_and_what_follows() {
+    let rig = Rig::new("lostnode").await;
+    let _operator = rig.operator();
+    let pods = rig.run("lostnode", json!({})).await;
+    let conditions = |ready: &str| {
+        let since = "2026-03-01T12:00:00Z";
+        json!({"status": {"conditions": [
+            {"type": "PodScheduled", "status": "True"},
+            {"type": "ContainersReady", "status": "True", "lastTransitionTime": since},
+            {"type": "Ready", "status": ready, "lastTransitionTime": since}]}})
+    };
+    rig.status::<k8s_openapi::api::core::v1::Pod>(&pods[0], conditions("False")).await;
+    let job = rig.phase("lostnode", "Running", "NodeNotReady").await;
+    let told = condition(&job, "Running")["message"].as_str().unwrap().to_owned();
+    assert!(told.contains("is not heard of since 2026-03-01T12:00:00Z") && told.contains(&pods[0]), "{told}");
+    assert!(told.contains("another attempt follows"), "{told}");
+    rig.status::<k8s_openapi::api::core::v1::Pod>(&pods[0], conditions("True")).await;
+    rig.phase("lostnode", "Running", "AllPodsRun").await;
+    assert_eq!(rig.all::<Job>().await.len(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_cannot_be_pulled_is_told() {
     let rig = Rig::new("noimage").await;

@@ -7,6 +7,7 @@ use axum::{Json, Router, routing::get};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use real_crds::progress::Progress;
@@ -47,6 +48,28 @@ impl Rig {
         let started = json!({"status": {"startTime": now(), "active": names.len()}});
         self.status::<Job>(&job.name_any(), started).await;
         names
+    }
+
+    /// Tries to make the first pod of a Job, which admission refuses, as its controller would, and tells it as that does. The Job is
+    /// as if it were a minute old.
+    pub(crate) async fn refuse_pods(&self, job: &str) -> String {
+        let job: Job = self.api::<Job>().get(job).await.expect("a Job");
+        let mut template = serde_json::to_value(&job.spec.clone().expect("a spec").template).expect("JSON");
+        template["metadata"]["generateName"] = json!(format!("{}-0-", job.name_any()));
+        let pod: Pod = serde_json::from_value(template).expect("a pod");
+        let refused = self.api::<Pod>().create(&PostParams::default(), &pod).await.expect_err("admission refuses it");
+        let note =
+            format!("Error creating: {}", if let kube::Error::Api(status) = &refused { &status.message } else { "" });
+        self.create::<Event>(json!({
+            "metadata": {"generateName": job.name_any()}, "eventTime": format!("{:.6}", Timestamp::now()),
+            "reason": "FailedCreate", "note": note, "type": "Warning", "action": "Create",
+            "reportingController": "job-controller", "reportingInstance": "rig",
+            "regarding": {"apiVersion": "batch/v1", "kind": "Job", "name": job.name_any(), "namespace": self.namespace, "uid": job.uid()},
+        }))
+        .await;
+        let started = Timestamp::now() - jiff::SignedDuration::from_mins(1);
+        self.status::<Job>(&job.name_any(), json!({"status": {"startTime": started}})).await;
+        note
     }
 
     /// A pod that runs at `address`.

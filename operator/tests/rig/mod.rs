@@ -16,7 +16,7 @@ use real_crds::v1alpha1::RealTrainingJob;
 use real_operator::images::Images;
 use real_operator::lease::{Identity, Timing};
 use real_operator::run::{Operator, Options};
-use real_test_kube::{Proxy, shared};
+use real_test_kube::{ControlPlane, Proxy, shared};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -41,6 +41,11 @@ impl Rig {
         static DEFINED: OnceCell<()> = OnceCell::const_new();
         let plane = shared();
         DEFINED.get_or_init(async || plane.apply_crds().await.expect("the definitions are taken")).await;
+        Self::on(plane, prefix).await
+    }
+
+    /// On a control plane with definitions of its own.
+    pub(crate) async fn on(plane: &'static ControlPlane, prefix: &str) -> Self {
         let namespace = plane.namespace(prefix).await;
         Self { namespace, client: plane.client(), proxy: Proxy::start(plane).expect("a proxy") }
     }

@@ -31,6 +31,7 @@ pub struct ControlPlane {
     authority: Authority,
     admin: Identity,
     url: String,
+    etcd_flags: Vec<String>,
     api_server_flags: Vec<String>,
     servers: Mutex<Servers>,
     /// Last: it removes the folder.
@@ -40,10 +41,12 @@ pub struct ControlPlane {
 /// Fields are dropped in this order: an API server without etcd takes its time to give up.
 #[derive(Debug)]
 struct Servers {
+    kueue: Option<Process>,
     controller_manager: Option<Process>,
     /// `None` where stopped.
     api_server: Option<Process>,
-    _etcd: Process,
+    /// `None` while it is started again.
+    etcd: Option<Process>,
 }
 
 /// The control plane that all tests of a process share; started by whoever asks first.
@@ -91,7 +94,8 @@ impl ControlPlane {
 
         let deadline = Instant::now() + DEADLINE;
         let (client_port, peer_port, port) = (ports::free()?, ports::free()?, ports::free()?);
-        let mut etcd = Process::start(programs, "etcd", &folder, &etcd_flags(&folder, client_port, peer_port))?;
+        let etcd_flags = etcd_flags(&folder, client_port, peer_port);
+        let mut etcd = Process::start(programs, "etcd", &folder, &etcd_flags)?;
         if !ports::wait_open(client_port, deadline, || etcd.ended().is_none()) {
             bail!("etcd did not start; its log ends with\n{}", etcd.tail());
         }
@@ -109,8 +113,9 @@ impl ControlPlane {
             authority,
             admin,
             url,
+            etcd_flags,
             api_server_flags: flags,
-            servers: Mutex::new(Servers { controller_manager: None, api_server: None, _etcd: etcd }),
+            servers: Mutex::new(Servers { kueue: None, controller_manager: None, api_server: None, etcd: Some(etcd) }),
             _watchdog: watchdog,
         };
         control_plane.start_api_server()?;
@@ -139,6 +144,20 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// Kills etcd without warning under the API server, and starts it again with what it has kept.
+    ///
+    /// # Errors
+    /// Where the two do not become ready; with the end of a log.
+    pub fn restart_etcd(&self) -> Result<()> {
+        let mut servers = self.servers();
+        servers.etcd = None;
+        servers.etcd = Some(Process::start(programs::folder()?, "etcd", &self.folder, &self.etcd_flags)?);
+        match &mut servers.api_server {
+            Some(server) => self.wait_ready(server),
+            None => Ok(()),
+        }
+    }
+
     /// Starts kube-controller-manager, of which only the controllers act that `flags` name. It has to be built by
     /// `scripts/build-kube --node`.
     ///
@@ -149,6 +168,8 @@ impl ControlPlane {
         let port = format!("--secure-port={}", ports::free()?);
         let certificates = format!("--cert-dir={}", self.folder.display());
         let own = [kubeconfig.as_str(), &port, &certificates, "--bind-address=127.0.0.1", "--leader-elect=false"];
+        // Before another writes its number: the end of the old one removes that.
+        self.servers().controller_manager = None;
         let flags: Vec<String> = own.iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
         let manager = Process::start(programs::folder()?, "kube-controller-manager", &self.folder, &flags)?;
         self.servers().controller_manager = Some(manager);
@@ -186,6 +207,11 @@ impl ControlPlane {
 
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority
+    }
+
+    /// Runs a program of its own, which ends with the control plane.
+    pub(crate) fn keep_kueue(&self, process: Process) {
+        self.servers().kueue = Some(process);
     }
 
     fn servers(&self) -> std::sync::MutexGuard<'_, Servers> {

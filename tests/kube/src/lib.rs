@@ -23,6 +23,7 @@ mod commands;
 mod control_plane;
 mod crds;
 mod kubeconfig;
+mod kueue;
 mod ports;
 mod process;
 pub mod programs;

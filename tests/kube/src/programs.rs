@@ -34,6 +34,11 @@ pub(crate) fn folder_with(arguments: &[&str]) -> Result<PathBuf> {
     script("build-kube", arguments)
 }
 
+/// The folder that the script `name` of the project prints, after it has built what belongs there.
+pub(crate) fn folder_of(name: &str) -> Result<PathBuf> {
+    script(name, &[])
+}
+
 /// The folder of downloads and build products.
 pub(crate) fn cache_dir() -> Result<PathBuf> {
     script("cache-dir", &[])

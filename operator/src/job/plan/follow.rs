@@ -11,14 +11,17 @@ use crate::conditions::whole_seconds;
 use crate::event::many;
 use crate::job::children::out_of_sync;
 use crate::job::ending::{Cause, failing};
-use crate::job::gang::{Gang, UNSCHEDULABLE, gang, is_running};
+use crate::job::gang::{Gang, UNSCHEDULABLE, cut_off, gang, is_running};
 use crate::job::observed::index;
 use crate::job::status::{ALL_PODS_RUN, ATTEMPT_STARTED, SCHEDULED};
-use crate::job::{Names, attempt, leaving};
+use crate::job::{Names, leaving};
 use crate::labels::HTTP_PORT;
+use crate::refusal::of_pods;
 
 /// Until a Job has made its pods, nobody has to worry.
-const NO_PODS_AFTER: u64 = 30;
+pub(crate) const NO_PODS_AFTER: u64 = 30;
+/// Seconds after which it is asked again why there are none.
+const LOOK_AGAIN_AFTER: u64 = 60;
 
 impl Planner<'_> {
     pub(super) fn starting(&mut self) -> Verdict {
@@ -26,20 +29,6 @@ impl Planner<'_> {
         let (nodes, name) = (self.job.spec.trainer.nodes, Names(&self.job.name_any()).attempt(self.attempt));
         let message = format!("attempt {}: waiting for {} of Job {name} to run", self.attempt, many(nodes, "pod"));
         (Phase::Starting, ATTEMPT_STARTED.to_owned(), message)
-    }
-
-    pub(super) fn queued(&mut self) -> Verdict {
-        self.draft.condition(SCHEDULED, false, "Queued", "");
-        let queue = attempt::queue(self.job).map_or_else(String::new, |queue| format!(" in queue {queue}"));
-        (
-            Phase::Queued,
-            "WaitsForQuota".to_owned(),
-            format!(
-                "attempt {}: Job {} waits{queue} for its turn",
-                self.attempt,
-                Names(&self.job.name_any()).attempt(self.attempt)
-            ),
-        )
     }
 
     /// An attempt that is there and has not ended.
@@ -84,15 +73,17 @@ impl Planner<'_> {
             self.look_again_at(grown);
         }
         match state {
-            Gang::Queued => {
-                // Its queue took its quota away.
-                self.draft.stop_clock(self.now);
-                self.queued()
-            }
+            Gang::Queued => self.held_back(current),
             Gang::NoPods if young => self.starting(),
             Gang::NoPods => {
                 self.draft.warning = true;
                 let name = current.name_any();
+                self.look_again_at(after(self.now, LOOK_AGAIN_AFTER));
+                if let Some(event) = &self.observed.pods_refused {
+                    self.draft.condition(SCHEDULED, false, "PodsRefused", "");
+                    let message = format!("{name} can make no pods: {}", of_pods(event));
+                    return (Phase::Starting, "PodsRefused".to_owned(), message);
+                }
                 self.draft.condition(SCHEDULED, false, "NoPods", "");
                 let message = format!(
                     "{name} has made no pods for {NO_PODS_AFTER} s: a quota or an admission policy may refuse them, see \
@@ -149,6 +140,17 @@ impl Planner<'_> {
                 format!("http://{address}:{HTTP_PORT}/v1/progress")
             },
         });
+        if let Some((pod, since)) = pods.iter().find_map(|pod| Some((pod, cut_off(pod)?))) {
+            let message = format!(
+                "attempt {}: the node of {} is not heard of since {}: unless it comes back, the cluster deletes the pod when its tolerations \
+                 end (by default after 5 minutes), and another attempt follows",
+                self.attempt,
+                leaving::who(pod),
+                whole_seconds(since)
+            );
+            self.draft.warning = true;
+            return (Phase::Running, "NodeNotReady".to_owned(), message);
+        }
         let pool = self.job.spec.reward_pool_ref.as_ref();
         if let Some((_, problem)) = pool.and_then(|pool| gate::problem(&pool.name, self.observed.pool.as_ref())) {
             let message = format!("attempt {}: {nodes} of {nodes} pods run, but {problem}", self.attempt);

@@ -3,8 +3,9 @@
 //! The state is told anew from what is there. Only what cannot be seen is remembered in the status: the number of the
 //! attempt, how many failed and why, and how long they ran.
 
-mod follow;
+pub(crate) mod follow;
 mod limits;
+mod queue;
 mod start;
 mod stop;
 
@@ -22,6 +23,7 @@ use super::ending::{Cause, Ending, ending};
 use super::gang::{is_over, is_running};
 use super::observed::{Observed, index, number};
 use super::progress::{self, Said};
+use super::queue::Boost;
 use super::status::{
     ACCEPTED, Concluded, Draft, POOL_READY, REWARD_SUSPECT, SCHEDULED, WARNED, is_finished, lifecycle,
 };
@@ -80,6 +82,9 @@ pub struct Plan {
     /// Where rank 0 can be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub poll: Option<Poll>,
+    /// How dear it would be to stop the attempt, for Kueue, where that changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boost: Option<Boost>,
     /// Why an attempt ended, where this plan counts it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counted: Option<Cause>,
@@ -210,15 +215,17 @@ impl<'a> Planner<'a> {
             return self.suspend();
         }
         match self.current() {
-            Some(current) if current.metadata.deletion_timestamp.is_some() => {
-                self.draft.stop_clock(self.now);
-                self.draft.condition(SCHEDULED, false, "Deleting", "");
-                let message = format!("{} is being deleted; another attempt follows", current.name_any());
-                (Phase::Restarting, "AttemptDeleted".to_owned(), message)
-            }
+            Some(current) if current.metadata.deletion_timestamp.is_some() => self.being_deleted(current),
             Some(current) => self.follow(current),
             None => self.start(rejection),
         }
+    }
+
+    fn being_deleted(&mut self, current: &Job) -> Verdict {
+        self.draft.stop_clock(self.now);
+        self.draft.condition(SCHEDULED, false, "Deleting", "");
+        let message = format!("{} is being deleted; another attempt follows", current.name_any());
+        (Phase::Restarting, "AttemptDeleted".to_owned(), message)
     }
 
     /// Whether an attempt could run. One that does goes on: it has the configuration that it began with.
@@ -305,6 +312,7 @@ impl<'a> Planner<'a> {
         let warnings = self.say_warnings(said.as_ref());
         self.say_suspicions(said.as_ref());
         self.tell(said);
+        self.say_boost(phase);
         if let Some(refusal) = self.refusal().filter(|_| self.current().is_some() && phase != Phase::Failed) {
             message = format!("{message}; refused: {}", refusal.message);
         }

@@ -32,6 +32,9 @@ pub(super) fn carry_out(situation: &mut Situation, plan: &Plan) {
             situation.delete_job(&deletion.name);
         }
     }
+    if let (Some(boost), Some(workload)) = (&plan.boost, &mut situation.observed.workload) {
+        workload.boost = Some(boost.value.to_string());
+    }
     if plan.status.is_some() || plan.progress.is_some() {
         let status = merged(situation.job.status.as_ref(), plan.status.as_ref(), plan.progress.as_ref());
         situation.job.status = Some(through_json(&status));

@@ -4,13 +4,13 @@ use k8s_openapi::api::batch::v1::{Job, JobCondition};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use real_crds::progress::Progress;
+use real_crds::progress::{Checkpoint, Progress};
 
 use super::act::carry_out;
 use super::pods::{State, exited, running};
 use super::situation::Situation;
 use crate::job::ending::ending;
-use crate::job::{Plan, Report};
+use crate::job::{Plan, Report, Workload};
 use crate::refusal::{Lasting, Refusal};
 
 /// Seconds that the pods of these jobs have to end.
@@ -160,6 +160,33 @@ impl Situation {
     pub(super) fn refused_for_good(mut self, message: &str) -> Self {
         let lasting = Some(Lasting { generation: self.job.metadata.generation, at: self.now });
         self.observed.refused = Some(Refusal { reason: "Invalid".to_owned(), message: message.to_owned(), lasting });
+        self
+    }
+
+    /// Admission refuses the pods of the attempt's Job.
+    pub(super) fn pods_refused(mut self, event: &str) -> Self {
+        self.observed.pods_refused = Some(event.to_owned());
+        self
+    }
+
+    /// Rank 0 has just written a checkpoint, and says so.
+    pub(super) fn wrote_a_checkpoint(self) -> Self {
+        let checkpoint = Checkpoint { step: 40, sha256: "0".repeat(64), size_bytes: 1, time: Some(self.now) };
+        self.says(Progress {
+            attempt: 1,
+            step: 41,
+            total_steps: 100,
+            checkpoints: vec![checkpoint],
+            ..Progress::default()
+        })
+    }
+
+    /// Kueue says something of the attempt's Job.
+    pub(super) fn kueue_says(mut self, waits: Option<&str>, evicted: Option<&str>, boost: Option<&str>) -> Self {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        let name = "job-ppo-1-4f2c1".to_owned();
+        self.observed.workload =
+            Some(Workload { name, waits: text(waits), evicted: text(evicted), boost: text(boost) });
         self
     }
 

@@ -56,6 +56,16 @@ pub(super) fn running() -> State {
     running_at("10.1.0.7")
 }
 
+/// Trained when its node was last heard of.
+pub(super) fn cut_off() -> State {
+    State::new(|now| {
+        let mut status = (running().0)(now);
+        let condition = |type_: &str, status: &str| json!({"type": type_, "status": status, "lastTransitionTime": now});
+        status["conditions"] = json!([condition("Ready", "False"), condition("ContainersReady", "True")]);
+        status
+    })
+}
+
 /// Trains, with an address.
 pub(super) fn running_at(address: &'static str) -> State {
     State::new(move |now| {

@@ -3,7 +3,7 @@
 use real_crds::v1alpha1::{Dataset, RewardPoolRef};
 
 use super::Case;
-use super::pods::{creating, done, exited, running, running_at, waiting};
+use super::pods::{creating, cut_off, done, exited, running, running_at, waiting};
 use super::situation::{Pool, Situation};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -21,6 +21,14 @@ pub(super) fn cases() -> Vec<Case> {
         ("a job that goes on running writes nothing and is asked how far it is", runs()),
         ("rank 0 is asked at an IPv6 address in brackets", nodes(1).pods([running_at("fd00::7")])),
         ("a gang of which a rank is done already still runs", runs().pods([running(), done()])),
+        (
+            "a gang of which a node is not heard of says since when, and what follows",
+            runs().pods([running(), cut_off().ago(45)]),
+        ),
+        (
+            "a gang whose node is heard of again just runs",
+            runs().pods([running(), cut_off()]).settled().later(20).pods([running(), running()]),
+        ),
         ("a gang of which a pod is being deleted does not run, and says since when", runs().pod_deleted(1).later(10)),
         (
             "a pod that should have ended long ago is told with what to do about it",

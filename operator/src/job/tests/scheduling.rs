@@ -6,6 +6,8 @@ use super::situation::Situation;
 
 const NO_NODE: &str = "0/5 nodes are available: 5 Insufficient nvidia.com/gpu. preemption: 0/5 nodes are available";
 
+const NO_QUOTA: &str = "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu in flavor h200, 8 more needed";
+
 pub(super) fn cases() -> Vec<Case> {
     let queued = || Situation::ready().in_queue("gpu");
     let admitted = || queued().settled().later(600).unqueued();
@@ -36,8 +38,61 @@ pub(super) fn cases() -> Vec<Case> {
                 .unqueued()
                 .pods([running(), running()]),
         ),
+        ("a job that waits says why in Kueue's words", queued().settled().kueue_says(Some(NO_QUOTA), None, None)),
+        (
+            "a running job whose quota is taken back says by what, and its pods have time for a checkpoint",
+            admitted()
+                .pods([running(), running()])
+                .settled()
+                .later(100)
+                .kueue_says(Some(NO_QUOTA), Some("Preempted to accommodate a workload of higher priority"), Some("2"))
+                .queued_again()
+                .pod_deleted(0)
+                .pod_deleted(1),
+        ),
+        (
+            "a job that its queue stopped goes on in another attempt where the first began afresh",
+            queued()
+                .edited(|spec| spec.checkpoint.resume_from = "none".to_owned())
+                .settled()
+                .unqueued()
+                .pods([running(), running()])
+                .settled()
+                .later(100)
+                .queued_again()
+                .without_pods(),
+        ),
+        (
+            "a job that its queue never let start stays the one that begins afresh",
+            queued().edited(|spec| spec.checkpoint.resume_from = "none".to_owned()).settled().later(100),
+        ),
+        (
+            "a running job with nothing to lose has no boost",
+            admitted().pods([running(), running()]).settled().later(59).kueue_says(None, None, None),
+        ),
+        (
+            "a running job that would lose half an hour is boosted",
+            admitted().pods([running(), running()]).settled().later(1800).kueue_says(None, None, Some("4")),
+        ),
+        (
+            "a job that has just written a checkpoint has nothing to lose any more",
+            admitted()
+                .pods([running(), running()])
+                .settled()
+                .later(4000)
+                .kueue_says(None, None, Some("7"))
+                .wrote_a_checkpoint(),
+        ),
+        (
+            "the boost of another controller is left alone",
+            admitted().pods([running(), running()]).settled().later(1800).kueue_says(None, None, Some("150")),
+        ),
         ("a Job without pods is given half a minute", started().later(29)),
         ("a Job that has made no pods for half a minute says where to look", started().later(30)),
+        (
+            "a Job whose pods are refused says why and what can be changed",
+            started().later(30).pods_refused("Error creating: pods \"ppo-1-0-\" is forbidden: exceeded quota: few"),
+        ),
         (
             "a Job whose pods come late after all waits for them",
             started().later(30).settled().later(5).pods([creating(), creating()]),

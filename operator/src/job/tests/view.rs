@@ -60,6 +60,8 @@ pub(super) struct View {
     #[serde(skip_serializing_if = "Option::is_none")]
     poll: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    boost: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Told>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     delete_object: bool,
@@ -118,6 +120,7 @@ pub(super) fn view(situation: &Situation, plan: &Plan) -> View {
         counted: plan.counted.map(|cause| format!("{cause:?}")),
         look_again: plan.requeue.map(|wait| format!("in {} s", wait.as_secs())),
         poll: plan.poll.as_ref().map(|poll| format!("attempt {} at {}", poll.attempt, poll.url)),
+        boost: plan.boost.as_ref().map(|boost| format!("{} of {}", boost.value, boost.workload)),
         progress: plan.progress.as_ref().map(|status| told(status, now)),
         delete_object: plan.delete_object,
     }
