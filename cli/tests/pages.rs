@@ -1,5 +1,6 @@
 //! What README and docs tell people to type: commands that exist, and links that lead somewhere.
 
+#[expect(unreachable_pub, reason = "it is public where it belongs")]
 #[path = "../../tests/src/pages.rs"]
 mod walk;
 
