@@ -50,7 +50,8 @@ fn commands_on_pages_are_commands_that_exist() {
     let mut count = 0;
     let mut wrong = Vec::new();
     for (path, text) in pages() {
-        if path.ends_with("docs/cli.md") || path.ends_with("CHANGELOG.md") {
+        // What programs say of themselves, and what they said once.
+        if ["docs/cli.md", "docs/reference/programs.md", "CHANGELOG.md"].iter().any(|page| path.ends_with(page)) {
             continue;
         }
         for call in calls(&text) {
