@@ -62,6 +62,17 @@ impl<T: Ord + Clone> Few<T> {
         self.binary_search(item).is_ok()
     }
 
+    /// Whether it has all items of another set. Sets that are compared are mostly alike, and short beside each other: both
+    /// are walked once.
+    pub fn has_all(&self, others: &Self) -> bool {
+        if self.is_same(others) {
+            return true;
+        }
+        let mut own = self.iter();
+        others.len() <= self.len()
+            && others.iter().all(|other| own.find(|one| *one >= other).is_some_and(|one| one == other))
+    }
+
     /// Adds an item; says whether it is new.
     pub fn insert(&mut self, item: T) -> bool {
         match self.binary_search(&item) {
@@ -131,5 +142,18 @@ mod tests {
         assert!(*few == [3] && few.contains(&3));
         few.clear();
         assert_eq!(few, Few::default());
+    }
+
+    #[test]
+    fn a_set_has_all_of_its_parts_and_of_no_other() {
+        let set = |items: &[u32]| items.iter().copied().collect::<Few<u32>>();
+        let few = set(&[1, 3, 5, 7]);
+        for part in [&[][..], &[1], &[7], &[1, 7], &[3, 5], &[1, 3, 5, 7]] {
+            assert!(few.has_all(&set(part)), "{part:?}");
+        }
+        for other in [&[0][..], &[2], &[8], &[1, 4], &[1, 3, 5, 6], &[1, 3, 5, 7, 9]] {
+            assert!(!few.has_all(&set(other)), "{other:?}");
+        }
+        assert!(set(&[]).has_all(&set(&[])) && !set(&[]).has_all(&few));
     }
 }

@@ -107,8 +107,12 @@ pub struct Open {
 /// Paths that a thread remembers at most.
 const MAX_KNOWN: usize = 1 << 13;
 
+/// Paths that were asked for.
+type KnownPaths = HashMap<Rc<str>, Rc<Known>>;
+
 /// What the data files say about a path.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "answers to questions that do not depend on each other")]
 pub struct Known {
     /// The path under which the library knows it.
     pub path: Rc<str>,
@@ -124,6 +128,8 @@ pub struct Known {
     pub becomes_type: bool,
     /// What an object of unknown class is by the last word of its name.
     pub class: Option<Rc<str>>,
+    /// Whether nothing is known about what a call of the path, as it is, gives or does with what it is passed.
+    pub is_unknown: bool,
 }
 
 /// A map by path, with `*.name` for methods of anything and `module.*` for all of a module.
@@ -410,6 +416,10 @@ impl Registry {
 
     /// Whether nothing is known about what a call gives or does with what it is passed.
     pub fn is_unknown(&self, path: &str) -> bool {
+        self.known(path).is_unknown
+    }
+
+    fn says_nothing_of(&self, path: &str) -> bool {
         let name = path.rsplit('.').next().unwrap_or(path);
         // `ValueError(text)` tells somebody.
         let exception = ["Error", "Exception", "Warning"].iter().any(|end| name.ends_with(end));
@@ -422,9 +432,9 @@ impl Registry {
     }
 
     /// All that is known about a path, worked out once a thread.
-    pub fn known(&self, path: &str) -> Known {
+    pub fn known(&self, path: &str) -> Rc<Known> {
         thread_local! {
-            static KNOWN: RefCell<(usize, HashMap<Rc<str>, Known>)> = RefCell::default();
+            static KNOWN: RefCell<(usize, KnownPaths)> = RefCell::default();
         }
         KNOWN.with_borrow_mut(|(owner, all)| {
             let own = std::ptr::from_ref(self).addr();
@@ -436,7 +446,7 @@ impl Registry {
             }
             let canonical = self.canonical(path);
             let name = path.rsplit('.').next().unwrap_or(path);
-            let known = Known {
+            let known = Rc::new(Known {
                 text: self.texts.get(canonical).map(|text| Rc::from(text.as_str())),
                 source: self.source(canonical).map(|(note, kind)| (Rc::from(note), kind)),
                 is_known: self.knows(canonical),
@@ -444,7 +454,8 @@ impl Registry {
                 becomes_type: self.is_type(canonical),
                 class: self.by_word(name).map(Rc::from),
                 path: Rc::from(canonical),
-            };
+                is_unknown: self.says_nothing_of(path),
+            });
             all.insert(Rc::from(path), known.clone());
             known
         })

@@ -195,7 +195,7 @@ impl Text {
             self.templates = other.templates.clone();
             return !self.templates.is_empty();
         }
-        if self.templates.is_same(&other.templates) {
+        if self.templates.has_all(&other.templates) {
             return false;
         }
         let mut grew = false;

@@ -1,5 +1,6 @@
 //! What is known about a run-time value.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -20,7 +21,7 @@ const MAX_OBJECTS: usize = 80;
 const MAX_WEIGHT: usize = 600;
 
 /// What a value may be, beside a string.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Eq)]
 pub enum Object {
     /// Something from outside of the program, by dotted path: `os.system`, `sqlite3.Connection()`, `?.execute`.
     Path(Rc<str>),
@@ -38,6 +39,48 @@ pub enum Object {
     Nothing,
     /// This integer.
     Integer(i64),
+}
+
+impl Object {
+    /// The place of its kind in the order, and which one of it.
+    fn rank(&self) -> (u8, i64) {
+        match self {
+            Self::Path(_) => (0, 0),
+            Self::Function(id) => (1, i64::from(id.0)),
+            Self::Method(id) => (2, i64::from(id.0)),
+            Self::Class(id) => (3, i64::from(id.0)),
+            Self::Instance(id) => (4, i64::from(id.0)),
+            Self::Truth(truth) => (5, i64::from(*truth)),
+            Self::Nothing => (6, 0),
+            Self::Integer(integer) => (7, *integer),
+        }
+    }
+}
+
+// Sets of objects are copies of each other for the most part: paths are mostly the same text in memory.
+impl Ord for Object {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Path(a), Self::Path(b)) if Rc::ptr_eq(a, b) => Ordering::Equal,
+            (Self::Path(a), Self::Path(b)) => a.cmp(b),
+            _ => self.rank().cmp(&other.rank()),
+        }
+    }
+}
+
+impl PartialOrd for Object {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Path(a), Self::Path(b)) => Rc::ptr_eq(a, b) || a == b,
+            _ => self.rank() == other.rank(),
+        }
+    }
 }
 
 /// A constant key of a container.
@@ -327,7 +370,7 @@ impl Items {
 impl Lattice for Value {
     fn join(&mut self, other: &Self) -> bool {
         let mut grew = self.text.join(&other.text, languages());
-        let news: &[Object] = if self.objects.is_same(&other.objects) { &[] } else { &other.objects };
+        let news: &[Object] = if self.objects.has_all(&other.objects) { &[] } else { &other.objects };
         if self.objects.is_empty() && news.len() < MAX_OBJECTS {
             grew |= !news.is_empty();
             self.objects = other.objects.clone();

@@ -129,7 +129,7 @@ impl Pass<'_, '_> {
                 None => self.effect(&effect, receiver, arguments, call),
             };
             if known.becomes_type {
-                result.objects.insert(Object::Path(known.path));
+                result.objects.insert(Object::Path(known.path.clone()));
             }
             return result;
         }

@@ -28,7 +28,7 @@ pub(in crate::taint) struct Scope<'a, 'p> {
     pub(in crate::taint) function: &'p Function,
     pub(in crate::taint) solution: &'a Solution<Value>,
     dominators: OnceCell<Dominators>,
-    roots: OnceCell<Vec<ValueId>>,
+    roots: OnceCell<Rc<[ValueId]>>,
     slices: RefCell<FxHashMap<ValueId, Slice>>,
 }
 
@@ -43,7 +43,8 @@ impl<'a, 'p> Scope<'a, 'p> {
     pub(in crate::taint) fn new(solved: &'a Solved<'p>, id: FunctionId) -> Option<Self> {
         let solution = solved.solutions[id.0 as usize].as_ref()?;
         let function = solved.program.function(id);
-        let (dominators, roots, slices) = (OnceCell::new(), OnceCell::new(), RefCell::default());
+        let roots = solved.known_roots(id).map_or_else(OnceCell::new, OnceCell::from);
+        let (dominators, slices) = (OnceCell::new(), RefCell::default());
         Some(Self { solved, function, solution, dominators, roots, slices })
     }
 
@@ -52,7 +53,7 @@ impl<'a, 'p> Scope<'a, 'p> {
     }
 
     pub(in crate::taint) fn root(&self, value: ValueId) -> ValueId {
-        self.roots.get_or_init(|| origins(&self.function.values))[value.0 as usize]
+        self.roots.get_or_init(|| origins(&self.function.values).into())[value.0 as usize]
     }
 
     /// Whether the time is over: what is found from now on is not used.

@@ -191,6 +191,11 @@ impl Solved<'_> {
         parts.dominators.get_or_insert_with(|| Rc::new(Dominators::new(program.function(id)))).clone()
     }
 
+    /// By value of a function, the definition that it is another name of, where somebody has asked for that.
+    pub(in crate::taint) fn known_roots(&self, id: FunctionId) -> Option<Rc<[ValueId]>> {
+        self.parts[id.0 as usize].roots.clone()
+    }
+
     /// By value of a function, the definition that it is another name of.
     pub(in crate::taint) fn roots(&mut self, id: FunctionId) -> Rc<[ValueId]> {
         let program = self.program;
