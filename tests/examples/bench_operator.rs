@@ -1,10 +1,14 @@
 //! `bench_operator OPERATOR [JOBS…]`: the operator beside bare Indexed Jobs, on a real API server, etcd and Job controller.
+//! `bench_operator OPERATOR --cells [CELLS…]` is the same for one sweep of many cells.
 //!
 //! Nodes are simulated: every pod runs for a second and succeeds. Each run has a control plane of its own. What is printed is a
 //! table in Markdown: jobs a second from the first creation to the last completion; processor time of the API server and of the
 //! operator; the operator's largest resident set; its writes and reads a job, by its own metrics; how long after a job its Job
 //! was there; and how much a new leader asks when all jobs are finished.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is what it is for")]
+
+#[path = "bench_operator/sweep.rs"]
+mod sweep;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -39,8 +43,17 @@ async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let operator = PathBuf::from(arguments.next().context("usage: bench_operator OPERATOR [JOBS…]")?);
     ensure!(operator.is_file(), "{} is no program: make build", operator.display());
+    let mut arguments = arguments.peekable();
+    let cells = arguments.next_if(|argument| argument == "--cells").is_some();
     let counts = arguments.map(|count| count.parse::<usize>().with_context(|| format!("{count} is no number of jobs")));
     let counts: Vec<usize> = counts.collect::<Result<_>>()?;
+    if cells {
+        sweep::head();
+        for count in if counts.is_empty() { vec![500, 5000] } else { counts } {
+            sweep::rows(&operator, count).await?;
+        }
+        return Ok(());
+    }
     println!(
         "| jobs of {PODS} pods | jobs/s | API server CPU s | operator CPU s | operator RSS MiB | writes, reads a job | job → Job p50, p90, p99 s | LISTs of a new leader |"
     );
@@ -241,7 +254,7 @@ async fn nodes(pods: Api<Pod>) -> Result<()> {
         std::pin::pin!(watcher(pods.clone(), watcher::Config::default()).default_backoff().applied_objects());
     while let Some(pod) = changes.try_next().await? {
         if known.insert(pod.uid()) {
-            tokio::spawn(live(pods.clone(), pod.name_any(), container(&pod)));
+            tokio::spawn(live(pods.clone(), pod.name_any(), container(&pod), sweep::last_words(&pod)));
         }
     }
     Ok(())
@@ -255,7 +268,7 @@ fn container(pod: &Pod) -> String {
         .unwrap_or_default()
 }
 
-async fn live(pods: Api<Pod>, name: String, container: String) -> Result<()> {
+async fn live(pods: Api<Pod>, name: String, container: String, last_words: Option<String>) -> Result<()> {
     static ADDRESS: AtomicU32 = AtomicU32::new(0);
     // RFC 2544: for benchmarks.
     let [_, _, c, d] = ADDRESS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
@@ -270,7 +283,10 @@ async fn live(pods: Api<Pod>, name: String, container: String) -> Result<()> {
     }});
     pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(&running)).await?;
     tokio::time::sleep(RUNS_FOR).await;
-    let ended = json!({"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": jiff::Timestamp::now().to_string()}, "running": null});
+    let mut ended = json!({"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": jiff::Timestamp::now().to_string()}, "running": null});
+    if let Some(words) = last_words {
+        ended["terminated"]["message"] = words.into();
+    }
     let ended = json!({"status": {"phase": "Succeeded", "containerStatuses": container(ended, false)}});
     pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(&ended)).await?;
     Ok(())

@@ -36,7 +36,7 @@ pub(super) fn check(args: &RunArgs) -> anyhow::Result<Result<Checked, ExitCode>>
     let job = &written.job;
     let name = job.metadata.name.clone().unwrap_or_default();
     let path = args.run_dir.clone().unwrap_or_else(|| Path::new("runs").join(&name));
-    run_dir::inspect(&path, args.existing())?;
+    run_dir::inspect(&path, args.existing(job))?;
     let config = render(job, &Endpoints::default());
     if args.existing.resume {
         refuse_another_run(&path, &config)?;
