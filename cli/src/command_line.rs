@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand};
+use real_terminal::arguments::{matches, with_negative_numbers};
 use real_terminal::{LogArgs, causes, errln, exit_code, outln};
 
-use crate::arguments::with_negative_numbers;
 use crate::{
     compare, datasets_cmd, doctor, eval, init, manual, plot, process, programs, reward_serve, run, samples, score,
     serve,
@@ -78,7 +78,7 @@ struct Rest {
 
 /// Parses the command line, does what it says, and returns the exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
+    let cli = Cli::from_arg_matches(&matches(command())).unwrap_or_else(|error| error.exit());
     // Before any thread exists: this process becomes another one.
     real_terminal::finish(match cli.command {
         Command::Launch(args) => report(&process::launch(&args)),

@@ -2,7 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod announcement;
-mod arguments;
 pub mod catalogue;
 pub mod command_line;
 pub mod compare;

@@ -27,7 +27,7 @@ pub fn run(args: &PlotArgs) -> anyhow::Result<ExitCode> {
     if record.steps.is_empty() && record.evaluations.is_empty() {
         let dir = dir.display();
         return Err(anyhow::anyhow!(
-            "there is nothing to plot in {dir}: no metrics.jsonl or evaluations.jsonl with a line in it; give a run \
+            "there is nothing to plot in {dir}: no metrics.jsonl or evaluations.jsonl with a line that can be read; give a run \
              directory, for example runs/quickstart"
         ))
         .or_refused();

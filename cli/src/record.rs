@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use real_crds::progress::Evaluation;
+use real_terminal::errln;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -66,10 +67,22 @@ impl Record {
 fn read_lines<T: DeserializeOwned>(path: &Path) -> io::Result<Vec<T>> {
     let naming = |error: io::Error| io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display()));
     match fs::read_to_string(path) {
-        Ok(text) => Ok(parse_lines(&text)),
+        Ok(text) => {
+            let lines = parse_lines(&text);
+            // The last one may be half a line.
+            let lost = whole_lines(&text).saturating_sub(lines.len());
+            if lost > 0 {
+                errln!("warning: {}: {lost} lines cannot be read, and are left out", path.display());
+            }
+            Ok(lines)
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(naming(error)),
     }
+}
+
+fn whole_lines(text: &str) -> usize {
+    text.split_inclusive('\n').filter(|line| line.ends_with('\n') && !line.trim().is_empty()).count()
 }
 
 /// The lines that can be read; the last one may be half-written, which is no news while a run goes on.

@@ -11,9 +11,9 @@ use real_terminal::{OrRefused as _, outln};
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::arguments::{at_least_one, share};
 use crate::services::args::service_url;
 use crate::shutdown::Shutdown;
+use real_terminal::arguments::{at_least_one, share};
 
 /// Arguments of `real reward`.
 #[derive(Debug, clap::Args)]

@@ -80,6 +80,7 @@ pub fn run(args: &SamplesArgs) -> anyhow::Result<ExitCode> {
     let step = args.step.or_else(|| steps.last().copied());
     let Some(step) = step.filter(|step| steps.contains(step)) else {
         let there = match (steps.first(), steps.last()) {
+            (Some(only), Some(last)) if only == last => format!("there are samples of step {only} alone"),
             (Some(first), Some(last)) => format!("there are samples of {} steps, {first} to {last}", steps.len()),
             _ => "it holds no samples/step-N.jsonl; give a run directory, for example runs/quickstart".to_owned(),
         };
@@ -91,7 +92,9 @@ pub fn run(args: &SamplesArgs) -> anyhow::Result<ExitCode> {
     let (mut all, mut fitting, mut shown) = (0, 0, 0);
     for (index, line) in lines.enumerate() {
         let place = || format!("{}, line {}", path.display(), index + 1);
-        let sample: Sample = serde_json::from_str(&line.with_context(place)?).with_context(place)?;
+        let sample: Sample = serde_json::from_str(&line.with_context(place)?)
+            .with_context(|| format!("{} is no sample of a run", place()))
+            .or_refused()?;
         all += 1;
         if !args.wants(&sample) {
             continue;

@@ -15,6 +15,7 @@ mod load;
 mod mbpp;
 mod nothing;
 mod own;
+pub mod partial;
 mod prompts;
 mod python_float;
 mod python_json;

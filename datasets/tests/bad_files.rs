@@ -1,6 +1,7 @@
 //! Files that are no data sets, and what is said about them.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -67,7 +68,15 @@ fn missing_files_folders_and_other_types_are_named() {
     let directory = folder.path().join("dir.jsonl");
     fs::create_dir(&directory).expect("a folder");
     assert!(problem(&directory).contains("is a directory"), "{}", problem(&directory));
-    assert!(problem(Path::new("tasks.csv")).contains(".jsonl, .ndjson or .json file"));
+    let other = folder.path().join("tasks.csv");
+    fs::write(&other, "a,b\n1,2\n").expect("written");
+    assert!(problem(&other).contains(".jsonl, .ndjson or .json file"), "{}", problem(&other));
+    // What the file is comes before what its name should be.
+    assert!(problem(folder.path()).contains("is a directory"), "{}", problem(folder.path()));
+    let circle = folder.path().join("circle");
+    symlink("circle", &circle).expect("a link");
+    assert!(problem(&circle).contains("symbolic links"), "{}", problem(&circle));
+    assert!(problem(Path::new("/dev/null")).contains("a pipe or a device"), "{}", problem(Path::new("/dev/null")));
     let broken = folder.path().join("broken.jsonl.gz");
     fs::write(&broken, "not gzip").expect("written");
     assert!(problem(&broken).contains("broken.jsonl.gz:1:"), "{}", problem(&broken));

@@ -3,8 +3,6 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use crate::dataflow::Widening;
-
 /// How many questions go by between two looks at the clock.
 const STRIDE: u32 = 64;
 
@@ -109,11 +107,6 @@ impl Budget {
     /// Counts back what was given up again.
     pub fn release(&self, weight: usize) {
         self.weight.set(self.weight.get().saturating_sub(weight as u64));
-    }
-
-    /// How much detail is given up everywhere by now.
-    pub fn least_widening(&self) -> Option<Widening> {
-        self.is_coarse().then_some(Widening::Shape)
     }
 
     /// Whether so much was done or is kept that the rest of the program is to be looked at more coarsely.

@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow};
 use clap::{Parser, Subcommand};
 use real_detector::rules::{Rule, pages, registry};
 use real_detector::server::{ServerConfig, serve};
+use real_terminal::arguments::{at_least_one, parse};
 use real_terminal::{LogArgs, OrRefused as _, causes, errln, exit, exit_code, outln};
 
 /// Static analysis of Python programs: taint from source to sink, and mypy --strict.
@@ -48,7 +49,7 @@ struct Serve {
     #[arg(long, default_value = "127.0.0.1:8081")]
     listen: SocketAddr,
     /// Programs analysed at once [default: number of CPUs].
-    #[arg(long)]
+    #[arg(long, value_parser = at_least_one)]
     workers: Option<usize>,
     /// Programs waiting before requests are answered with 429.
     #[arg(long, default_value_t = 4096)]
@@ -62,7 +63,7 @@ struct Serve {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = parse::<Arguments>();
     arguments.logs.init();
     let refuses = match &arguments.command {
         // Of `check`, 1 says that something was found.
@@ -85,7 +86,9 @@ fn main() -> ExitCode {
 fn show_rules(asked: &Rules) -> anyhow::Result<()> {
     let rules = &registry()?.rules;
     if let Some(folder) = &asked.pages {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("--pages {}: the folder cannot be made", folder.display()))
+            .or_refused()?;
         for (name, text) in pages::all(rules) {
             let path = folder.join(name);
             std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
@@ -94,7 +97,9 @@ fn show_rules(asked: &Rules) -> anyhow::Result<()> {
     }
     if asked.ids.is_empty() {
         for rule in rules {
-            outln!("{:<24} CWE-{:<5} {}", rule.id, rule.cwe, rule.title);
+            let also: String = rule.also.iter().map(|cwe| format!(", CWE-{cwe}")).collect();
+            let also = if also.is_empty() { also } else { format!(" (also{})", also.trim_start_matches(',')) };
+            outln!("{:<24} CWE-{:<5} {}{also}", rule.id, rule.cwe, rule.title);
         }
         return Ok(());
     }
@@ -127,11 +132,8 @@ fn run_service(arguments: &Serve) -> anyhow::Result<()> {
         return Err(anyhow!("--seconds is {}; it must be more than 0 and at most 3600", arguments.seconds))
             .or_refused();
     }
-    let workers = match arguments.workers {
-        Some(0) => return Err(anyhow!("--workers is 0; at least 1 is needed")).or_refused(),
-        Some(workers) => workers,
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
+    let cpus = || std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = arguments.workers.unwrap_or_else(cpus);
     let config = ServerConfig {
         listen: arguments.listen,
         workers,

@@ -1,11 +1,10 @@
 //! Rows in a file, a JSON line an answer, written as each is known, so that nothing is lost and scoring can go on later.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use real_datasets::files::{check_writable, read_text, write_whole};
+use real_datasets::partial::Partial;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,8 +16,7 @@ use crate::row::Row;
 #[derive(Debug)]
 pub struct Unfinished {
     target: PathBuf,
-    partial: PathBuf,
-    file: BufWriter<File>,
+    partial: Partial,
 }
 
 impl Unfinished {
@@ -26,38 +24,21 @@ impl Unfinished {
     /// earlier start wrote come back where `resume` is set.
     ///
     /// # Errors
-    /// It cannot be written; there is an unfinished file of an earlier start and `resume` is not set; or it is of other
-    /// settings or answers.
+    /// It cannot be written; another process writes to it; there is an unfinished file of an earlier start and `resume` is not
+    /// set; or it is of other settings or answers.
     pub fn open<S: Serialize + DeserializeOwned + PartialEq>(
         target: &Path,
         settings: &S,
         answers: &[Answer],
         resume: bool,
     ) -> anyhow::Result<(Self, Vec<Row>)> {
-        let mut partial = target.as_os_str().to_owned();
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
-        // A first line alone says what was to be done and was not.
-        let earlier = fs::read_to_string(&partial).ok().filter(|text| whole_lines(text).lines().count() > 1);
-        ensure!(
-            earlier.is_none() || resume,
-            "{} holds the answers that an earlier start scored; add --resume to go on with it, or remove it",
-            partial.display()
-        );
         let cannot = || format!("cannot write {}; name another file with --output", target.display());
         check_writable(target).with_context(cannot)?;
-        if let Some(text) = earlier {
-            let rows =
-                read(&text, settings, answers).with_context(|| format!("cannot go on with {}", partial.display()))?;
-            let file = File::options().append(true).open(&partial).with_context(cannot)?;
-            file.set_len(whole_lines(&text).len() as u64).with_context(cannot)?;
-            return Ok((Self { target: target.to_owned(), partial, file: BufWriter::new(file) }, rows));
-        }
-        let file = File::create(&partial).with_context(cannot)?;
-        let mut unfinished = Self { target: target.to_owned(), partial, file: BufWriter::new(file) };
-        unfinished.line(settings)?;
-        unfinished.flush()?;
-        Ok((unfinished, Vec::new()))
+        let (mut partial, lines) = Partial::open(target, "answers", resume)?;
+        let rows = read(&lines, settings, answers)
+            .with_context(|| format!("cannot go on with {}", partial.path().display()))?;
+        partial.head(settings)?;
+        Ok((Self { target: target.to_owned(), partial }, rows))
     }
 
     /// Writes a row; it is in the file when this returns.
@@ -65,13 +46,12 @@ impl Unfinished {
     /// # Errors
     /// It cannot be written.
     pub fn push(&mut self, row: &Row) -> anyhow::Result<()> {
-        self.line(row)?;
-        self.flush()
+        Ok(self.partial.push(row)?)
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.partial
+        self.partial.path()
     }
 
     /// All rows are there: writes the final file, and removes this one.
@@ -84,22 +64,9 @@ impl Unfinished {
             text.push_str(&serde_json::to_string(row)?);
             text.push('\n');
         }
-        drop(self.file);
-        write_whole(&self.target, text).with_context(|| format!("what was scored is in {}", self.partial.display()))?;
-        fs::remove_file(&self.partial).with_context(|| format!("cannot remove {}", self.partial.display()))
-    }
-
-    fn line(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
-        let written = serde_json::to_writer(&mut self.file, value).map_err(std::io::Error::from);
-        written.and_then(|()| self.file.write_all(b"\n")).with_context(|| self.unwritable())
-    }
-
-    fn flush(&mut self) -> anyhow::Result<()> {
-        self.file.flush().with_context(|| self.unwritable())
-    }
-
-    fn unwritable(&self) -> String {
-        format!("cannot write {}", self.partial.display())
+        write_whole(&self.target, text)
+            .with_context(|| format!("what was scored is in {}", self.partial.path().display()))?;
+        Ok(self.partial.remove()?)
     }
 }
 
@@ -111,24 +78,22 @@ pub fn read_rows(path: &Path) -> anyhow::Result<Vec<Row>> {
     let text = read_text(path, u64::MAX).with_context(|| format!("cannot read {}", path.display()))?;
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let row = |(number, line): (usize, &str)| {
-        serde_json::from_str(line).with_context(|| format!("{}, line {number}: no judged answer", path.display()))
+        // What `serde` says of an enum without a tag names no field.
+        serde_json::from_str(line).map_err(|_| {
+            let place = path.display();
+            anyhow!("{place}, line {number}: no judged answer, as `real score --output` and `real eval` write them")
+        })
     };
     lines.map(row).collect()
 }
 
-/// The text up to its last line's end; what stands behind it is half a line.
-fn whole_lines(text: &str) -> &str {
-    &text[..text.rfind('\n').map_or(0, |end| end + 1)]
-}
-
 /// The rows of an unfinished file, which must be those of the first answers.
 fn read<S: Serialize + DeserializeOwned + PartialEq>(
-    text: &str,
+    lines: &[String],
     settings: &S,
     answers: &[Answer],
 ) -> anyhow::Result<Vec<Row>> {
-    let mut lines = whole_lines(text).lines();
-    let first = lines.next().unwrap_or_default();
+    let Some((first, lines)) = lines.split_first() else { return Ok(Vec::new()) };
     let earlier: S = serde_json::from_str(first).context("its first line does not say what was scored")?;
     ensure!(
         earlier == *settings,
@@ -137,7 +102,7 @@ fn read<S: Serialize + DeserializeOwned + PartialEq>(
         serde_json::to_string(settings)?
     );
     let mut rows: Vec<Row> = Vec::new();
-    for (index, line) in lines.enumerate() {
+    for (index, line) in lines.iter().enumerate() {
         let row: Row = serde_json::from_str(line).with_context(|| format!("line {} is no scored answer", index + 2))?;
         let expected = answers.get(index).map(|answer| answer.id.as_str());
         ensure!(
@@ -155,6 +120,8 @@ fn read<S: Serialize + DeserializeOwned + PartialEq>(
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use real_reward::{Reason, Unscored};
 
     use super::*;

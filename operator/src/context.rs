@@ -8,6 +8,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::watcher;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) guard: Guard,
     /// Counts what happens.
     pub(crate) metrics: Metrics,
+    /// How watches begin.
+    pub(crate) lists: watcher::Config,
     /// Publishes events; one for all, since it knows which are repeated.
     pub(crate) recorder: Recorder,
     /// Print plans in place of acting.

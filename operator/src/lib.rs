@@ -21,10 +21,12 @@ pub mod job;
 pub mod labels;
 pub mod lease;
 pub mod metrics;
+mod pace;
 pub mod pod;
 pub mod pool;
 pub mod rbac;
 pub mod refusal;
+mod requeue;
 pub mod run;
 #[cfg(test)]
 mod schema_check;

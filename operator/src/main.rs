@@ -11,6 +11,7 @@ use real_operator::images::Images;
 use real_operator::lease::{Identity, Timing};
 use real_operator::run::{Operator, Options};
 use real_operator::telemetry;
+use real_terminal::arguments::parse;
 use real_terminal::{causes, errln};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -96,7 +97,7 @@ enum LogFormat {
 }
 
 fn main() -> ExitCode {
-    let Command::Run(arguments) = Arguments::parse().command;
+    let Command::Run(arguments) = parse::<Arguments>().command;
     let format = match arguments.log_format {
         LogFormat::Json => telemetry::Format::Json,
         LogFormat::Text => telemetry::Format::Text,

@@ -9,11 +9,11 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use futures::{Stream, StreamExt as _};
+use kube::ResourceExt;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef, store::Writer};
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Client, ResourceExt};
 use real_crds::v1alpha1::{RealTrainingJob, RewardPool};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -31,6 +31,7 @@ use crate::lease::{Elector, Guard, Identity, Timing};
 use crate::metrics::Metrics;
 use crate::turnstile::Turnstile;
 use crate::uses::Uses;
+use crate::watches::beginning;
 use crate::{http, labels};
 
 /// Reconciles that are under way at the end have this long.
@@ -125,8 +126,14 @@ impl Operator {
         };
         self.metrics.follow(&guard);
         let writer = leader_client(config, &self.metrics, &guard)?;
+        let scopes = match options.watch_namespaces.as_slice() {
+            [] => vec![Scope::Cluster],
+            some => some.iter().cloned().map(Scope::Namespace).collect(),
+        };
+        let lists = beginning(&writer, &scopes[0]).await;
         let reporter = Reporter { controller: labels::OPERATOR.into(), instance: Some(options.identity.to_string()) };
         let context = Arc::new(Context {
+            lists,
             recorder: Recorder::new(writer.clone(), reporter),
             client: writer,
             guard,
@@ -134,10 +141,6 @@ impl Operator {
             dry_run: options.dry_run,
             groups: Shared::new(),
         });
-        let scopes = match options.watch_namespaces.as_slice() {
-            [] => vec![Scope::Cluster],
-            some => some.iter().cloned().map(Scope::Namespace).collect(),
-        };
         let (health, mut synced) = (self.health.clone(), JoinSet::new());
         tasks.spawn(async move {
             health.keep_beating().await;
@@ -203,7 +206,6 @@ impl Operator {
         options: &Options,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<(Arc<job::Jobs>, Arc<pool::Pools>, sweep::Watched)> {
-        let client = &context.client;
         let (job_triggers, pool_triggers) = (job::triggers(), pool::triggers());
         let (jobs, jobs_writer) = reflector::store();
         let (pools, pools_writer) = reflector::store();
@@ -218,9 +220,9 @@ impl Operator {
             pool_triggers: pool_triggers.0.clone(),
         };
         let concerned = (pool_triggers.0.clone(), job_triggers.0.clone());
-        let changed_jobs = jobs_stream(client, scope, (jobs_writer, jobs_listed), uses.clone(), concerned);
+        let changed_jobs = jobs_stream(context, scope, (jobs_writer, jobs_listed), uses.clone(), concerned);
         let changed_pools =
-            pools_stream(client, scope, (pools_writer, pools_listed), uses.clone(), job_triggers.0.clone());
+            pools_stream(context, scope, (pools_writer, pools_listed), uses.clone(), job_triggers.0.clone());
         let parts = job::Parts {
             context: context.clone(),
             settings: crate::job::Settings { images: options.images.clone(), namespace: options.namespace.clone() },
@@ -273,7 +275,7 @@ async fn demand(
 
 /// Jobs that changed. Pools hear of what changes for them, and so do jobs that share a place with one that changed.
 fn jobs_stream(
-    client: &Client,
+    context: &Context,
     scope: &Scope,
     (writer, listed): (Writer<RealTrainingJob>, watch::Sender<bool>),
     uses: Uses,
@@ -292,7 +294,7 @@ fn jobs_stream(
             let _ = jobs.send(ObjectRef::new(&name).within(&namespace));
         }
     };
-    watcher(scope.api::<RealTrainingJob>(client), watcher::Config::default())
+    watcher(scope.api::<RealTrainingJob>(&context.client), context.lists.clone())
         .default_backoff()
         .modify(|job| job.managed_fields_mut().clear())
         .reflect(writer)
@@ -302,7 +304,7 @@ fn jobs_stream(
 
 /// Pools that changed. Jobs hear of what decides about their start.
 fn pools_stream(
-    client: &Client,
+    context: &Context,
     scope: &Scope,
     (writer, listed): (Writer<RewardPool>, watch::Sender<bool>),
     uses: Uses,
@@ -338,7 +340,7 @@ fn pools_stream(
             let _ = triggers.send(ObjectRef::new(&job).within(&namespace));
         }
     };
-    watcher(scope.api::<RewardPool>(client), watcher::Config::default())
+    watcher(scope.api::<RewardPool>(&context.client), context.lists.clone())
         .default_backoff()
         .modify(|pool| pool.managed_fields_mut().clear())
         .reflect(writer)

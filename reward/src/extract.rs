@@ -6,15 +6,12 @@ use real_datasets::Task;
 use real_sandbox_api::Check;
 
 use crate::Extraction;
-use crate::markdown::{Block, blocks};
+use crate::markdown::{Block, PYTHON, blocks};
 
 const OPENING: &str = "```python";
 const CLOSING: &str = "```";
 /// Placeholder of the paper's prompt template; an answer that repeats it holds no program.
 const PLACEHOLDER: &str = "YOUR_CODE_HERE";
-
-/// Info strings of Python, in lower case.
-const PYTHON: [&str; 4] = ["python", "py", "python3", "py3"];
 
 /// The program that an answer to this task holds, or nothing.
 ///

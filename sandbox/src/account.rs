@@ -21,7 +21,7 @@ const SLACK: Duration = Duration::from_millis(40);
 const MAX_MEMBERS: usize = 4096;
 
 /// Sums over a test's processes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Family {
     /// Processes alive.
     pub(crate) processes: usize,
@@ -29,6 +29,8 @@ pub(crate) struct Family {
     pub(crate) cpu: Duration,
     /// Resident bytes of those alive, where there are several.
     pub(crate) resident_bytes: u64,
+    /// Those alive.
+    pub(crate) pids: Vec<i32>,
 }
 
 /// The account of one test.
@@ -43,7 +45,7 @@ pub(crate) struct Account<'a> {
     ledger: Ledger,
     namespaces: bool,
     /// Whether it has ever had more than one process.
-    pub(crate) company: bool,
+    company: bool,
 }
 
 impl<'a> Account<'a> {
@@ -93,6 +95,7 @@ impl<'a> Account<'a> {
             waiting.extend(below);
             if Some(pid) != init {
                 family.processes += 1;
+                family.pids.push(pid);
             }
             let mut own = clock::cpu_time(pid).unwrap_or_default();
             if Some(pid) == init {

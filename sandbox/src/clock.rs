@@ -17,10 +17,15 @@ pub(crate) fn cpu_time(pid: i32) -> Option<Duration> {
     Some(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
-/// How long the process' first thread was runnable without running.
-pub(crate) fn starved_time(pid: i32) -> Option<Duration> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
-    text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+/// How long each thread of a process was runnable without running, by thread.
+pub(crate) fn starved_times(pid: i32) -> Vec<(i32, Duration)> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let of = |task: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        let starved = text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)?;
+        Some((task.file_name().to_str()?.parse().ok()?, starved))
+    };
+    tasks.flatten().filter_map(of).collect()
 }
 
 /// Fields of `/proc/PID/stat` after the command, which may itself hold spaces and parentheses; see `proc_pid_stat(5)`.
@@ -36,12 +41,4 @@ pub(crate) fn waited_time(pid: i32) -> Option<Duration> {
     let ticks = fields.get(13)? + fields.get(14)?;
     let each = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100).max(1) as u64;
     Some(Duration::from_micros(ticks.saturating_mul(1_000_000 / each)))
-}
-
-/// Whether the process has threads, or had children: then its own waiting may be its own doing.
-pub(crate) fn has_company(pid: i32) -> bool {
-    let Some(fields) = numbers(pid) else { return true };
-    let number = |index: usize| fields.get(index).copied().unwrap_or(1);
-    let (children_user, children_system, threads) = (number(13), number(14), number(17));
-    threads > 1 || children_user + children_system > 0
 }

@@ -30,6 +30,7 @@ pub mod service;
 pub mod supervise;
 pub mod task_cache;
 pub mod verdict;
+mod waited;
 mod worker;
 pub mod zygote;
 mod zygotes;

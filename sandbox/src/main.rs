@@ -16,6 +16,7 @@ use real_sandbox::probe::{self, Wish};
 use real_sandbox::scratch::{self, Home};
 use real_sandbox::service::{Admission, HEAD_TIME, Service, listen, router};
 use real_sandbox_api::Tier;
+use real_terminal::arguments::{at_least_one, parse};
 use real_terminal::{LogArgs, causes, errln, outln};
 
 /// Runs untrusted Python programs against tests, in isolation.
@@ -46,13 +47,13 @@ struct Serve {
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// Tests run at once [default: number of CPUs].
-    #[arg(long)]
+    #[arg(long, value_parser = at_least_one)]
     workers: Option<usize>,
     /// Isolation to use.
     #[arg(long, value_enum, default_value_t = TierChoice::Auto, ignore_case = true)]
     tier: TierChoice,
     /// Tests waiting before batches are answered with 429.
-    #[arg(long, default_value_t = 4096)]
+    #[arg(long, default_value_t = 4096, value_parser = at_least_one)]
     queue: usize,
     /// Seconds that the oldest test may wait before batches are answered with 429 [default: any].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
@@ -78,7 +79,7 @@ enum TierChoice {
 }
 
 fn main() -> ExitCode {
-    let Arguments { logs, command } = Arguments::parse();
+    let Arguments { logs, command } = parse::<Arguments>();
     let outcome = match command {
         Command::Serve(serve) => {
             logs.init();
@@ -114,7 +115,7 @@ async fn serve_until_signal(serve: Serve) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}; choose another address with --listen", serve.listen))?;
     let address = listener.local_addr()?;
     let interpreter = Interpreter::find()?;
-    let workers = serve.workers.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1).max(1);
+    let workers = serve.workers.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let base = serve.scratch.unwrap_or_else(|| scratch::default_base(workers));
     let scratch = Home::create(&base).with_context(|| {
         format!("cannot make a directory in {}: set TMPDIR or --scratch to a writable one", base.display())
@@ -127,8 +128,7 @@ async fn serve_until_signal(serve: Serve) -> anyhow::Result<()> {
     };
     let tier = probe::choose(wish, serve.allow_unisolated, &interpreter, scratch.path()).await?;
     tracing::info!(?tier, workers, python = interpreter.version, "ready");
-    let config =
-        PoolConfig { tier, interpreter, workers, queue: serve.queue.max(1), scratch: scratch.path().to_owned() };
+    let config = PoolConfig { tier, interpreter, workers, queue: serve.queue, scratch: scratch.path().to_owned() };
     let pool = tokio::task::spawn_blocking(move || Pool::start(config)).await??;
     let longest_wait = serve.queue_seconds.map(Duration::from_secs);
     let service = Service::new(pool, Admission { ceiling: serve.ceiling, longest_wait });

@@ -13,6 +13,7 @@ use crate::account::Account;
 use crate::clock;
 use crate::job::{Job, sealed_file};
 use crate::scratch::Scratch;
+use crate::waited::Waited;
 use crate::zygote::{Exit, Running, Zygote, ZygoteError};
 
 /// What the parent holds a child to.
@@ -81,9 +82,9 @@ pub struct Ending {
 }
 
 /// A starved child gets this many times its wall limit before we give up, and at least this much more. Clients of
-/// `/run_code` wait ten seconds longer than the program may run.
-const STARVED_FACTOR: u32 = 3;
-const STARVED_GRACE: Duration = Duration::from_secs(8);
+/// `/run_code` are answered before that.
+const STARVED_FACTOR: u32 = 10;
+const STARVED_GRACE: Duration = Duration::from_mins(1);
 /// When the clocks and pipes are looked at for the first time.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 /// Longest time between two looks at the clocks.
@@ -106,12 +107,21 @@ pub(crate) fn run(
     let (stderr, stderr_end) = Pipe::new(bounds.output_bytes)?;
     let (record, record_end) = Pipe::new(bounds.record_bytes)?;
     let raw = [&job_file, &stdin_file, &stdout_end, &stderr_end, &record_end].map(AsRawFd::as_raw_fd);
-    let started = Instant::now();
     let child = zygote.fork(&raw)?;
+    let started = Instant::now();
     drop((stdout_end, stderr_end, record_end));
     let pipes = [stdout, stderr, record];
-    let mut watch =
-        Watch { child, account: &mut account, started, bounds, pipes, kill: None, cpu: Duration::ZERO, looks: 0 };
+    let mut watch = Watch {
+        child,
+        account: &mut account,
+        started,
+        bounds,
+        pipes,
+        kill: None,
+        cpu: Duration::ZERO,
+        looks: 0,
+        waited: Waited::default(),
+    };
     let exit = watch.until_exit(zygote, scratch, interrupt)?;
     let wall = started.elapsed();
     for pipe in &mut watch.pipes {
@@ -159,6 +169,7 @@ struct Watch<'a, 'b> {
     kill: Option<Kill>,
     cpu: Duration,
     looks: u32,
+    waited: Waited,
 }
 
 impl Watch<'_, '_> {
@@ -207,7 +218,7 @@ impl Watch<'_, '_> {
     /// When a limit could be reached at the earliest.
     fn next_look(&self) -> Duration {
         let left_cpu = self.bounds.cpu.saturating_sub(self.cpu);
-        let left_wall = self.bounds.wall.saturating_sub(self.started.elapsed());
+        let left_wall = self.bounds.wall.saturating_sub(self.waited.charged());
         let shortest = Duration::from_millis(1);
         // Most tests have ended before the first look, which costs as much as a part of such a test. The next ones are close
         // together: a fork bomb or a daemon shows early.
@@ -235,7 +246,9 @@ impl Watch<'_, '_> {
             self.kill = Some(kill);
             return;
         }
-        let Some(pid) = self.child.pid() else { return };
+        if self.child.pid().is_none() {
+            return;
+        }
         self.kill = if self.cpu >= self.bounds.cpu {
             Some(Kill::Cpu)
         } else if family.processes > self.bounds.processes as usize * 2 {
@@ -245,22 +258,14 @@ impl Watch<'_, '_> {
         } else if scratch.usage_exceeds(self.bounds.disk_bytes) {
             Some(Kill::Disk)
         } else {
-            self.wall_kill(pid)
+            self.wall_kill(&family.pids)
         };
     }
 
-    fn wall_kill(&self, pid: i32) -> Option<Kill> {
+    fn wall_kill(&mut self, pids: &[i32]) -> Option<Kill> {
         let wall = self.started.elapsed();
-        if wall < self.bounds.wall {
-            return None;
-        }
-        let starved = clock::starved_time(pid).unwrap_or_default();
-        if wall.saturating_sub(starved) >= self.bounds.wall {
-            return Some(Kill::Wall);
-        }
-        // Runnable but not running: our machine's fault, unless its own processes took the CPU. It can neither lower its
-        // priority nor choose its CPU (see `jail::seccomp`), and orphans and children long gone count as its own.
-        if self.account.company || clock::has_company(pid) {
+        self.waited.look(wall, self.cpu, pids.iter().flat_map(|pid| clock::starved_times(*pid)));
+        if self.waited.charged() >= self.bounds.wall {
             return Some(Kill::Wall);
         }
         let patience = (self.bounds.wall * STARVED_FACTOR).max(self.bounds.wall + STARVED_GRACE);

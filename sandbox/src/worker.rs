@@ -23,7 +23,7 @@ use crate::zygotes::Zygotes;
 /// A worker waits this long before it tries again to start a zygote, doubling up to the last.
 const RESTART_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 /// Looks at what a test left running, a pause apart, before its zygote is given up with all that is below it.
-const SWEEPS: u32 = 200;
+const SWEEPS: u32 = 5000;
 const SWEEP_PAUSE: Duration = Duration::from_millis(2);
 /// A test that has not used a tenth of this time does not use its CPU.
 const SLEEPING: Duration = Duration::from_millis(100);
@@ -86,7 +86,13 @@ impl Worker {
         let mut zygotes = Zygotes::around(zygote);
         loop {
             match self.shared.next(zygotes.is_warm(), surplus) {
-                Next::Run(waiting) => self.run(&mut zygotes, *waiting),
+                Next::Run(waiting) => {
+                    self.run(&mut zygotes, *waiting);
+                    // A worker that has lost its zygote does not wait for the next test to start another.
+                    if !surplus && !zygotes.is_warm() && !self.shared.stopping.load(Ordering::Relaxed) {
+                        *zygotes.slot(false) = self.restart_zygote(false).ok();
+                    }
+                }
                 Next::Rest => self.retire(&mut zygotes),
                 Next::Stop => break,
             }

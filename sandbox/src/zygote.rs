@@ -16,11 +16,11 @@ use nix::sys::socket::{
 use crate::jail::Plan;
 
 /// How long a zygote may take to import everything; machines under load are slow.
-const START_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long it may take to fork.
-const FORK_TIMEOUT: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_mins(5);
+/// How long it may take to fork: milliseconds, on a machine that has time for it.
+const FORK_TIMEOUT: Duration = Duration::from_mins(2);
 /// How long its guard may take to end it.
-const GUARD_TIMEOUT: Duration = Duration::from_secs(5);
+const GUARD_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A zygote that does not do its part. Never a verdict.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +83,8 @@ impl Zygote {
             .arg("jail")
             .arg(plan)
             .stdin(Stdio::from(theirs))
-            .stdout(Stdio::null())
+            // A pipe, like that of a test: the interpreter remembers whether it can seek. Nothing is written to it.
+            .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
             .map_err(ZygoteError::Start)?;

@@ -6,10 +6,11 @@
 mod server;
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use real_sandbox_api::Status;
 use serde_json::{Value, json};
-use server::Server;
+use server::{PATIENCE, Server};
 
 async fn under_each_tier(check: impl AsyncFn(&Server, &str)) {
     let mut checked = 0;
@@ -279,23 +280,19 @@ async fn nothing_outlives_a_service_that_is_killed() {
             let found = Command::new("grep").args(["-lsaF", &mark]).args(cmdlines()).output().expect("grep");
             !found.stdout.is_empty()
         };
-        for _ in 0..200 {
-            if there() {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        assert!(there(), "{tier}: the program runs");
+        until(&there).await;
         server.process.kill().expect("SIGKILL");
         server.process.wait().expect("its end");
-        for _ in 0..200 {
-            if !there() {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        assert!(!there(), "{tier}: a daemon outlived its service");
+        until(|| !there()).await;
         running.abort();
+    }
+}
+
+async fn until(reached: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !reached() {
+        assert!(Instant::now() < end, "it does not come to it");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

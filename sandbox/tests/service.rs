@@ -241,7 +241,7 @@ async fn a_stop_signal_lets_running_tests_finish_and_nobody_else_in() {
         if let Some(status) = server.process.try_wait().expect("a child of ours") {
             break status;
         }
-        assert!(answered.elapsed() < Duration::from_mins(1), "an idle connection holds it");
+        assert!(answered.elapsed() < server::PATIENCE, "an idle connection holds it");
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
     assert_eq!(status.code(), Some(0));

@@ -235,7 +235,7 @@ pub(crate) async fn ask_patiently(
             wait = (wait * 2).min(Duration::from_mins(1));
         }
     }
-    Err(SourceError::Unreachable { url: shown(url), tries: patience.fruitless, have: 0, last })
+    Err(SourceError::unreachable(shown(url), patience.fruitless, 0, last))
 }
 
 /// Why a store refused, in its own words and in ours.

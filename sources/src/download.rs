@@ -113,12 +113,7 @@ pub(crate) async fn download(
                     fruitless += 1;
                 }
                 if fruitless >= patience.fruitless || attempt == patience.tries {
-                    return Err(SourceError::Unreachable {
-                        url: shown(request.url),
-                        tries: attempt,
-                        have: after,
-                        last,
-                    });
+                    return Err(SourceError::unreachable(shown(request.url), attempt, after, last));
                 }
                 tracing::info!("{}: {last}; trying again from byte {after}", shown(request.url));
                 tokio::time::sleep(asked.unwrap_or(wait).min(LONGEST_WAIT)).await;
@@ -126,7 +121,7 @@ pub(crate) async fn download(
             }
         }
     }
-    Err(SourceError::Unreachable { url: shown(request.url), tries: patience.tries, have: 0, last })
+    Err(SourceError::unreachable(shown(request.url), patience.tries, 0, last))
 }
 
 /// How far a download is, e.g. `43 % of 1203 MB, 210.0 MB/s`.

@@ -35,7 +35,8 @@ pub enum SourceError {
         /// Bytes that are kept.
         have: u64,
         /// How the last one ended.
-        last: String,
+        #[source]
+        last: std::io::Error,
     },
     /// What came is not what the server, or the URI, said.
     #[error("{url}: its {what} is {found}, but should be {expected}; nothing of it was kept")]
@@ -73,11 +74,17 @@ pub enum SourceError {
         /// With what.
         path: PathBuf,
         /// The system's reason.
+        #[source]
         reason: std::io::Error,
     },
 }
 
 impl SourceError {
+    /// That a server never gave all of something, `have` bytes of which are here.
+    pub(crate) fn unreachable(url: String, tries: u32, have: u64, last: String) -> Self {
+        Self::Unreachable { url, tries, have, last: std::io::Error::new(std::io::ErrorKind::HostUnreachable, last) }
+    }
+
     pub(crate) fn io(doing: &'static str, path: &Path, reason: std::io::Error) -> Self {
         Self::Io { doing, path: path.to_owned(), reason }
     }

@@ -117,5 +117,5 @@ async fn ask(client: &Client, url: &Url, token: Option<&str>, patience: Patience
             wait = (wait * 2).min(Duration::from_mins(1));
         }
     }
-    Err(SourceError::Unreachable { url: shown(url), tries: patience.fruitless, have: 0, last })
+    Err(SourceError::unreachable(shown(url), patience.fruitless, 0, last))
 }

@@ -5,6 +5,7 @@
 //! [`finish`]. Clippy's `print_stdout` and `print_stderr` keep the standard macros out of all other crates.
 #![forbid(unsafe_code)]
 
+pub mod arguments;
 pub mod bars;
 mod errors;
 pub mod exit;
@@ -23,7 +24,7 @@ pub use message::{causes, harmless};
 #[doc(hidden)]
 pub use output::write as write_output;
 pub use output::{finish, is_open};
-pub use refused::{OrRefused, Refused, exit_code};
+pub use refused::{OrRefused, Refused, exit_code, is_passing};
 pub use screen::{Stream, colours, is_terminal, moves_cursor, text_width, width};
 pub use table::{fit, wrapped};
 

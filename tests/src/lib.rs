@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bundled;
+pub mod pages;
 pub mod programs;
 pub mod pty;
 pub mod service;

@@ -127,6 +127,7 @@ fn exit_codes_are_those_of_the_table() {
     let name = |path: &PathBuf| path.to_str().unwrap().to_owned();
     let (tasks, program, clean, broken) = (name(&tasks), name(&program), name(&clean), name(&broken));
     let references = ["--responses", "references"];
+    let quickstart = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quickstart.yaml").to_owned();
     let there = name(&folder.path().to_path_buf());
     let cases: Vec<(i32, &str, Vec<&str>)> = vec![
         (0, "real", vec!["datasets", "show", &tasks]),
@@ -156,9 +157,18 @@ fn exit_codes_are_those_of_the_table() {
         (2, "real", vec!["eval", "--model", "bundled://nothing", "--suite", "bundled://quickstart-eval"]),
         (2, "real-detector", vec!["rules", "sql-injectoin"]),
         (2, "real-detector", vec!["serve", "--workers", "0"]),
+        (2, "real-detector", vec!["check", "--jobs", "-1", &clean]),
+        (2, "real-detector", vec!["rules", "--pages", &clean]),
+        (2, "real-sandbox", vec!["serve", "--workers", "0"]),
+        (2, "real", vec!["datasets", "show", &there]),
+        (2, "real", vec!["datasets", "show", "/dev/stdin"]),
+        (2, "real", vec!["datasets", "convert", &tasks, "--out", &tasks]),
+        (2, "real", vec!["compare", &tasks, &tasks]),
+        (2, "real", vec!["run", "--dry-run", &quickstart, "--run-dir", &clean]),
+        (2, "real", vec!["run", "--dry-run", &quickstart, "--resume"]),
     ];
     for (code, program, args) in cases {
-        let output = command(program, &args).current_dir(folder.path()).output().unwrap();
+        let output = command(program, &args).current_dir(folder.path()).stdin(Stdio::piped()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{program} {args:?}: {said}");
         // One source is said once.
@@ -166,6 +176,100 @@ fn exit_codes_are_those_of_the_table() {
         assert!(reasons <= 1 && !said.contains("panicked"), "{program} {args:?}: {said}");
         assert!(table.contains(&format!("| {code} |")), "{code} is not in the table");
     }
+}
+
+/// A hub that is away may be there next time, whatever was asked of it.
+#[test]
+fn a_hub_that_is_away_is_no_fault_of_the_arguments() {
+    let folder = tempfile::tempdir().unwrap();
+    let quickstart = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quickstart.yaml");
+    let set = "hf://datasets/org/set/x.jsonl";
+    let cases: [&[&str]; 5] = [
+        &["run", "--dry-run", quickstart, "--set", "spec.model.storageUri=hf://org/model"],
+        &["run", "--dry-run", quickstart, "--set", &format!("spec.datasets.train[0].storageUri={set}")],
+        &["datasets", "show", set],
+        &["score", "--data", set, "--responses", "references"],
+        &["eval", "--responses", "references", "--suite", set],
+    ];
+    // All wait for the same time between their tries: side by side that is once.
+    let started = cases.map(|args| {
+        let mut command = command("real", args);
+        command.env("HF_ENDPOINT", "http://127.0.0.1:1").env("REAL_CACHE", folder.path()).current_dir(folder.path());
+        (args, command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+    });
+    for (args, child) in started {
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("error: ") && said.contains("gave up after"), "{args:?}: {said}");
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+    }
+}
+
+/// Every flag of every program that takes a number or an address says what is allowed in our words.
+#[test]
+fn every_flag_says_what_it_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tried = 0;
+    for (program, commands) in [
+        (
+            "real",
+            &[
+                "run",
+                "eval",
+                "score",
+                "compare",
+                "samples",
+                "datasets build",
+                "datasets demonstrations",
+                "reward serve",
+            ][..],
+        ),
+        ("real-detector", &["check", "serve"]),
+        ("real-sandbox", &["serve"]),
+    ] {
+        for words in commands {
+            let words: Vec<&str> = words.split(' ').collect();
+            let ask = |more: &[&str]| {
+                let output =
+                    command(program, &words).args(more).current_dir(folder.path()).stdin(Stdio::null()).output();
+                let output = output.unwrap();
+                (
+                    output.status.code(),
+                    String::from_utf8(output.stdout).unwrap(),
+                    String::from_utf8(output.stderr).unwrap(),
+                )
+            };
+            let help = ask(&["-h"]).1;
+            let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--")?.split_once(" <"));
+            for (flag, kind) in flags {
+                let numeric = [
+                    "N>",
+                    "SECONDS",
+                    "SHARE",
+                    "NUMBER",
+                    "ADDR",
+                    "LISTEN",
+                    "WORKERS",
+                    "QUEUE",
+                    "MEMORY",
+                    "PROCESSES",
+                    "OUTPUT_BYTES",
+                    "WALL",
+                ];
+                if !numeric.iter().any(|start| kind.starts_with(start)) {
+                    continue;
+                }
+                for value in ["x", "-1", "99999999999999999999999"] {
+                    let (code, _, said) = ask(&[&format!("--{flag}"), value]);
+                    let ours = said.contains(&format!("invalid value '{value}' for '--{flag} <"))
+                        && (said.contains("it has to be ") || said.contains("it is too "));
+                    assert!(code == Some(2) && ours, "{program} {words:?} --{flag} {value}: {code:?} {said}");
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tried > 60, "{tried}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use real_crds::config;
 use real_datasets::files::{WholeFile, read_text};
 use real_datasets::{Message, Task};
 use real_terminal::OrRefused as _;
+use real_terminal::arguments::at_least_one;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -32,13 +33,13 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "URI")]
     dataset: Option<String>,
     /// Most prompts, from the first; all where absent.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     limit: Option<usize>,
     /// Where answers go, in the order of the prompts: a line each, with `id` and `response`.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     /// Longest answer in tokens; 512 where absent, or what the model has positions for after the longest prompt.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     max_new_tokens: Option<usize>,
     /// Sampling temperature; 0 is greedy.
     #[arg(long, value_name = "T", default_value_t = 0.0)]
@@ -53,10 +54,10 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
     /// Answers a prompt; with more than one, lines have a `sample` too.
-    #[arg(long, value_name = "K", default_value_t = 1)]
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = at_least_one)]
     samples: usize,
     /// Answers generated at a time.
-    #[arg(long, value_name = "B", default_value_t = 64)]
+    #[arg(long, value_name = "B", default_value_t = 64, value_parser = at_least_one)]
     batch_size: usize,
     /// `auto`, `cpu` or `cuda`.
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = parse_name::<config::Device>)]
@@ -161,10 +162,6 @@ fn asked(args: &GenerateArgs) -> Result<Vec<PromptLine>> {
         args.temperature
     );
     ensure!(args.top_p > 0.0 && args.top_p <= 1.0, "--top-p is {}; it must be above 0 and at most 1", args.top_p);
-    ensure!(
-        args.samples > 0 && args.batch_size > 0 && args.max_new_tokens != Some(0) && args.limit != Some(0),
-        "--samples, --batch-size, --max-new-tokens and --limit must be at least 1"
-    );
     let mut lines = prompts(args)?;
     lines.truncate(args.limit.unwrap_or(usize::MAX));
     Ok(lines)

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use real_terminal::arguments::parse;
 use real_terminal::{LogArgs, causes, errln, exit_code};
 use real_trainer::cell::{EvaluateArgs, evaluate};
 use real_trainer::plan::command as plan;
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
         errln!("warning: cannot start again with passive waiting, going on without: {error}");
     }
     compute::keep_memory();
-    let cli = Cli::parse();
+    let cli = parse::<Cli>();
     cli.logs.init();
     let result = match &cli.command {
         Command::Train(args) => return real_terminal::finish(train(args)),

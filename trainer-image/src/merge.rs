@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use real_terminal::outln;
+use real_terminal::{OrRefused as _, outln};
 use tch::Device;
 
 use crate::model::Decoder;
@@ -25,16 +25,20 @@ pub struct MergeArgs {
 /// # Errors
 /// The folder holds no adapters, their base is another one or gone, or the model cannot be written.
 pub fn run(args: &MergeArgs) -> Result<()> {
-    ensure!(
-        args.folder.join("adapter_config.json").is_file(),
-        "{} holds no adapters (adapter_config.json)",
-        args.folder.display()
-    );
-    ensure!(!args.out.exists(), "{} is there already; nothing is overwritten", args.out.display());
-    let tokenizer = Tokenizer::load(&args.folder)?;
-    let model = Decoder::load(&args.folder, Device::Cpu)?;
+    check(args).or_refused()?;
+    let tokenizer = Tokenizer::load(&args.folder).or_refused()?;
+    let model = Decoder::load(&args.folder, Device::Cpu).or_refused()?;
     model.save(&args.out).with_context(|| format!("cannot write {}", args.out.display()))?;
     tokenizer.save(&args.out)?;
     outln!("{}", args.out.display());
+    Ok(())
+}
+
+fn check(args: &MergeArgs) -> Result<()> {
+    let folder = args.folder.display();
+    ensure!(args.folder.is_dir(), "there is no folder {folder}; give a checkpoint of a job with model.lora");
+    ensure!(args.folder.join("adapter_config.json").is_file(), "{folder} holds no adapters (adapter_config.json)");
+    let there = args.out.symlink_metadata().is_ok();
+    ensure!(!there, "--out {} is there already; nothing is overwritten", args.out.display());
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! `real datasets build`: tasks that a sandbox confirms.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -9,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 use real_datasets::builder::{self, BuildOptions, Built, Form, Outcome, RunError, Split};
+use real_datasets::partial::Partial;
 use real_datasets::write_jsonl;
 use real_sandbox_api::{BatchRequest, BatchResponse};
 use real_terminal::{OrRefused as _, errln, exit, outln};
@@ -16,12 +15,12 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::writable;
-use crate::arguments::at_least_one;
 use crate::services::args::{ask, service_url};
 use crate::services::scratch::Scratch;
 use crate::services::{Kind, Services, failed};
 use crate::shutdown::Shutdown;
 use crate::ui::Work;
+use real_terminal::arguments::at_least_one;
 
 #[derive(Debug, Args)]
 pub(super) struct BuildArgs {
@@ -93,7 +92,10 @@ struct Settings {
 /// Builds, writes, says what was rejected.
 pub(super) async fn build(args: BuildArgs) -> anyhow::Result<ExitCode> {
     writable(&args.out).or_refused()?;
-    let (mut kept, earlier) = Kept::open(&args).or_refused()?;
+    let (mut kept, earlier) = open(&args).or_refused()?;
+    if args.resume && earlier.candidates() == 0 {
+        errln!("note: there was no {} to go on with; beginning with the first task", kept.path().display());
+    }
     let mut shutdown = Shutdown::listen()?;
     let logs = Scratch::new("datasets")?;
     let given: Vec<Url> = args.sandbox.iter().cloned().collect();
@@ -132,8 +134,10 @@ pub(super) async fn build(args: BuildArgs) -> anyhow::Result<ExitCode> {
         if let Some(services) = services {
             services.abandon().await;
         }
-        let (wanted, at) = (args.count, kept.path.display());
-        errln!("stopped on request: {tasks} of {wanted} tasks are built; they are in {at}, and --resume goes on");
+        let (wanted, at) = (args.count, kept.path().display());
+        let kept =
+            if tasks == 0 { "nothing is kept".to_owned() } else { format!("they are in {at}, and --resume goes on") };
+        errln!("stopped on request: {tasks} of {wanted} tasks are built; {kept}");
         return Ok(exit::STOPPED.into());
     };
     write_jsonl(&args.out, &built.tasks)?;
@@ -159,82 +163,30 @@ async fn answer(client: reqwest::Client, route: Url, request: BatchRequest) -> R
     Ok(response.json().await?)
 }
 
-/// What was built so far, in `FILE.partial`: the settings, then a line a candidate. Nothing is lost where the build is stopped.
-#[derive(Debug)]
-struct Kept {
-    path: PathBuf,
-    file: BufWriter<File>,
-    /// Whether there is anything to go on with.
-    is_begun: bool,
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        if !self.is_begun {
-            // Settings alone are of no use to anybody.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-impl Kept {
-    /// Opens the file, with what an earlier start built where `--resume` is set.
-    fn open(args: &BuildArgs) -> anyhow::Result<(Self, Built)> {
-        let path = PathBuf::from(format!("{}.partial", args.out.display()));
-        let cannot = || format!("cannot write {}", path.display());
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        // What stands behind the last line's end is half a line.
-        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
-        let mut lines = whole.lines();
-        let (settings, mut built) = (lines.next(), Built::default());
-        let begun = whole.lines().count() > 1;
-        ensure!(
-            !begun || args.resume,
-            "{} holds the tasks that an earlier start built; add --resume to go on with it, or remove it",
-            path.display()
-        );
-        let Some(settings) = settings.filter(|_| begun) else {
-            let mut kept =
-                Self { file: BufWriter::new(File::create(&path).with_context(cannot)?), path, is_begun: false };
-            kept.line(&args.settings())?;
-            return Ok((kept, built));
-        };
-        let damaged = |line: usize| format!("{}, line {line}: it is damaged; remove the file", path.display());
-        let earlier: Settings = serde_json::from_str(settings).with_context(|| damaged(1))?;
+/// Opens `FILE.partial` beside the output, with what an earlier start built where `--resume` is set: a line a candidate.
+fn open(args: &BuildArgs) -> anyhow::Result<(Partial, Built)> {
+    let (mut kept, lines) = Partial::open(&args.out, "tasks", args.resume)?;
+    let mut built = Built::default();
+    if let Some((settings, lines)) = lines.split_first() {
+        let earlier: Settings = serde_json::from_str(settings).map_err(|why| kept.damaged(1, why))?;
         ensure!(
             earlier == args.settings(),
             "{} was built with other settings: {settings} there, {} here",
-            path.display(),
+            kept.path().display(),
             serde_json::to_string(&args.settings())?
         );
         for (number, line) in (2..).zip(lines) {
-            built.add(serde_json::from_str(line).with_context(|| damaged(number))?);
+            built.add(serde_json::from_str(line).map_err(|why| kept.damaged(number, why))?);
         }
         built.tasks.truncate(args.count);
-        let file = File::options().append(true).open(&path).with_context(cannot)?;
-        file.set_len(whole.len() as u64).with_context(cannot)?;
-        Ok((Self { path, file: BufWriter::new(file), is_begun: true }, built))
     }
-
-    fn push(&mut self, outcome: &Outcome) -> std::io::Result<()> {
-        self.is_begun = true;
-        self.line(outcome)
-    }
-
-    fn line(&mut self, value: &impl Serialize) -> std::io::Result<()> {
-        serde_json::to_writer(&mut self.file, value)?;
-        self.file.write_all(b"\n")?;
-        self.file.flush()
-    }
-
-    fn remove(mut self) -> anyhow::Result<()> {
-        self.is_begun = true;
-        fs::remove_file(&self.path).with_context(|| format!("cannot remove {}", self.path.display()))
-    }
+    kept.head(&args.settings())?;
+    Ok((kept, built))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::path::Path;
 
     use clap::Parser;
@@ -256,21 +208,19 @@ mod tests {
     fn what_was_built_is_gone_on_with_unless_the_settings_changed() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("tasks.jsonl");
-        drop(Kept::open(&args(&out, &[])).unwrap());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing built is nothing kept");
-        let (mut kept, built) = Kept::open(&args(&out, &[])).unwrap();
+        let (mut kept, built) = open(&args(&out, &[])).unwrap();
         assert_eq!(built.candidates(), 0);
         let task = builder::candidate(Form::Full, Split::Train, 0, 0).task;
         kept.push(&Outcome::Task(Box::new(task.clone()))).unwrap();
         kept.push(&Outcome::Rejected { id: "x".into(), reason: "y".into() }).unwrap();
-        let path = kept.path.clone();
+        let path = kept.path().to_owned();
         drop(kept);
         // Killed in the middle of a line.
         fs::write(&path, fs::read_to_string(&path).unwrap() + "{\"task\":").unwrap();
-        let refused = |more: &[&str]| Kept::open(&args(&out, more)).unwrap_err().to_string();
+        let refused = |more: &[&str]| open(&args(&out, more)).unwrap_err().to_string();
         assert!(refused(&[]).contains("--resume"));
         assert!(refused(&["--resume", "--seed", "1"]).contains("other settings"));
-        let (kept, built) = Kept::open(&args(&out, &["--resume", "--count", "9"])).unwrap();
+        let (kept, built) = open(&args(&out, &["--resume", "--count", "9"])).unwrap();
         assert_eq!((built.tasks, built.rejected.len()), (vec![task], 1));
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 3);
         kept.remove().unwrap();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
 use real_datasets::{ColumnRole, Mapping, Reading, Task, builder, write_jsonl};
 use real_sandbox_api::{Check, Group};
@@ -125,6 +125,16 @@ fn reading(map: &[ColumnRole]) -> anyhow::Result<Reading> {
 
 fn convert(args: &ConvertArgs) -> anyhow::Result<()> {
     writable(&args.out).or_refused()?;
+    let read = Path::new(args.uri.strip_prefix("file://").unwrap_or(&args.uri));
+    if let (Ok(read), Ok(written)) = (read.canonicalize(), args.out.canonicalize())
+        && read == written
+    {
+        let out = args.out.display();
+        return Err(anyhow!(
+            "--out {out} is the file that is read, and would lose what tasks do not hold; name another"
+        ))
+        .or_refused();
+    }
     let tasks = real_datasets::load_with(&args.uri, &reading(&args.map)?).or_refused()?;
     write_jsonl(&args.out, &tasks)?;
     outln!(

@@ -62,7 +62,9 @@ impl Folder {
         let unwritable = || format!("cannot write to {shown}; choose another folder with --output");
         fs::create_dir_all(&cells).with_context(unwritable)?;
         let lock = File::create(path.join(".lock")).with_context(unwritable)?;
-        ensure!(lock.try_lock().is_ok(), "another `real eval` is using {shown}; wait for it, or choose another folder");
+        lock.try_lock()
+            .map_err(std::io::Error::from)
+            .with_context(|| format!("another `real eval` is using {shown}; wait for it, or choose another folder"))?;
         let folder = Self { path: path.to_owned(), _lock: lock };
         fs::create_dir_all(folder.logs()).with_context(unwritable)?;
         Ok(folder)

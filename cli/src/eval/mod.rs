@@ -21,13 +21,13 @@ use self::cell::{Ended, Evaluator};
 use self::folder::{Existing, Folder};
 use self::plan::Plan;
 use self::suite::Loaded;
-use crate::arguments::at_least_one;
 use crate::process::Spawner;
 use crate::programs;
 use crate::score::{EmptyOutputsName, ExtractionName};
 use crate::services::args::ServiceArgs;
 use crate::services::{Services, failed};
 use crate::shutdown::Shutdown;
+use real_terminal::arguments::at_least_one;
 
 /// Arguments of `real eval`.
 #[derive(Debug, clap::Args)]

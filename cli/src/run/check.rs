@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use real_crds::config::{Algorithm, TrainerConfig};
 use real_crds::v1alpha1::RealTrainingJob;
 use real_crds::{Endpoints, render};
-use real_terminal::errln;
+use real_terminal::{OrRefused as _, errln};
 
 use super::outcome::BAD_SPEC;
 use super::resume::Resume;
+use super::run_dir::RunDirError;
 use super::{RunArgs, continuity, preflight, run_dir, spec};
 
 /// A job that was found fit to run.
@@ -36,10 +37,14 @@ pub(super) fn check(args: &RunArgs) -> anyhow::Result<Result<Checked, ExitCode>>
     let job = &written.job;
     let name = job.metadata.name.clone().unwrap_or_default();
     let path = args.run_dir.clone().unwrap_or_else(|| Path::new("runs").join(&name));
-    run_dir::inspect(&path, args.existing(job))?;
+    match run_dir::inspect(&path, args.existing(job)) {
+        // Waiting helps, or another disk: what was asked for is not wrong.
+        Err(error @ (RunDirError::Busy { .. } | RunDirError::Unwritable { .. })) => return Err(error.into()),
+        inspected => inspected.or_refused()?,
+    }
     let config = render(job, &Endpoints::default());
     if args.existing.resume {
-        refuse_another_run(&path, &config)?;
+        refuse_another_run(&path, &config).or_refused()?;
     }
     let mut problems = [preflight::unsupported(&job.spec), preflight::check(&config, &path)].concat();
     let resume = Resume::first(&job.spec, args.existing.resume, &path).unwrap_or_else(|problem| {

@@ -8,7 +8,7 @@ use real_crds::progress::Decoding;
 use real_crds::v1alpha1::RealTrainingJobSpec;
 use real_crds::validate::nearest;
 use real_reward::QualitySource;
-use real_terminal::causes;
+use real_terminal::{causes, is_passing};
 
 use super::disk;
 use crate::{catalogue, programs, python};
@@ -32,6 +32,12 @@ impl Problem {
 
     fn machine(message: String) -> Self {
         Self { field: None, message }
+    }
+
+    /// What could not be had. Where the network is the reason, the field is as good as it was.
+    fn of(field: impl Into<String>, error: &(dyn std::error::Error + 'static)) -> Self {
+        let (field, message) = (field.into(), causes(error));
+        if is_passing(error) { Self::machine(format!("{field}: {message}")) } else { Self::spec(field, message) }
     }
 }
 
@@ -79,7 +85,13 @@ fn model(model: &Model) -> Result<u64, Problem> {
     const FIELD: &str = "spec.model.storageUri";
     let uri = &model.uri;
     let problem = |message: String| Problem::spec(FIELD, message);
-    let Some(folder) = local_path(uri).map_err(problem)? else { return Ok(0) };
+    let folder = if matches!(uri.split_once("://"), Some(("hf" | "s3", _))) {
+        real_sources::folder(uri).map_err(|error| Problem::of(FIELD, &error))?
+    } else if let Some(folder) = local_path(uri).map_err(problem)? {
+        folder
+    } else {
+        return Ok(0);
+    };
     if !folder.is_dir() {
         return Err(problem(format!(
             "there is no folder {}; give a Hugging Face model folder (config.json, tokenizer.json, model.safetensors)",
@@ -113,7 +125,7 @@ fn weights(folder: &Path) -> u64 {
     files.filter_map(|path| path.metadata().ok()).map(|m| m.len()).sum()
 }
 
-/// The local path of a URI, fetched first where it is of a hub or in a bucket; `None` for what is bundled with the trainer.
+/// The path that a URI names; `None` for what is bundled with the trainer.
 fn local_path(uri: &str) -> Result<Option<PathBuf>, String> {
     match uri.split_once("://") {
         None => Ok(Some(uri.into())),
@@ -122,7 +134,6 @@ fn local_path(uri: &str) -> Result<Option<PathBuf>, String> {
             Err(format!("{uri}: no such bundled model; there is bundled://{}", BUNDLED_MODELS.join(", bundled://")))
         }
         Some(("file", path)) => Ok(Some(path.into())),
-        Some(("hf" | "s3", _)) => real_sources::folder(uri).map(Some).map_err(|error| error.to_string()),
         Some((scheme, _)) => Err(format!(
             "`{uri}`: `real run` does not read {scheme}:// yet; give a folder, file:///PATH, hf://ORG/NAME, s3://BUCKET/KEY or bundled://NAME"
         )),
@@ -130,18 +141,18 @@ fn local_path(uri: &str) -> Result<Option<PathBuf>, String> {
 }
 
 fn datasets(config: &TrainerConfig) -> Vec<Problem> {
-    type Look<'a> = &'a dyn Fn(&str) -> Result<(), String>;
+    type Look<'a> = &'a dyn Fn(&str) -> anyhow::Result<()>;
     let look = |list: &'static str, sets: &[Dataset], load: Look<'_>| {
         let field = |at| format!("spec.datasets.{list}[{at}].storageUri");
         let tried = sets.iter().enumerate().map(|(at, set)| (field(at), load(&set.uri)));
-        tried.filter_map(|(field, loaded)| Some(Problem::spec(field, loaded.err()?))).collect::<Vec<_>>()
+        tried.filter_map(|(field, loaded)| Some(Problem::of(field, loaded.err()?.as_ref()))).collect::<Vec<_>>()
     };
     let quality = match config.reward.quality {
         Quality::Analysis => QualitySource::Analysis,
         Quality::SafetyTests => QualitySource::SafetyTests,
     };
     let tasks = |uri: &str| scorable(uri, quality);
-    let demonstrations = |uri: &str| real_datasets::check_demonstrations(uri).map_err(|error| error.to_string());
+    let demonstrations = |uri: &str| Ok(real_datasets::check_demonstrations(uri)?);
     let mut problems = match config.algorithm {
         Algorithm::Ppo(_) | Algorithm::PolicyGradient(_) => look("train", &config.train, &tasks),
         Algorithm::Sft(_) => look("train", &config.train, &demonstrations),
@@ -151,25 +162,40 @@ fn datasets(config: &TrainerConfig) -> Vec<Problem> {
 }
 
 /// Whether a data set can be loaded, and holds a task whose answers can be scored.
-fn scorable(uri: &str, quality: QualitySource) -> Result<(), String> {
+fn scorable(uri: &str, quality: QualitySource) -> anyhow::Result<()> {
     let (mut any, mut lacks) = (false, "");
     real_datasets::each(uri, |task| match real_reward::missing(&task, quality) {
         None => any = true,
         Some(missing) => lacks = missing,
-    })
-    .map_err(|error| error.to_string())?;
-    if any {
-        return Ok(());
-    }
-    Err(format!("none of the tasks of {uri} has a {lacks}, of which rewards are made (spec.reward.quality)"))
+    })?;
+    anyhow::ensure!(any, "none of the tasks of {uri} has a {lacks}, of which rewards are made (spec.reward.quality)");
+    Ok(())
 }
 
-/// A metric of evaluations that no evaluation of this job has: no checkpoint would ever be the best.
+/// What metrics of a step begin with; those of evaluations begin with `val`.
+const STEP_METRICS: [&str; 9] =
+    ["actor", "critic", "data", "perf", "response_length", "reward", "rollout", "timing_s", "train"];
+
+/// A metric that this job does not have: no checkpoint would ever be the best.
 fn best_by(config: &TrainerConfig) -> Option<Problem> {
+    const FIELD: &str = "spec.checkpoint.keepBest.metric";
     let metric = config.checkpoint.keep_best.metric.as_str();
     let evaluation = &config.evaluation;
+    if config.checkpoint.keep_best.count == 0 {
+        return None;
+    }
+    let group = metric.split_once('/').map(|(group, _)| group);
+    if group != Some("val") {
+        let known = group.is_some_and(|group| STEP_METRICS.contains(&group));
+        let message = format!(
+            "{metric} is no metric: it has to begin with val/ (an evaluation's, such as val/joint), or with {}/ (a step's, such as \
+             critic/score/mean)",
+            STEP_METRICS.join("/, ")
+        );
+        return (!known).then(|| Problem::spec(FIELD, message));
+    }
     // Without suites there are no evaluations, and the default is of no effect.
-    if config.checkpoint.keep_best.count == 0 || evaluation.suites.is_empty() || !metric.starts_with("val/") {
+    if evaluation.suites.is_empty() {
         return None;
     }
     let rates = ["function", "quality", "joint", "no_code"];
@@ -189,10 +215,7 @@ fn best_by(config: &TrainerConfig) -> Option<Problem> {
         Some(near) => format!("did you mean {near}?"),
         None => format!("there are {}", all.join(", ")),
     };
-    Some(Problem::spec(
-        "spec.checkpoint.keepBest.metric",
-        format!("{metric} is no metric of this job's evaluations; {hint}"),
-    ))
+    Some(Problem::spec(FIELD, format!("{metric} is no metric of this job's evaluations; {hint}")))
 }
 
 /// CWE numbers without a rule: nothing would ever be found, and the reward's quality be a constant.
@@ -285,7 +308,7 @@ mod tests {
         };
         let found = |extra: &str, quality| {
             fs::write(&path, task(extra)).unwrap();
-            scorable(path.to_str().unwrap(), quality)
+            scorable(path.to_str().unwrap(), quality).map_err(|error| error.to_string())
         };
         assert_eq!(found("", QualitySource::Analysis), Ok(()));
         let without = found("", QualitySource::SafetyTests).unwrap_err();
@@ -317,6 +340,10 @@ mod tests {
         }
         let said = problem(&["checkpoint.keepBest.metric=val/quickstrat/greedy/joint"]).unwrap();
         assert!(said.ends_with("did you mean val/quickstart/greedy/joint?"), "{said}");
+        for metric in ["rewrd", "reward", "citric/score/mean", "vall/joint"] {
+            let said = problem(&[&format!("checkpoint.keepBest.metric={metric}")]).unwrap();
+            assert!(said.starts_with(&format!("{metric} is no metric")) && said.contains("val/joint"), "{said}");
+        }
         let sampled = ["checkpoint.keepBest.metric=val/quickstart/sampled/joint", "evaluation.samples=0"];
         assert!(problem(&sampled).is_some());
         assert_eq!(problem(&["checkpoint.keepBest.metric=val/x", "datasets.eval=[]"]), None);

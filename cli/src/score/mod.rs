@@ -18,7 +18,6 @@ use real_terminal::{OrRefused as _, Stream, errln, exit, fit, outln, width};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::arguments::{at_least_one, share};
 use crate::services::args::ServiceArgs;
 use crate::services::failed;
 use crate::services::scratch::Scratch;
@@ -26,6 +25,7 @@ use crate::shutdown::Shutdown;
 use crate::ui::Work;
 use real_evaluation::answers::{self, Answer, Source};
 use real_evaluation::{DroppedRow, Row, Unfinished};
+use real_terminal::arguments::{at_least_one, share};
 use summary::Summary;
 
 /// Arguments of `real score`.
@@ -143,6 +143,12 @@ pub async fn run(args: ScoreArgs) -> anyhow::Result<ExitCode> {
         Some(target) => {
             let settings = args.settings();
             let opened = Unfinished::open(target, &settings, &answers, args.resume).or_refused()?;
+            if args.resume && opened.1.is_empty() {
+                errln!(
+                    "note: there was no {} to go on with; beginning with the first answer",
+                    opened.0.path().display()
+                );
+            }
             (Some(opened.0), opened.1)
         }
         None => (None, Vec::new()),
@@ -172,6 +178,7 @@ pub async fn run(args: ScoreArgs) -> anyhow::Result<ExitCode> {
     report(&args, &rows, &summary)?;
     if stopped {
         let kept = match &file {
+            Some(_) if rows.is_empty() => "nothing is kept".to_owned(),
             Some(file) => format!("they are in {}, and --resume goes on", file.path().display()),
             None => "with --output they would be kept, and --resume go on".to_owned(),
         };

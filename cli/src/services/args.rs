@@ -9,7 +9,7 @@ use real_terminal::causes;
 use url::Url;
 
 use super::{Kind, Services};
-use crate::arguments::at_least_one;
+use real_terminal::arguments::at_least_one;
 
 /// Longest time for a service that was given to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(10);

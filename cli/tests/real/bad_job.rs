@@ -101,7 +101,7 @@ fn a_parquet_file_of_another_schema_is_shown_with_its_columns() {
 fn a_weakness_without_a_rule_is_named_with_those_that_have_one() {
     crate::job::program("real-detector");
     let said =
-        ["--set spec.reward.cwes=[89, 9999]: spec.reward.cwes[1]: 9999 is not allowed", "rules for", "78, 79, 89"];
+        ["--set spec.reward.cwes=[89, 9999]: spec.reward.cwes[1]: 9999 is not allowed", "rules for", "77, 78, 79"];
     refused(&Job::new(), &["--set", "spec.reward.cwes=[89, 9999]"], &said);
     let job = Job::new().with("alpha: 0.5", "alpha: 0.5\n    cwes: [89, 1, 2]");
     refused(&job, &[], &["job.yaml:19:16: spec.reward.cwes[1]: 1 is", "job.yaml:19:19: spec.reward.cwes[2]: 2 is"]);

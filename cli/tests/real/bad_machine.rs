@@ -1,4 +1,4 @@
-//! Machines that lack something: exit code 1, and nothing is written.
+//! Machines that lack something (exit code 1), and run directories that cannot be meant (2): nothing is written.
 
 use std::fs;
 use std::net::TcpListener;
@@ -29,7 +29,7 @@ fn an_existing_run_directory_is_never_written_to() {
     let job = Job::new();
     fs::create_dir_all(job.path("runs/tiny")).expect("writable");
     fs::write(job.path("runs/tiny/spec.yaml"), "an earlier run").expect("writable");
-    job.run(&[]).expect(1, &["runs/tiny already holds a run", "--resume", "--fresh", "--run-dir"]);
+    job.run(&[]).expect(2, &["runs/tiny already holds a run", "--resume", "--fresh", "--run-dir"]);
     assert_eq!(fs::read_dir(job.path("runs/tiny")).expect("readable").count(), 1);
 }
 
@@ -37,17 +37,17 @@ fn an_existing_run_directory_is_never_written_to() {
 fn a_directory_of_something_else_is_no_run_directory() {
     let job = Job::new();
     let said = job.run(&["--fresh", "--run-dir", "model"]);
-    said.expect(1, &["model is not empty and holds no run", "--run-dir"]);
+    said.expect(2, &["model is not empty and holds no run", "--run-dir"]);
 }
 
 #[test]
 fn there_has_to_be_a_run_to_resume() {
-    Job::new().run(&["--resume"]).expect(1, &["cannot resume", "runs/tiny"]);
+    Job::new().run(&["--resume"]).expect(2, &["cannot resume", "runs/tiny"]);
 }
 
 #[test]
 fn a_run_directory_below_a_file_is_refused() {
-    Job::new().run(&["--run-dir", "job.yaml/run"]).expect(1, &["job.yaml", "--run-dir"]);
+    Job::new().run(&["--run-dir", "job.yaml/run"]).expect(2, &["job.yaml", "--run-dir"]);
 }
 
 #[test]

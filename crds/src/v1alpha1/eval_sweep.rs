@@ -318,6 +318,8 @@ impl Default for FailurePolicy {
 /// Status of a `RealEvalSweep`. The state of each cell is in its Job.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+// It has one writer: who owns which field of it need not be kept, field by field, in every version of the object.
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct RealEvalSweepStatus {
     /// Generation of the spec this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 /// Status of a `RealTrainingJob`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+// It has one writer: who owns which field of it need not be kept, field by field, in every version of the object.
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct RealTrainingJobStatus {
     /// Generation of the spec this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]

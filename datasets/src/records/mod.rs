@@ -7,8 +7,8 @@ mod parquet_file;
 mod text;
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read as _;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -73,8 +73,17 @@ pub(crate) enum FileType {
 /// Tells by the file's name, or by its first bytes: what was fetched or is an answer of an API may be called anything.
 pub(crate) fn file_type(path: &Path) -> Result<FileType, LoadError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let failed = |reason| LoadError::Io { path: path.to_owned(), reason };
+    let there = fs::metadata(path).map_err(failed)?;
+    if there.is_dir() {
+        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    }
+    if !there.is_file() {
+        let what = "it is a pipe or a device, and a data set is read more than once: write it into a file first";
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, what)));
+    }
     let mut first = Vec::new();
-    let _ = File::open(path).and_then(|file| file.take(256).read_to_end(&mut first));
+    File::open(path).map_err(failed)?.take(256).read_to_end(&mut first).map_err(failed)?;
     let is_parquet = first.starts_with(b"PAR1");
     let is_compressed = first.starts_with(b"\x1f\x8b") || first.starts_with(b"\x28\xb5\x2f\xfd");
     let plain_start = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&first).trim_ascii_start();
@@ -103,7 +112,10 @@ impl Item<'_> {
             Content::Json(text) => parse(text),
             Content::Value(value) => serde_path_to_error::deserialize(value).map_err(|error| said(&error, "")),
         };
-        parsed.map_err(|message| self.problem("", message))
+        parsed.map_err(|message| match self.json().and_then(|text| serde_json::from_str::<Value>(text).ok()) {
+            Some(other) if !other.is_object() => self.no_object(&other),
+            _ => self.problem("", message),
+        })
     }
 
     /// The object as named fields.
@@ -114,11 +126,12 @@ impl Item<'_> {
         };
         match value {
             Value::Object(fields) => Ok(Record::new(fields)),
-            other => {
-                let message = format!("is {}; an object with fields is needed", crate::record::kind(&other));
-                Err(self.problem("", message))
-            }
+            other => Err(self.no_object(&other)),
         }
+    }
+
+    fn no_object(&self, value: &Value) -> LoadError {
+        self.problem("", format!("is {}; an object with fields is needed", crate::record::kind(value)))
     }
 
     /// That something is wrong with a field of the object, or with all of it where `field` is empty.
@@ -156,11 +169,13 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 
 fn said(error: &serde_path_to_error::Error<serde_json::Error>, text: &str) -> String {
     let path = error.path().to_string();
-    let place = if path == "." { String::new() } else { format!("{path}: ") };
+    let place = if matches!(path.as_str(), "." | "?") { String::new() } else { format!("{path}: ") };
     // That the text is of one line is known: the column alone helps.
     let message = error.inner().to_string().replace(" at line 1 column ", " at column ");
     let hint = if text.trim() == "{" {
         "; the file may be one object over several lines: a data set has one object a line, or is an array of objects"
+    } else if error.inner().is_eof() {
+        "; the object does not end: the file may be cut off"
     } else {
         ""
     };

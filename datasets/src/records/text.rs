@@ -39,6 +39,9 @@ pub(super) fn of_reader(place: &str, ending: &str, reader: impl Read, give: Give
 fn of_plain(place: &str, reader: &mut dyn BufRead, give: Give<'_>) -> Result<(), LoadError> {
     let problem = |message: String| first_line(place, message);
     let first = reader.fill_buf().map_err(|error| problem(error.to_string()))?;
+    if !first.is_empty() && first.iter().take(64).all(|byte| *byte == 0) {
+        return Err(problem("the file begins with zeros, so it is no text".to_owned()));
+    }
     if let Some(other) = other_encoding(first) {
         return Err(problem(format!("the file is {other}; a data set is UTF-8: `iconv -f {other} -t UTF-8`")));
     }
@@ -145,7 +148,18 @@ mod tests {
         assert!(refusal(format!("[{TASK}").as_bytes()).contains("the array does not end"));
         assert!(refusal(format!("[{TASK}] {TASK}").as_bytes()).contains("after the array"));
         assert!(refusal(format!("[{TASK} {TASK}]").as_bytes()).contains("element 1"));
-        assert!(refusal(b"[1]").contains("invalid type: integer"), "{}", refusal(b"[1]"));
+        for (text, what) in
+            [("[1]", "the number 1"), ("null", "null"), ("[[]]", "a list of 0"), ("\"x\"", "the text \"x\"")]
+        {
+            assert!(
+                refusal(text.as_bytes()).contains(&format!("is {what}; an object")),
+                "{}",
+                refusal(text.as_bytes())
+            );
+        }
+        let cut = refusal(TASK[..TASK.len() - 9].as_bytes());
+        assert!(cut.starts_with("tasks.jsonl:1: EOF") && cut.contains("may be cut off"), "{cut}");
+        assert!(refusal(&[0; 100]).contains("begins with zeros"));
         assert!(refusal(b"{\n\"a\": 1}").contains("one object over several lines"));
         assert!(refusal(b"\x1f\x8bnot gzip").contains("tasks.jsonl:1:"));
     }

@@ -4,11 +4,10 @@
 //! through one of them, the others get the new value: for certain where they are the same SSA value, else as one of two.
 
 use ruff_python_ast::{Expr, ExprAttribute, ExprCall};
-use rustc_hash::FxHashMap as HashMap;
 
-use super::expressions::MUTATORS;
+use super::context::Source;
 use super::names::{Resolved, literal};
-use super::scope::Scope;
+use super::scope::{MUTATORS, Scope};
 use super::{Lowerer, span_of};
 use crate::ssa::{Cell, Instruction, Literal, Op, Span, ValueId};
 
@@ -24,19 +23,6 @@ const MAX_BASES: usize = 16;
 const MAX_ENTRIES: usize = 16;
 const MAX_RELOADED: usize = 8;
 
-/// What a name was bound from, or put into.
-#[derive(Clone)]
-pub(super) enum Source<'a> {
-    /// The object that an expression gives.
-    Same(&'a Expr),
-    /// Some element of what an expression gives.
-    Element(&'a Expr),
-    /// `holder = {key: name}`, `holder = [name]`: an entry of what the holder stands for, which was this value.
-    Entry(&'a Expr, Literal, ValueId),
-    /// `place = name`, where that was this value.
-    Kept(&'a Expr, ValueId),
-}
-
 impl Source<'_> {
     /// The place as text.
     fn key(&self) -> Option<String> {
@@ -47,20 +33,6 @@ impl Source<'_> {
             Self::Entry(holder, entry, _) => Some(format!("{}[{entry:?}]", key(holder, MAX_DEPTH)?)),
         }
     }
-}
-
-/// Other names of what a name or an expression stands for.
-#[derive(Default)]
-pub(super) struct Names<'a> {
-    /// By name: what it was bound from.
-    sources: Vec<(&'a str, Source<'a>)>,
-    /// Indices of those, by name and by place.
-    by_name: HashMap<&'a str, Vec<usize>>,
-    by_place: HashMap<String, Vec<usize>>,
-    /// Methods that names stand for, with their values: `push = parts.append`.
-    methods: HashMap<&'a str, (&'a ExprAttribute, ValueId)>,
-    /// Expressions through which a change is being passed on.
-    passing: Vec<String>,
 }
 
 /// An expression that reads a place, as text; none where it is something else.

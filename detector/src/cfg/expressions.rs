@@ -7,31 +7,9 @@ use ruff_python_ast::{
 };
 
 use super::names::literal;
+use super::scope::MUTATORS;
 use super::{Lowerer, span_of};
 use crate::ssa::{Argument, BinaryOp, CompareOp, Container, Literal, Op, Passing, Piece, Span, Terminator, ValueId};
-
-/// Methods that change what they are called on.
-pub(super) const MUTATORS: &[&str] = &[
-    "add",
-    "add_argument",
-    "add_option",
-    "append",
-    "appendleft",
-    "clear",
-    "extend",
-    "extendleft",
-    "feed",
-    "insert",
-    "put",
-    "put_nowait",
-    "read_dict",
-    "read_string",
-    "set",
-    "setdefault",
-    "update",
-    "write",
-    "writelines",
-];
 
 /// Deepest test whose parts are constants that is worked out.
 const MAX_TESTS: usize = 8;

@@ -2,6 +2,7 @@
 
 use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtFor, StmtTry, StmtWhile};
 
+use super::context::{Final, Jump, Loop, Way};
 use super::{Lowerer, span_of};
 use crate::ssa::{BlockId, Closed, Op, Span, Terminator, ValueId, origin};
 
@@ -11,41 +12,6 @@ const MAX_UNROLLED: (usize, usize) = (16, 6);
 const MAX_RETURNS: usize = 4;
 /// How deep `finally` bodies in `finally` bodies are lowered for each way through them on its own.
 const MAX_UNWINDING: usize = 2;
-
-/// An open loop.
-pub(super) struct Loop {
-    /// Where `continue` goes.
-    pub(super) latch: BlockId,
-    /// Where `break` goes.
-    pub(super) after: BlockId,
-    /// Whether some `break` leaves it.
-    pub(super) broken: bool,
-}
-
-/// A jump out of the statements around it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Jump {
-    Return,
-    Break,
-    Continue,
-}
-
-/// A `finally` body that jumps pass on their way.
-pub(super) struct Final<'a> {
-    body: &'a [Stmt],
-    /// How many loops are open around it.
-    loops: usize,
-    /// The ways into it.
-    ways: Vec<Way>,
-}
-
-/// A way into a `finally` body: all jumps that go on to the same place after it, or a `return` of its own.
-struct Way {
-    jump: Jump,
-    block: BlockId,
-    /// What each of them returns.
-    values: Vec<ValueId>,
-}
 
 impl<'a> Lowerer<'a> {
     /// `while`

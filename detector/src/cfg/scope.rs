@@ -8,8 +8,30 @@ use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_pat
 use ruff_python_ast::{Comprehension, ExceptHandler, Expr, ExprContext, ModModule, Parameters, Pattern, Stmt};
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
-use super::expressions::MUTATORS;
 use crate::syntax::captured;
+
+/// Methods that change what they are called on.
+pub(super) const MUTATORS: &[&str] = &[
+    "add",
+    "add_argument",
+    "add_option",
+    "append",
+    "appendleft",
+    "clear",
+    "extend",
+    "extendleft",
+    "feed",
+    "insert",
+    "put",
+    "put_nowait",
+    "read_dict",
+    "read_string",
+    "set",
+    "setdefault",
+    "update",
+    "write",
+    "writelines",
+];
 
 /// Bindings of one function, class or module body.
 #[derive(Debug, Default)]

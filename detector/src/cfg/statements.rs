@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use ruff_python_ast::{Expr, Operator, Stmt, StmtAugAssign, StmtIf, StmtImport, StmtImportFrom, StmtWith, WithItem};
 
+use super::context::Jump;
 use super::expressions::binary;
-use super::jumps::Jump;
 use super::{Lowerer, span_of};
 use crate::ssa::{Argument, Literal, Op, Passing, Terminator, origin};
 

@@ -1,6 +1,6 @@
 //! What the engine needs to know about the code of a function, whatever the analysis.
 
-use crate::ssa::{BlockId, Function, Instruction, Op, Terminator, ValueId};
+use crate::ssa::{BlockId, Function, Instruction, Op, Terminator, ValueId, reverse_post_order};
 
 /// How far a refinement is followed for facts that it may look at beside its operands, and how many of them.
 const MAX_DEPTH: usize = 8;
@@ -97,28 +97,4 @@ fn looked_at(values: &[Instruction], op: &Op, (seen, search): (&mut [u32], u32),
             });
         }
     }
-}
-
-/// Blocks that the entry reaches, each before those it leads to (loops aside).
-pub fn reverse_post_order(function: &Function) -> Vec<BlockId> {
-    let mut seen = vec![false; function.blocks.len()];
-    let mut order = vec![];
-    if function.blocks.is_empty() {
-        return order;
-    }
-    let mut stack = vec![(BlockId(0), function.successors(BlockId(0)), 0)];
-    seen[0] = true;
-    while let Some((block, successors, next)) = stack.last_mut() {
-        if let Some(&to) = successors.get(*next) {
-            *next += 1;
-            if !std::mem::replace(&mut seen[to.0 as usize], true) {
-                stack.push((to, function.successors(to), 0));
-            }
-        } else {
-            order.push(*block);
-            stack.pop();
-        }
-    }
-    order.reverse();
-    order
 }

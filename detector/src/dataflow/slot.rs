@@ -1,6 +1,7 @@
 //! A place that facts are joined into.
 
-use super::Lattice;
+use super::lattice::{Lattice, Widening};
+use crate::budget::Budget;
 
 /// Growths after which a slot is widened to its shape, and then to the top of its kind.
 ///
@@ -17,16 +18,12 @@ const TOP_ROUND: u32 = 6;
 const SHAPE_AROUND: u16 = 3;
 const TOP_AROUND: u16 = 8;
 
-/// How much is given up so that an ascending chain ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Widening {
-    /// Forms that are told apart become one.
-    Shape,
-    /// Nothing is kept but what grows a bounded number of times.
-    Top,
-}
-
 impl Widening {
+    /// How much detail is given up everywhere by now.
+    pub fn of_budget(budget: &Budget) -> Option<Self> {
+        budget.is_coarse().then_some(Self::Shape)
+    }
+
     /// How much detail code may add to what others read in its n-th round (from 0), so that recursion ends soon.
     pub fn of_round(round: u32) -> Option<Self> {
         match round {

@@ -23,7 +23,7 @@ pub use interpreter::interpreter;
 pub use output::parse_output;
 use remembered::Remembered;
 pub use unchecked::unchecked;
-use worker::{Failure, Worker};
+use worker::{Failure, Limits, Worker};
 
 /// A pool of warm workers, started when first needed.
 #[derive(Debug)]
@@ -33,13 +33,6 @@ pub struct TypeChecker {
     limits: Limits,
     /// Programs that took all the CPU time that one may have.
     too_long: Mutex<Remembered>,
-}
-
-/// What one program may take.
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    time: Duration,
-    cpu_time: Duration,
 }
 
 /// CPU time that no program needs: what takes longer folds constants such as `9**9**9**9`.

@@ -16,7 +16,6 @@ use real_detector_api::TypesVerdict;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Limits;
 use super::interpreter::interpreter;
 use super::output::parse_output;
 use super::traces::{Traces, traces};
@@ -28,6 +27,13 @@ const ZYGOTE: &str = concat!(include_str!("resident.py"), include_str!("zygote.p
 const START_SECONDS: u64 = 300;
 /// The worker itself keeps the time; this is for a worker that hangs.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// What one program may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) time: Duration,
+    pub(super) cpu_time: Duration,
+}
 
 /// Why there is no verdict.
 #[derive(Debug, Error)]

@@ -2,13 +2,13 @@
 
 mod metrics;
 mod routes;
+mod service;
 
 pub use routes::run;
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::Context;
 use real_terminal::outln;
@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use crate::Options;
 use crate::mypy::TypeChecker;
 use metrics::Metrics;
+use service::Service;
 
 /// Limits of the service.
 #[derive(Clone, Debug)]
@@ -31,33 +32,6 @@ pub struct ServerConfig {
     pub longest_wait: Option<Duration>,
     /// Time for one program.
     pub timeout: Duration,
-}
-
-/// What requests share.
-pub(crate) struct Service {
-    running: Semaphore,
-    /// Places for programs, running or waiting.
-    places: Arc<Semaphore>,
-    most_programs: usize,
-    longest_wait: Option<Duration>,
-    workers: usize,
-    /// When the programs that wait arrived. Workers are given out in order, so the first is the oldest.
-    waiting: Mutex<VecDeque<Instant>>,
-    options: Options,
-    types: TypeChecker,
-    metrics: Metrics,
-}
-
-impl Service {
-    /// When the programs that wait arrived.
-    fn waiting(&self) -> std::sync::MutexGuard<'_, VecDeque<Instant>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How long the oldest program has waited.
-    fn oldest(&self) -> Duration {
-        self.waiting().front().map(Instant::elapsed).unwrap_or_default()
-    }
 }
 
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight.

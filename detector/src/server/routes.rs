@@ -13,7 +13,7 @@ use real_detector_api::{Analysis, AnalysisError, AnalysisErrorKind, AnalyzeReque
 
 use serde::Serialize;
 
-use super::Service;
+use super::service::Service;
 use crate::{Options, catalogue};
 
 /// Largest request: many programs of up to 1 MiB.

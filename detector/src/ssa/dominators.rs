@@ -1,7 +1,6 @@
 //! Which blocks every way to a block passes (Cooper, Harvey, Kennedy: "A Simple, Fast Dominance Algorithm").
 
-use super::{BlockId, Function};
-use crate::dataflow::reverse_post_order;
+use super::{BlockId, Function, reverse_post_order};
 
 /// The dominator tree of the blocks that the entry reaches.
 #[derive(Debug)]

@@ -1,15 +1,17 @@
 //! Source text → syntax tree, with every limit that keeps later passes off the end of the stack.
 
 mod bindings;
+mod captured;
 mod depth;
 mod position;
 mod refusals;
 
+pub(crate) use captured::captured;
 pub use depth::{MAX_DEPTH, TooDeep, check_depth};
 pub use position::{Position, Positions};
 
 use real_detector_api::{AnalysisError, AnalysisErrorKind};
-use ruff_python_ast::{Identifier, ModModule, Pattern, PythonVersion};
+use ruff_python_ast::{ModModule, PythonVersion};
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use ruff_text_size::{Ranged, TextSize};
 
@@ -18,16 +20,6 @@ const GRAMMAR: PythonVersion = PythonVersion::PY314;
 
 /// The largest program that is looked at, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
-
-/// The name that a pattern of `match` itself binds; those of the patterns in it are theirs.
-pub(crate) fn captured(pattern: &Pattern) -> Option<&Identifier> {
-    match pattern {
-        Pattern::MatchAs(capture) => capture.name.as_ref(),
-        Pattern::MatchStar(capture) => capture.name.as_ref(),
-        Pattern::MatchMapping(mapping) => mapping.rest.as_ref(),
-        _ => None,
-    }
-}
 
 /// Parses a program, on a stack that is deep enough for [`MAX_DEPTH`].
 ///

@@ -1,33 +1,20 @@
 //! Taint analysis: which values an attacker has a say in, and what they may look like.
+//!
+//! Each module imports only what stands before it in this order: `domain` (abstract values), `store` (what is known so far),
+//! `frame` (a function with its facts), `refine` (what tests say), `eval` (transfer functions), `solver`, `check` (where a rule
+//! does not hold), `report` (traces and findings).
 
-mod binding;
-mod calls;
-mod constant;
-mod control;
-mod effects;
-mod findings;
-mod guards;
-mod leave;
-mod mutations;
-mod namespace;
-mod narrow;
-mod obligation;
-mod open;
-mod origins;
-mod parsers;
-mod protocols;
-mod record;
-mod regex;
-mod shared;
+mod check;
+mod domain;
+mod eval;
+mod frame;
+mod refine;
+mod report;
 mod solver;
 mod store;
-mod trace;
-mod transfer;
-mod trees;
-mod urls;
-mod value;
 
-pub use findings::find;
-pub use open::constant_code;
-pub use solver::{Solved, solve_program};
-pub use value::{Items, Key, Object, Value};
+pub use check::constant_code;
+pub use domain::{Items, Key, Object, Value};
+pub use report::find;
+pub use solver::solve_program;
+pub use store::Solved;

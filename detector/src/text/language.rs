@@ -7,46 +7,7 @@ use regex::Regex;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::{CharSet, Hole, Origins, Part, Pattern, Template};
-
-/// A set of languages, by index in [`Languages`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LanguageSet(u32);
-
-impl LanguageSet {
-    /// No language.
-    pub const NONE: Self = Self(0);
-    /// Every language.
-    pub const ALL: Self = Self(u32::MAX);
-
-    /// The n-th language.
-    pub fn one(index: usize) -> Self {
-        Self(1 << index)
-    }
-
-    /// Languages of both.
-    #[must_use]
-    pub fn intersection(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
-
-    /// Languages of either.
-    #[must_use]
-    pub fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Languages of the first set only.
-    #[must_use]
-    pub fn difference(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
-
-    /// Whether it has the n-th language.
-    pub fn has(self, index: usize) -> bool {
-        self.0 >> index & 1 == 1
-    }
-}
+use super::{CharSet, Hole, LanguageSet, Origins, Part, Pattern, Template};
 
 /// A language file.
 #[derive(Debug, Deserialize)]

@@ -2,12 +2,16 @@
 
 mod ambiguity;
 mod charset;
+mod forms;
+mod hole;
 mod language;
 mod pattern;
 mod template;
 
 pub use ambiguity::{Ambiguity, ambiguity};
 pub use charset::CharSet;
-pub use language::{Language, LanguageError, LanguageSet, Languages};
+pub use forms::Text;
+pub use hole::{Hole, LanguageSet, Origins};
+pub use language::{Language, LanguageError, Languages};
 pub use pattern::{Matching, Pattern};
-pub use template::{Hole, Origins, Part, Template, Text};
+pub use template::{Part, Template};

@@ -15,10 +15,11 @@ use kube::{Api, Resource, ResourceExt};
 use real_crds::v1alpha1::{Phase, RealTrainingJob, RewardPool};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::turn::{Planned, Refusals, Turn, Whose};
+use super::turn::{Planned, Refusals, Turn, look};
 use super::{Own, Reconciler, Scope, own, received, selector};
 use crate::act::{Failure, Target, write_status};
 use crate::backoff::Backoff;
@@ -28,7 +29,9 @@ use crate::context::Context;
 use crate::job::{Cause, Children, Names, Observed, Plan, Poller, Settings, is_finished, merged, plan};
 use crate::labels::{JOB, KUEUE, KUEUE_QUEUE, TRAINER};
 use crate::metrics;
+use crate::pace::Pace;
 use crate::refusal::{Refusal, of_an_attempt};
+use crate::requeue::within;
 use crate::turnstile::Turnstile;
 use crate::uses::Uses;
 use crate::watches::{News, follow, trim_job, trim_pod, whole};
@@ -36,6 +39,9 @@ use crate::written::Written;
 
 /// Between two looks at what no event tells: metrics, jobs that are gone.
 const TICK: Duration = Duration::from_secs(5);
+
+/// Writes a second that say of running jobs how far they are, and nothing else.
+const PROGRESS: u32 = 200;
 
 /// Everything a reconcile needs.
 pub(crate) struct Jobs {
@@ -48,6 +54,7 @@ pub(crate) struct Jobs {
     services: Cache<Service>,
     policies: Cache<NetworkPolicy>,
     poller: Arc<Poller>,
+    pace: Pace,
     refusals: Refusals,
     written: Written,
     backoff: Backoff<String>,
@@ -98,6 +105,7 @@ pub(crate) fn start(
         services: Cache::new(JOB),
         policies: Cache::new(JOB),
         poller: poller.clone(),
+        pace: Pace::new(PROGRESS),
         refusals: Refusals::new(),
         written: Written::new(),
         backoff: Backoff::new(),
@@ -107,7 +115,7 @@ pub(crate) fn start(
         acting_since: OnceLock::new(),
         context,
     });
-    let which = || selector(&[TRAINER]);
+    let which = || all.context.lists.clone().labels(&selector(&[TRAINER]));
     tasks.spawn(follow(scope.api(&client), which(), (trim_job, News::All), all.attempts.clone(), triggers.clone()));
     tasks.spawn(follow(scope.api(&client), which(), (trim_pod, News::All), all.pods.clone(), triggers.clone()));
     // Made by the operator alone, which knows that it did.
@@ -156,13 +164,8 @@ impl Reconciler<RealTrainingJob> for Jobs {
     async fn reconcile(&self, job: &RealTrainingJob) -> Result<Action, Failure> {
         let (uid, namespace) = (job.uid().unwrap_or_default(), job.namespace().unwrap_or_default());
         let observed = self.observe(job, &uid).await?;
-        let planned = plan(job, &observed, Timestamp::now(), &self.settings);
-        if self.context.dry_run {
-            return Ok(super::show("RealTrainingJob", job, &planned, planned.requeue));
-        }
-        let whose = Whose { uid: &uid, generation: job.metadata.generation, namespace: &namespace };
-        let mut look = Look { jobs: self, job, observed, uid: &uid };
-        self.refusals.take(&mut look, whose, &self.context.client, planned).await
+        let mut turn = Look { jobs: self, job, observed, uid: &uid };
+        look(&self.context, &self.refusals, (job, &namespace), &mut turn).await
     }
 }
 
@@ -191,9 +194,13 @@ impl Planned for Plan {
 impl Turn for Look<'_> {
     type Plan = Plan;
 
-    fn plan(&self, refusal: Option<&Refusal>) -> Plan {
-        let observed = Observed { refused: refusal.cloned(), ..self.observed.clone() };
-        plan(self.job, &observed, Timestamp::now(), &self.jobs.settings)
+    fn plan(&mut self, refusal: Option<&Refusal>) -> Plan {
+        self.observed.refused = refusal.cloned();
+        plan(self.job, &self.observed, Timestamp::now(), &self.jobs.settings)
+    }
+
+    fn paced(&self, plan: Plan) -> Plan {
+        self.jobs.paced(plan, self.uid)
     }
 
     fn taken(&mut self) {
@@ -268,11 +275,23 @@ impl Jobs {
             children,
             report: self.poller.report(uid),
             acting_since: Some(*self.acting_since.get_or_init(Timestamp::now)),
-            refused: self.refusals.get(uid),
+            refused: None,
             tried: false,
             checkpoint_holder: self.uses.holder(&owner),
             without_kueue: job.labels().contains_key(KUEUE_QUEUE) && !self.context.serves(KUEUE).await?,
         })
+    }
+
+    /// Puts off what says nothing but how far a job is, while many are told of.
+    fn paced(&self, mut plan: Plan, uid: &str) -> Plan {
+        if plan.status.is_none()
+            && plan.progress.is_some()
+            && let Some(wait) = self.pace.wait(uid, Instant::now())
+        {
+            plan.progress = None;
+            within(&mut plan.requeue, wait);
+        }
+        plan
     }
 
     /// Children, the attempt, deletions.
@@ -350,6 +369,7 @@ impl Jobs {
             self.measure(&jobs);
             let alive: std::collections::HashSet<String> = jobs.iter().filter_map(|job| job.uid()).collect();
             self.poller.retain(|uid| alive.contains(uid));
+            self.pace.retain(|uid| alive.contains(uid));
             self.refusals.retain(&alive);
             self.written.retain(&alive);
             self.backoff.retain(|uid| alive.contains(uid));

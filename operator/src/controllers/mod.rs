@@ -15,10 +15,7 @@ use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Resource, ResourceExt};
-use real_terminal::outln;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -222,16 +219,6 @@ fn leads(guard: &Guard) -> impl Stream<Item = ()> + Send + 'static {
 /// What arrives.
 pub(crate) fn received<T: Send + 'static>(receiver: UnboundedReceiver<T>) -> impl Stream<Item = T> + Send + 'static {
     stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)))
-}
-
-/// What would be done, on standard output.
-pub(crate) fn show<K, P>(kind: &str, object: &K, plan: &P, requeue: Option<Duration>) -> Action
-where
-    K: Resource<DynamicType = ()>,
-    P: Serialize,
-{
-    outln!("{}", json!({"kind": kind, "namespace": object.namespace(), "name": object.name_any(), "plan": plan}));
-    requeue.map_or_else(Action::await_change, Action::requeue)
 }
 
 /// The child `name` of `owner`, where it is controlled by the object with this uid.

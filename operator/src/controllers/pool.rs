@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::turn::{Planned, Refusals, Turn, Whose};
+use super::turn::{Planned, Refusals, Turn, look};
 use super::{Own, Reconciler, Scope, received, selector};
 use crate::act::{Failure, Target, write_status};
 use crate::backoff::Backoff;
@@ -131,8 +131,9 @@ pub(crate) fn start(
         turnstile,
         context,
     });
-    let which = || format!("{},{POOL}", crate::controllers::managed());
-    let pods = selector(&[DETECTOR, SANDBOX]);
+    let lists = |labels: &str| all.context.lists.clone().labels(labels);
+    let which = || lists(&format!("{},{POOL}", crate::controllers::managed()));
+    let pods = lists(&selector(&[DETECTOR, SANDBOX]));
     tasks.spawn(follow(scope.api(&client), pods, (trim_pod, News::All), all.pods.clone(), triggers.clone()));
     tasks.spawn(follow(
         scope.api(&client),
@@ -218,13 +219,8 @@ impl Reconciler<RewardPool> for Pools {
     async fn reconcile(&self, pool: &RewardPool) -> Result<Action, Failure> {
         let (uid, namespace) = (pool.uid().unwrap_or_default(), pool.namespace().unwrap_or_default());
         let observed = self.observe(pool, &uid).await?;
-        let planned = plan(pool, &observed, Timestamp::now(), &self.settings);
-        if self.context.dry_run {
-            return Ok(super::show("RewardPool", pool, &planned, planned.requeue));
-        }
-        let whose = Whose { uid: &uid, generation: pool.metadata.generation, namespace: &namespace };
-        let mut look = Look { pools: self, pool, observed, uid: &uid };
-        self.refusals.take(&mut look, whose, &self.context.client, planned).await
+        let mut turn = Look { pools: self, pool, observed, uid: &uid };
+        look(&self.context, &self.refusals, (pool, &namespace), &mut turn).await
     }
 }
 
@@ -250,9 +246,9 @@ impl Planned for Plan {
 impl Turn for Look<'_> {
     type Plan = Plan;
 
-    fn plan(&self, refusal: Option<&Refusal>) -> Plan {
-        let observed = Observed { refused: refusal.cloned(), ..self.observed.clone() };
-        plan(self.pool, &observed, Timestamp::now(), &self.pools.settings)
+    fn plan(&mut self, refusal: Option<&Refusal>) -> Plan {
+        self.observed.refused = refusal.cloned();
+        plan(self.pool, &self.observed, Timestamp::now(), &self.pools.settings)
     }
 
     /// A pool has many children: whichever is refused, the others are looked after.
@@ -308,7 +304,7 @@ impl Pools {
             consumers: self.uses.consumers(&owner),
             demand,
             memory: memory.scaling,
-            refused: self.refusals.get(uid),
+            refused: None,
         })
     }
 

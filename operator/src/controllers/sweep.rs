@@ -13,7 +13,7 @@ use kube::api::{ApiResource, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 use real_crds::v1alpha1::{RealEvalSweep, RealEvalSweepStatus, RealTrainingJob, RewardPool, SweepPhase};
 use tokio::sync::mpsc::unbounded_channel;
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::turn::{Planned, Refusals, Turn, Whose};
+use super::turn::{Planned, Refusals, Turn, look};
 use super::{Own, Reconciler, Scope, pool, received, selector};
 use crate::act::{Failure, Target, write_status};
 use crate::backoff::Backoff;
@@ -104,7 +104,7 @@ pub(crate) fn start(
         backoff: Backoff::new(),
         turnstile,
     });
-    let which = || selector(&[EVALUATOR]);
+    let which = || context.lists.clone().labels(&selector(&[EVALUATOR]));
     for scope in scopes {
         let cells = (trim_cell as fn(&mut Job), News::All);
         tasks.spawn(follow(scope.api(&client), which(), cells, all.cells.clone(), triggers.clone()));
@@ -114,7 +114,7 @@ pub(crate) fn start(
         let policies = (whole::<NetworkPolicy> as fn(&mut _), News::ButCreation);
         tasks.spawn(follow(scope.api(&client), which(), policies, all.policies.clone(), triggers.clone()));
     }
-    let names = watcher(Api::<PartialObjectMeta<Namespace>>::all(client.clone()), watcher::Config::default())
+    let names = watcher(Api::<PartialObjectMeta<Namespace>>::all(client.clone()), context.lists.clone())
         .default_backoff()
         .modify(|namespace| {
             namespace.managed_fields_mut().clear();
@@ -131,7 +131,7 @@ pub(crate) fn start(
             }
         }
     });
-    let changed = watcher(Api::<RealEvalSweep>::all(client), watcher::Config::default())
+    let changed = watcher(Api::<RealEvalSweep>::all(client), context.lists.clone())
         .default_backoff()
         .modify(|sweep| sweep.managed_fields_mut().clear())
         .reflect(writer)
@@ -193,14 +193,8 @@ impl Reconciler<RealEvalSweep> for Sweeps {
         };
         let uid = sweep.uid().unwrap_or_default();
         let observed = self.observe(sweep, &uid, watched).await?;
-        let planned = plan(sweep, &observed, Timestamp::now(), &self.settings);
-        if self.context.dry_run {
-            return Ok(super::show("RealEvalSweep", sweep, &planned, planned.requeue));
-        }
-        let namespace = &sweep.spec.run_namespace;
-        let whose = Whose { uid: &uid, generation: sweep.metadata.generation, namespace };
-        let mut look = Look { sweeps: self, sweep, observed, uid: &uid, watched };
-        self.refusals.take(&mut look, whose, &self.context.client, planned).await
+        let mut turn = Look { sweeps: self, sweep, observed, uid: &uid, watched };
+        look(&self.context, &self.refusals, (sweep, &sweep.spec.run_namespace), &mut turn).await
     }
 }
 
@@ -230,17 +224,17 @@ impl Planned for Plan {
 impl Turn for Look<'_> {
     type Plan = Plan;
 
-    fn plan(&self, refusal: Option<&Refusal>) -> Plan {
-        let started = self.sweeps.started(self.uid);
-        let observed = Observed { refused: refusal.cloned(), started, ..self.observed.clone() };
-        plan(self.sweep, &observed, Timestamp::now(), &self.sweeps.settings)
+    fn plan(&mut self, refusal: Option<&Refusal>) -> Plan {
+        self.observed.refused = refusal.cloned();
+        self.observed.started = self.sweeps.started(self.uid);
+        plan(self.sweep, &self.observed, Timestamp::now(), &self.sweeps.settings)
     }
 
     fn taken(&mut self) {
         self.observed.tried = true;
     }
 
-    fn relieved(&self, before: Plan) -> Plan {
+    fn relieved(&mut self, before: Plan) -> Plan {
         // What was recorded and what there is to tell of it is not told twice.
         Plan { events: before.events, ..self.plan(None) }
     }
@@ -300,7 +294,7 @@ impl Sweeps {
                 service_account: super::own(&self.accounts, &owner, &names.service_account(), uid),
                 network_policy: super::own(&self.policies, &owner, &names.network_policy(), uid),
             },
-            refused: self.refusals.get(uid),
+            refused: None,
             tried: false,
             without_kueue: sweep.labels().contains_key(KUEUE_QUEUE) && !self.context.serves(KUEUE).await?,
         })

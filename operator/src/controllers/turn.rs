@@ -4,14 +4,17 @@
 //! will be refused again.
 
 use jiff::Timestamp;
-use kube::Client;
 use kube::runtime::controller::Action;
+use kube::{Client, Resource, ResourceExt};
+use real_terminal::outln;
+use serde::Serialize;
+use serde_json::json;
 use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::act::{Failure, Target};
 use crate::child::Child;
-use crate::context::Shared;
+use crate::context::{Context, Shared};
 use crate::refusal::{Lasting, Refusal};
 
 /// What is planned about an object.
@@ -34,13 +37,18 @@ pub(super) trait Turn {
     type Plan: Planned + Send + Sync;
 
     /// Decides by what is there and what was refused, `refusal`.
-    fn plan(&self, refusal: Option<&Refusal>) -> Self::Plan;
+    fn plan(&mut self, refusal: Option<&Refusal>) -> Self::Plan;
+
+    /// What of a plan is carried out now, where there is too much of something.
+    fn paced(&self, plan: Self::Plan) -> Self::Plan {
+        plan
+    }
 
     /// The API server would take what it was asked about.
     fn taken(&mut self) {}
 
     /// What `before` becomes once it has been made, and a refusal stands no more.
-    fn relieved(&self, _before: Self::Plan) -> Self::Plan {
+    fn relieved(&mut self, _before: Self::Plan) -> Self::Plan {
         self.plan(None)
     }
 
@@ -63,11 +71,37 @@ pub(super) trait Turn {
 
 /// Whose turn it is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Whose<'a> {
-    pub(super) uid: &'a str,
-    pub(super) generation: Option<i64>,
+struct Whose<'a> {
+    uid: &'a str,
+    generation: Option<i64>,
     /// Where its children are.
-    pub(super) namespace: &'a str,
+    namespace: &'a str,
+}
+
+/// Looks at `object`, whose children are in `namespace`: plans, and carries it out, or shows it where nothing may be done.
+pub(super) async fn look<K, T>(
+    context: &Context,
+    refusals: &Refusals,
+    (object, namespace): (&K, &str),
+    turn: &mut T,
+) -> Result<Action, Failure>
+where
+    K: Resource<DynamicType = ()>,
+    T: Turn,
+    T::Plan: Serialize,
+{
+    let uid = object.uid().unwrap_or_default();
+    let plan = turn.plan(refusals.get(&uid).as_ref());
+    let plan = turn.paced(plan);
+    if context.dry_run {
+        outln!(
+            "{}",
+            json!({"kind": K::kind(&()), "namespace": object.namespace(), "name": object.name_any(), "plan": plan})
+        );
+        return Ok(look_again(&plan));
+    }
+    let whose = Whose { uid: &uid, generation: object.meta().generation, namespace };
+    refusals.take(turn, whose, &context.client, plan).await
 }
 
 /// What the API server refused last, by object.
@@ -78,7 +112,7 @@ impl Refusals {
         Self(Shared::new())
     }
 
-    pub(super) fn get(&self, uid: &str) -> Option<Refusal> {
+    fn get(&self, uid: &str) -> Option<Refusal> {
         self.0.get(&uid.to_owned())
     }
 
@@ -88,7 +122,7 @@ impl Refusals {
     }
 
     /// Carries `plan` out, which was made with the refusal that is known.
-    pub(super) async fn take<T: Turn>(
+    async fn take<T: Turn>(
         &self,
         turn: &mut T,
         whose: Whose<'_>,

@@ -13,7 +13,6 @@ use k8s_openapi::api::core::v1::{
 use kube::ResourceExt;
 use real_crds::render;
 use real_crds::v1alpha1::{ObjectStore, RealTrainingJob};
-use serde_json::json;
 
 use super::children::{labels, metadata};
 use super::ending::{CHECKPOINTED, INVALID_CONFIG};
@@ -26,13 +25,11 @@ use crate::source::{self, MOUNTS, in_the_pod};
 /// Name of the trainer's container.
 pub(crate) const CONTAINER: &str = "trainer";
 /// Name of the volume with the configuration.
-pub(crate) const CONFIG_VOLUME: &str = "real-config";
-/// Annotations of an attempt's pods. They read them as files, through the downward API: a Job's template cannot be changed, so
-/// that what ran can be seen, and there is no object besides it that somebody could edit, plant or delete.
-/// `trainer.json` as the trainer reads it.
+const CONFIG_VOLUME: &str = "real-config";
+/// Annotation of an attempt's pods: `trainer.json` as the trainer reads it. They read it as a file, through the downward API: a
+/// Job's template cannot be changed, so that what ran can be seen, and there is no object besides it that somebody could edit, plant
+/// or delete.
 pub(super) const CONFIG: &str = "real-rl.dev/trainer.json";
-/// The spec with every default filled in, for people.
-const SPEC: &str = "real-rl.dev/spec.yaml";
 const FOLDER: &str = "/etc/real";
 const RUN: &str = "/var/lib/real/run";
 
@@ -71,6 +68,11 @@ pub(super) fn job(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> J
 /// The queue that a job waits in.
 pub(super) fn queue(job: &RealTrainingJob) -> Option<&String> {
     job.labels().get(labels::KUEUE_QUEUE)
+}
+
+/// Whether there are pods that have to find each other.
+pub(super) fn is_gang(job: &RealTrainingJob) -> bool {
+    job.spec.trainer.nodes > 1
 }
 
 /// All rules fail the Job, as any failure does with `backoffLimit: 0`; what they add is a message that outlives the pods.
@@ -117,7 +119,7 @@ fn template(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> PodTemp
     let mut volumes = vec![Volume {
         name: CONFIG_VOLUME.to_owned(),
         downward_api: Some(DownwardAPIVolumeSource {
-            items: Some(vec![file(CONFIG, "trainer.json"), file(SPEC, "spec.yaml")]),
+            items: Some(vec![file(CONFIG, "trainer.json")]),
             default_mode: None,
         }),
         ..Volume::default()
@@ -170,7 +172,7 @@ fn template(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> PodTemp
         volumes,
         grace_seconds: trainer.termination_grace_period_seconds as i64,
         restart_policy: Some("Never".to_owned()),
-        subdomain: Some(names.service()),
+        subdomain: is_gang(job).then(|| names.service()),
         ..PodParts::default()
     };
     pod::template(parts, trainer.pod_patch.as_ref())
@@ -183,16 +185,8 @@ fn configuration(job: &RealTrainingJob) -> BTreeMap<String, String> {
     for set in config.train.iter_mut().chain(&mut config.evaluation.suites) {
         set.uri = in_the_pod(&set.uri);
     }
-    let resolved = json!({
-        "apiVersion": real_crds::v1alpha1::API_VERSION,
-        "kind": "RealTrainingJob",
-        "metadata": { "name": job.name_any(), "namespace": job.namespace() },
-        "spec": job.spec,
-    });
-    BTreeMap::from([
-        (CONFIG.to_owned(), serde_json::to_string_pretty(&config).expect("plain data")),
-        (SPEC.to_owned(), serde_saphyr::to_string(&resolved).expect("plain data")),
-    ])
+    // Without spaces: every write of every pod carries it.
+    BTreeMap::from([(CONFIG.to_owned(), serde_json::to_string(&config).expect("plain data"))])
 }
 
 /// The run directory: a claim, or a folder that lives and dies with the pod.
@@ -257,9 +251,14 @@ fn environment(job: &RealTrainingJob, attempt: u32) -> Vec<EnvVar> {
     let name = job.name_any();
     let names = Names(&name);
     let namespace = job.namespace().unwrap_or_default();
+    let first = if is_gang(job) {
+        format!("{}-0.{}.{namespace}.svc", names.attempt(attempt), names.service())
+    } else {
+        "127.0.0.1".to_owned()
+    };
     let value = |name: &str, value: String| EnvVar { name: name.to_owned(), value: Some(value), value_from: None };
     let mut variables = vec![
-        value("MASTER_ADDR", format!("{}-0.{}.{namespace}.svc", names.attempt(attempt), names.service())),
+        value("MASTER_ADDR", first),
         value("MASTER_PORT", RENDEZVOUS_PORT.to_string()),
         value("WORLD_SIZE", (trainer.nodes * trainer.processes_per_node).to_string()),
         value("LOCAL_WORLD_SIZE", trainer.processes_per_node.to_string()),

@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use real_crds::v1alpha1::RealTrainingJob;
 
+use super::attempt::is_gang;
 use super::{Children, Names, Settings};
 use crate::child::{Child, controller_of};
 use crate::in_sync::in_sync;
@@ -40,7 +41,8 @@ pub(super) fn out_of_sync(job: &RealTrainingJob, observed: &Children, settings: 
     let names = Names(&name);
     let mut children = Vec::new();
     let wanted = service(job, &names);
-    if !observed.service.as_ref().is_some_and(|there| in_sync(&wanted, there)) {
+    // A pod alone looks nobody up.
+    if is_gang(job) && !observed.service.as_ref().is_some_and(|there| in_sync(&wanted, there)) {
         children.push(Child::new(&wanted, observed.service.is_some()));
     }
     let wanted = network_policy(job, &names, &settings.namespace);

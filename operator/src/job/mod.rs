@@ -15,7 +15,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use attempt::{CONFIG_VOLUME, CONTAINER, place};
+pub(crate) use attempt::{CONTAINER, place};
 pub(crate) use ending::terminated;
 pub use ending::{Cause, Ending};
 pub(crate) use gang::{is_over, is_running, obstacle};

@@ -21,12 +21,20 @@ pub(super) const RECONCILING: &str = "Reconciling";
 pub(super) const STALLED: &str = "Stalled";
 /// Reason of a job whose attempt has a Job, and not all its pods yet.
 pub(super) const ATTEMPT_STARTED: &str = "AttemptStarted";
+/// Reason of a job that runs.
+pub(super) const ALL_PODS_RUN: &str = "AllPodsRun";
+/// Reason of a job that succeeded.
+pub(super) const ALL_STEPS_DONE: &str = "AllStepsDone";
+/// Reasons of a life in which nothing happens, in its order.
+const QUIET: [&str; 3] = [ATTEMPT_STARTED, ALL_PODS_RUN, ALL_STEPS_DONE];
 
 /// What is said about a job: its phase, the condition that explains it, and everything that follows from the two.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
     previous: &'a RealTrainingJobStatus,
     now: Timestamp,
+    /// Whether it is deleted some time after its end.
+    goes: bool,
     /// The status so far; its fields may be changed freely.
     pub(super) status: RealTrainingJobStatus,
     /// Whether it goes no further until someone changes something.
@@ -53,7 +61,8 @@ impl<'a> Draft<'a> {
             ..RealTrainingJobStatus::default()
         };
         let conditions = Conditions::new(&previous.conditions, job.metadata.generation, now);
-        Self { previous, now, status, stalled: false, warning: false, conditions }
+        let goes = job.spec.ttl_seconds_after_finished.is_some();
+        Self { previous, now, goes, status, stalled: false, warning: false, conditions }
     }
 
     /// Sets a condition.
@@ -100,11 +109,10 @@ impl<'a> Draft<'a> {
             self.status.completion_time.get_or_insert(Time(whole_seconds(self.now)));
             self.status.next_attempt_time = None;
         }
+        let routine = self.is_routine(reason);
         self.status.conditions = self.conditions.finish();
         let changed = self.previous.phase != Some(phase) || self.previous.reason.as_deref() != Some(reason);
         let warning = matches!(phase, Phase::Failed | Phase::Restarting) || self.stalled || self.warning;
-        // Of its first start a job's Job tells, and of its pods.
-        let routine = reason == ATTEMPT_STARTED && self.status.attempt == Some(1);
         let event = (changed && !routine).then(|| PlannedEvent {
             warning,
             reason: reason.to_owned(),
@@ -112,6 +120,20 @@ impl<'a> Draft<'a> {
             action: format!("{phase:?}"),
         });
         Concluded { status: self.status, event }
+    }
+}
+
+impl Draft<'_> {
+    /// Whether there is nothing to tell that its conditions, its Job and its pods do not tell: each event is a write, and most lives
+    /// are quiet. Its end is told where the conditions will soon be gone.
+    fn is_routine(&self, reason: &str) -> bool {
+        let at = |reason: &str| QUIET.iter().position(|quiet| *quiet == reason);
+        let follows = match (self.previous.reason.as_deref(), at(reason)) {
+            (_, Some(0)) | (None, Some(_)) => true,
+            (Some(before), Some(now)) => at(before).is_some_and(|before| before < now),
+            (_, None) => false,
+        };
+        follows && self.status.attempt == Some(1) && !(self.goes && reason == ALL_STEPS_DONE)
     }
 }
 

@@ -10,7 +10,8 @@ use real_operator::run::Options;
 use real_test_kube::{Fault, Proxy, shared};
 use tokio::time::{Instant, sleep};
 
-use crate::life::{begin, play};
+use crate::life::OfAJob;
+use crate::lives::{Life as _, play};
 use crate::rig::{PATIENCE, Rig};
 
 /// Elected, with a lease of 3 s.
@@ -44,14 +45,14 @@ async fn a_leader_that_is_cut_off_in_the_middle_writes_nothing_more_and_another_
         _ => Fault::Pass,
     });
     let leader = first.operator_with(elected("first"));
-    begin(&first).await;
+    OfAJob::begin(&first).await;
     let deadline = Instant::now() + PATIENCE;
     while !cut.load(Ordering::SeqCst) {
         assert!(Instant::now() < deadline, "{:#?}", first.write_log());
         sleep(Duration::from_millis(50)).await;
     }
     let _standby = second.operator_with(elected("second"));
-    play(&second).await;
+    play::<OfAJob>(&second).await;
 
     let lost = leader.stop().await.expect_err("the process has to end");
     println!("the first leader ended: {lost:#}");

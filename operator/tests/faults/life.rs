@@ -1,7 +1,5 @@
 //! A job's life, played by a cluster that only looks at what is there: attempt 1 is preempted, attempt 2 does all steps.
 
-use std::time::Duration;
-
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -9,35 +7,42 @@ use kube::api::ListParams;
 use kube::{Resource, ResourceExt, core::NamespaceResourceScope};
 use real_crds::progress::{LastWords, Outcome, Progress};
 use real_crds::v1alpha1::{Phase, RealTrainingJob};
+use real_test_kube::Call;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 
+use crate::lives::Life;
 use crate::rig::cluster::address;
-use crate::rig::{PATIENCE, Rig, sft};
+use crate::rig::{Rig, sft};
 
 /// The job of all lives.
 pub(crate) const NAME: &str = "life";
 
-/// Creates the job.
-pub(crate) async fn begin(rig: &Rig) {
-    rig.create::<RealTrainingJob>(sft(NAME, json!({"restartPolicy": {"maxPreemptions": 3}}))).await;
-}
+/// The life of a job.
+pub(crate) struct OfAJob;
 
-/// Plays the cluster until the job has succeeded. There is at most one gang at any time.
-pub(crate) async fn play(rig: &Rig) {
-    let deadline = Instant::now() + 2 * PATIENCE;
-    while phase(rig).await != Some(Phase::Succeeded) {
-        step(rig).await;
-        let calls = || rig.proxy.calls().iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert!(Instant::now() < deadline, "no end: {:#?}\n{:#?}", end(rig).await, calls());
-        sleep(Duration::from_millis(100)).await;
+impl Life for OfAJob {
+    const CALM_BEGINNING: bool = false;
+
+    fn has(call: &Call) -> bool {
+        call.verb.is_write()
     }
-    rig.quiet().await;
+
+    async fn begin(rig: &Rig) {
+        rig.create::<RealTrainingJob>(sft(NAME, json!({"restartPolicy": {"maxPreemptions": 3}}))).await;
+    }
+
+    async fn step(rig: &Rig) {
+        step(rig).await;
+    }
+
+    async fn end(rig: &Rig) -> Value {
+        end(rig).await
+    }
 }
 
 /// One look at what there is, and what a cluster would do about it.
-pub(crate) async fn step(rig: &Rig) {
+async fn step(rig: &Rig) {
     let jobs = rig.api::<Job>().list(&ListParams::default()).await.expect("Jobs").items;
     let open: Vec<&Job> = jobs.iter().filter(|job| !is_over(job)).collect();
     let names: Vec<_> = open.iter().map(|job| job.name_any()).collect();
@@ -78,12 +83,8 @@ fn is_over(job: &Job) -> bool {
         .any(|condition| matches!(condition.type_.as_str(), "Complete" | "Failed") && condition.status == "True")
 }
 
-async fn phase(rig: &Rig) -> Option<Phase> {
-    rig.api::<RealTrainingJob>().get_opt(NAME).await.expect("it can be read")?.status?.phase
-}
-
 /// What is left at the end, without what differs from life to life: uids, times, versions.
-pub(crate) async fn end(rig: &Rig) -> Value {
+async fn end(rig: &Rig) -> Value {
     let job = rig.api::<RealTrainingJob>().get(NAME).await.expect("the job");
     let status = job.status.unwrap_or_default();
     let conditions: Vec<_> = status

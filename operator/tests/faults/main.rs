@@ -9,6 +9,7 @@ mod crash;
 mod kueue;
 mod lease;
 mod life;
+mod lives;
 mod rights;
 mod storms;
 mod sweeps;

@@ -15,7 +15,8 @@ use real_operator::rbac::{Scope, TABLE};
 use real_test_kube::shared;
 use serde_json::json;
 
-use crate::life::{NAME, begin, play};
+use crate::life::{NAME, OfAJob};
+use crate::lives::{Life as _, play};
 use crate::rig::{Rig, sft};
 
 /// Rights that need something of others in the cluster, and why they are there all the same.
@@ -53,7 +54,7 @@ async fn spoil_children(rig: &Rig, job: &str) {
 
 /// A job that is suspended, edited, resumed, and deleted after its end.
 async fn live_a_job(rig: &Rig) {
-    rig.create::<RealTrainingJob>(sft("second", json!({"ttlSecondsAfterFinished": 1}))).await;
+    rig.create::<RealTrainingJob>(sft("second", json!({"ttlSecondsAfterFinished": 1, "trainer": {"nodes": 2}}))).await;
     rig.phase("second", "Starting", "AttemptStarted").await;
     spoil_children(rig, "second").await;
     for attempt in [1, 2] {
@@ -64,7 +65,7 @@ async fn live_a_job(rig: &Rig) {
         rig.collect(&format!("second-{attempt}")).await;
         rig.phase("second", "Suspended", "SuspendedByUser").await;
         rig.merge::<RealTrainingJob>("second", json!({"spec": {"suspend": false}})).await;
-        let (next, edited) = (attempt + 1, format!("\"everySteps\": {every_steps}"));
+        let (next, edited) = (attempt + 1, format!("\"everySteps\":{every_steps}"));
         rig.until(&format!("second-{next}"), "the next attempt, by the spec as it is now", |job: &Job| {
             let template = job.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
             let annotations = template.and_then(|template| template.annotations.as_ref());
@@ -145,8 +146,8 @@ async fn the_charts_roles_are_all_that_is_needed_and_all_of_it_is() {
     let rig = Rig::new("rights").await;
     let token = installed(&rig).await;
     let operator = rig.operator_as(Some(&token), |options| options.leader_elect = true);
-    begin(&rig).await;
-    tokio::join!(play(&rig), live_a_pool(&rig));
+    OfAJob::begin(&rig).await;
+    tokio::join!(play::<OfAJob>(&rig), live_a_pool(&rig));
     live_a_job(&rig).await;
     live_a_sweep(&rig).await;
     rig.quiet().await;
@@ -166,8 +167,10 @@ async fn the_charts_roles_are_all_that_is_needed_and_all_of_it_is() {
             let verb = format!("{:?}", call.verb).to_lowercase();
             // A server-side apply that makes the object needs the right to create it too.
             let creates = (verb == "patch" && call.status == Some(201)).then(|| "create".to_owned());
+            // A server that does not stream lists is asked for them page by page.
+            let lists = (verb == "watch").then(|| "list".to_owned());
             let resource = in_its_place(&resource, call.namespace.as_deref() == Some("default"));
-            creates.into_iter().chain([verb]).map(move |verb| (call.group.clone(), resource.clone(), verb))
+            creates.into_iter().chain(lists).chain([verb]).map(move |verb| (call.group.clone(), resource.clone(), verb))
         })
         .collect();
     let allowed: BTreeSet<(String, String, String)> = TABLE

@@ -8,9 +8,14 @@ use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt};
 use real_crds::v1alpha1::RealTrainingJob;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::rig::{Rig, sft};
+
+/// Two nodes, which have a Service to find each other.
+fn gang() -> Value {
+    json!({"trainer": {"nodes": 2}})
+}
 
 /// Its controller, and nothing else, is the job.
 async fn is_owned<K>(rig: &Rig, name: &str, job: &RealTrainingJob)
@@ -41,7 +46,7 @@ where
 async fn children_are_owned_come_back_and_are_put_right() {
     let rig = Rig::new("care").await;
     let _operator = rig.operator();
-    rig.run("care", json!({})).await;
+    rig.run("care", gang()).await;
     let job = rig.api::<RealTrainingJob>().get("care").await.unwrap();
     is_owned::<Service>(&rig, "care", &job).await;
     is_owned::<NetworkPolicy>(&rig, "care-trainer", &job).await;
@@ -65,7 +70,7 @@ async fn children_are_owned_come_back_and_are_put_right() {
 async fn what_is_added_to_a_child_by_hand_goes_again() {
     let rig = Rig::new("added").await;
     let _operator = rig.operator();
-    rig.run("added", json!({})).await;
+    rig.run("added", gang()).await;
     rig.quiet().await;
     let ports =
         json!([{"name": "http", "port": 8080}, {"name": "rendezvous", "port": 29500}, {"name": "debug", "port": 5678}]);
@@ -119,7 +124,7 @@ async fn a_service_of_somebody_else_is_never_taken_over() {
     let theirs = json!({"metadata": {"name": "taken"}, "spec": {"ports": [{"port": 80}], "selector": {"app": "shop"}}});
     let theirs = rig.create::<Service>(theirs).await;
     let _operator = rig.operator();
-    rig.create::<RealTrainingJob>(sft("taken", json!({}))).await;
+    rig.create::<RealTrainingJob>(sft("taken", gang())).await;
     let job = rig.phase("taken", "Pending", "NameConflict").await;
     let text = serde_json::to_string(&job.status).unwrap();
     assert!(text.contains("delete or rename one of the two"), "{text}");

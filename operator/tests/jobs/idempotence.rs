@@ -95,3 +95,41 @@ async fn while_queued() {
     rig.phase("again", "Queued", "WaitsForQuota").await;
     start_again(&rig, operator).await;
 }
+
+/// What an operator that takes over asks, in a namespace with so many jobs that are over.
+async fn asked_by_a_new_leader(rig: &Rig) -> Vec<String> {
+    let before = rig.proxy.calls().len();
+    let operator = rig.operator();
+    operator.has_looked().await;
+    rig.quiet().await;
+    operator.stop().await.unwrap();
+    let mut asked: Vec<String> =
+        rig.proxy.calls()[before..].iter().map(|call| format!("{:?} {}", call.verb, call.resource)).collect();
+    asked.sort();
+    asked
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_are_over_cost_a_new_leader_not_one_request_more() {
+    let rig = Rig::new("over").await;
+    let over = async |from: usize, to: usize| {
+        for number in from..to {
+            let name = format!("over-{number}");
+            rig.create::<RealTrainingJob>(sft(&name, json!({}))).await;
+            let complete = json!({"type": "Complete", "status": "True", "reason": "AllStepsDone", "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 1});
+            let status = json!({"phase": "Succeeded", "reason": "AllStepsDone", "attempt": 1, "jobName": format!("{name}-1"),
+                "observedGeneration": 1, "conditions": [complete]});
+            rig.status::<RealTrainingJob>(&name, json!({"status": status})).await;
+        }
+    };
+    over(0, 2).await;
+    let few = asked_by_a_new_leader(&rig).await;
+    over(2, 30).await;
+    let many = asked_by_a_new_leader(&rig).await;
+    assert_eq!(few, many);
+    assert!(
+        few.iter().all(|call| call.starts_with("Watch ") || call.starts_with("Get ")),
+        "lists come as streams: {few:#?}"
+    );
+}

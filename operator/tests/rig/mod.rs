@@ -19,6 +19,7 @@ use real_operator::run::{Operator, Options};
 use real_test_kube::{Proxy, shared};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -36,8 +37,10 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn new(prefix: &str) -> Self {
+        // Once: they are large, and each time costs the API server seconds.
+        static DEFINED: OnceCell<()> = OnceCell::const_new();
         let plane = shared();
-        plane.apply_crds().await.expect("the definitions are taken");
+        DEFINED.get_or_init(async || plane.apply_crds().await.expect("the definitions are taken")).await;
         let namespace = plane.namespace(prefix).await;
         Self { namespace, client: plane.client(), proxy: Proxy::start(plane).expect("a proxy") }
     }

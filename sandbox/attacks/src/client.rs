@@ -11,8 +11,8 @@ use url::Url;
 
 /// How often a busy sandbox is asked again, a second later each time.
 const MOST_BUSY: u32 = 60;
-/// An answer that has not come by then does not come.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// An answer that has not come by then does not come, however busy the machine is.
+const PATIENCE: Duration = Duration::from_mins(15);
 
 /// Asks one sandbox.
 #[derive(Clone, Debug)]

@@ -21,6 +21,7 @@ pub use report::{Outcome, Report};
 pub use route::{Route, Verdict};
 pub use survivors::survivors;
 
+use futures::{StreamExt, TryStreamExt};
 use url::Url;
 
 /// Why the attacks could not be run to their end.
@@ -54,15 +55,17 @@ pub struct Selection {
     pub kinds: Vec<Kind>,
     /// Names of attacks; none means all.
     pub names: Vec<String>,
+    /// How many are under way at once, each with its honest program after it.
+    pub jobs: usize,
 }
 
 impl Default for Selection {
     fn default() -> Self {
-        Self { routes: vec![Route::Batch, Route::RunCode], kinds: Vec::new(), names: Vec::new() }
+        Self { routes: vec![Route::Batch, Route::RunCode], kinds: Vec::new(), names: Vec::new(), jobs: 4 }
     }
 }
 
-/// Runs the corpus against the sandbox with this base URL, one attack after the other.
+/// Runs the corpus against the sandbox with this base URL, some attacks side by side.
 ///
 /// # Errors
 /// Where the corpus cannot be read, or an honest program gets no answer. Verdicts that are not allowed, and attacks without an
@@ -70,7 +73,7 @@ impl Default for Selection {
 pub async fn attack(url: &Url, aim: &Aim, selection: &Selection) -> Result<Report, AttackError> {
     let client = Client::new(url);
     let attacks = corpus(aim)?;
-    let Selection { routes, kinds, names } = selection;
+    let Selection { routes, kinds, names, jobs } = selection;
     if let Some(name) = names.iter().find(|name| !attacks.iter().any(|attack| attack.name == **name)) {
         return Err(AttackError::Unknown(name.clone()));
     }
@@ -82,9 +85,8 @@ pub async fn attack(url: &Url, aim: &Aim, selection: &Selection) -> Result<Repor
     let mut outcomes = Vec::new();
     for route in routes {
         route.honest(&client).await.map_err(AttackError::Absent)?;
-        for attack in &chosen {
-            outcomes.push(one(&client, *route, attack).await?);
-        }
+        let each = futures::stream::iter(&chosen).map(|attack| one(&client, *route, attack));
+        outcomes.append(&mut each.buffered((*jobs).max(1)).try_collect().await?);
     }
     Ok(Report { outcomes })
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use real_sandbox_attacks::{Aim, Kind, Route, Selection, attack};
+use real_terminal::arguments::parse;
 use real_terminal::{causes, errln, outln};
 use url::Url;
 
@@ -28,6 +29,9 @@ struct Arguments {
     /// Only the attack of this name; can be given several times.
     #[arg(long = "attack", value_name = "NAME")]
     names: Vec<String>,
+    /// How many attacks are under way at once.
+    #[arg(long, default_value_t = Selection::default().jobs)]
+    jobs: usize,
     /// How the outcome is printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -65,7 +69,7 @@ enum Format {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = parse::<Arguments>();
     real_terminal::finish(match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => real_terminal::exit::FINDINGS.into(),
@@ -87,8 +91,12 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
         server: *server_pid,
         ..Aim::pod()
     };
-    let selection =
-        Selection { routes: arguments.routes.clone(), kinds: arguments.kinds.clone(), names: arguments.names.clone() };
+    let selection = Selection {
+        routes: arguments.routes.clone(),
+        kinds: arguments.kinds.clone(),
+        names: arguments.names.clone(),
+        jobs: arguments.jobs,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(attack(&arguments.url, &aim, &selection))?;
     let wrong = report.wrong();

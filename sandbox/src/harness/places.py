@@ -4,11 +4,11 @@ Nothing here is a wall: Landlock keeps everybody out of the real ones. Programs 
 through Python; a shell does not.
 """
 
-import _io
 import builtins
 import functools
 import io
 import os
+import pwd
 import resource
 import sqlite3
 import sys
@@ -37,6 +37,23 @@ def own(path, box):
         elif isinstance(text, bytes) and text.startswith(place.encode()) and text[len(place):len(place) + 1] in (b"", b"/"):
             return os.fsencode(f"{box}/{name}") + text[len(place):]
     return path
+
+
+def own_database(path, box):
+    """The same for a database, which may be named by a URI."""
+    if isinstance(path, str) and path.startswith("file:/"):
+        return "file:" + own("/" + path[len("file:"):].lstrip("/"), box)
+    return own(path, box)
+
+
+def give_name(box):
+    """An entry of `/etc/passwd`, which cannot be read, for whoever this is."""
+    user = pwd.struct_passwd(("sandbox", "x", os.getuid(), os.getgid(), "sandbox", f"{box}/work", "/bin/sh"))
+
+    def find(look_up, key):
+        return functools.wraps(look_up)(lambda wanted: user if wanted == key else look_up(wanted))
+
+    pwd.getpwuid, pwd.getpwnam = find(pwd.getpwuid, user.pw_uid), find(pwd.getpwnam, user.pw_name)
 
 
 def space():
@@ -68,7 +85,7 @@ def by_descriptor(change, refused):
 def give_places(box):
     """Puts functions in the place of the library's that know the box."""
 
-    def leading(function, paths):
+    def leading(function, paths, own=own):
         @functools.wraps(function)
         def do(*arguments, **named):
             moved = [own(part, box) if at < paths else part for at, part in enumerate(arguments)]
@@ -94,5 +111,6 @@ def give_places(box):
     for name in WITH_TWO_PATHS:
         put(os, name, 2)
     os.statvfs = os.fstatvfs = lambda path: space()
-    io.open = builtins.open = leading(_io.open, 1)
-    put(sqlite3, "connect", 1)
+    io.open = builtins.open = leading(builtins.open, 1)
+    sqlite3.connect = leading(sqlite3.connect, 1, own_database)
+    give_name(box)

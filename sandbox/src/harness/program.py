@@ -11,6 +11,26 @@ atexit.unregister(close_logs)
 # Of those that a coding line may name: a byte below 128 is that character, whatever comes before it.
 PLAIN_ENCODINGS = ("utf-8", "ascii", "iso8859-", "cp125", "koi8-")
 EXIT_FUNCTIONS, LOG_HANDLERS = count_exit_functions(), len(log_handlers)
+# What a source has to name for its objects to do something at their end that can be seen. To take them apart costs a fork its pages.
+FINAL_WORDS = ("__del__", "open", "Writer", "Wrapper", "__stdout__", "finally")
+collect_cycles = gc.collect
+
+
+def fresh_stderr():
+    """Standard error on a pipe: that of the service may be a file, and the interpreter remembers that it could seek in it."""
+    kept = os.dup(2)
+    os.dup2(1, 2)
+    raw = io.FileIO(2, "w", closefd=False)
+    raw.name = "<stderr>"
+    stream = io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "backslashreplace", "\n", line_buffering=True)
+    stream.mode = "w"
+    os.dup2(kept, 2)
+    os.close(kept)
+    return stream
+
+
+sys.stderr = sys.__stderr__ = fresh_stderr()
+own_streams = (sys.stdout, sys.stderr)
 
 
 class Program(str):
@@ -101,27 +121,27 @@ def script(report, program, fetch, space):
         error = raised
     if fetch:
         # Files are wanted whatever became of the program; its exit status says what.
-        late = finish(error, program)
+        late = finish(error, program, space)
         written = flush()
         status = exit_code(late) if late is not None else 0 if written else 120
         if status < 0:
             set_signal(signal.SIGINT, signal.SIG_DFL)
             send_signal(os_getpid(), signal.SIGINT)
         report.send(b"B", pack(fetch, MAX_BYTES), status=status)
-    fail_or_go_on(report, error, program)
+    fail_or_go_on(report, error, program, space)
     report.send(b"D", status=0 if flush() else 120)
 
 
-def fail_or_go_on(report, error, program):
+def fail_or_go_on(report, error, program, space):
     """Ends the program; one that failed is reported."""
-    failed = finish(error, program)
+    failed = finish(error, program, space)
     if failed is not None:
         flush()
         report.failure(failed)
 
 
-def finish(error, program):
-    """What an interpreter does at its end: threads, exit functions, the traceback. Returns what it failed with."""
+def finish(error, program, space):
+    """What an interpreter does at its end: threads, exit functions, the traceback, the module's names. Returns what it failed with."""
     if error is not None and type(error) is not SystemExit:
         show(error, program)
     elif error is not None and error.code is not None and not issubclass(type(error.code), int):
@@ -133,9 +153,23 @@ def finish(error, program):
             run_exit_functions()
         if len(log_handlers) > LOG_HANDLERS:
             close_logs()
+        if any(word in program for word in FINAL_WORDS):
+            flush()
+            forget(error, space)
     except BaseException as late:
         show(late, program)
     return None if type(error) is SystemExit and exit_code(error) == 0 else error
+
+
+def forget(error, space):
+    """Lets go of what the program holds, so that finalisers run and files are written. They find modules, functions and classes."""
+    if type(error) is SystemExit:
+        error.__traceback__ = error.__context__ = error.__cause__ = None
+    collect_cycles()
+    for name, value in [*space.items()]:
+        if not issubclass(type(value), (type, types.ModuleType, types.FunctionType)):
+            value = space[name] = None
+    collect_cycles()
 
 
 def show(error, program):
@@ -154,7 +188,7 @@ def show(error, program):
 def flush():
     """Output that is still buffered; says whether it could be written."""
     written = True
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.stderr, *own_streams):
         try:
             if stream is not None and not stream.closed:
                 stream.flush()

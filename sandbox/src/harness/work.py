@@ -83,7 +83,7 @@ def set_up(report, program, capture_bytes, space):
         run_program(report, program, space)
     except BaseException as raised:
         error = raised
-    fail_or_go_on(report, error, program)
+    fail_or_go_on(report, error, program, space)
     try:
         bundle = pack(None, capture_bytes)
     except TooLarge:

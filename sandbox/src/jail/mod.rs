@@ -63,7 +63,7 @@ pub struct Plan {
 pub fn site_customization(box_dir: &str) -> String {
     let quoted = serde_json::Value::from(box_dir);
     format!(
-        "{}\n\n{}\n\nwithout_shared_memory({quoted})\ngive_places({quoted})\n",
+        "{STREAMS}\n\n{}\n\n{}\n\nwithout_shared_memory({quoted})\ngive_places({quoted})\n",
         include_str!("../harness/semaphores.py"),
         include_str!("../harness/places.py")
     )
@@ -115,6 +115,9 @@ struct HarnessConfig<'a> {
     filter_fds: Vec<i32>,
     signal_pid_placeholder: Option<u32>,
 }
+
+/// The standard streams by name, for every interpreter that has no `/proc`.
+const STREAMS: &str = include_str!("../harness/streams.py");
 
 /// Source of the harness, handed to the interpreter as its `-c` argument.
 const HARNESS: &str = concat!(
@@ -210,7 +213,7 @@ fn become_interpreter(plan: &Plan, config: &str) -> Result<Infallible, JailError
     let executable = c_string(plan.interpreter.executable.as_os_str().as_bytes())?;
     let box_dir = plan.box_dir.to_string_lossy();
     // Before anything is imported that binds a function of `os`.
-    let places = plan.support.as_ref().map(|_| site_customization(&box_dir)).unwrap_or_default();
+    let places = plan.support.as_ref().map_or_else(|| STREAMS.to_owned(), |_| site_customization(&box_dir));
     let harness = format!("{places}\n\n{HARNESS}");
     // -P and -s keep the working directory and the user's own packages out, -B writes no byte code.
     let arguments = ["-B", "-s", "-X", "utf8", "-c", &harness, config];

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use real_sandbox_api::{BatchRequest, BatchResponse, TestResult};
 use serde_json::Value;
 
+/// What has not happened by then does not happen, however busy the machine is.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(15);
+
 /// A running `real-sandbox serve`; killed when dropped.
 pub(crate) struct Server {
     pub(crate) process: Child,
@@ -39,7 +42,7 @@ impl Server {
                 BufReader::new(stderr).lines().map_while(Result::ok).for_each(|line| eprintln!("{line}"));
             });
         }
-        let client = reqwest::Client::builder().timeout(Duration::from_mins(2)).build().map_err(|e| e.to_string())?;
+        let client = reqwest::Client::builder().timeout(PATIENCE).build().map_err(|e| e.to_string())?;
         Ok(Self { address: address.to_owned(), process, client })
     }
 
@@ -68,7 +71,7 @@ impl Server {
 
     /// Waits until `/v1/status` is as wanted: a request that was sent has not arrived yet.
     pub(crate) async fn until_status(&self, wanted: impl Fn(&Value) -> bool) {
-        let end = Instant::now() + Duration::from_mins(1);
+        let end = Instant::now() + PATIENCE;
         loop {
             let status = serde_json::from_str(&self.get("/v1/status").await.1).expect("JSON");
             if wanted(&status) {

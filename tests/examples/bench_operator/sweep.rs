@@ -14,7 +14,10 @@ use real_crds::progress::Outcome;
 use real_crds::v1alpha1::{RealEvalSweep, RewardPool};
 use serde_json::json;
 
-use super::{PATIENCE, PODS, Run, cpu, parse, peak, process};
+use crate::kinds::{PODS, parse};
+use crate::process::{cpu, peak};
+use crate::server::Server;
+use crate::{PATIENCE, Run};
 
 const NAME: &str = "sweep";
 const POOL: &str = "judges";
@@ -24,7 +27,7 @@ const CELL: &str = "real-rl.dev/cell";
 const OF_A_SUITE: usize = 100;
 
 /// What the container of a cell's pod says when it ends.
-pub(super) fn last_words(pod: &Pod) -> Option<String> {
+pub(crate) fn last_words(pod: &Pod) -> Option<String> {
     pod.annotations().get(CELL)?;
     let shard = pod.annotations().get("batch.kubernetes.io/job-completion-index")?.parse().ok()?;
     let tally = Tally { tasks: 8, n: 8, function: 6, quality: 5, joint: 4, ..Tally::default() };
@@ -32,7 +35,7 @@ pub(super) fn last_words(pod: &Pod) -> Option<String> {
 }
 
 /// Prints the head of the table.
-pub(super) fn head() {
+pub(crate) fn head() {
     println!(
         "| cells of {PODS} pods | cells/s | seconds | API server CPU s | operator CPU s | operator RSS MiB | writes, reads a cell | LISTs of a new leader |"
     );
@@ -40,7 +43,7 @@ pub(super) fn head() {
 }
 
 /// Prints the rows of so many cells and Jobs.
-pub(super) async fn rows(program: &Path, cells: usize) -> Result<()> {
+pub(crate) async fn rows(program: &Path, cells: usize) -> Result<()> {
     ensure!(cells.is_multiple_of(OF_A_SUITE), "{cells} is no multiple of {OF_A_SUITE}");
     let begun = Instant::now();
     let bare = Run::start(None).await?.finish::<Job>(cells).await?;
@@ -48,18 +51,19 @@ pub(super) async fn rows(program: &Path, cells: usize) -> Result<()> {
     let mut run = Run::start(Some(program)).await?;
     open(&run).await?;
     let operator = run.operator.take().context("an operator")?;
-    let server = process(&run.plane.folder().join("kube-apiserver.pid"))?;
-    let (before, before_of_ours) = (cpu(server)?, cpu(operator.child.id())?);
+    let mut server = Server::of(&run.plane)?;
+    server.begin().await?;
+    let before = cpu(operator.process())?;
     let (writes_before, reads_before) = operator.calls().await?;
     let begun = Instant::now();
     let sweeps: Api<RealEvalSweep> = Api::all(run.plane.client());
     sweeps.create(&PostParams::default(), &sweep(&run.namespace, cells)).await?;
     finished(&sweeps, cells).await?;
     let seconds = begun.elapsed().as_secs_f64();
-    let (rate, api) = (cells as f64 / seconds, cpu(server)? - before);
+    let (rate, api) = (cells as f64 / seconds, server.cpu()?);
     let (writes, reads) = operator.calls().await?;
     let each = |calls: u64| calls as f64 / cells as f64;
-    let (own, rss) = (cpu(operator.child.id())? - before_of_ours, peak(operator.child.id())?);
+    let (own, rss) = (cpu(operator.process())? - before, peak(operator.process())?);
     operator.list_calls(cells).await?;
     let again = operator.followed_by_another(&run.plane).await?;
     println!(

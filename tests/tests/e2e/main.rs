@@ -20,6 +20,7 @@ mod volume;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use cluster::Cluster;
 use libtest_mimic::{Arguments, Trial};
@@ -51,7 +52,9 @@ fn main() -> ExitCode {
         let trial = Trial::test(name, move || {
             let cluster = given.ok_or("no cluster: run `make e2e`, or set REAL_E2E_KUBECONFIG")?;
             println!("\n=== {name}");
+            let begun = Instant::now();
             scenario(&cluster);
+            println!("=== {name}: {:.0} s", begun.elapsed().as_secs_f64());
             Ok(())
         });
         trial.with_ignored_flag(cluster.is_none())

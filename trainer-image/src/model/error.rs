@@ -100,6 +100,14 @@ pub enum ModelError {
         /// What to lower.
         remedy: String,
     },
+    /// A model that is elsewhere cannot be had.
+    #[error("model {uri}: {source}")]
+    Fetch {
+        /// As given.
+        uri: String,
+        /// Why not.
+        source: real_sources::SourceError,
+    },
     /// A model is named by something that is not a folder on this machine.
     #[error("model {uri}: {reason}")]
     Location {

@@ -33,7 +33,9 @@ pub fn resolve(uri: &str, scratch: &Path) -> Result<PathBuf, ModelError> {
     let path = match uri.split_once("://") {
         None => PathBuf::from(uri),
         Some(("file", path)) => PathBuf::from(path),
-        Some(("hf" | "s3", _)) => real_sources::folder(uri).map_err(|error| location(error.to_string()))?,
+        Some(("hf" | "s3", _)) => {
+            real_sources::folder(uri).map_err(|source| ModelError::Fetch { uri: uri.to_owned(), source })?
+        }
         Some((scheme, _)) => {
             return Err(location(format!(
                 "{scheme}:// is not supported; give a folder, file://, hf://, s3:// or bundled://"

@@ -133,6 +133,14 @@ mod tests {
         let stale = || io::Error::from(ErrorKind::StaleNetworkFileHandle);
         assert!(!config(ModelError::read(path, stale())));
         assert!(!config(ModelError::write(path, ErrorKind::PermissionDenied.into())));
+        let away = || real_sources::SourceError::Unreachable {
+            url: "https://hub.example/config.json".to_owned(),
+            tries: 6,
+            have: 0,
+            last: io::Error::new(ErrorKind::HostUnreachable, "connection refused"),
+        };
+        assert!(!config(ModelError::Fetch { uri: "hf://org/model".to_owned(), source: away() }));
+        assert!(!config(LoadError::Source(away())));
         let data_set: anyhow::Result<()> = Err(LoadError::Io { path: path.into(), reason: stale() }.into());
         assert!(!config(data_set.context("data set a").expect_err("it is one")));
     }

@@ -13,7 +13,7 @@ use crate::job::children::out_of_sync;
 use crate::job::ending::{Cause, failing};
 use crate::job::gang::{Gang, UNSCHEDULABLE, gang, is_running};
 use crate::job::observed::index;
-use crate::job::status::{ATTEMPT_STARTED, SCHEDULED};
+use crate::job::status::{ALL_PODS_RUN, ATTEMPT_STARTED, SCHEDULED};
 use crate::job::{Names, attempt, leaving};
 use crate::labels::HTTP_PORT;
 
@@ -155,7 +155,7 @@ impl Planner<'_> {
             self.draft.warning = true;
             return (Phase::Running, "RunningWithoutRewards".to_owned(), message);
         }
-        (Phase::Running, "AllPodsRun".to_owned(), format!("attempt {}: {nodes} of {nodes} pods run", self.attempt))
+        (Phase::Running, ALL_PODS_RUN.to_owned(), format!("attempt {}: {nodes} of {nodes} pods run", self.attempt))
     }
 
     /// A pod is being deleted, and not by the attempt's end: drained, preempted, deleted by hand, or its node is lost. It may

@@ -9,7 +9,7 @@ use crate::conditions::whole_seconds;
 use crate::event::many;
 use crate::job::ending::Cause;
 use crate::job::progress;
-use crate::job::status::SCHEDULED;
+use crate::job::status::{ALL_STEPS_DONE, SCHEDULED};
 
 /// Wait before the attempt after the first failure; doubles with each further one.
 const FIRST_BACKOFF: u64 = 10;
@@ -24,7 +24,7 @@ impl Planner<'_> {
         self.draft.status.completion_time = Some(Time(whole_seconds(at)));
         let steps = progress::last_words(self.observed, self.attempt, at).map(|said| said.progress.step);
         let steps = steps.map_or("all".to_owned(), |steps| steps.to_string());
-        (Phase::Succeeded, "AllStepsDone".to_owned(), format!("{steps} steps done in attempt {}", self.attempt))
+        (Phase::Succeeded, ALL_STEPS_DONE.to_owned(), format!("{steps} steps done in attempt {}", self.attempt))
     }
 
     /// Counts an attempt that failed; another follows unless that would be one too many or of no use.

@@ -10,7 +10,7 @@ mod stop;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -31,6 +31,7 @@ use crate::event::{PlannedEvent, for_event};
 use crate::images::Images;
 use crate::pool::gate;
 use crate::refusal::Refusal;
+use crate::requeue::{self, after};
 
 /// The phase, and the reason and message that explain it.
 type Verdict = (Phase, String, String);
@@ -283,9 +284,7 @@ impl<'a> Planner<'a> {
     }
 
     fn look_again_at(&mut self, time: Timestamp) {
-        // A second more: the API server's times are cut to seconds.
-        let wait = Duration::try_from(time.duration_since(self.now)).unwrap_or_default() + Duration::from_secs(1);
-        self.plan.requeue = Some(self.plan.requeue.map_or(wait, |other| other.min(wait)));
+        requeue::by(&mut self.plan.requeue, self.now, time);
     }
 
     fn tell(&mut self, said: Option<Said>) {
@@ -351,10 +350,6 @@ impl<'a> Planner<'a> {
         };
         news.into_iter().map(event).collect()
     }
-}
-
-fn after(time: Timestamp, seconds: u64) -> Timestamp {
-    time.checked_add(SignedDuration::from_secs(seconds as i64)).unwrap_or(Timestamp::MAX)
 }
 
 fn ready(pods: &[&Pod]) -> u32 {

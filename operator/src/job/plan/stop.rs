@@ -3,10 +3,11 @@
 use kube::ResourceExt;
 use real_crds::v1alpha1::{Phase, RealTrainingJobStatus};
 
-use super::{Plan, Planner, Verdict, after};
+use super::{Plan, Planner, Verdict};
 use crate::job::ending::ending;
 use crate::job::status::{SCHEDULED, lifecycle};
 use crate::job::{leaving, progress};
+use crate::requeue::is_outlived;
 
 impl Planner<'_> {
     /// No pods, no matter how far the job is. SIGTERM makes the trainer write a checkpoint.
@@ -59,15 +60,8 @@ impl Planner<'_> {
             }
             self.plan.status = Some(status);
         }
-        if let Some(ttl) = self.job.spec.ttl_seconds_after_finished {
-            let ended = self.previous.completion_time.as_ref().map_or(self.now, |time| time.0);
-            let deadline = after(ended, ttl);
-            if self.now >= deadline {
-                self.plan.delete_object = true;
-            } else {
-                self.look_again_at(deadline);
-            }
-        }
+        let (ended, ttl) = (self.previous.completion_time.as_ref(), self.job.spec.ttl_seconds_after_finished);
+        self.plan.delete_object = is_outlived(&mut self.plan.requeue, self.now, ended, ttl);
         self.plan
     }
 }

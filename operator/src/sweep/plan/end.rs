@@ -2,9 +2,10 @@
 
 use super::recurring::NOT_YET_DUE;
 use super::{
-    ACCEPTED, Cell, Child, Hindrance, Plan, Planner, Rejection, STALLED, Standing, SweepPhase, Verdict, after, count,
-    find, is_ended, obstacle, whole_seconds,
+    ACCEPTED, Cell, Child, Hindrance, Plan, Planner, Rejection, STALLED, Standing, SweepPhase, Verdict, count, find,
+    is_ended, obstacle, whole_seconds,
 };
+use crate::requeue::{after, is_outlived};
 
 /// Seconds in which a sweep that cannot run as it is may be mended before it fails.
 const MENDING: u64 = 300;
@@ -128,15 +129,8 @@ impl Planner<'_> {
         for job in running {
             self.delete(&job, "the sweep is finished");
         }
-        if let Some(ttl) = self.sweep.spec.ttl_seconds_after_finished {
-            let ended = self.previous.completion_time.as_ref().map_or(self.now, |time| time.0);
-            let deadline = after(ended, ttl);
-            if self.now >= deadline {
-                self.plan.delete_object = true;
-            } else {
-                self.look_again_at(deadline);
-            }
-        }
+        let (ended, ttl) = (self.previous.completion_time.as_ref(), self.sweep.spec.ttl_seconds_after_finished);
+        self.plan.delete_object = is_outlived(&mut self.plan.requeue, self.now, ended, ttl);
         self.plan
     }
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -38,6 +38,7 @@ use crate::images::Images;
 use crate::job::obstacle;
 use crate::pool::gate;
 use crate::refusal::Refusal;
+use crate::requeue;
 
 /// Names of one sweep's children. A sweep's name has at most 48 characters, so that all of these fit into a DNS label.
 #[derive(Clone, Debug)]
@@ -441,14 +442,11 @@ impl Planner<'_> {
     }
 
     fn look_again_in(&mut self, seconds: u64) {
-        let wait = Duration::from_secs(seconds);
-        self.plan.requeue = Some(self.plan.requeue.map_or(wait, |other| other.min(wait)));
+        requeue::within(&mut self.plan.requeue, Duration::from_secs(seconds));
     }
 
     fn look_again_at(&mut self, time: Timestamp) {
-        // A second more: the API server's times are cut to seconds.
-        let wait = Duration::try_from(time.duration_since(self.now)).unwrap_or_default() + Duration::from_secs(1);
-        self.plan.requeue = Some(self.plan.requeue.map_or(wait, |other| other.min(wait)));
+        requeue::by(&mut self.plan.requeue, self.now, time);
     }
 
     fn finish(mut self, verdict: Verdict) -> Plan {
@@ -470,8 +468,4 @@ fn because(reason: &str, message: String) -> Recorded {
 
 fn count(cells: &[(Cell<'_>, Standing)], holds: impl Fn(&Standing) -> bool) -> usize {
     cells.iter().filter(|(_, standing)| holds(standing)).count()
-}
-
-fn after(time: Timestamp, seconds: u64) -> Timestamp {
-    time.checked_add(SignedDuration::from_secs(seconds as i64)).unwrap_or(Timestamp::MAX)
 }

@@ -1,0 +1,185 @@
+//! Functions: instructions in blocks.
+
+use std::rc::Rc;
+
+use super::op::{BlockId, ClassId, FunctionId, Op, Span, ValueId};
+
+/// An instruction with its place.
+#[derive(Clone, Debug)]
+pub struct Instruction {
+    /// What it does.
+    pub op: Op,
+    /// Where it stands in the source.
+    pub span: Span,
+    /// Block it belongs to.
+    pub block: BlockId,
+}
+
+/// How a block ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Terminator {
+    /// One way on.
+    Goto(BlockId),
+    /// Two ways, by the truth of a value.
+    Branch {
+        /// What is tested.
+        condition: ValueId,
+        /// Where it holds.
+        then: BlockId,
+        /// Where it does not.
+        otherwise: BlockId,
+    },
+    /// A way the analysis cannot know, such as whether an iterator has a next element.
+    Choice(Vec<BlockId>),
+    /// The function returns.
+    Return(ValueId),
+    /// Control never passes the end of the block.
+    Stop,
+}
+
+/// A straight piece of code.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// Its φ-nodes.
+    pub phis: Vec<ValueId>,
+    /// Its instructions, in order.
+    pub instructions: Vec<ValueId>,
+    /// How it ends.
+    pub terminator: Terminator,
+    /// Blocks that continue here; φ operands are in this order.
+    pub predecessors: Vec<BlockId>,
+    /// Exception handlers that its instructions may jump to; what they do to variables is joined there ([`Op::Join`]).
+    pub handlers: Vec<BlockId>,
+}
+
+/// A parameter.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: Rc<str>,
+    /// How it takes arguments.
+    pub kind: ParameterKind,
+    /// Its default, as a value of the defining function.
+    pub default: Option<ValueId>,
+    /// Dotted path of its annotation where that names a class, after imports.
+    pub annotation: Option<Rc<str>>,
+    /// The class of the program that the annotation names.
+    pub class: Option<ClassId>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// How a parameter takes arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParameterKind {
+    /// By position or name.
+    Normal,
+    /// By name only.
+    KeywordOnly,
+    /// `*args`
+    Star,
+    /// `**kwargs`
+    DoubleStar,
+}
+
+/// A decorator that makes a function answer requests: `@app.get("/users/<int:id>")`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// `route`, `get`, `post`, …
+    pub method: Rc<str>,
+    /// The pattern of its paths.
+    pub pattern: Rc<str>,
+}
+
+impl Route {
+    /// Whether the framework only ever fills a parameter with a number: by the pattern (Flask, Bottle), or by the
+    /// annotation where the pattern is of a framework that enforces those (`FastAPI`, Litestar).
+    pub fn fills_with_number(&self, parameter: &Parameter) -> bool {
+        let converted = |converter: &str| self.pattern.contains(&format!("<{converter}:{}>", parameter.name));
+        let annotated =
+            || matches!(parameter.annotation.as_deref(), Some("int" | "float" | "bool" | "decimal.Decimal"));
+        converted("int") || converted("float") || &*self.method != "route" && !self.pattern.contains('<') && annotated()
+    }
+}
+
+/// A function, lambda or module body.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Its name for people.
+    pub name: Rc<str>,
+    /// Function that defines it.
+    pub parent: Option<FunctionId>,
+    /// Class whose body it stands in, unless it is a static method.
+    pub method_of: Option<ClassId>,
+    /// Whether it yields.
+    pub generator: bool,
+    /// Its parameters, `self` included.
+    pub parameters: Vec<Parameter>,
+    /// Dotted paths of its decorators, after imports.
+    pub decorators: Vec<Rc<str>>,
+    /// Whether it has decorators whose paths imports do not say.
+    pub opaque_decorators: bool,
+    /// Whether its name stands for what decorators of the program made of it, which test what they are called with.
+    pub wrapped: bool,
+    /// Requests that it answers.
+    pub routes: Vec<Route>,
+    /// The copy of it that callers from outside enter, where the unit itself enters it as well.
+    pub outer: Option<FunctionId>,
+    /// Blocks; 0 is the entry.
+    pub blocks: Vec<Block>,
+    /// Instructions.
+    pub values: Vec<Instruction>,
+    /// Values that are yielded.
+    pub yields: Vec<ValueId>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl Function {
+    /// The instruction that makes a value.
+    pub fn op(&self, value: ValueId) -> &Op {
+        &self.values[value.0 as usize].op
+    }
+
+    /// Where a value is made.
+    pub fn span(&self, value: ValueId) -> Span {
+        self.values[value.0 as usize].span
+    }
+
+    /// Blocks that control can reach from a block.
+    pub fn successors(&self, block: BlockId) -> Vec<BlockId> {
+        let block = &self.blocks[block.0 as usize];
+        let mut next = match &block.terminator {
+            Terminator::Goto(to) => vec![*to],
+            Terminator::Branch { then, otherwise, .. } => vec![*then, *otherwise],
+            Terminator::Choice(to) => to.clone(),
+            Terminator::Return(_) | Terminator::Stop => vec![],
+        };
+        next.extend(&block.handlers);
+        next
+    }
+}
+
+/// Blocks that the entry reaches, each before those it leads to (loops aside).
+pub fn reverse_post_order(function: &Function) -> Vec<BlockId> {
+    let mut seen = vec![false; function.blocks.len()];
+    let mut order = vec![];
+    if function.blocks.is_empty() {
+        return order;
+    }
+    let mut stack = vec![(BlockId(0), function.successors(BlockId(0)), 0)];
+    seen[0] = true;
+    while let Some((block, successors, next)) = stack.last_mut() {
+        if let Some(&to) = successors.get(*next) {
+            *next += 1;
+            if !std::mem::replace(&mut seen[to.0 as usize], true) {
+                stack.push((to, function.successors(to), 0));
+            }
+        } else {
+            order.push(*block);
+            stack.pop();
+        }
+    }
+    order.reverse();
+    order
+}

@@ -1,0 +1,134 @@
+//! Sinks that an attacker's value reaches.
+
+use rustc_hash::FxHashMap;
+
+use super::breach::Report;
+use super::open;
+use super::sinks::{are_met, danger, is_meant_from};
+use crate::rules::{Guarding, Part, Sink};
+use crate::ssa::{Argument, BinaryOp, Function, FunctionId, Op, Passing, ValueId, origin};
+use crate::taint::domain::Value;
+use crate::taint::frame::{Arguments, Scope, fact};
+use crate::taint::store::OriginTable;
+use crate::text::Origins;
+
+/// Values of an attacker that reach the argument of a call.
+pub(super) fn check(report: &mut Report<'_, '_>) {
+    let solved = report.solved;
+    // What a sink makes of a value is the same wherever the same value goes.
+    let mut dangers: FxHashMap<(ValueId, *const Sink, bool), Origins> = FxHashMap::default();
+    for (index, solution) in solved.solutions.iter().enumerate() {
+        let Some(solution) = solution else { continue };
+        let id = FunctionId(index as u32);
+        let function = solved.program.function(id);
+        dangers.clear();
+        let Some(scope) = Scope::new(solved, id) else { continue };
+        for (i, instruction) in function.values.iter().enumerate() {
+            let Op::Call { callee, arguments } = &instruction.op else { continue };
+            if !solution.reached[instruction.block.0 as usize] {
+                continue;
+            }
+            if solved.budget.is_expired() {
+                return;
+            }
+            for path in fact(&solution.facts, *callee).paths() {
+                for sink in solved.registry.sinks(path) {
+                    if !report.wants(sink.rule) || !holds(sink, arguments, &solution.facts) {
+                        continue;
+                    }
+                    for argument in arguments.iter().enumerate().filter(|one| is_meant(sink, one.0, one.1)) {
+                        let mut value = argument.1.value;
+                        if sink.part == Part::LookedUp {
+                            value = scope.name_of(value, instruction.block);
+                        }
+                        let only_executes = executes(sink, arguments, function, value);
+                        let origins = *dangers
+                            .entry((value, std::ptr::from_ref(sink), only_executes))
+                            .or_insert_with(|| danger(sink, fact(&solution.facts, value), solved, only_executes));
+                        let chosen = sink.part == Part::FirstItem && names_program(function, value);
+                        if origins.is_none() || chosen && OriginTable::are_parameters(origins) {
+                            continue;
+                        }
+                        let cleared = |guarding: Guarding| scope.is_cleared(guarding, value, instruction.block);
+                        if is_meant_from(sink, (id, value), origins, solved) && !sink.cleared_by.is_some_and(cleared) {
+                            report.add((sink.rule, None), (id, ValueId(i as u32)), Some((value, origins)));
+                        }
+                    }
+                }
+            }
+            let mut reached = open::handed_on(solved, (id, solution), *callee, arguments);
+            reached.extend(open::leaving(solved, solution, function, *callee, arguments));
+            for (rule, value, origins) in reached {
+                if !origins.is_none() && report.wants(rule) {
+                    report.add((rule, None), (id, ValueId(i as u32)), Some((value, origins)));
+                }
+            }
+        }
+    }
+}
+
+fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value]) -> bool {
+    if let Some(alongside) = &sink.alongside {
+        let given = Arguments::new(arguments, facts);
+        let has = |template: &crate::text::Template| {
+            template.0.iter().any(|part| match part {
+                crate::text::Part::Literal(text) => alongside.has.iter().any(|own| text.contains(own.as_str())),
+                crate::text::Part::Hole(_) => false,
+            })
+        };
+        if !given.positional(alongside.at).is_some_and(|value| value.text.templates().iter().any(has)) {
+            return false;
+        }
+    }
+    if let Some(unless) = &sink.unless {
+        let arguments = Arguments::new(arguments, facts);
+        let named = || unless.names.iter().find_map(|name| arguments.keyword(name));
+        let given = arguments.positional(unless.at).or_else(named);
+        if given.is_some_and(|value| {
+            value.paths().next().is_some() && value.paths().all(|path| unless.values.iter().any(|own| **own == **path))
+        }) {
+            return false;
+        }
+    }
+    are_met(&sink.condition, arguments, facts)
+}
+
+fn is_meant(sink: &Sink, index: usize, argument: &Argument) -> bool {
+    match &argument.passing {
+        Passing::Positional => sink.argument.at.is_none_or(|at| at == index),
+        Passing::Keyword(name) => sink.argument.names.iter().any(|own| **own == **name),
+        Passing::Star | Passing::DoubleStar => sink.argument.at.is_none_or(|at| at >= index),
+    }
+}
+
+/// Whether the first item of a list is a parameter as it stands: whoever calls `run(program, arguments)` is to choose the
+/// program. What is cut out of a text, or comes from a user, is another matter.
+fn names_program(function: &Function, list: ValueId) -> bool {
+    let mut at = origin(&function.values, list);
+    loop {
+        at = match function.op(at) {
+            Op::Binary(BinaryOp::Add, left, _) => *left,
+            Op::Mutated(container, _) => *container,
+            Op::Display(_, items) => match items.first() {
+                Some((first, false)) => {
+                    let first = origin(&function.values, *first);
+                    return matches!(function.op(first), Op::Parameter(_));
+                }
+                _ => return false,
+            },
+            _ => return false,
+        };
+        at = origin(&function.values, at);
+    }
+}
+
+/// Whether a statement is a parameter as it stands, with the values that are bound to it beside it.
+fn executes(sink: &Sink, arguments: &[Argument], function: &Function, value: ValueId) -> bool {
+    let Some(bound) = &sink.executor else { return false };
+    let at = |(index, argument): (usize, &Argument)| match &argument.passing {
+        Passing::Positional | Passing::Star => bound.at.is_some_and(|at| at <= index),
+        Passing::Keyword(name) => bound.names.iter().any(|own| **own == **name),
+        Passing::DoubleStar => false,
+    };
+    arguments.iter().enumerate().any(at) && matches!(function.op(origin(&function.values, value)), Op::Parameter(_))
+}

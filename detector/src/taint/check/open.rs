@@ -1,0 +1,141 @@
+//! What leaves for code that the unit does not show: text of a language that is handed to a call which nothing is known
+//! about, and functions that are handed on to be called.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::sinks::{are_met, danger, is_meant_from};
+use crate::dataflow::Solution;
+use crate::rules::Part;
+use crate::ssa::{Argument, Function, FunctionId, Op, Passing, Span, ValueId};
+use crate::taint::domain::{Object, Value};
+use crate::taint::frame::fact;
+use crate::taint::store::Solved;
+use crate::text::{Origins, Template};
+
+/// Rule, value and who has a say in it.
+pub(super) type Reached = (usize, ValueId, Origins);
+
+/// `Thread(target=os.system, args=(x,))`, `pool.submit(eval, x)`: what is handed on is called with what is handed beside it.
+pub(super) fn handed_on(
+    solved: &Solved<'_>,
+    (id, solution): (FunctionId, &Solution<Value>),
+    callee: ValueId,
+    arguments: &[Argument],
+) -> Vec<Reached> {
+    let facts = &solution.facts;
+    if arguments.len() < 2 || !fact(facts, callee).paths().any(|path| solved.registry.calls_back(path)) {
+        return vec![];
+    }
+    let mut reached = vec![];
+    for (index, handed) in arguments.iter().enumerate() {
+        for path in fact(facts, handed.value).paths() {
+            for sink in solved.registry.sinks(path).iter().filter(|sink| sink.part == Part::Text) {
+                if !are_met(&sink.condition, arguments, facts) {
+                    continue;
+                }
+                for other in arguments.iter().enumerate().filter(|(i, _)| *i != index).map(|(_, other)| other.value) {
+                    let value = fact(facts, other);
+                    let whole = danger(sink, value, solved, false);
+                    let each = value.items.as_ref().map_or(whole, |items| danger(sink, &items.any, solved, false));
+                    if is_meant_from(sink, (id, other), each, solved) {
+                        reached.push((sink.rule, other, each));
+                    }
+                }
+            }
+        }
+    }
+    reached
+}
+
+/// Text of a language that is handed to a call which nothing is known about.
+pub(super) fn leaving(
+    solved: &Solved<'_>,
+    solution: &Solution<Value>,
+    function: &Function,
+    callee: ValueId,
+    arguments: &[Argument],
+) -> Vec<Reached> {
+    let facts = &solution.facts;
+    let registry = solved.registry;
+    let targets = fact(facts, callee);
+    let tainted = |argument: &&Argument| !fact(facts, argument.value).text.origins().is_none();
+    if !arguments.iter().any(|argument| tainted(&argument)) || !is_unknown(solved, targets) {
+        return vec![];
+    }
+    let mut reached = vec![];
+    for open in &registry.open {
+        let named = open.callee_words.is_empty()
+            || names(function, callee, targets).iter().any(|name| {
+                let name = name.to_lowercase();
+                name.split(|char: char| !char.is_alphanumeric())
+                    .any(|word| open.callee_words.iter().any(|own| own == word))
+            });
+        let said = !open.condition.is_empty() && {
+            let given = |name: &String| {
+                arguments.iter().any(|one| matches!(&one.passing, Passing::Keyword(own) if **own == **name))
+            };
+            open.condition.keys().all(given) && are_met(&open.condition, arguments, facts)
+        };
+        if !named && !said {
+            continue;
+        }
+        for argument in arguments.iter().filter(tainted) {
+            let origins = fact(facts, argument.value)
+                .text
+                .templates()
+                .iter()
+                .filter(|template| said || registry.languages.recognises(template, open.language))
+                .map(|template: &Template| registry.languages.with_known_structure(template, open.language))
+                .filter_map(|template| registry.languages.injection(&template, open.language))
+                .fold(Origins::NONE, |all, hole| all.union(hole.origins));
+            reached.push((open.rule, argument.value, origins));
+        }
+    }
+    reached
+}
+
+/// Pieces of constant code that are looked at, at most.
+const MAX_CODE: usize = 16;
+
+/// Code that the program runs and that stands in it as a constant, with where it is run.
+pub fn constant_code(solved: &Solved<'_>) -> BTreeSet<(String, Span)> {
+    let mut found = BTreeSet::new();
+    for (function, solution) in solved.program.functions.iter().zip(&solved.solutions) {
+        let Some(solution) = solution else { continue };
+        for instruction in &function.values {
+            let Op::Call { callee, arguments } = &instruction.op else { continue };
+            let runs = |path: &Rc<str>| matches!(&**path, "exec" | "eval");
+            let first = arguments.first().filter(|_| fact(&solution.facts, *callee).paths().any(runs));
+            if !solution.reached[instruction.block.0 as usize] || found.len() >= MAX_CODE {
+                continue;
+            }
+            let texts = first.map(|first| fact(&solution.facts, first.value).text.templates()).unwrap_or_default();
+            found.extend(texts.iter().filter_map(|text| Some((text.as_literal()?.to_owned(), instruction.span))));
+        }
+    }
+    found
+}
+
+/// Whether nothing is known about what is called.
+fn is_unknown(solved: &Solved<'_>, targets: &Value) -> bool {
+    let mut objects = targets.objects.iter().peekable();
+    let registry = solved.registry;
+    objects.peek().is_none()
+        || objects.all(|object| match object {
+            // An object, by its name, that is called.
+            Object::Path(path) => path.ends_with("()") || registry.is_unknown(path),
+            Object::Function(_) | Object::Method(_) | Object::Class(_) | Object::Instance(_) => false,
+            Object::Truth(_) | Object::Nothing | Object::Integer(_) => true,
+        })
+}
+
+/// The names under which something is called.
+fn names<'a>(function: &'a Function, callee: ValueId, targets: &'a Value) -> Vec<&'a str> {
+    let mut names: Vec<&str> = targets.paths().map(|path| path.rsplit('.').next().unwrap_or(path)).collect();
+    match function.op(callee) {
+        Op::Attribute(_, name) | Op::Unbound(name) => names.push(name),
+        _ => {}
+    }
+    names
+}

@@ -1,0 +1,291 @@
+//! Records of the program in the hands of callers: fields that they name, templates that they write.
+
+use super::breach::Breach;
+use super::words::has_word;
+use crate::rules::ObligationModel;
+use crate::ssa::{Argument, CompareOp, Op, ParameterKind, Passing, ValueId};
+use crate::taint::domain::{Object, Value};
+use crate::taint::frame::{Scope, Test};
+use crate::text::Origins;
+
+/// A parameter that holds one thing, and is not the object itself.
+fn plain_parameter(scope: &Scope<'_, '_>, value: ValueId) -> Option<usize> {
+    let index = scope.as_parameter(value)?;
+    let own = usize::from(scope.function.method_of.is_some());
+    (index >= own && scope.function.parameters[index].kind == ParameterKind::Normal).then_some(index)
+}
+
+/// Fields that a caller names, set on what another parameter is.
+pub(super) fn field_copies(scope: &Scope<'_, '_>) -> Vec<Breach> {
+    let mut found = vec![];
+    for (i, instruction) in scope.function.values.iter().enumerate() {
+        if !scope.is_reached(instruction.block) {
+            continue;
+        }
+        let copied = match &instruction.op {
+            Op::Call { callee, arguments } => whole_copy(scope, *callee, arguments),
+            Op::WithItem(container, Some(key), item) => named_field(scope, *container, *key, *item),
+            _ => None,
+        };
+        let Some((record, fields, key)) = copied else { continue };
+        let about_other = |(condition, truth): Test| {
+            let asked = scope.parameters_in(&scope.slice(condition));
+            let other = asked.iter().any(|index| *index != record && *index != fields);
+            other && lets_pass(scope, condition, truth)
+        };
+        if !scope.tests(instruction.block).into_iter().any(about_other) {
+            found.push((ValueId(i as u32), Some((key, scope.fact(key).origins()))));
+        }
+    }
+    found
+}
+
+/// Whether an outcome is a consent: `is_admin`, `role == "admin"`, not its absence.
+fn lets_pass(scope: &Scope<'_, '_>, condition: ValueId, truth: bool) -> bool {
+    match scope.function.op(scope.root(condition)) {
+        Op::Not(inner) => lets_pass(scope, *inner, !truth),
+        Op::Compare(CompareOp::NotEqual | CompareOp::NotIn | CompareOp::IsNot, ..) => !truth,
+        Op::Logic(_, parts) => parts.iter().any(|part| lets_pass(scope, *part, truth)),
+        _ => truth,
+    }
+}
+
+/// `record.update(fields)`, `record.__dict__.update(fields)`, `setattr(record, name, …)`
+fn whole_copy(scope: &Scope<'_, '_>, callee: ValueId, arguments: &[Argument]) -> Option<(usize, usize, ValueId)> {
+    let given = |index: usize| {
+        arguments.get(index).filter(|one| matches!(one.passing, Passing::Positional)).map(|one| one.value)
+    };
+    if scope.fact(callee).paths().any(|path| &**path == "setattr") {
+        let (record, key) = (plain_parameter(scope, given(0)?)?, given(1)?);
+        let fields = iterated_parameter(scope, key)?;
+        let chosen = !scope.fact(key).origins().is_none();
+        return (chosen && record != fields).then_some((record, fields, key));
+    }
+    let (object, "update") = scope.method(callee)? else { return None };
+    let object = match scope.function.op(scope.root(object)) {
+        Op::Attribute(inner, name) if &**name == "__dict__" => *inner,
+        Op::Call { callee, arguments } if scope.fact(*callee).paths().any(|path| &**path == "vars") => {
+            arguments.first()?.value
+        }
+        _ => object,
+    };
+    let (record, argument) = (plain_parameter(scope, object)?, given(0)?);
+    let fields = plain_parameter(scope, argument)?;
+    let chosen = !scope.fact(argument).origins().is_none();
+    (chosen && record != fields).then_some((record, fields, argument))
+}
+
+/// `record[name] = value` with a name from what a caller sends.
+fn named_field(
+    scope: &Scope<'_, '_>,
+    container: ValueId,
+    key: ValueId,
+    item: ValueId,
+) -> Option<(usize, usize, ValueId)> {
+    let record = base_parameter(scope, container)?;
+    let fields = iterated_parameter(scope, key)?;
+    let made_of = scope.parameters_in(&scope.slice(item));
+    let chosen = !scope.fact(key).origins().is_none();
+    let copied = made_of.contains(&fields) && !made_of.contains(&record);
+    (chosen && copied && record != fields).then_some((record, fields, key))
+}
+
+/// The parameter whose object a value is, however changed.
+fn base_parameter(scope: &Scope<'_, '_>, value: ValueId) -> Option<usize> {
+    let mut work = vec![scope.root(value)];
+    let mut seen = vec![];
+    let mut found = None;
+    while let Some(at) = work.pop() {
+        if seen.contains(&at) || seen.len() > 64 {
+            continue;
+        }
+        seen.push(at);
+        match scope.function.op(at) {
+            Op::WithItem(container, ..) | Op::Mutated(container, _) => work.push(scope.root(*container)),
+            Op::Phi(operands) | Op::Join(operands) => work.extend(operands.iter().map(|operand| scope.root(*operand))),
+            Op::Parameter(_) if found.is_none() || found == Some(at) => found = Some(at),
+            _ => return None,
+        }
+    }
+    plain_parameter(scope, found?)
+}
+
+/// The parameter over whose entries a loop runs that gives a name.
+fn iterated_parameter(scope: &Scope<'_, '_>, name: ValueId) -> Option<usize> {
+    let mut at = scope.root(name);
+    if let Op::Item(pair, 0) = scope.function.op(at) {
+        at = scope.root(*pair);
+    }
+    let Op::Element(iterated) = scope.function.op(at) else { return None };
+    let iterated = scope.root(*iterated);
+    match scope.function.op(iterated) {
+        Op::Call { callee, .. } => {
+            let (object, "items" | "keys") = scope.method(*callee)? else { return None };
+            plain_parameter(scope, object)
+        }
+        _ => plain_parameter(scope, iterated),
+    }
+}
+
+/// `template.format(record)` with a template that a caller writes: `{0.__init__.__globals__}` reads whatever it likes.
+pub(super) fn callers_templates(scope: &Scope<'_, '_>) -> Vec<Breach> {
+    let mut found = vec![];
+    for (i, instruction) in scope.function.values.iter().enumerate() {
+        let Op::Call { callee, arguments } = &instruction.op else { continue };
+        let Some((template, "format" | "format_map")) = scope.method(*callee) else { continue };
+        let known = scope.fact(template);
+        let written =
+            known.objects.is_empty() || known.paths().any(|path| scope.solved.registry.source(path).is_some());
+        let origins = known.text.origins();
+        if !scope.is_reached(instruction.block) || origins.is_none() || !written || known.text.literals().is_some() {
+            continue;
+        }
+        if !starts_open(known) {
+            continue;
+        }
+        if arguments.iter().any(|argument| is_record(scope, argument.value)) {
+            found.push((ValueId(i as u32), Some((template, origins))));
+        }
+    }
+    found
+}
+
+/// Whether an attacker may write a brace into a template.
+fn starts_open(template: &Value) -> bool {
+    let braces = crate::text::CharSet::of("{}");
+    template.text.templates().iter().any(|form| {
+        form.0.iter().any(|part| match part {
+            crate::text::Part::Hole(hole) => !hole.origins.is_none() && braces.within(hole.chars),
+            crate::text::Part::Literal(_) => false,
+        })
+    })
+}
+
+/// Whether a value is an object of the program whose attributes a template could read.
+fn is_record(scope: &Scope<'_, '_>, value: ValueId) -> bool {
+    let known = scope.fact(value);
+    if known.is_number() || known.text.literals().is_some() || !known.origins().is_none() || is_proxy(scope, known) {
+        return false;
+    }
+    let root = scope.root(value);
+    match scope.function.op(root) {
+        Op::Attribute(object, _) => !is_proxy(scope, scope.fact(*object)),
+        Op::Subscript(..) | Op::Element(_) | Op::Item(..) => true,
+        Op::Call { callee, .. } => {
+            let named_as_class = |path: &str| {
+                path.rsplit('.').next().is_some_and(|name| name.starts_with(|char: char| char.is_ascii_uppercase()))
+            };
+            scope.fact(*callee).objects.iter().any(|object| match object {
+                Object::Class(_) => true,
+                Object::Path(path) => named_as_class(path) || &**path == "vars",
+                _ => false,
+            }) || scope.method(*callee).is_some_and(|(_, name)| name == "get")
+        }
+        _ => known.objects.iter().any(|object| matches!(object, Object::Instance(_))),
+    }
+}
+
+/// Whether an object decides itself which of its attributes are read.
+fn is_proxy(scope: &Scope<'_, '_>, value: &Value) -> bool {
+    let program = scope.solved.program;
+    let decides = |object: &Object| match object {
+        Object::Instance(class) => {
+            ["__getattr__", "__getattribute__"].iter().any(|name| program.method(*class, name).is_some())
+        }
+        _ => false,
+    };
+    !value.objects.is_empty() && value.objects.iter().all(decides)
+}
+
+/// A template that is bound nowhere in the program, filled in with what is one piece in no language.
+pub(super) fn unseen_templates(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<Breach> {
+    let registry = scope.solved.registry;
+    let languages: Vec<usize> = model.languages.iter().filter_map(|id| registry.languages.index(id)).collect();
+    let returned: Vec<_> = scope.solution.returns.iter().map(|value| scope.slice(*value)).collect();
+    let mut found = vec![];
+    for (i, instruction) in scope.function.values.iter().enumerate() {
+        let call = ValueId(i as u32);
+        let filled: Vec<ValueId> = match &instruction.op {
+            Op::Call { callee, arguments } => match scope.method(*callee) {
+                Some((template, "format" | "format_map")) if is_unseen(scope, template) => {
+                    arguments.iter().map(|one| one.value).collect()
+                }
+                _ => continue,
+            },
+            Op::Binary(crate::ssa::BinaryOp::Modulo, template, values) if is_unseen(scope, *template) => vec![*values],
+            _ => continue,
+        };
+        if !scope.is_reached(instruction.block) || !returned.iter().any(|slice| slice.contains(&call)) {
+            continue;
+        }
+        for value in filled {
+            let text = scope.fact(value).to_text();
+            let origins = text.origins();
+            let contained = |language: &usize| {
+                text.templates().iter().all(|template| registry.languages.contains(template, *language))
+            };
+            if !origins.is_none() && !is_annotated_number(scope, value) && !languages.iter().any(contained) {
+                found.push((call, Some((value, origins))));
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// A name that nothing in the program binds.
+fn is_unseen(scope: &Scope<'_, '_>, value: ValueId) -> bool {
+    match scope.function.op(scope.root(value)) {
+        Op::Path(path) | Op::Unbound(path) => !path.contains('.') && &**path != "str",
+        _ => false,
+    }
+}
+
+fn is_annotated_number(scope: &Scope<'_, '_>, value: ValueId) -> bool {
+    scope.as_parameter(value).is_some_and(|index| {
+        let annotation = scope.function.parameters[index].annotation.as_deref();
+        matches!(annotation, Some("int" | "float" | "bool"))
+    })
+}
+
+/// `any(word in text for word in ALLOWED)` lets every text pass that has an allowed one in it.
+pub(super) fn substring_tests(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<Breach> {
+    let mut found = vec![];
+    for (i, block) in scope.function.blocks.iter().enumerate() {
+        let block_id = crate::ssa::BlockId(i as u32);
+        let crate::ssa::Terminator::Return(returned) = block.terminator else { continue };
+        let Some(parameter) = plain_parameter(scope, returned) else { continue };
+        if !scope.is_reached(block_id) || scope.fact(returned).origins().is_none() {
+            continue;
+        }
+        for (condition, truth) in scope.tests(block_id) {
+            let (condition, truth) = match scope.function.op(scope.root(condition)) {
+                Op::Not(inner) => (*inner, !truth),
+                _ => (condition, truth),
+            };
+            let Op::Call { callee, arguments } = scope.function.op(scope.root(condition)) else { continue };
+            let any = scope.fact(*callee).paths().any(|path| &**path == "any");
+            let Some(Op::Comprehension { iterable, result, .. }) =
+                arguments.first().map(|one| scope.function.op(one.value))
+            else {
+                continue;
+            };
+            let Op::Compare(CompareOp::In, _, text) = scope.function.op(scope.root(*result)) else { continue };
+            if truth && any && scope.as_parameter(*text) == Some(parameter) && is_allow_list(scope, *iterable, model) {
+                found.push((scope.root(condition), Some((returned, Origins(scope.fact(returned).origins().0)))));
+            }
+        }
+    }
+    found
+}
+
+/// Whether the name of a list says that it lists what is allowed.
+fn is_allow_list(scope: &Scope<'_, '_>, list: ValueId, model: &ObligationModel) -> bool {
+    match scope.function.op(scope.root(list)) {
+        Op::Path(path) | Op::Unbound(path) => has_word(path, &model.words),
+        Op::Load(cell) => has_word(&cell.name, &model.words),
+        Op::Parameter(index) => has_word(&scope.function.parameters[*index].name, &model.words),
+        Op::Attribute(_, name) => has_word(name, &model.words),
+        _ => false,
+    }
+}

@@ -1,0 +1,79 @@
+//! What operators and displays make of values.
+
+use std::rc::Rc;
+
+use super::strings::percent_format;
+use super::value::{Object, Value, languages};
+use crate::dataflow::Lattice;
+use crate::ssa::{BinaryOp, Literal};
+use crate::text::{Hole, LanguageSet, Origins, Text};
+
+pub(in crate::taint) fn literal_value(literal: &Literal) -> Value {
+    match literal {
+        Literal::Text(text) => Value::text(Text::literal(text)),
+        Literal::Integer(i) => Value { text: Text::literal(&i.to_string()), ..Value::object(Object::Integer(*i)) },
+        Literal::Number => Value::number(Origins::NONE),
+        Literal::Bool(truth) => {
+            Value { text: Text::literal(if *truth { "True" } else { "False" }), ..Value::object(Object::Truth(*truth)) }
+        }
+        Literal::None => Value { text: Text::literal("None"), ..Value::object(Object::Nothing) },
+    }
+}
+
+pub(in crate::taint) fn binary(op: BinaryOp, left: &Value, right: &Value) -> Value {
+    let origins = left.origins().union(right.origins());
+    let both_lists = left.items.is_some() && right.items.is_some();
+    match op {
+        BinaryOp::Arithmetic => Value::number(origins),
+        _ if left.is_number() && right.is_number() => Value::number(origins),
+        BinaryOp::Add if both_lists => {
+            let mut joined = left.clone();
+            if let (Some(items), Some(other)) = (&left.items, &right.items) {
+                let mut items = (**items).clone();
+                items.any.join(&other.any);
+                joined.items = Some(Rc::new(items));
+            }
+            joined
+        }
+        BinaryOp::Difference if left.items.is_some() => left.clone(),
+        BinaryOp::Add | BinaryOp::SetLike if left.items.is_some() || right.items.is_some() => {
+            let mut joined = left.clone();
+            joined.join(right);
+            joined
+        }
+        BinaryOp::SetLike | BinaryOp::Difference => Value::number(origins),
+        BinaryOp::Add => Value::text(left.to_text().concat(&right.to_text(), languages())),
+        BinaryOp::Modulo if left.is_number() => Value::number(origins),
+        BinaryOp::Modulo => Value::text(percent_format(left, right)),
+        BinaryOp::Multiply => {
+            let repeated = if left.is_number() { right } else { left };
+            let mut result = repeated.clone();
+            if let Some(hole) = repeated.text.collapse(languages()) {
+                result.text = Text::hole(Hole { closed: LanguageSet::NONE, ..hole });
+            }
+            result.objects.clear();
+            result
+        }
+    }
+}
+
+/// Adds an entry to a container.
+pub(in crate::taint) fn with_item(container: &Value, key: Option<&Value>, item: &Value) -> Value {
+    let mut items = container.items.as_deref().cloned().unwrap_or_default();
+    let keys = key.and_then(Value::as_keys);
+    items.any.join(item);
+    match keys.as_deref() {
+        Some([one]) => {
+            items.known.insert(one.clone(), item.clone());
+        }
+        _ => items.known.values_mut().for_each(|value| {
+            value.join(item);
+        }),
+    }
+    if let (Some(keys), Some(key)) = (&mut items.keys, key) {
+        keys.join(key);
+    }
+    let mut result = container.clone();
+    result.items = Value::container(items).items;
+    result
+}

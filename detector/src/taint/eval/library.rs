@@ -1,0 +1,235 @@
+//! What library calls make of their arguments ([`Returns`]).
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::pass::Pass;
+use super::strings::{brace_format, dollar_format, join, map_case, replace, substitute, translate};
+use crate::dataflow::Lattice;
+use crate::rules::{Effect, Returns};
+use crate::ssa::{Passing, ValueId};
+use crate::taint::domain::{Items, Key, Object, Value, formatted, languages, part};
+use crate::taint::frame::{Arguments, has_plain_flags};
+use crate::text::{Hole, LanguageSet, Origins, Pattern, Text};
+
+impl Pass<'_, '_> {
+    /// Applies a library model.
+    pub(super) fn effect(
+        &mut self,
+        effect: &Effect,
+        receiver: Option<&Value>,
+        arguments: &Arguments<'_>,
+        call: ValueId,
+    ) -> Value {
+        let subject = match effect.argument {
+            Some(index) => arguments.positional(index).cloned(),
+            None => receiver.cloned(),
+        };
+        let origins = arguments.origins().union(receiver.map_or(Origins::NONE, Value::origins));
+        let value = subject.unwrap_or_else(|| Value::any(origins));
+        let holes = |change: &dyn Fn(Hole) -> Hole| match value.to_text().collapse(languages()) {
+            Some(hole) => Value::hole(change(hole)),
+            None => Value::default(),
+        };
+        match effect.returns {
+            Returns::Number => Value::number(origins),
+            Returns::Clean => Value::any(Origins::NONE),
+            Returns::Same => value,
+            Returns::Part => {
+                let stripped = holes(&part);
+                // A constant stays one; only its end may go.
+                if value.text.origins().is_none() && value.items.is_none() { value } else { stripped }
+            }
+            Returns::Parts => Value::list(holes(&part)),
+            Returns::Lower => map_case(&value, |char| char.to_ascii_lowercase()),
+            Returns::Upper => map_case(&value, |char| char.to_ascii_uppercase()),
+            Returns::Replace => replace(&value, arguments),
+            Returns::Template => Value::text(dollar_format(&value, arguments)),
+            Returns::Substitute => {
+                let subject = arguments.positional(effect.argument.unwrap_or(1)).unwrap_or(&value);
+                let pattern = arguments.positional(0).filter(|_| effect.argument != Some(1)).or(receiver);
+                let replacement = arguments.positional(effect.argument.map_or(0, |index| index - 1));
+                let limited = arguments.keyword("count").or(arguments.positional(effect.argument.unwrap_or(1) + 1));
+                substitute(pattern, replacement, subject, limited.is_some())
+            }
+            Returns::Join => join(&value, arguments),
+            Returns::JoinPath => {
+                let mut text = Text::default();
+                for (i, (_, one)) in arguments.iter().enumerate() {
+                    let part = one.to_text();
+                    let separated = if i == 0 { part } else { Text::literal("/").concat(&part, languages()) };
+                    text = if i == 0 { separated } else { text.concat(&separated, languages()) };
+                }
+                Value::text(text)
+            }
+            Returns::Format => Value::text(brace_format(&value, arguments)),
+            Returns::Translate => translate(&value, arguments),
+            // Options may let more through: `quote(text, safe="'")`, `escape(text, quote=False)`.
+            Returns::Keeps | Returns::Removes if arguments.iter().count() > effect.argument.map_or(0, |at| at + 1) => {
+                holes(&part)
+            }
+            Returns::Keeps => holes(&|hole| Hole { chars: hole.chars.intersection(effect.chars), ..part(hole) }),
+            Returns::Removes => holes(&|hole| Hole { chars: hole.chars.difference(effect.chars), ..part(hole) }),
+            Returns::Closed => {
+                let closed = LanguageSet::one(effect.language);
+                let all = holes(&|hole| Hole { closed, ..hole });
+                // Of a list the first one may be known: `shlex.join(["ls", *words])`.
+                let first = value.items.as_ref().and_then(|items| items.known.get(&Key::Index(0)));
+                match first.and_then(|first| first.text.as_literal()) {
+                    Some(first) => Value::text(Text::literal(&format!("{first} ")).concat(&all.text, languages())),
+                    None => all,
+                }
+            }
+            Returns::Elements => {
+                let mut items = value
+                    .items
+                    .as_deref()
+                    .cloned()
+                    .unwrap_or_else(|| Items { any: value.element(), ..Items::default() });
+                if let Some(keys) = items.keys.take() {
+                    items = Items { any: keys, ..Items::default() };
+                }
+                Value::container(items)
+            }
+            Returns::Element => {
+                let mut all = value.element();
+                arguments.iter().skip(1).filter(|(passing, _)| **passing == Passing::Positional).for_each(
+                    |(_, other)| {
+                        all.join(other);
+                    },
+                );
+                all
+            }
+            Returns::Lookup => {
+                let mut found = Value::default();
+                match arguments.positional(0).and_then(Value::as_keys) {
+                    Some(keys) if !keys.is_empty() => keys.iter().for_each(|key| {
+                        found.join(&value.lookup(Some(key)));
+                    }),
+                    _ => found = value.lookup(None),
+                }
+                found.join(&arguments.positional(1).cloned().unwrap_or_else(|| Value::object(Object::Nothing)));
+                found
+            }
+            Returns::Items => {
+                let (keys, any) = mapping_of(&value);
+                Value::list(pair(&keys, &any))
+            }
+            Returns::Keys => Value::list(mapping_of(&value).0),
+            Returns::Values => Value::list(mapping_of(&value).1),
+            Returns::Enumerate => Value::list(pair(&Value::number(Origins::NONE), &value.element())),
+            Returns::Zip => {
+                let mut items = Items::default();
+                for (i, (_, one)) in arguments.iter().enumerate() {
+                    let element = one.element();
+                    items.any.join(&element);
+                    items.known.insert(Key::Index(i as i64), element);
+                }
+                Value::list(Value::container(items))
+            }
+            Returns::Table => match arguments.positional(0) {
+                Some(mapping) if arguments.positional(1).is_none() => mapping.clone(),
+                _ => {
+                    let mut items = Items::default();
+                    for (i, (_, one)) in arguments.iter().enumerate() {
+                        items.any.join(one);
+                        items.known.insert(Key::Index(i as i64), one.clone());
+                    }
+                    Value::container(items)
+                }
+            },
+            Returns::Map | Returns::Filter => self.mapped(effect.returns, arguments, call),
+            Returns::Compile => {
+                let mut compiled = arguments.positional(0).cloned().unwrap_or_default();
+                if !has_plain_flags(arguments, 1) {
+                    let flags = arguments.positional(1).or_else(|| arguments.keyword("flags"));
+                    let dot = |path: &Rc<str>| matches!(&**path, "re.DOTALL" | "re.S");
+                    let alone = flags.is_some_and(|flags| flags.objects.len() == 1 && flags.paths().all(dot));
+                    match compiled.text.as_literal().filter(|_| alone) {
+                        Some(pattern) => compiled.text = Text::literal(&format!("(?s){pattern}")),
+                        None => return Value::any(Origins::NONE),
+                    }
+                }
+                compiled.objects.clear();
+                compiled
+            }
+            Returns::Matches | Returns::Match => {
+                let of_module = effect.argument.is_some();
+                let pattern = if of_module { arguments.positional(0) } else { receiver };
+                let subject = arguments.positional(usize::from(of_module)).map_or(origins, Value::origins);
+                let mut hole = Hole::any(subject);
+                if let Some(pattern) = pattern.and_then(|pattern| Pattern::parse(pattern.text.as_literal()?)) {
+                    hole.chars = pattern.alphabet().any_case();
+                }
+                if effect.returns == Returns::Match { Value::hole(hole) } else { Value::list(Value::hole(hole)) }
+            }
+            Returns::Any => Value::any(value.origins()),
+            Returns::Repr => Value::text(formatted(&value, true, "")),
+            Returns::Nodes => Value::list(self.solved.registry.trees.node(&value)),
+            Returns::Attribute => {
+                let name = arguments.positional(1).and_then(|name| name.text.as_literal()).map(Rc::from);
+                match (arguments.positional(0), name) {
+                    (Some(object), Some(name)) => {
+                        let mut found = self.attribute(call, object, &name);
+                        if let Some(default) = arguments.positional(2) {
+                            found.join(default);
+                        }
+                        found
+                    }
+                    _ => Value::any(arguments.positional(0).map_or(Origins::NONE, Value::origins)),
+                }
+            }
+        }
+    }
+
+    fn mapped(&mut self, returns: Returns, arguments: &Arguments<'_>, call: ValueId) -> Value {
+        let elements = arguments.positional(1).map(Value::element).unwrap_or_default();
+        if returns == Returns::Filter {
+            let kept = match arguments.positional(0) {
+                Some(predicate) => self.passed_by(elements, predicate),
+                None => elements,
+            };
+            return Value::list(kept);
+        }
+        let mut result = Value::default();
+        for object in arguments.positional(0).iter().flat_map(|function| &function.objects) {
+            match object {
+                Object::Function(function) | Object::Method(function) => {
+                    result.join(&self.solved.returned(*function, self.reader).unwrap_or_default());
+                }
+                other => {
+                    result.join(&self.applied(other, &elements, call));
+                }
+            }
+        }
+        Value::list(result)
+    }
+
+    /// What a function of the library makes of one value that it is handed.
+    pub(super) fn applied(&mut self, function: &Object, value: &Value, call: ValueId) -> Value {
+        let Object::Path(path) = function else { return Value::default() };
+        match self.solved.registry.effect(path).copied() {
+            Some(effect) if effect.returns == Returns::Number => Value::number(value.origins()),
+            Some(effect) if effect.argument == Some(0) || effect.argument.is_none() => {
+                let none = Arguments::new(&[], &[]);
+                let with = Effect { argument: None, ..effect };
+                self.effect(&with, Some(value), &none, call)
+            }
+            _ => Value::any(value.origins()),
+        }
+    }
+}
+
+fn mapping_of(value: &Value) -> (Value, Value) {
+    match &value.items {
+        Some(items) => (items.keys.clone().unwrap_or_else(|| items.any.clone()), items.any.clone()),
+        None => (value.element(), value.element()),
+    }
+}
+
+fn pair(first: &Value, second: &Value) -> Value {
+    let mut any = first.clone();
+    any.join(second);
+    let known = BTreeMap::from([(Key::Index(0), first.clone()), (Key::Index(1), second.clone())]);
+    Value::container(Items { known, any, keys: None })
+}

@@ -1,0 +1,103 @@
+//! Names that programs put together at run time: imports by name, attributes by name, namespaces as mappings. What is
+//! constant in them is looked up as if it stood there (Python reference, §3.2 and §5; `builtins`, `importlib`, `operator`).
+
+use std::rc::Rc;
+
+use super::pass::Pass;
+use crate::dataflow::Lattice;
+use crate::ssa::{Cell, FunctionId, ValueId};
+use crate::taint::domain::{Object, Value};
+use crate::taint::frame::Arguments;
+
+impl Pass<'_, '_> {
+    /// `namespace[key]` and `namespace.get(key)`: `os.__dict__["system"]`, `sys.modules["os"]`, `globals()["run"]`.
+    pub(super) fn entry_of(&mut self, value: ValueId, namespace: &Value, key: &Value) -> Option<Value> {
+        let key: Rc<str> = Rc::from(key.text.as_literal()?);
+        let paths: Vec<Rc<str>> = namespace.paths().cloned().collect();
+        let mut found: Option<Value> = None;
+        for path in paths {
+            let one = match &*path {
+                // What belongs to `builtins` is known without it.
+                "sys.modules" | "builtins" | "__dict__" => self.path(value, &key),
+                "globals()" | "locals()" | "vars()" => self.global(value, &key),
+                _ => match path.strip_suffix(".__dict__") {
+                    Some(owner) => self.path(value, &format!("{owner}.{key}")),
+                    None => continue,
+                },
+            };
+            found.get_or_insert_default().join(&one);
+        }
+        found
+    }
+
+    fn global(&mut self, value: ValueId, name: &Rc<str>) -> Value {
+        let cell = Cell { scope: FunctionId(0), name: name.clone() };
+        let known = self.solved.load_cell(&cell, self.reader);
+        if known.is_none() { self.path(value, name) } else { known }
+    }
+
+    /// Calls that give an object by its name.
+    pub(super) fn by_name(
+        &mut self,
+        call: ValueId,
+        path: &str,
+        receiver: Option<&Value>,
+        arguments: &Arguments<'_>,
+    ) -> Option<Value> {
+        let first = arguments.positional(0);
+        match path {
+            "__import__" | "importlib.__import__" | "importlib.import_module" => {
+                let name = first.or_else(|| arguments.keyword("name"))?.text.as_literal()?.to_owned();
+                // `__import__("os.path")` gives `os`.
+                let whole = path == "importlib.import_module" || arguments.keyword("fromlist").is_some();
+                let name = if whole { &*name } else { name.split('.').next().unwrap_or(&name) };
+                Some(self.path(call, name))
+            }
+            "ord" => {
+                let mut chars = first?.text.as_literal()?.chars();
+                let (code, None) = (i64::from(u32::from(chars.next()?)), chars.next()) else { return None };
+                let text = crate::text::Text::literal(&code.to_string());
+                Some(Value { text, ..Value::object(Object::Integer(code)) })
+            }
+            "vars" => {
+                let mut result = Value::default();
+                for path in first?.paths() {
+                    result.objects.insert(Object::Path(Rc::from(format!("{path}.__dict__"))));
+                }
+                (!result.is_none()).then_some(result)
+            }
+            "operator.attrgetter" => {
+                let name = first?.text.as_literal()?;
+                Some(Value::object(Object::Path(Rc::from(format!("operator.attrgetter({name})")))))
+            }
+            "functools.partial" => {
+                let mut callee = first?.clone();
+                callee.text = crate::text::Text::default();
+                callee
+                    .objects
+                    .retain(|object| !matches!(object, Object::Truth(_) | Object::Nothing | Object::Integer(_)));
+                (!callee.objects.is_empty()).then_some(Value { items: None, ..callee })
+            }
+            "object.__getattribute__" => {
+                let name = Rc::from(arguments.positional(1)?.text.as_literal()?);
+                Some(self.attribute(call, first?, &name))
+            }
+            _ if path.ends_with(".__getattribute__") => {
+                let owner = Value::object(Object::Path(Rc::from(path.strip_suffix(".__getattribute__")?)));
+                let name = Rc::from(first?.text.as_literal()?);
+                Some(self.attribute(call, &owner, &name))
+            }
+            _ if matches!(path.rsplit_once('.'), Some((_, "get" | "__getitem__" | "pop"))) => {
+                self.entry_of(call, receiver?, first?)
+            }
+            _ => {
+                let names = path.strip_prefix("operator.attrgetter(")?.strip_suffix(')')?.to_owned();
+                let mut object = first?.clone();
+                for name in names.split('.') {
+                    object = self.attribute(call, &object, &Rc::from(name));
+                }
+                Some(object)
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Objects by their path or class: what is known about them and their members.
+
+use std::rc::Rc;
+
+use super::pass::Pass;
+use crate::dataflow::Lattice;
+use crate::rules::Known;
+use crate::ssa::ValueId;
+use crate::taint::domain::{Object, Value};
+use crate::text::{Origins, Text};
+use real_detector_api::OriginKind;
+
+impl Pass<'_, '_> {
+    /// An object from outside, which may be an attacker's.
+    pub(super) fn path(&mut self, value: ValueId, path: &str) -> Value {
+        let known = self.solved.registry.known(path);
+        self.object(value, &known)
+    }
+
+    fn object(&mut self, value: ValueId, known: &Known) -> Value {
+        let mut result = Value::object(Object::Path(known.path.clone()));
+        if let Some(text) = &known.text {
+            result.text = Text::literal(text);
+        }
+        if let Some((note, kind)) = &known.source {
+            let origins = self.solved.source(self.id, value, note, *kind);
+            result.join(&Value::any(origins));
+        }
+        result
+    }
+
+    /// A name that nothing in the unit binds: what it stands for by convention.
+    pub(super) fn unbound(&mut self, value: ValueId, name: &Rc<str>) -> Value {
+        let mut result = match self.solved.registry.unbound(name) {
+            Some(path) => self.path(value, path),
+            None => self.named(value, name),
+        };
+        if self.solved.program.fragment && !self.solved.registry.knows(name) {
+            let note = format!("`{name}`, which the code around binds");
+            result.join(&Value::any(self.solved.source(self.id, value, &note, OriginKind::Unknown)));
+        }
+        result
+    }
+
+    /// An object of unknown class, by its path and what its name says about it.
+    fn named(&mut self, value: ValueId, path: &str) -> Value {
+        let known = self.solved.registry.known(path);
+        let mut result = self.object(value, &known);
+        if let (false, Some(class)) = (known.is_known, &known.class) {
+            result.join(&self.path(value, class));
+        }
+        result
+    }
+
+    /// `object.name`
+    pub(super) fn attribute(&mut self, value: ValueId, object: &Value, name: &Rc<str>) -> Value {
+        if let Some(declared) = Self::declared(object, name) {
+            return declared;
+        }
+        let mut result = Value::default();
+        let mut known = false;
+        for one in &object.objects {
+            match one {
+                Object::Path(_) | Object::Function(_) | Object::Method(_) if &**name == "__call__" => {
+                    known = true;
+                    result.join(&Value::object(one.clone()));
+                }
+                Object::Path(path) => {
+                    known = true;
+                    let path = if path.len() > 160 { Rc::from("?") } else { path.clone() };
+                    let whole = format!("{path}.{name}");
+                    result.join(&if self.solved.registry.is_type(&path) {
+                        self.path(value, &whole)
+                    } else {
+                        self.named(value, &whole)
+                    });
+                }
+                Object::Instance(class) | Object::Class(class) => {
+                    known = true;
+                    let bound = matches!(one, Object::Instance(_));
+                    result.join(&self.member(value, *class, bound, name));
+                }
+                _ => {}
+            }
+        }
+        if !known {
+            let origins = object.origins();
+            result.join(&self.named(value, &format!("?.{name}")));
+            result.join(&self.solved.load_field(None, name, self.reader));
+            if !origins.is_none() {
+                result.join(&Value::any(origins));
+            }
+        } else if !object.origins().is_none() && !self.is_named_tuple(object) && !self.is_member(object, name) {
+            result.join(&Value::any(object.origins()));
+        }
+        result
+    }
+
+    /// Whether the contents of a value are its fields by position, which are looked up by name.
+    fn is_named_tuple(&self, object: &Value) -> bool {
+        let program = self.solved.program;
+        object.text.is_none()
+            && object.objects.iter().all(|one| matches!(one, Object::Instance(class) if program.is_named_tuple(*class)))
+    }
+
+    /// Whether only members of an enumeration have such an attribute: texts have no `value`.
+    fn is_member(&self, object: &Value, name: &str) -> bool {
+        matches!(name, "value" | "name")
+            && object.objects.iter().all(|one| matches!(one, Object::Instance(class) if self.is_enumeration(*class)))
+    }
+
+    fn member(&mut self, value: ValueId, class: crate::ssa::ClassId, bound: bool, name: &Rc<str>) -> Value {
+        let program = self.solved.program;
+        if let Some(method) = program.method(class, name) {
+            let function = program.function(method);
+            let decorated = |path: &str| function.decorators.iter().any(|decorator| &**decorator == path);
+            if bound && (decorated("property") || decorated("functools.cached_property")) {
+                let call = ValueId(0);
+                self.solved.enter(method, self.id, call);
+                return self.solved.returned(method, self.reader).unwrap_or_default();
+            }
+            let takes_receiver = function.method_of.is_some() && (bound || decorated("classmethod"));
+            return Value::object(if takes_receiver { Object::Method(method) } else { Object::Function(method) });
+        }
+        let mut result = self.solved.load_field(Some(class), name, self.reader);
+        if result.is_none() && matches!(&**name, "value" | "name") && self.is_enumeration(class) {
+            return Value::any(Origins::NONE);
+        }
+        if result.is_none() {
+            result = self.solved.load_field(Some(class), &Rc::from("*"), self.reader);
+        }
+        let foreign: Vec<Rc<str>> = program.class(class).foreign_bases.clone();
+        for base in foreign {
+            let path = format!("{base}().{name}");
+            result.join(&Value::object(Object::Path(Rc::from(self.solved.registry.canonical(&path)))));
+        }
+        if result.is_none() {
+            let instance = Value::object(Object::Instance(class));
+            let name_of = Value::text(Text::literal(name));
+            if let Some(found) = self.protocol(&instance, &["__getattr__", "__getattribute__"], &[&name_of]) {
+                return found;
+            }
+            result = self.named(value, &format!("?.{name}"));
+            // What is set elsewhere in the program may only not have come here so far.
+            let constructed = self.solved.constructed.contains(&class) && program.fields(class).contains(name);
+            if !self.solved.assigned.contains(name) && !constructed {
+                let note = format!("attribute `{name}`, which the program does not set");
+                result.join(&Value::any(self.solved.source(self.id, value, &note, OriginKind::Unknown)));
+            }
+        }
+        result
+    }
+
+    pub(super) fn set_attribute(&mut self, object: &Value, name: &Rc<str>, stored: &Value) {
+        let mut known = false;
+        for one in &object.objects {
+            if let Object::Instance(class) | Object::Class(class) = one {
+                known = true;
+                match self.solved.program.setter(*class, name) {
+                    Some(setter) => {
+                        self.solved.pass_argument(setter, 1, stored);
+                        self.solved.enter(setter, self.id, ValueId(0));
+                    }
+                    None => self.solved.store_field(Some(*class), name, stored),
+                }
+            }
+        }
+        if !known {
+            self.solved.store_field(None, name, stored);
+        }
+    }
+
+    pub(super) fn subscript(&mut self, value: ValueId, container: &Value, index: &Value) -> Value {
+        let mut result = Value::default();
+        if let Some(found) = self.protocol(container, &["__getitem__"], &[index]) {
+            if container.items.is_none() {
+                return found;
+            }
+            result.join(&found);
+        }
+        match index.as_keys() {
+            Some(keys) if !keys.is_empty() => keys.iter().for_each(|key| {
+                result.join(&container.lookup(Some(key)));
+            }),
+            _ => {
+                result.join(&container.lookup(None));
+            }
+        }
+        if let Some(named) = self.entry_of(value, container, index) {
+            result.join(&named);
+            return result;
+        }
+        for path in container.paths() {
+            result.join(&self.path(value, &format!("{path}[]")));
+        }
+        result
+    }
+}

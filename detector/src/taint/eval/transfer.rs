@@ -1,0 +1,242 @@
+//! What each instruction makes of its operands.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::displays::{display, mapping};
+use super::pass::Pass;
+use crate::dataflow::{Analysis, Lattice, Ways};
+use crate::ssa::{BinaryOp, FunctionId, Op, ParameterKind, Piece, ValueId};
+use crate::taint::domain::{Items, Key, Object, Value, binary, formatted, languages, literal_value, part, with_item};
+use crate::taint::frame::fact;
+use crate::taint::store::Role;
+use crate::text::{Origins, Text};
+use real_detector_api::OriginKind;
+
+impl Analysis for Pass<'_, '_> {
+    type Fact = Value;
+
+    fn transfer(&mut self, value: ValueId, op: &Op, facts: &[Value]) -> Option<Value> {
+        Some(match op {
+            Op::Literal(literal) => literal_value(literal),
+            Op::Parameter(index) => self.parameter(value, *index),
+            Op::Phi(_) | Op::Join(_) => Value::default(),
+            Op::Refine { value, condition, truth } => self.refine(*value, *condition, *truth, facts),
+            Op::Survived { value, call } => self.survived(*value, *call, facts),
+            Op::EachElement { value, element, last } => self.each_element(*value, *element, *last, facts),
+            Op::Load(cell) => self.solved.load_cell(cell, self.reader),
+            Op::Store(cell, stored) => {
+                self.solved.store_cell(cell, fact(facts, *stored));
+                Value::default()
+            }
+            Op::Path(path) => self.path(value, path),
+            Op::Unbound(name) => self.unbound(value, name),
+            Op::Function(function) => {
+                self.defaults(*function, facts);
+                Value::object(Object::Function(*function))
+            }
+            Op::Class(class) => Value::object(Object::Class(*class)),
+            Op::Attribute(object, name) => self.attribute(value, fact(facts, *object), name),
+            Op::SetAttribute(object, name, stored) => {
+                self.set_attribute(fact(facts, *object), name, fact(facts, *stored));
+                Value::default()
+            }
+            Op::Subscript(container, index) => self.subscript(value, fact(facts, *container), fact(facts, *index)),
+            Op::Slice(sliced) => {
+                let sliced = fact(facts, *sliced);
+                if let Some(found) = self.protocol(sliced, &["__getitem__"], &[]) {
+                    return Some(found);
+                }
+                let mut result = sliced.clone();
+                result.text = Text::default();
+                if let Some(hole) = sliced.text.collapse(languages()) {
+                    result.text = Text::hole(part(hole));
+                }
+                result.objects.retain(|object| matches!(object, Object::Path(_)));
+                if let Some(items) = &sliced.items {
+                    result.items = Some(Rc::new(Items { known: BTreeMap::new(), ..(**items).clone() }));
+                }
+                result
+            }
+            Op::WithItem(container, key, item) => {
+                let key = key.map(|key| fact(facts, key).clone());
+                let changed = with_item(fact(facts, *container), key.as_ref(), fact(facts, *item));
+                self.note_change(*container, &changed);
+                changed
+            }
+            Op::Mutated(container, call) => {
+                let changed = self.mutated(fact(facts, *container), *call, facts);
+                self.note_change(*container, &changed);
+                changed
+            }
+            Op::InPlace(held, new) => {
+                let held = *held;
+                let (old, new) = (fact(facts, held), fact(facts, *new));
+                // Texts and numbers are what they were.
+                if old.items.is_none() {
+                    return Some(old.clone());
+                }
+                self.note_change(held, new);
+                let mut either = old.clone();
+                either.join(new);
+                either
+            }
+            Op::Call { .. } => return self.call(value, op, facts),
+            Op::Binary(op, left, right) => {
+                let (left, right) = (fact(facts, *left), fact(facts, *right));
+                match self.operator(*op, left, right) {
+                    Some(result) => result,
+                    None if *op == BinaryOp::Modulo => binary(*op, left, &self.shown_entries(right)),
+                    None => binary(*op, left, right),
+                }
+            }
+            Op::Compare(..) | Op::Not(_) => Value::number(Origins::NONE),
+            Op::Logic(_, parts) => {
+                let mut joined = Value::default();
+                for part in parts {
+                    joined.join(fact(facts, *part));
+                }
+                joined
+            }
+            Op::Format(pieces) => Value::text(self.format(pieces, facts)),
+            Op::Display(_, items) => display(items, facts),
+            Op::Mapping(items) => mapping(items, facts),
+            Op::Element(container) => self.element_of(fact(facts, *container)),
+            Op::Enter(manager) => self.entered(fact(facts, *manager)),
+            Op::Item(container, index) => {
+                let container = fact(facts, *container);
+                match &container.items {
+                    Some(items) if items.keys.is_none() => container.lookup(Some(&Key::Index(*index as i64))),
+                    _ => self.element_of(container),
+                }
+            }
+            Op::Rest(container) => Value::list(self.element_of(fact(facts, *container))),
+            Op::Comprehension { result, .. } => Value::list(fact(facts, *result).clone()),
+            Op::MappingComprehension(key, item) => Value::container(Items {
+                known: BTreeMap::new(),
+                any: fact(facts, *item).clone(),
+                keys: Some(fact(facts, *key).clone()),
+            }),
+            Op::Caught | Op::Unknown => Value::any(Origins::NONE),
+            Op::Same(same) => fact(facts, *same).clone(),
+        })
+    }
+
+    fn branch(&self, condition: ValueId, facts: &[Value]) -> Ways {
+        // Only what is constant in the program text decides: `while True`, not what a helper happens to return.
+        match self.function.op(condition) {
+            Op::Literal(_) => match fact(facts, condition).truth() {
+                (true, false) => Ways::Only(true),
+                (false, true) => Ways::Only(false),
+                _ => Ways::All,
+            },
+            _ => Ways::All,
+        }
+    }
+}
+
+impl Pass<'_, '_> {
+    fn parameter(&mut self, value: ValueId, index: usize) -> Value {
+        let function = self.function;
+        let parameter = &function.parameters[index];
+        let given = self.given.as_ref().and_then(|given| given[index].clone());
+        let mut result = given.unwrap_or_else(|| self.solved.parameter(self.id, index, self.reader));
+        let registry = self.solved.registry;
+        if let Some(annotation) = &parameter.annotation {
+            let path = format!("{annotation}()");
+            let path = registry.canonical(&path);
+            if registry.is_type(path) {
+                result.objects.insert(Object::Path(Rc::from(path)));
+                if let Some((note, _)) = registry.source(path) {
+                    let origins = self.solved.source(self.id, value, note, OriginKind::Attacker);
+                    result.join(&Value::any(origins));
+                }
+                return result;
+            }
+        }
+        if self.given.is_none() && self.solved.exposed[self.id.0 as usize] {
+            if index == 0
+                && let Some(class) = function.method_of
+            {
+                result.join(&self.solved.instances(class));
+                return result;
+            }
+            if let Some(class) = registry.by_word(&parameter.name) {
+                result.join(&self.path(value, class));
+            }
+            let note = || format!("parameter `{}` of `{}`, which callers choose", parameter.name, function.name);
+            let role = match (&*function.name, function.routes.is_empty()) {
+                (_, false) => Role::Handler,
+                ("__init__", true) => Role::Constructor,
+                _ => Role::Function,
+            };
+            let origins = self.solved.origins.parameter((self.id, value), index, role, note);
+            if function.routes.iter().any(|route| route.fills_with_number(parameter)) {
+                result.join(&Value::number(origins));
+                return result;
+            }
+            if let Some(class) = parameter.class.filter(|class| self.is_enumeration(*class)) {
+                result.join(&Value::object(Object::Instance(class)));
+            }
+            let any = Value::any(origins);
+            result.join(&match parameter.kind {
+                ParameterKind::Star => Value::list(any),
+                ParameterKind::DoubleStar => {
+                    Value::container(Items { keys: Some(any.clone()), any, ..Items::default() })
+                }
+                _ => any,
+            });
+        }
+        result
+    }
+
+    fn defaults(&mut self, function: FunctionId, facts: &[Value]) {
+        let program = self.solved.program;
+        for (i, parameter) in program.function(function).parameters.iter().enumerate() {
+            if let Some(default) = parameter.default {
+                self.solved.pass_argument(function, i, fact(facts, default));
+                if let Some(outer) = program.function(function).outer {
+                    self.solved.pass_argument(outer, i, fact(facts, default));
+                }
+            }
+        }
+    }
+
+    fn format(&mut self, pieces: &[Piece], facts: &[Value]) -> Text {
+        let mut text = Text::literal("");
+        for piece in pieces {
+            let next = match piece {
+                Piece::Text(literal) => Text::literal(literal),
+                Piece::Value { value, repr, spec } => formatted(&self.shown(fact(facts, *value)), *repr, spec),
+            };
+            text = text.concat(&next, languages());
+        }
+        text
+    }
+
+    /// What `with manager as …` binds.
+    fn entered(&mut self, manager: &Value) -> Value {
+        let mut result = Value { objects: crate::few::Few::default(), ..manager.clone() };
+        for object in &manager.objects {
+            match object {
+                Object::Instance(class) => match self.solved.program.method(*class, "__enter__") {
+                    Some(enter) => {
+                        self.solved.enter(enter, self.id, ValueId(0));
+                        result.join(&self.solved.returned(enter, self.reader).unwrap_or_default());
+                    }
+                    None => {
+                        result.objects.insert(object.clone());
+                    }
+                },
+                _ => {
+                    result.objects.insert(object.clone());
+                }
+            }
+        }
+        // `@contextmanager`: what is yielded is bound.
+        if let Some(items) = result.items.clone() {
+            result.join(&items.any);
+        }
+        result
+    }
+}

@@ -1,0 +1,7 @@
+//! A function with its facts, read-only.
+
+mod arguments;
+mod scope;
+
+pub(super) use arguments::{Arguments, fact, has_plain_flags};
+pub(super) use scope::{Scope, Test};

@@ -1,0 +1,6 @@
+//! Findings, for people.
+
+mod findings;
+mod trace;
+
+pub use findings::find;

@@ -1,0 +1,5 @@
+from decimal import Decimal
+
+
+def solve(text):
+    return Decimal(text)
