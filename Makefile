@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 PYTHON := $(CACHE)/python/bin/python3
 
-.PHONY: help setup kube cluster-up cluster-down kubectl build install images demo test test-core e2e e2e-kueue lint fmt generate site base-model datasets bench bench-operator gpu-check paper-smoke clean
+.PHONY: help setup kube cluster-up cluster-down kubectl build install images demo test test-core e2e e2e-kueue lint fmt generate site base-model datasets bench bench-operator bench-sweep gpu-check paper-smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | column -t -s $$'\t'
@@ -112,6 +112,10 @@ bench: build ## our figures beside the peers', as ratios
 bench-operator: build ## 200 and 1,000 training jobs beside bare Jobs, on simulated nodes
 	@scripts/build-kube --node >/dev/null
 	cargo run --locked -p real-tests --example bench_operator -- bin/real-operator
+
+bench-sweep: build ## one sweep of 500 and of 5,000 cells beside bare Jobs, on simulated nodes
+	@scripts/build-kube --node >/dev/null
+	cargo run --locked -p real-tests --example bench_operator -- bin/real-operator --cells
 
 paper-smoke: build ## two real steps of the paper's SafeSQL job with its 0.5B model on the CPU (MODEL=, DATA=)
 	scripts/paper-smoke

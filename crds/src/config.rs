@@ -491,6 +491,19 @@ pub struct Checkpoint {
     pub retain: u64,
     /// Which checkpoints are kept beside the newest.
     pub keep_best: KeepBest,
+    /// A bucket that they go to; they stay in the run directory where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<Store>,
+}
+
+/// A place in a bucket for what a run leaves behind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Store {
+    /// `s3://BUCKET/PREFIX`.
+    pub uri: String,
+    /// Seconds that the end of a run waits for a store that does not take its last checkpoint.
+    pub timeout_seconds: u64,
 }
 
 /// Which checkpoints are kept beside the newest: those of the steps with the best values of a metric.

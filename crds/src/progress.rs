@@ -35,6 +35,9 @@ pub struct Progress {
     pub checkpoints: Vec<Checkpoint>,
     /// Step of the best checkpoint that exists, by `checkpoint.keepBest`; none where none of them has its metric.
     pub best_checkpoint: Option<u64>,
+    /// The bucket that checkpoints go to, where there is one: `checkpoints` are those that lie there then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<Store>,
     /// Updates skipped so far in this attempt because a loss or a gradient was not finite.
     pub skipped_updates: u64,
     /// What a person should know of, oldest first; the newest [`Self::MOST_WARNINGS`] of this attempt.
@@ -111,6 +114,19 @@ pub struct Checkpoint {
     pub size_bytes: u64,
     /// When it was complete.
     pub time: Option<Timestamp>,
+}
+
+/// What has become of checkpoints on their way to a bucket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Store {
+    /// `s3://BUCKET/PREFIX`.
+    pub uri: String,
+    /// Steps of the checkpoints that are not there yet, the newest first.
+    pub pending: Vec<u64>,
+    /// Why the last try failed; none where it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// How evaluated answers were chosen.
@@ -222,6 +238,9 @@ impl LastWords {
             message: cut(message, Self::LONGEST_MESSAGE),
             progress: progress.clone(),
         };
+        if let Some(error) = words.progress.store.as_mut().and_then(|store| store.error.as_mut()) {
+            *error = cut(error, Self::LONGEST_MESSAGE / 3);
+        }
         for warning in &mut words.progress.warnings {
             warning.message = cut(&warning.message, Self::LONGEST_MESSAGE / 3);
         }

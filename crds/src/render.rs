@@ -48,6 +48,12 @@ pub fn render(job: &RealTrainingJob, endpoints: &Endpoints) -> config::TrainerCo
                 goal: spec.checkpoint.keep_best.goal,
                 count: spec.checkpoint.keep_best.count,
             },
+            store: spec.checkpoint.storage.as_ref().and_then(|storage| storage.object_store.as_ref()).map(|store| {
+                config::Store {
+                    uri: store.uri.trim_end_matches('/').to_owned(),
+                    timeout_seconds: store.timeout_seconds,
+                }
+            }),
         },
         evaluation: config::Evaluation {
             every_steps: spec.evaluation.every_steps,

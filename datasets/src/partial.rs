@@ -78,7 +78,7 @@ impl Partial {
         let whole = &bytes[..bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1)];
         let text = std::str::from_utf8(whole).map_err(|error| PartialError::Damaged {
             path: path.clone(),
-            line: whole[..error.valid_up_to()].split(|byte| *byte == b'\n').count(),
+            line: String::from_utf8_lossy(&whole[..error.valid_up_to()]).matches('\n').count() + 1,
             why: "it is no UTF-8".to_owned(),
         })?;
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();

@@ -20,6 +20,8 @@ const AT_HAND: [&str; 3] = ["bundled", "file", "pvc"];
 pub(crate) enum Purpose {
     /// A folder.
     Model,
+    /// A folder, or an API that answers.
+    Target,
     /// A file.
     Data,
 }
@@ -28,6 +30,13 @@ pub(crate) enum Purpose {
 pub(crate) fn problem(uri: &str, purpose: Purpose) -> Option<String> {
     let (scheme, rest) = uri.split_once("://")?;
     let parts: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
+    let is_api = || uri.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/').ends_with("/v1");
+    let purpose = match (scheme, purpose) {
+        ("http" | "https", Purpose::Target) if is_api() => return None,
+        ("http", Purpose::Target) => return Some("is no API: its address ends with /v1".to_owned()),
+        (_, Purpose::Target) => Purpose::Model,
+        (_, purpose) => purpose,
+    };
     let (whole, form) = match (scheme, purpose) {
         ("bundled" | "file", _) | ("https", Purpose::Data) => return None,
         ("pvc", _) => (
@@ -41,7 +50,7 @@ pub(crate) fn problem(uri: &str, purpose: Purpose) -> Option<String> {
         ),
         ("s3", _) => (parts.len() >= 2, "s3://BUCKET/KEY"),
         ("http", Purpose::Model) => {
-            return Some("models behind an API are evaluated by real eval only, so far".to_owned());
+            return Some("models behind an API can be evaluated, and not trained".to_owned());
         }
         ("https", Purpose::Model) => {
             return Some(
@@ -128,6 +137,9 @@ mod tests {
             ("hf://org/name@v1", Purpose::Model),
             ("s3://bucket/models/a", Purpose::Model),
             ("pvc://claim/a", Purpose::Model),
+            ("http://host:8000/v1?model=a/b", Purpose::Target),
+            ("https://host/v1/", Purpose::Target),
+            ("pvc://claim/a", Purpose::Target),
             ("hf://datasets/org/name/train.parquet", Purpose::Data),
             ("https://example.org/tasks.jsonl", Purpose::Data),
             ("s3://bucket/tasks.jsonl", Purpose::Data),
@@ -140,7 +152,9 @@ mod tests {
             ("hf://datasets/org/name", Purpose::Model, "hf://ORG/NAME"),
             ("s3://bucket/", Purpose::Data, "s3://BUCKET/KEY"),
             ("https://example.org/model", Purpose::Model, "a model is a folder"),
-            ("http://host/v1", Purpose::Model, "real eval"),
+            ("http://host/v1", Purpose::Model, "not trained"),
+            ("http://host/model", Purpose::Target, "ends with /v1"),
+            ("https://host/model", Purpose::Target, "a model is a folder"),
             ("pvc://claim", Purpose::Data, "pvc://CLAIM/PATH"),
             ("ftp://host/x", Purpose::Data, "cannot be fetched; use hf://"),
         ] {

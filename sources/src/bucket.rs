@@ -15,7 +15,7 @@ use crate::place::{is_inside, is_local};
 use crate::{BucketPlace, Buckets, Patience, SourceError};
 
 /// How long a signed address is valid; each try has one of its own.
-const VALID: Duration = Duration::from_mins(15);
+pub(crate) const VALID: Duration = Duration::from_mins(15);
 /// Most bytes of an answer that is no object.
 const LONGEST_ANSWER: usize = 16 << 20;
 /// Most objects under a key: a model has a few hundred.
@@ -52,9 +52,21 @@ impl Version {
 }
 
 /// A bucket and who asks it.
+#[derive(Clone)]
 pub(crate) struct Store {
-    bucket: Bucket,
-    keys: Option<Credentials>,
+    pub(crate) bucket: Bucket,
+    pub(crate) keys: Option<Credentials>,
+}
+
+/// An object of a list.
+pub(crate) struct Listed {
+    pub(crate) key: String,
+    /// What follows the prefix that was asked for.
+    pub(crate) name: String,
+    pub(crate) tag: String,
+    pub(crate) bytes: u64,
+    /// As the store writes it (RFC 3339).
+    pub(crate) modified: Option<String>,
 }
 
 impl Store {
@@ -66,6 +78,61 @@ impl Store {
     /// The address of an object, signed now.
     pub(crate) fn get(&self, key: &str) -> Url {
         self.bucket.get_object(self.keys.as_ref(), key).sign(VALID)
+    }
+
+    /// All objects whose keys begin with `prefix` and go on, but for those that stand for folders.
+    pub(crate) async fn list(
+        &self,
+        client: &Client,
+        prefix: &str,
+        patience: Patience,
+    ) -> Result<Vec<Listed>, SourceError> {
+        let url = self.address(prefix);
+        let protocol = |what: String| SourceError::Protocol { url: shown(&url), what };
+        let (mut objects, mut next) = (Vec::new(), None::<String>);
+        loop {
+            let ask = || {
+                let mut list = self.bucket.list_objects_v2(self.keys.as_ref());
+                list.with_prefix(prefix);
+                if let Some(token) = &next {
+                    list.with_continuation_token(token);
+                }
+                client.get(list.sign(VALID))
+            };
+            let text = text_of(ask_patiently(&url, patience, ask, &[]).await?).await.map_err(protocol)?;
+            let text = text.replace(OLDER_NAMESPACE, NAMESPACE);
+            let page = ListObjectsV2::parse_response(&text)
+                .map_err(|error| protocol(format!("its list cannot be read: {error}")))?;
+            for object in page.contents {
+                let Some(name) =
+                    object.key.strip_prefix(prefix).filter(|name| !name.is_empty() && !name.ends_with('/'))
+                else {
+                    continue;
+                };
+                if !is_inside(name) {
+                    return Err(protocol(format!("\"{name}\" is no name of a file")));
+                }
+                let tag = object.etag.unwrap_or_default().trim_matches('"').to_owned();
+                objects.push(Listed {
+                    name: name.to_owned(),
+                    key: object.key.clone(),
+                    tag,
+                    bytes: object.size.unwrap_or_default(),
+                    modified: object.last_modified,
+                });
+            }
+            if objects.len() > MOST_OBJECTS {
+                return Err(protocol(format!("more than {MOST_OBJECTS} objects lie under that key")));
+            }
+            let before = std::mem::replace(&mut next, page.next_continuation_token);
+            if next.is_none() {
+                break;
+            }
+            if next == before {
+                return Err(protocol("its list does not end".to_owned()));
+            }
+        }
+        Ok(objects)
     }
 }
 
@@ -124,48 +191,9 @@ impl BucketPlace {
         buckets: &Buckets,
         patience: Patience,
     ) -> Result<Version, SourceError> {
-        let store = self.store(buckets)?;
-        let prefix = format!("{}/", self.key);
-        let url = store.address(&prefix);
-        let protocol = |what: String| SourceError::Protocol { url: shown(&url), what };
-        let (mut objects, mut next) = (Vec::new(), None::<String>);
-        loop {
-            let ask = || {
-                let mut list = store.bucket.list_objects_v2(store.keys.as_ref());
-                list.with_prefix(&prefix);
-                if let Some(token) = &next {
-                    list.with_continuation_token(token);
-                }
-                client.get(list.sign(VALID))
-            };
-            let text = text_of(ask_patiently(&url, patience, ask, &[]).await?).await.map_err(protocol)?;
-            let text = text.replace(OLDER_NAMESPACE, NAMESPACE);
-            let page = ListObjectsV2::parse_response(&text)
-                .map_err(|error| protocol(format!("its list cannot be read: {error}")))?;
-            for object in page.contents {
-                let Some(name) =
-                    object.key.strip_prefix(&prefix).filter(|name| !name.is_empty() && !name.ends_with('/'))
-                else {
-                    continue;
-                };
-                if !is_inside(name) {
-                    return Err(protocol(format!("\"{name}\" is no name of a file")));
-                }
-                let tag = object.etag.unwrap_or_default().trim_matches('"').to_owned();
-                objects.push(Object { name: name.to_owned(), key: object.key.clone(), tag });
-            }
-            if objects.len() > MOST_OBJECTS {
-                return Err(protocol(format!("more than {MOST_OBJECTS} objects lie under that key")));
-            }
-            let before = std::mem::replace(&mut next, page.next_continuation_token);
-            if next.is_none() {
-                break;
-            }
-            if next == before {
-                return Err(protocol("its list does not end".to_owned()));
-            }
-        }
-        Ok(Version { objects })
+        let listed = self.store(buckets)?.list(client, &format!("{}/", self.key), patience).await?;
+        let object = |one: Listed| Object { key: one.key, name: one.name, tag: one.tag };
+        Ok(Version { objects: listed.into_iter().map(object).collect() })
     }
 }
 
@@ -181,7 +209,7 @@ fn is_of_a_cluster(host: &str) -> bool {
 }
 
 /// Asks in as many tries as it takes; each has a signature of its own. Statuses of `also` are answers too.
-async fn ask_patiently(
+pub(crate) async fn ask_patiently(
     url: &Url,
     patience: Patience,
     ask: impl Fn() -> reqwest::RequestBuilder,
@@ -236,7 +264,8 @@ pub(crate) async fn refused(url: &Url, response: Response) -> SourceError {
             None => "the bucket is in another region: set AWS_REGION".to_owned(),
         },
         (_, 401 | 403) => {
-            "these keys may not read it, or there are none: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned()
+            "these keys may not read or write it, or there are none: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                .to_owned()
         }
         (_, 404) => "there is no such object".to_owned(),
         _ => said("Message").unwrap_or_default(),
@@ -246,7 +275,7 @@ pub(crate) async fn refused(url: &Url, response: Response) -> SourceError {
     SourceError::Refused { url: shown(url), status, hint: format!("{code}{ours}") }
 }
 
-async fn text_of(mut response: Response) -> Result<String, String> {
+pub(crate) async fn text_of(mut response: Response) -> Result<String, String> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| causes(&error.without_url()))? {
         if bytes.len() + chunk.len() > LONGEST_ANSWER {

@@ -11,7 +11,8 @@ use reqwest::{Client, Response, StatusCode, Url};
 use crate::cache::{beside, write};
 use crate::digest::{Kind, is_hex};
 use crate::place::{is_local, is_sha256};
-use crate::{Patience, SourceError};
+use crate::ranges::{self, Plan};
+use crate::{Parts, Patience, SourceError};
 
 /// Most redirections of one request.
 const REDIRECTIONS: usize = 8;
@@ -20,7 +21,7 @@ const REDIRECTIONS: usize = 8;
 const LONGEST_WAIT: Duration = Duration::from_mins(2);
 
 /// Time between two lines about one download.
-const NEWS_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const NEWS_EVERY: Duration = Duration::from_secs(10);
 
 /// What is asked for.
 pub(crate) struct Request<'a> {
@@ -48,7 +49,7 @@ pub(crate) enum Tag {
 }
 
 /// How one try ended, where it brought nothing that can be used.
-enum Fault {
+pub(crate) enum Fault {
     /// Trying again may help, after a time that the server asked for.
     Passing(String, Option<Duration>),
     /// It may not.
@@ -57,12 +58,12 @@ enum Fault {
 
 /// What a server says about a file.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Facts {
-    etag: Option<String>,
-    sha256: Option<String>,
-    length: Option<u64>,
+pub(crate) struct Facts {
+    pub(crate) etag: Option<String>,
+    pub(crate) sha256: Option<String>,
+    pub(crate) length: Option<u64>,
     /// Whether the tag is no digest, whatever it looks like.
-    encrypted: bool,
+    pub(crate) encrypted: bool,
 }
 
 /// Downloads to `path`. What came before a fault is kept in `PATH.partial` and gone on with, by this or a later start, where
@@ -72,6 +73,7 @@ pub(crate) async fn download(
     request: &Request<'_>,
     path: &Path,
     patience: Patience,
+    parts: Parts,
 ) -> Result<(), SourceError> {
     let partial = beside(path, ".partial");
     if let Some(folder) = path.parent() {
@@ -80,18 +82,20 @@ pub(crate) async fn download(
     let (mut fruitless, mut wait, mut corrupted) = (0, patience.first_wait, false);
     let mut last = String::new();
     for attempt in 1..=patience.tries {
-        let before = fs::metadata(&partial).map_or(0, |metadata| metadata.len());
-        match attempt_once(client, request, &partial).await {
+        let before = ranges::have(&partial);
+        match attempt_once(client, request, &partial, parts).await {
             Ok(facts) => match verify(request, &partial, &facts) {
                 Ok(()) => {
                     fs::rename(&partial, path).map_err(|error| SourceError::io("keep", path, error))?;
                     let _ = fs::remove_file(beside(&partial, ".etag"));
+                    ranges::forget(&partial);
                     return Ok(());
                 }
                 Err(wrong) => {
                     // A bit may have been lost on the way, or between two tries: once more from the beginning.
                     let _ = fs::remove_file(&partial);
                     let _ = fs::remove_file(beside(&partial, ".etag"));
+                    ranges::forget(&partial);
                     if corrupted {
                         return Err(wrong);
                     }
@@ -102,7 +106,7 @@ pub(crate) async fn download(
             Err(Fault::Lasting(error)) => return Err(error),
             Err(Fault::Passing(what, asked)) => {
                 last = what;
-                let after = fs::metadata(&partial).map_or(0, |metadata| metadata.len());
+                let after = ranges::have(&partial);
                 if after > before {
                     (fruitless, wait) = (0, patience.first_wait);
                 } else {
@@ -121,7 +125,7 @@ pub(crate) async fn download(
 }
 
 /// How far a download is, e.g. `43 % of 1203 MB, 210.0 MB/s`.
-fn progress(written: u64, whole: Option<u64>, bytes_a_second: f64) -> String {
+pub(crate) fn progress(written: u64, whole: Option<u64>, bytes_a_second: f64) -> String {
     let megabytes = |bytes: u64| bytes / 1_000_000;
     let speed = bytes_a_second / 1e6;
     match whole.filter(|whole| *whole > 0) {
@@ -138,11 +142,14 @@ pub(crate) fn shown(url: &Url) -> String {
     url.to_string()
 }
 
-async fn attempt_once(client: &Client, request: &Request<'_>, partial: &Path) -> Result<Facts, Fault> {
+async fn attempt_once(client: &Client, request: &Request<'_>, partial: &Path, parts: Parts) -> Result<Facts, Fault> {
+    if let Some(plan) = Plan::read(partial) {
+        return plan.go_on(client, request, partial, parts, None).await;
+    }
     let lasting = |doing, error| Fault::Lasting(SourceError::io(doing, partial, error));
     let have = fs::metadata(partial).map_or(0, |metadata| metadata.len());
     let known = fs::read_to_string(beside(partial, ".etag")).ok().filter(|_| have > 0);
-    let range = known.as_deref().map(|etag| (have, etag));
+    let range = known.as_deref().map(|etag| Range { from: have, end: None, etag });
     let (mut response, facts) = send(client, request, range).await?;
     let status = response.status();
     if status == StatusCode::RANGE_NOT_SATISFIABLE {
@@ -162,6 +169,14 @@ async fn attempt_once(client: &Client, request: &Request<'_>, partial: &Path) ->
         } else {
             write(&beside(partial, ".etag"), etag).map_err(Fault::Lasting)?;
         }
+    }
+    let by_ranges = request.tag == Tag::Object || accepts_ranges(response.headers());
+    let length = facts.length.or_else(|| response.content_length());
+    if start == 0
+        && by_ranges
+        && let Some(plan) = Plan::of(length, facts.etag.as_deref(), parts)
+    {
+        return plan.go_on(client, request, partial, parts, Some((response, facts))).await;
     }
     let whole = facts.length.or_else(|| response.content_length().map(|rest| start + rest));
     let mut written = start;
@@ -191,8 +206,25 @@ async fn attempt_once(client: &Client, request: &Request<'_>, partial: &Path) ->
     Ok(Facts { length: whole, ..facts })
 }
 
+/// A part of a file, of the version with this tag.
+#[derive(Clone, Copy)]
+pub(crate) struct Range<'a> {
+    pub(crate) from: u64,
+    /// First byte behind it; the file's end where absent.
+    pub(crate) end: Option<u64>,
+    pub(crate) etag: &'a str,
+}
+
+fn accepts_ranges(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT_RANGES).is_some_and(|unit| unit == "bytes")
+}
+
 /// Sends a request and follows where it is sent on to; the token stays with the host it is for.
-async fn send(client: &Client, request: &Request<'_>, range: Option<(u64, &str)>) -> Result<(Response, Facts), Fault> {
+pub(crate) async fn send(
+    client: &Client,
+    request: &Request<'_>,
+    range: Option<Range<'_>>,
+) -> Result<(Response, Facts), Fault> {
     let begun = request.signed.map_or_else(|| request.url.clone(), |signed| signed());
     let (mut url, mut facts) = (begun, Facts::default());
     for _ in 0..=REDIRECTIONS {
@@ -200,8 +232,9 @@ async fn send(client: &Client, request: &Request<'_>, range: Option<(u64, &str)>
         if let Some(token) = request.token.filter(|_| same_host(&url, request.url)) {
             asked = asked.bearer_auth(token);
         }
-        if let Some((have, etag)) = range {
-            asked = asked.header(header::RANGE, format!("bytes={have}-"));
+        if let Some(Range { from, end, etag }) = range {
+            let last = end.map_or_else(String::new, |end| (end - 1).to_string());
+            asked = asked.header(header::RANGE, format!("bytes={from}-{last}"));
             // Whoever sends on to elsewhere says its own tag, which the other place does not know.
             if facts.etag.is_none() {
                 asked = asked.header(header::IF_RANGE, etag);
@@ -210,7 +243,7 @@ async fn send(client: &Client, request: &Request<'_>, range: Option<(u64, &str)>
         let response = asked.send().await.map_err(|error| Fault::Passing(causes(&error.without_url()), None))?;
         let (status, headers) = (response.status(), response.headers());
         note(headers, status, &mut facts);
-        if let Some((_, etag)) = range
+        if let Some(Range { etag, .. }) = range
             && facts.etag.as_deref().is_some_and(|now| now != etag)
         {
             // Another file than the one that was begun.
@@ -275,7 +308,7 @@ fn same_host(a: &Url, b: &Url) -> bool {
 }
 
 /// Where the bytes of a partial answer begin (RFC 9110 §14.4).
-fn range_start(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn range_start(headers: &HeaderMap) -> Option<u64> {
     let range = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
     range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
 }

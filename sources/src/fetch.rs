@@ -253,7 +253,11 @@ impl Fetcher {
         }
         let _claim = claim(path).await?;
         // Another process may have brought it meanwhile.
-        if path.is_file() { Ok(()) } else { download(&self.client, request, path, self.settings.patience).await }
+        if path.is_file() {
+            Ok(())
+        } else {
+            download(&self.client, request, path, self.settings.patience, self.settings.parts).await
+        }
     }
 
     fn offline(&self, what: String) -> SourceError {

@@ -2,7 +2,8 @@
 //!
 //! A [`Place`] is what a URI says. A [`Fetcher`] brings what lies there into a cache that any number of processes share: a
 //! download that was cut goes on where it was, nothing is used whose digest or length is not what the server said, and what is
-//! there already is not asked for again. Nothing here knows what is in a file.
+//! there already is not asked for again. A [`Shelf`] is a folder in a bucket that is written to. Nothing here knows what is in a
+//! file.
 #![forbid(unsafe_code)]
 
 mod bucket;
@@ -13,12 +14,16 @@ mod error;
 mod fetch;
 mod hub;
 mod place;
+mod ranges;
 mod settings;
+mod shelf;
+mod upload;
 
 pub use error::SourceError;
 pub use fetch::Fetcher;
 pub use place::{BucketPlace, HubKind, HubPlace, Place};
-pub use settings::{BucketKeys, Buckets, CREDENTIALS, Patience, Settings};
+pub use settings::{BucketKeys, Buckets, CREDENTIALS, Parts, Patience, Settings, credential};
+pub use shelf::{Item, Shelf};
 
 use std::path::PathBuf;
 

@@ -21,6 +21,24 @@ pub struct Settings {
     pub offline: bool,
     /// How long things may take.
     pub patience: Patience,
+    /// How large files go and come.
+    pub parts: Parts,
+}
+
+/// How a large file goes to a bucket, or comes from a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Bytes of a part; a file that is not longer goes as one, and one of less than two comes as one. Larger where a file would have
+    /// more than 10,000 parts.
+    pub bytes: u64,
+    /// Parts of a file on their way at once; each that is sent is in memory meanwhile.
+    pub at_once: usize,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self { bytes: 16 << 20, at_once: 4 }
+    }
 }
 
 /// A store that speaks S3's protocol.
@@ -90,19 +108,12 @@ impl fmt::Debug for Settings {
 impl Settings {
     /// What is to be used for `uri`, from the environment and the credentials that [`CREDENTIALS`] has for it: `REAL_CACHE` (else `$XDG_CACHE_HOME/real/sources`, else `~/.cache/real/sources`), `HF_ENDPOINT`,
     /// `HF_TOKEN` or the file that `HF_TOKEN_PATH` names, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`
-    /// (or `AWS_DEFAULT_REGION`), `AWS_ENDPOINT_URL_S3` (or `AWS_ENDPOINT_URL`), and `REAL_OFFLINE` or `HF_HUB_OFFLINE`.
+    /// (or `AWS_DEFAULT_REGION`), `AWS_ENDPOINT_URL_S3` (or `AWS_ENDPOINT_URL`), `REAL_PART_BYTES`, and `REAL_OFFLINE` or `HF_HUB_OFFLINE`.
     ///
     /// # Errors
     /// The file of the token cannot be read, or there is no place for a cache.
     pub fn from_environment(uri: &str) -> Result<Self, SourceError> {
-        let variable = |name: &str| std::env::var(name).ok();
-        let folder = variable(CREDENTIALS).and_then(|all| folder_for(&all, uri));
-        let Some(folder) = folder else { return Self::from(variable) };
-        if !folder.is_dir() {
-            let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
-            return Err(SourceError::io("read the credentials in", &folder, missing));
-        }
-        Self::from(|name| std::fs::read_to_string(folder.join(name)).ok().or_else(|| variable(name)))
+        Self::from(credentials(uri)?)
     }
 
     fn from(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SourceError> {
@@ -141,6 +152,13 @@ impl Settings {
             region: either("AWS_REGION", "AWS_DEFAULT_REGION").unwrap_or_else(|| Buckets::default().region),
             keys,
         };
+        let part_bytes = match variable("REAL_PART_BYTES") {
+            None => Parts::default().bytes,
+            Some(given) => given.parse().ok().filter(|bytes| *bytes > 0).ok_or_else(|| SourceError::Uri {
+                uri: "REAL_PART_BYTES".to_owned(),
+                message: format!("is {given}; it has to be a number of bytes, such as {}", Parts::default().bytes),
+            })?,
+        };
         let is_set = |name: &str| variable(name).is_some_and(|value| !matches!(value.as_str(), "0" | "false" | "no"));
         Ok(Self {
             cache,
@@ -152,8 +170,32 @@ impl Settings {
             buckets,
             offline: is_set("REAL_OFFLINE") || is_set("HF_HUB_OFFLINE"),
             patience: Patience::default(),
+            parts: Parts { bytes: part_bytes, ..Parts::default() },
         })
     }
+}
+
+/// A credential for `uri` by its name: from the credentials that [`CREDENTIALS`] has for it, else the environment.
+///
+/// # Errors
+/// There is a folder of credentials for it that is not there.
+pub fn credential(uri: &str, name: &str) -> Result<Option<String>, SourceError> {
+    let value = credentials(uri)?(name);
+    Ok(value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()))
+}
+
+/// What credentials for `uri` are looked up with.
+fn credentials(uri: &str) -> Result<impl Fn(&str) -> Option<String>, SourceError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let folder = variable(CREDENTIALS).and_then(|all| folder_for(&all, uri));
+    if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
+        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(SourceError::io("read the credentials in", folder, missing));
+    }
+    Ok(move |name: &str| {
+        let file = folder.as_ref().and_then(|folder| std::fs::read_to_string(folder.join(name)).ok());
+        file.or_else(|| variable(name))
+    })
 }
 
 /// The folder that holds the credentials for a URI.

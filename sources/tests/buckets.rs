@@ -1,109 +1,29 @@
-//! Buckets of a real server that speaks S3's protocol (moto, `scripts/setup-s3`), through a proxy that does wrong what stores and
-//! networks do wrong. Skipped where the server is not there.
+//! Buckets of a real server through a proxy of faults. Skipped where the server is not there.
 
-#![allow(clippy::print_stderr, reason = "a test says why it is skipped")]
+mod store;
 
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
-use real_sources::{BucketKeys, Buckets, Fetcher, Patience, Place, Settings, SourceError};
+use real_sources::{BucketKeys, Buckets, Fetcher, Parts, Patience, Place, Settings, SourceError};
+use store::{Fault, Kind, Store};
 use tempfile::TempDir;
 
-/// What becomes of one request.
-#[derive(Clone, Debug)]
-enum Fault {
-    /// This answer instead.
-    Answer(u16, &'static str),
-    /// So many bytes of the answer, and then the connection is cut.
-    Cut(usize),
-    /// So many bytes, and then silence.
-    Silent(usize),
-    /// A byte of the answer is another one.
-    Corrupt,
-}
-
-#[derive(Default)]
-struct Seen {
-    /// For requests of objects that are longer than a byte, the next one last.
-    faults: Vec<Fault>,
-    /// First bytes that were asked for, of those requests.
-    objects: Vec<u64>,
-    others: usize,
-    unsigned: usize,
-}
-
-struct Store {
-    server: Child,
-    real: String,
-    proxy: String,
-    seen: Arc<Mutex<Seen>>,
+/// Who fetches, with a cache of their own.
+struct Reader {
+    store: Store,
     cache: TempDir,
 }
 
-impl Drop for Store {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-fn program() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let printed = Command::new(root.join("scripts/cache-dir")).output().ok()?.stdout;
-    let path = PathBuf::from(String::from_utf8(printed).ok()?.trim()).join("s3/bin/moto_server");
-    if !path.is_file() {
-        eprintln!("skipped: there is no S3 server; scripts/setup-s3 gets it");
-        return None;
-    }
-    Some(path)
-}
-
-impl Store {
+impl Reader {
     async fn start() -> Option<Self> {
-        let mut server = Command::new(program()?)
-            .args(["-H", "127.0.0.1", "-p", "0"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
-        let mut lines = BufReader::new(server.stderr.take().expect("it is piped")).lines();
-        let real = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| Some(line.split_once("Running on ")?.1.trim().to_owned()));
-        // It logs each request; a full pipe would stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        let real = real.expect("it says its address");
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let router = Router::new().fallback(pass).with_state((real.clone(), Arc::clone(&seen)));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let store = Self { server, real, proxy, seen, cache: tempfile::tempdir().unwrap() };
-        store.put("", b"").await;
-        Some(store)
-    }
-
-    /// Puts an object into the bucket, past the proxy; makes the bucket where the key is empty.
-    async fn put(&self, key: &str, content: &[u8]) {
-        // The server takes any signature, and wants one for what is there already.
-        let signature = if key.is_empty() { "" } else { "?X-Amz-Signature=any" };
-        let url = format!("{}/data/{key}", self.real);
-        let url = format!("{}{signature}", url.trim_end_matches('/'));
-        let answer = reqwest::Client::new().put(url).body(content.to_vec()).send().await.unwrap();
-        assert!(answer.status().is_success(), "{answer:?}");
+        Some(Self { store: Store::start().await?, cache: tempfile::tempdir().unwrap() })
     }
 
     fn fetcher(&self, offline: bool) -> Fetcher {
+        self.fetcher_of(offline, Parts::default())
+    }
+
+    fn fetcher_of(&self, offline: bool, parts: Parts) -> Fetcher {
         let patience = Patience {
             silence: Duration::from_millis(500),
             fruitless: 3,
@@ -111,10 +31,10 @@ impl Store {
             first_wait: Duration::from_millis(1),
         };
         let keys = BucketKeys { id: "id".into(), secret: "hush".into(), token: Some("session".into()) };
-        let buckets = Buckets { endpoint: Some(self.proxy.clone()), keys: Some(keys), ..Buckets::default() };
+        let buckets = Buckets { endpoint: Some(self.store.proxy.clone()), keys: Some(keys), ..Buckets::default() };
         let hub = "http://127.0.0.1:9".to_owned();
         let cache = self.cache.path().to_owned();
-        Fetcher::new(Settings { cache, hub, token: None, buckets, offline, patience }).unwrap()
+        Fetcher::new(Settings { cache, hub, token: None, buckets, offline, patience, parts }).unwrap()
     }
 
     async fn file(&self, key: &str) -> Result<Vec<u8>, SourceError> {
@@ -122,73 +42,14 @@ impl Store {
         Ok(std::fs::read(path).unwrap())
     }
 
-    fn faults(&self, faults: &[Fault]) {
-        let mut seen = self.seen.lock().unwrap();
-        seen.faults = faults.iter().rev().cloned().collect();
-        seen.objects.clear();
-    }
-
+    /// First bytes that were asked for.
     fn objects(&self) -> Vec<u64> {
-        self.seen.lock().unwrap().objects.clone()
+        self.store.log().into_iter().filter(|asked| asked.kind == Kind::Get).map(|asked| asked.from).collect()
     }
-}
 
-async fn pass(State((real, seen)): State<(String, Arc<Mutex<Seen>>)>, uri: Uri, headers: HeaderMap) -> Response {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let (range, condition, uri) = (text("range"), text("if-range"), uri.to_string());
-    let fault = {
-        let mut seen = seen.lock().unwrap();
-        seen.unsigned +=
-            usize::from(!(uri.contains("X-Amz-Signature=") && uri.contains("X-Amz-Security-Token=session")));
-        if uri.contains("list-type") || range.as_deref() == Some("bytes=0-0") {
-            seen.others += 1;
-            None
-        } else {
-            let from = range.as_deref().and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
-            seen.objects.push(from.unwrap_or(0));
-            seen.faults.pop()
-        }
-    };
-    if let Some(Fault::Answer(status, body)) = fault {
-        return (StatusCode::from_u16(status).unwrap(), [("retry-after", "0")], body).into_response();
+    fn others(&self) -> usize {
+        self.store.count(Kind::List) + self.store.count(Kind::Look)
     }
-    let mut asked = reqwest::Client::new().get(format!("{real}{uri}"));
-    for (name, value) in [("range", range), ("if-range", condition)] {
-        if let Some(value) = value {
-            asked = asked.header(name, value);
-        }
-    }
-    let answer = asked.send().await.unwrap();
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let mut content = answer.bytes().await.unwrap();
-    let length = content.len();
-    let body = match fault {
-        Some(Fault::Corrupt) => {
-            let mut bytes = content.to_vec();
-            bytes[0] ^= 1;
-            Body::from(bytes)
-        }
-        Some(Fault::Cut(bytes)) => {
-            let cut = futures::stream::iter([Ok(content.split_to(bytes)), Err(std::io::Error::other("cut"))]);
-            Body::from_stream(futures::StreamExt::then(cut, |part| async {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                part
-            }))
-        }
-        Some(Fault::Silent(bytes)) => {
-            let part = futures::stream::iter([Ok::<Bytes, std::io::Error>(content.split_to(bytes))]);
-            Body::from_stream(futures::StreamExt::chain(part, futures::stream::pending()))
-        }
-        _ => Body::from(content),
-    };
-    let mut passed = (status, body).into_response();
-    for name in ["etag", "content-range", "content-type", "last-modified"] {
-        if let Some(value) = headers.get(name) {
-            passed.headers_mut().insert(name, value.clone());
-        }
-    }
-    passed.headers_mut().insert("content-length", length.into());
-    passed
 }
 
 fn weights() -> Vec<u8> {
@@ -197,7 +58,8 @@ fn weights() -> Vec<u8> {
 
 #[tokio::test]
 async fn what_lies_in_a_bucket_is_fetched_once_and_anew_when_it_changed() {
-    let Some(store) = Store::start().await else { return };
+    let Some(reader) = Reader::start().await else { return };
+    let store = &reader.store;
     let weights = weights();
     for (key, content) in [
         ("models/a b/config.json", &b"{}"[..]),
@@ -210,40 +72,41 @@ async fn what_lies_in_a_bucket_is_fetched_once_and_anew_when_it_changed() {
         store.put(&key.replace(' ', "%20"), content).await;
     }
     let place = Place::parse("s3://data/models/a b/").unwrap();
-    let folder = store.fetcher(false).folder(&place).await.unwrap();
+    let folder = reader.fetcher(false).folder(&place).await.unwrap();
     assert_eq!(std::fs::read(folder.join("model.safetensors")).unwrap(), weights);
     let mut names: Vec<_> =
         std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.retain(|name| !name.contains(".lock"));
     names.sort();
     assert_eq!(names, ["config.json", "model.safetensors"]);
-    let asked = store.objects().len();
-    assert_eq!(store.fetcher(false).folder(&place).await.unwrap(), folder);
-    assert_eq!(store.objects().len(), asked, "what is there is not asked for");
+    let asked = reader.objects().len();
+    assert_eq!(reader.fetcher(false).folder(&place).await.unwrap(), folder);
+    assert_eq!(reader.objects().len(), asked, "what is there is not asked for");
     // The store says by its tag that an object is another one.
     store.put("models/a%20b/config.json", b"{\"a\": 1}").await;
-    let newer = store.fetcher(false).folder(&place).await.unwrap();
+    let newer = reader.fetcher(false).folder(&place).await.unwrap();
     assert_eq!(std::fs::read(newer.join("config.json")).unwrap(), b"{\"a\": 1}");
-    let others = store.seen.lock().unwrap().others;
-    assert_eq!(store.fetcher(true).folder(&place).await.unwrap(), newer, "offline it is as it was last");
-    assert_eq!(store.seen.lock().unwrap().others, others);
-    let unknown = store.fetcher(true).file(&Place::parse("s3://data/x.jsonl").unwrap()).await.unwrap_err().to_string();
+    let others = reader.others();
+    assert_eq!(reader.fetcher(true).folder(&place).await.unwrap(), newer, "offline it is as it was last");
+    assert_eq!(reader.others(), others);
+    let unknown = reader.fetcher(true).file(&Place::parse("s3://data/x.jsonl").unwrap()).await.unwrap_err().to_string();
     assert!(unknown.contains("s3://data/x.jsonl") && unknown.contains("REAL_OFFLINE"), "{unknown}");
-    assert_eq!(store.file("empty.jsonl").await.unwrap(), b"");
+    assert_eq!(reader.file("empty.jsonl").await.unwrap(), b"");
     for (uri, expected) in
         [("s3://data/absent.jsonl", "there is no such object"), ("s3://other/x.jsonl", "there is no such bucket")]
     {
-        let said = store.fetcher(false).file(&Place::parse(uri).unwrap()).await.unwrap_err().to_string();
+        let said = reader.fetcher(false).file(&Place::parse(uri).unwrap()).await.unwrap_err().to_string();
         assert!(said.contains("HTTP 404") && said.contains(expected) && !said.contains("Signature"), "{said}");
     }
-    let nothing = store.fetcher(false).folder(&Place::parse("s3://data/models/none").unwrap()).await.unwrap_err();
+    let nothing = reader.fetcher(false).folder(&Place::parse("s3://data/models/none").unwrap()).await.unwrap_err();
     assert!(nothing.to_string().contains("holds no model: 0 objects"), "{nothing}");
-    assert_eq!(store.seen.lock().unwrap().unsigned, 0, "every request is signed");
+    assert!(store.log().iter().all(|asked| asked.signed), "every request is signed");
 }
 
 #[tokio::test]
 async fn whatever_a_store_does_wrong_is_survived_or_told() {
-    let Some(store) = Store::start().await else { return };
+    let Some(reader) = Reader::start().await else { return };
+    let store = &reader.store;
     let weights = weights();
     let slow = Fault::Answer(503, "<Error><Code>SlowDown</Code></Error>");
     let mut number = 0;
@@ -259,15 +122,15 @@ async fn whatever_a_store_does_wrong_is_survived_or_told() {
         store.put(&key, &weights).await;
         // Of three in a row that bring nothing the last is given up.
         let given_up = begun == [0, 0, 0];
-        store.faults(&faults);
-        let fetched = store.file(&key).await;
+        store.faults(Kind::Get, &faults);
+        let fetched = reader.file(&key).await;
         if given_up {
             let error = fetched.unwrap_err();
             assert!(error.is_passing() && error.to_string().contains("gave up after 3 tries"), "{error}");
         } else {
             assert_eq!(fetched.unwrap(), weights, "{faults:?}");
         }
-        assert_eq!(store.objects(), begun, "{faults:?}");
+        assert_eq!(reader.objects(), begun, "{faults:?}");
     }
     for (faults, expected) in [
         (vec![Fault::Corrupt, Fault::Corrupt], "its MD5 is"),
@@ -279,18 +142,71 @@ async fn whatever_a_store_does_wrong_is_survived_or_told() {
             "(ExpiredToken): the session token has expired",
         ),
         (vec![Fault::Answer(403, "<Error><Code>SignatureDoesNotMatch</Code></Error>")], "the keys are not accepted"),
-        (vec![Fault::Answer(403, "<Error><Code>AccessDenied</Code></Error>")], "these keys may not read it"),
+        (vec![Fault::Answer(403, "<Error><Code>AccessDenied</Code></Error>")], "these keys may not read or write it"),
     ] {
         number += 1;
         let key = format!("{number}.bin");
         store.put(&key, &weights).await;
-        store.faults(&faults);
-        let said = store.file(&key).await.unwrap_err().to_string();
+        store.faults(Kind::Get, &faults);
+        let said = reader.file(&key).await.unwrap_err().to_string();
         assert!(said.contains(expected) && said.contains(&key), "{said}");
         assert!(!said.contains("hush") && !said.contains("session&") && !said.contains("Signature="), "{said}");
     }
     store.put("pinned.bin", &weights).await;
-    store.faults(&[]);
-    let said = store.file(&format!("pinned.bin#sha256={}", "0".repeat(64))).await.unwrap_err().to_string();
+    store.faults(Kind::Get, &[]);
+    let said = reader.file(&format!("pinned.bin#sha256={}", "0".repeat(64))).await.unwrap_err().to_string();
     assert!(said.contains("its SHA-256 is") && said.contains("nothing of it was kept"), "{said}");
+}
+
+#[tokio::test]
+async fn a_large_file_comes_in_ranges_at_once_and_each_byte_is_asked_for_once_whatever_is_cut() {
+    let Some(reader) = Reader::start().await else { return };
+    let store = &reader.store;
+    let content = weights();
+    let parts = Parts { bytes: 30_000, at_once: 3 };
+    store.put("large.bin", &content).await;
+    store.rule(|_| None);
+    let fetched = |key: &'static str| {
+        let fetcher = reader.fetcher_of(false, parts);
+        async move { fetcher.file(&Place::parse(&format!("s3://data/{key}")).unwrap()).await }
+    };
+    let path = fetched("large.bin").await.unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), content);
+    // The first is read from the answer that said how long it is.
+    let mut begun = reader.objects();
+    begun.sort_unstable();
+    assert_eq!(begun, [0, 30_000, 60_000, 90_000, 120_000, 150_000, 180_000]);
+    let left: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("partial")), "{left:?}");
+    // One range is cut and another not given: those two are asked for again, by a later start the rest.
+    store.put("cut.bin", &content).await;
+    let mut cut = vec![(60_000, Fault::Cut(10_000)), (150_000, Fault::Answer(503, ""))];
+    store.rule(move |asked| {
+        let at = cut.iter().position(|(from, _)| asked.kind == Kind::Get && asked.from == *from)?;
+        Some(cut.remove(at).1)
+    });
+    assert_eq!(std::fs::read(fetched("cut.bin").await.unwrap()).unwrap(), content);
+    let twice = |from: u64| reader.objects().into_iter().filter(|asked| *asked == from).count();
+    assert_eq!((twice(60_000), twice(150_000), twice(180_000)), (2, 2, 1));
+    store.put("away.bin", &content).await;
+    store.rule(|asked| (asked.kind == Kind::Get && asked.from >= 90_000).then_some(Fault::Answer(503, "")));
+    let error = fetched("away.bin").await.unwrap_err();
+    assert!(error.is_passing() && error.to_string().contains("90000 bytes here"), "{error}");
+    store.rule(|_| None);
+    assert_eq!(std::fs::read(fetched("away.bin").await.unwrap()).unwrap(), content);
+    let mut begun = reader.objects();
+    begun.sort_unstable();
+    assert_eq!(begun, [90_000, 120_000, 150_000, 180_000], "what was here is not asked for");
+    // The object became another one in between, and the sum of the whole is checked.
+    store.put("changed.bin", &content).await;
+    store.rule(|asked| (asked.kind == Kind::Get && asked.from >= 90_000).then_some(Fault::Answer(503, "")));
+    fetched("changed.bin").await.unwrap_err();
+    let other: Vec<u8> = content.iter().map(|byte| byte ^ 255).collect();
+    store.put("changed.bin", &other).await;
+    store.rule(|_| None);
+    assert_eq!(std::fs::read(fetched("changed.bin").await.unwrap()).unwrap(), other);
+    store.put("corrupt.bin", &content).await;
+    store.rule(|asked| (asked.kind == Kind::Get && asked.from == 120_000).then_some(Fault::Corrupt));
+    let error = fetched("corrupt.bin").await.unwrap_err().to_string();
+    assert!(error.contains("its MD5 is") && error.contains("nothing of it was kept"), "{error}");
 }

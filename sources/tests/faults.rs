@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use bytes::Bytes;
-use real_sources::{Buckets, Fetcher, Patience, Place, Settings, SourceError};
+use real_sources::{Buckets, Fetcher, Parts, Patience, Place, Settings, SourceError};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
@@ -93,6 +93,7 @@ impl Server {
             buckets: Buckets::default(),
             offline,
             patience,
+            parts: Parts::default(),
         })
         .unwrap()
     }

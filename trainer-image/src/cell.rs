@@ -2,6 +2,8 @@
 //!
 //! The counts are the last words: a cell needs no storage, and whoever reads them adds up the shards.
 
+mod api;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,13 +13,15 @@ use real_crds::cell::{CellConfig, ShardWords, Tally};
 use real_crds::progress::Outcome;
 use real_crds::sweep::Settings;
 use real_datasets::Task;
+use real_evaluation::endpoint::is_endpoint;
 use real_terminal::{causes, outln};
 
+use crate::checkpoint::lease;
 use crate::compute;
 use crate::evaluate::{keep, tally};
 use crate::model::{Decoder, ModelConfig, resolve};
 use crate::sampling::{SamplingOptions, generate_until};
-use crate::scoring::Scoring;
+use crate::scoring::{Outcome as Outcomes, Scoring};
 use crate::tokenizer::Tokenizer;
 use crate::train::failure::Failure;
 use crate::train::last_words;
@@ -76,11 +80,21 @@ fn run(arguments: &EvaluateArgs) -> Result<Option<Tally>, Failure> {
         let _inside = runtime.enter();
         Stop::on_signals()?
     };
+    if is_endpoint(&config.model) {
+        let judge = scoring(&config.reward, 0, runtime.handle()).map_err(Failure::of_input)?;
+        return api::answer(&config, arguments.shard, &runtime, &judge, &stop);
+    }
     // That there is no such device is this machine's failure: another one may have it.
     let device =
         compute::device(config.compute.device, 0).map_err(|reason| Failure::Run(anyhow::Error::msg(reason)))?;
     compute::set_threads(config.compute.threads as usize);
     let scratch = tempfile::tempdir()?;
+    // Before it is read: from now on nobody removes it.
+    let _lease = lease::Held::take(
+        &config.model,
+        config.leases.as_deref().map(Path::new),
+        &format!("{}, shard {}", config.cell, arguments.shard),
+    );
     let folder = resolve(&config.model, scratch.path()).map_err(anyhow::Error::from).map_err(Failure::of_input)?;
     let prepared = prepare(&config, arguments.shard, &folder, &stop);
     let prepared = match prepared {
@@ -138,11 +152,9 @@ fn prepare(config: &CellConfig, shard: u64, folder: &Path, stop: &Stop) -> anyho
         tasks.truncate(usize::try_from(config.limit).unwrap_or(usize::MAX));
     }
     let mut encoded = Vec::with_capacity(tasks.len());
-    for mut task in tasks {
+    for task in tasks {
         stop.check()?;
-        if let (Some(template), Some(last)) = (&config.settings.prompt_template, task.prompt.last_mut()) {
-            last.content = template.replace(PROMPT, &last.content);
-        }
+        let task = templated(task, config);
         let place = || format!("data set {}, task {}", config.suite.name, task.id);
         let tokens = tokenizer.chat(&task.prompt).with_context(place)?;
         let unknown = tokens.iter().find(|token| !(0..model.vocab_size).contains(*token));
@@ -173,6 +185,31 @@ fn prepare(config: &CellConfig, shard: u64, folder: &Path, stop: &Stop) -> anyho
         );
     }
     Ok(Prepared { tokenizer, tasks, left_out: too_long.len() as u64, max_new_tokens })
+}
+
+/// Keeps what became of each answer in the cell's folder below `results`, a path or `s3://BUCKET/PREFIX`.
+fn keep_at<'a>(
+    results: &str,
+    shard: u64,
+    answers: impl Iterator<Item = ((&'a Task, String), Outcomes)>,
+    cell: &str,
+) -> anyhow::Result<()> {
+    if !results.starts_with("s3://") {
+        return keep(&Path::new(results).join(cell), shard, answers, cell);
+    }
+    let folder = tempfile::tempdir()?;
+    keep(folder.path(), shard, answers, cell)?;
+    let shelf = real_sources::Shelf::from_environment(results)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // The lines last: whoever sees them finds the table.
+    for ending in ["parquet", "jsonl"] {
+        let name = format!("shard-{shard}.{ending}");
+        let place = format!("{cell}/{name}");
+        runtime
+            .block_on(shelf.put(&place, &folder.path().join(&name)))
+            .with_context(|| format!("cannot keep results in {results}"))?;
+    }
+    Ok(())
 }
 
 /// Answers all tasks and counts what the services say; none where asked to stop meanwhile.
@@ -223,7 +260,28 @@ fn answer(
         return Ok(None);
     }
     let Some(outcomes) = pending.wait(stop)? else { return Ok(None) };
-    let counts = Tally { tasks: tasks.len() as u64, left_out: *left_out, ..tally(&outcomes) };
+    let counts = Tally { tasks: tasks.len() as u64, left_out: *left_out, ..Tally::default() };
+    let all = asked.iter().map(|(task, _)| &**task).zip(texts);
+    count(config, shard, counts, outcomes, all).map(Some)
+}
+
+/// A task as the model is shown it.
+fn templated(mut task: Task, config: &CellConfig) -> Task {
+    if let (Some(template), Some(last)) = (&config.settings.prompt_template, task.prompt.last_mut()) {
+        last.content = template.replace(PROMPT, &last.content);
+    }
+    task
+}
+
+/// Adds to what is known of the tasks what became of their answers, which are kept where they are to be.
+fn count<'a>(
+    config: &CellConfig,
+    shard: u64,
+    known: Tally,
+    outcomes: Vec<Outcomes>,
+    answers: impl Iterator<Item = (&'a Task, String)>,
+) -> anyhow::Result<Tally> {
+    let counts = Tally { tasks: known.tasks, left_out: known.left_out, ..tally(&outcomes) };
     if let Some(Err(reason)) = outcomes.iter().find(|outcome| outcome.is_err()) {
         let message =
             format!("{} of {} answers could not be judged; the first: {reason}", counts.dropped, outcomes.len());
@@ -232,8 +290,7 @@ fn answer(
         tracing::warn!("{message}");
     }
     if let Some(results) = &config.results {
-        let tasks = asked.iter().map(|(task, _)| &**task);
-        keep(&Path::new(results).join(&config.cell), shard, tasks.zip(texts).zip(outcomes), &config.cell)?;
+        keep_at(results, shard, answers.zip(outcomes), &config.cell)?;
     }
-    Ok(Some(counts))
+    Ok(counts)
 }

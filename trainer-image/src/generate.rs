@@ -13,6 +13,7 @@ use real_terminal::arguments::at_least_one;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::checkpoint::lease;
 use crate::compute;
 use crate::model::{Decoder, resolve};
 use crate::sampling::{Sampled, SamplingOptions, generate};
@@ -119,6 +120,8 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
 
     compute::set_threads(args.threads);
     let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let _lease =
+        lease::Held::take(&args.model, None, &format!("real-trainer generate, process {}", std::process::id()));
     let dir = resolve(&args.model, scratch.path()).or_refused()?;
     let tokenizer = Tokenizer::load(&dir).or_refused()?;
     let device = compute::device(args.device, 0).map_err(anyhow::Error::msg).or_refused()?;

@@ -6,6 +6,7 @@
 //! optim/      AdamW in one operation, clipping                         compute.rs    device, threads
 //! ppo/        rollout, advantages, update                              sft/          demonstrations
 //! train/      the run: data order, evaluation, resuming, exit codes    checkpoint/   whole or not there
+//! store/      checkpoints in a bucket
 //! evaluate.rs counts of judged answers                             cell.rs       a shard of a sweep's cell
 //! metrics/    JSON lines and TensorBoard                               progress.rs   HTTP
 //! plan/       what a job needs on a device                             shim.rs       operations that tch lacks
@@ -33,6 +34,7 @@ pub mod scoring;
 pub mod sequences;
 pub mod sft;
 pub mod shim;
+pub mod store;
 pub mod tokenizer;
 pub mod train;
 pub mod weights;

@@ -34,6 +34,11 @@ fn cell(detectors: &[&str], sandboxes: &[&str], settings: Value) -> Value {
 
 /// Runs a shard of a cell. Gives how it ended, and its last words.
 fn evaluate(cell: &Value, shard: u64) -> (Output, ShardWords) {
+    evaluate_with(cell, shard, &[])
+}
+
+/// The same with variables.
+fn evaluate_with(cell: &Value, shard: u64, variables: &[(&str, &str)]) -> (Output, ShardWords) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (config, words) = (folder.path().join("cell.json"), folder.path().join("words"));
     fs::write(&config, cell.to_string()).expect("a writable folder");
@@ -43,6 +48,7 @@ fn evaluate(cell: &Value, shard: u64) -> (Output, ShardWords) {
         .arg(&config)
         .env("JOB_COMPLETION_INDEX", shard.to_string())
         .env("REAL_TERMINATION_LOG", &words)
+        .envs(variables.iter().copied())
         .output()
         .expect("the program starts");
     let said = fs::read_to_string(&words).expect("last words");
@@ -108,4 +114,46 @@ fn what_cannot_be_evaluated_says_why_and_counts_nothing() {
     let (output, words) = evaluate(&good(), 1);
     assert_eq!(output.status.code(), Some(2));
     assert!(words.message.contains("shard 1 is asked for, and there are 1"), "{}", words.message);
+}
+
+/// A model behind an API like OpenAI's, which gives every task this answer to whoever has the key.
+fn api(runtime: &tokio::runtime::Runtime, answer: &'static str) -> String {
+    use axum::http::{HeaderMap, StatusCode};
+    let chat = move |headers: HeaderMap, axum::Json(asked): axum::Json<Value>| async move {
+        let key = headers.get("authorization").and_then(|key| key.to_str().ok());
+        if key != Some("Bearer hush") || asked["messages"].as_array().is_none_or(Vec::is_empty) {
+            return (StatusCode::UNAUTHORIZED, axum::Json(json!({"error": "no"})));
+        }
+        (StatusCode::OK, axum::Json(json!({"choices": [{"message": {"role": "assistant", "content": answer}}]})))
+    };
+    let router = axum::Router::new().route("/v1/chat/completions", axum::routing::post(chat));
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
+    let uri = format!("http://{}/v1?model=m", listener.local_addr().expect("an address"));
+    runtime.spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+    uri
+}
+
+#[test]
+fn a_model_behind_an_api_is_asked_with_the_key_that_is_mounted_for_it_and_judged_as_any_other() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let uri = api(&runtime, "```python\nprint(1)\n```");
+    let nobody = "http://127.0.0.1:9";
+    let mut refused = cell(&[nobody], &[nobody], json!({}));
+    refused["model"] = uri.as_str().into();
+    let (output, words) = evaluate(&refused, 0);
+    assert_eq!((output.status.code(), words.tally), (Some(2), None), "without the key another try is of no use");
+    assert!(words.message.contains("HTTP 401"), "{}", words.message);
+    let (Some(detector), Some(sandbox)) = (Service::start("real-detector"), Service::start("real-sandbox")) else {
+        return;
+    };
+    let secret = tempfile::tempdir().expect("a temporary folder");
+    fs::write(secret.path().join("REAL_API_KEY"), "hush\n").expect("writable");
+    let mut good = cell(&[&detector.address], &[&sandbox.address], json!({"temperature": 0.5, "samples": 2}));
+    good["model"] = uri.as_str().into();
+    good["shards"] = 2.into();
+    let credentials = format!("{}={uri}", secret.path().display());
+    let (output, words) = evaluate_with(&good, 1, &[("REAL_CREDENTIALS", credentials.as_str())]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tally = words.tally.expect("counts");
+    assert_eq!((tally.tasks, tally.n, tally.dropped, tally.no_code), (3, 6, 0, 0));
 }

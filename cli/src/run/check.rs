@@ -37,7 +37,7 @@ pub(super) fn check(args: &RunArgs) -> anyhow::Result<Result<Checked, ExitCode>>
     let job = &written.job;
     let name = job.metadata.name.clone().unwrap_or_default();
     let path = args.run_dir.clone().unwrap_or_else(|| Path::new("runs").join(&name));
-    match run_dir::inspect(&path, args.existing()) {
+    match run_dir::inspect(&path, args.existing(job)) {
         // Waiting helps, or another disk: what was asked for is not wrong.
         Err(error @ (RunDirError::Busy { .. } | RunDirError::Unwritable { .. })) => return Err(error.into()),
         inspected => inspected.or_refused()?,

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use real_crds::v1alpha1::RealTrainingJob;
 use real_crds::{Endpoints, render};
 use real_datasets::files::write_whole;
 use real_terminal::{causes, errln, outln};
@@ -93,8 +94,11 @@ The run directory holds spec.yaml and trainer.json (what ran), metrics.jsonl, ev
 summary.json, reward.svg, tensorboard/, samples/, checkpoints/ (Hugging Face folders) and logs/.";
 
 impl RunArgs {
-    fn existing(&self) -> Existing {
+    /// What is to be done with what is there; checkpoints of a job may lie in a bucket.
+    fn existing(&self, job: &RealTrainingJob) -> Existing {
+        let in_bucket = job.spec.checkpoint.storage.as_ref().is_some_and(|storage| storage.object_store.is_some());
         match (self.existing.resume, self.existing.fresh) {
+            (true, _) if in_bucket => Existing::ResumeElsewhere,
             (true, _) => Existing::Resume,
             (_, true) => Existing::MoveAside,
             // Nothing is written, so nothing is in the way.
@@ -133,7 +137,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     }
     // From here on a Ctrl-C is something to handle, not an end.
     let mut shutdown = Shutdown::listen()?;
-    let dir = RunDir::open(&checked.path, args.existing())?;
+    let dir = RunDir::open(&checked.path, args.existing(&checked.job))?;
     let earlier = Summary::read(dir.path());
     let mut restarts = 0;
     let outcome = execute(&args, &checked, &dir, &mut shutdown, &mut restarts).await;

@@ -34,7 +34,11 @@ impl Resume {
             (false, Some(_)) => problem(format!(
                 "is {from}, a checkpoint of a run that is there already; add --resume to go on from it, or use latest"
             )),
-            (true, Some(step)) => Self::back_to(step, run_dir).or_else(problem),
+            (true, Some(step)) => Self::back_to(step, run_dir).or_else(|message| {
+                // It may lie in the bucket, where the trainer looks.
+                let in_bucket = spec.checkpoint.storage.as_ref().is_some_and(|storage| storage.object_store.is_some());
+                if in_bucket { Ok(Self::Step { step, later: Vec::new() }) } else { problem(message) }
+            }),
             (true, None) if from == "none" => problem(
                 "is none, so nothing is gone on from, but --resume was given; leave --resume out (--fresh moves an earlier \
                  run aside), or add --set spec.checkpoint.resumeFrom=latest"

@@ -58,6 +58,8 @@ pub(crate) enum Existing {
     Refuse,
     /// `--resume`: go on with it.
     Resume,
+    /// `--resume` where checkpoints lie in a bucket: go on with it, or with what lies there.
+    ResumeElsewhere,
     /// `--fresh`: move it aside.
     MoveAside,
 }
@@ -80,7 +82,7 @@ pub(crate) fn inspect(path: &Path, existing: Existing) -> Result<(), RunDirError
         _ if entries == 0 => {}
         // Moving somebody's other files aside is as bad as writing among them.
         _ if !is_run => return Err(RunDirError::NotARun { path: owned(), what: "not empty and holds no run" }),
-        Existing::MoveAside => {}
+        Existing::MoveAside | Existing::ResumeElsewhere => {}
         Existing::Refuse => {
             let finished = Summary::read(path).is_some_and(|s| s.phase == Phase::Complete);
             let state = if finished { ", a finished one" } else { "" };
@@ -203,10 +205,18 @@ mod tests {
     }
 
     #[test]
+    fn a_run_whose_checkpoints_lie_in_a_bucket_goes_on_in_an_empty_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run");
+        assert!(matches!(RunDir::open(&path, Existing::Resume), Err(RunDirError::NothingToResume { .. })));
+        drop(RunDir::open(&path, Existing::ResumeElsewhere).unwrap());
+    }
+
+    #[test]
     fn a_folder_with_other_files_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("thesis.tex"), "").unwrap();
-        for existing in [Existing::Refuse, Existing::MoveAside] {
+        for existing in [Existing::Refuse, Existing::MoveAside, Existing::ResumeElsewhere] {
             let error = RunDir::open(dir.path(), existing).unwrap_err();
             assert!(matches!(error, RunDirError::NotARun { .. }), "{error}");
         }

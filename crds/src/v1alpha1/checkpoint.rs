@@ -4,7 +4,7 @@ use kube::core::{Message, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{SecretRef, rules};
+use super::{SecretRef, defaults, rules};
 use crate::config::Goal;
 
 /// When checkpoints are written, where they go and which one a start continues from.
@@ -104,10 +104,15 @@ pub struct ClaimStorage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectStore {
-    /// Bucket and prefix, `s3://BUCKET/PREFIX`.
-    #[schemars(length(min = 6, max = 1024), regex(pattern = r"^s3://[^/]+"))]
+    /// Bucket and prefix, `s3://BUCKET/PREFIX`; no other job may have the same. Its address and region are `AWS_ENDPOINT_URL` and
+    /// `AWS_REGION`, as those of sources are: in the Secret, or variables of the trainer.
+    #[schemars(length(min = 6, max = 1024), regex(pattern = r"^s3://[a-z0-9._-]{3,63}/[^/]"))]
     pub uri: String,
     /// Secret of the same namespace with the credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
+    /// Seconds that the end of a run waits for a store that does not take its last checkpoint; the run has failed then.
+    #[serde(default = "defaults::store_timeout_seconds")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub timeout_seconds: u64,
 }

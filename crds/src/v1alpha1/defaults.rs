@@ -90,3 +90,8 @@ pub(super) fn progress_deadline_seconds() -> u64 {
 pub(super) fn cell_deadline_seconds() -> u64 {
     86_400
 }
+
+/// Ten minutes: a store that is restarted is back by then.
+pub(super) fn store_timeout_seconds() -> u64 {
+    600
+}

@@ -139,9 +139,29 @@ pub struct Schedule {
 /// Where a sweep's results are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new("has(self.persistentVolumeClaim) != has(self.objectStore)")
+    .message("exactly one of persistentVolumeClaim and objectStore must be set"),
+]))]
 pub struct SweepResults {
     /// A claim of `runNamespace`; must be mountable by all nodes that cells run on. The folder is the sweep's name where it has no `subPath`.
-    pub persistent_volume_claim: super::ClaimStorage,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent_volume_claim: Option<super::ClaimStorage>,
+    /// A bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_store: Option<ResultsStore>,
+}
+
+/// A prefix of an object store for results.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResultsStore {
+    /// Bucket and prefix, `s3://BUCKET/PREFIX`.
+    #[schemars(length(min = 6, max = 1024), regex(pattern = r"^s3://[a-z0-9._-]{3,63}/[^/]"))]
+    pub uri: String,
+    /// Secret of `runNamespace` with the credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretRef>,
 }
 
 fn utc() -> String {
@@ -184,6 +204,10 @@ pub struct SweepTargets {
     /// Which of their checkpoints.
     #[serde(default)]
     pub checkpoints: CheckpointChoice,
+    /// Secret of `runNamespace` with the credentials for checkpoints that lie in a bucket. It has to let cells write there, too, so that
+    /// they can say which checkpoint they read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretRef>,
     /// Models.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]

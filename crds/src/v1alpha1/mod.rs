@@ -23,8 +23,8 @@ pub use checkpoint::{Checkpoint, CheckpointStorage, ClaimStorage, ObjectStore};
 pub use datasets::{Dataset, Datasets};
 pub use eval_sweep::{
     Cell, CellCounts, CheckpointChoice, Concurrency, ConfigMapKey, Evaluator, FailurePolicy, LabelSelector,
-    RealEvalSweep, RealEvalSweepSpec, RealEvalSweepStatus, Schedule, Suite, SweepCheckpoint, SweepModel, SweepPhase,
-    SweepResults, SweepTarget, SweepTargets, TroubledCell,
+    RealEvalSweep, RealEvalSweepSpec, RealEvalSweepStatus, ResultsStore, Schedule, Suite, SweepCheckpoint, SweepModel,
+    SweepPhase, SweepResults, SweepTarget, SweepTargets, TroubledCell,
 };
 pub use matrix::{AxisName, MatrixAxis};
 pub use model::{Lora, Model, SecretRef};

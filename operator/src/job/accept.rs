@@ -29,13 +29,6 @@ pub(super) fn check(job: &RealTrainingJob) -> Result<(), Rejection> {
             return Err(Rejection { reason: "UnsupportedSource".to_owned(), message });
         }
     }
-    if spec.checkpoint.storage.as_ref().is_some_and(|storage| storage.object_store.is_some()) {
-        return Err(Rejection {
-            reason: "UnsupportedStorage".to_owned(),
-            message: "spec.checkpoint.storage.objectStore cannot be written to yet: use persistentVolumeClaim"
-                .to_owned(),
-        });
-    }
     let judged = spec.algorithm.sft.is_none() || !spec.datasets.eval.is_empty();
     if judged && spec.reward_pool_ref.is_none() {
         return Err(Rejection {

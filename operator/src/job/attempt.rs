@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::{
 };
 use kube::ResourceExt;
 use real_crds::render;
-use real_crds::v1alpha1::RealTrainingJob;
+use real_crds::v1alpha1::{ObjectStore, RealTrainingJob};
 
 use super::children::{labels, metadata};
 use super::ending::{CHECKPOINTED, INVALID_CONFIG};
@@ -145,7 +145,8 @@ fn template(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> PodTemp
     let data = job.spec.datasets.train.iter().chain(&job.spec.datasets.eval);
     let data = data.map(|set| (set.storage_uri.as_str(), set.secret_ref.as_ref()));
     let model = (job.spec.model.storage_uri.as_str(), job.spec.model.secret_ref.as_ref());
-    let fetching = source::fetching(std::iter::once(model).chain(data));
+    let bucket = bucket(job).map(|store| (store.uri.trim_end_matches('/'), store.secret_ref.as_ref()));
+    let fetching = source::fetching(std::iter::once(model).chain(data).chain(bucket));
     mounts.extend(fetching.mounts);
     volumes.extend(fetching.volumes);
     let port =
@@ -207,8 +208,16 @@ fn run_volume(job: &RealTrainingJob) -> (Volume, Option<String>) {
     }
 }
 
-/// Where a job's checkpoints are kept on a claim, `pvc://CLAIM/PATH`.
+/// The bucket that checkpoints go to.
+fn bucket(job: &RealTrainingJob) -> Option<&ObjectStore> {
+    job.spec.checkpoint.storage.as_ref()?.object_store.as_ref()
+}
+
+/// Where a job's checkpoints are kept: on a claim, `pvc://CLAIM/PATH`, or in a bucket.
 pub(crate) fn place(job: &RealTrainingJob) -> Option<String> {
+    if let Some(store) = bucket(job) {
+        return Some(store.uri.trim_end_matches('/').to_owned());
+    }
     let claim = job.spec.checkpoint.storage.as_ref()?.persistent_volume_claim.as_ref()?;
     let path = claim.sub_path.clone().unwrap_or_else(|| job.name_any());
     Some(format!("pvc://{}/{path}", claim.claim_name))
@@ -278,6 +287,9 @@ fn environment(job: &RealTrainingJob, attempt: u32) -> Vec<EnvVar> {
 
 /// `uri` of a checkpoint of this job, by what it is kept on.
 pub(super) fn checkpoint_uri(job: &RealTrainingJob, step: u64) -> String {
+    if let Some(store) = bucket(job) {
+        return format!("{}/checkpoints/step-{step}", store.uri.trim_end_matches('/'));
+    }
     let (volume, sub_path) = run_volume(job);
     match (volume.persistent_volume_claim, sub_path) {
         (Some(claim), Some(path)) => format!("pvc://{}/{path}/checkpoints/step-{step}", claim.claim_name),

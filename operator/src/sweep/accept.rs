@@ -18,7 +18,7 @@ pub(super) fn check(sweep: &RealEvalSweep) -> Result<(), Rejection> {
     let spec = &sweep.spec;
     let models = spec.targets.models.iter().enumerate();
     let models =
-        models.map(|(i, model)| (format!("spec.targets.models[{i}].storageUri"), &model.storage_uri, Purpose::Model));
+        models.map(|(i, model)| (format!("spec.targets.models[{i}].storageUri"), &model.storage_uri, Purpose::Target));
     let suites = spec.suites.iter().enumerate();
     let suites = suites.map(|(i, suite)| (format!("spec.suites[{i}].storageUri"), &suite.storage_uri, Purpose::Data));
     for (field, uri, purpose) in models.chain(suites) {

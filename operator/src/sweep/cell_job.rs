@@ -42,6 +42,8 @@ const SETTINGS: &str = "real-rl.dev/settings";
 
 const FOLDER: &str = "/etc/real";
 const FILE: &str = "cell.json";
+/// Where a cell says that it reads a checkpoint.
+const LEASES: &str = "/var/lib/real/leases";
 /// Where the claim of the results is mounted.
 const RESULTS: &str = "/var/lib/real/results";
 
@@ -138,12 +140,29 @@ fn template(sweep: &RealEvalSweep, cell: &Cell<'_>, settings: &Settings) -> PodT
         });
     }
     let model = spec.targets.models.iter().find(|model| model.storage_uri == cell.target.uri);
-    let model = (cell.target.uri.as_str(), model.and_then(|model| model.secret_ref.as_ref()));
-    let fetching = fetching([model, (cell.suite.storage_uri.as_str(), cell.suite.secret_ref.as_ref())]);
+    let model = match &cell.target.checkpoint {
+        Some(_) => spec.targets.secret_ref.as_ref(),
+        None => model.and_then(|model| model.secret_ref.as_ref()),
+    };
+    let results = spec.results.as_ref().and_then(|results| results.object_store.as_ref());
+    let fetching = fetching(
+        [(cell.target.uri.as_str(), model), (cell.suite.storage_uri.as_str(), cell.suite.secret_ref.as_ref())]
+            .into_iter()
+            .chain(results.map(|store| (store.uri.trim_end_matches('/'), store.secret_ref.as_ref()))),
+    );
     mounts.extend(fetching.mounts);
     volumes.extend(fetching.volumes);
-    if let Some(results) = &spec.results {
-        let claim = results.persistent_volume_claim.claim_name.clone();
+    if let Some((claim, path)) = leases(cell) {
+        let sub_path = Some(path);
+        mounts.push(VolumeMount { read_only: None, sub_path, ..mount("real-leases", LEASES.to_owned()) });
+        volumes.push(Volume {
+            name: "real-leases".to_owned(),
+            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource { claim_name: claim, read_only: None }),
+            ..Volume::default()
+        });
+    }
+    if let Some(claim) = spec.results.as_ref().and_then(|results| results.persistent_volume_claim.as_ref()) {
+        let claim = claim.claim_name.clone();
         mounts.push(VolumeMount {
             read_only: None,
             sub_path: sub_path(sweep),
@@ -204,6 +223,18 @@ pub(super) fn config(sweep: &RealEvalSweep, cell: &Cell<'_>) -> CellConfig {
             // Nothing is learnt.
             gradient_checkpointing: config::GradientCheckpointing::default(),
         },
-        results: spec.results.as_ref().map(|_| RESULTS.to_owned()),
+        results: spec.results.as_ref().map(|results| match &results.object_store {
+            Some(store) => store.uri.trim_end_matches('/').to_owned(),
+            None => RESULTS.to_owned(),
+        }),
+        leases: leases(cell).map(|_| LEASES.to_owned()),
     }
+}
+
+/// Where a cell says that it reads a checkpoint on a claim: the claim, and the folder in it. In a bucket it says so there.
+fn leases(cell: &Cell<'_>) -> Option<(String, String)> {
+    cell.target.checkpoint.as_ref()?;
+    let (claim, path) = cell.target.uri.strip_prefix("pvc://")?.split_once('/')?;
+    let run = path.rsplit_once("/checkpoints/")?.0;
+    Some((claim.to_owned(), format!("{run}/leases")))
 }

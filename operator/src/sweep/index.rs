@@ -23,15 +23,19 @@ pub(super) fn place(sweep: &RealEvalSweep) -> ConfigMapKey {
     ConfigMapKey { namespace: sweep.spec.run_namespace.clone(), name: format!("{}-results", sweep.name_any()) }
 }
 
-/// Where the rows of the cells are: `pvc://CLAIM/FOLDER`, in it a folder a cell.
+/// Where the rows of the cells are: `pvc://CLAIM/FOLDER` or `s3://BUCKET/PREFIX`, in it a folder a cell.
 pub(super) fn folder(sweep: &RealEvalSweep) -> Option<String> {
-    let claim = &sweep.spec.results.as_ref()?.persistent_volume_claim;
+    let results = sweep.spec.results.as_ref()?;
+    if let Some(store) = &results.object_store {
+        return Some(store.uri.trim_end_matches('/').to_owned());
+    }
+    let claim = results.persistent_volume_claim.as_ref()?;
     Some(format!("pvc://{}/{}", claim.claim_name, sub_path(sweep)?))
 }
 
 /// The folder in the claim.
 pub(super) fn sub_path(sweep: &RealEvalSweep) -> Option<String> {
-    let claim = &sweep.spec.results.as_ref()?.persistent_volume_claim;
+    let claim = sweep.spec.results.as_ref()?.persistent_volume_claim.as_ref()?;
     Some(claim.sub_path.clone().unwrap_or_else(|| sweep.name_any()))
 }
 

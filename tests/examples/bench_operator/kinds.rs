@@ -58,6 +58,6 @@ impl Kind for RealTrainingJob {
     }
 }
 
-fn parse<T: DeserializeOwned>(object: Value) -> T {
+pub(crate) fn parse<T: DeserializeOwned>(object: Value) -> T {
     serde_json::from_value(object).expect("an object of its kind")
 }

@@ -1,4 +1,5 @@
 //! `bench_operator OPERATOR [JOBS…]`: the operator beside bare Indexed Jobs, on a real API server, etcd and Job controller.
+//! `bench_operator OPERATOR --cells [CELLS…]` is the same for one sweep of many cells.
 //!
 //! Nodes are simulated: every pod runs for a second and succeeds. Each run has a control plane of its own. What is printed is a
 //! table in Markdown: jobs a second from the first creation to the last completion; processor time of the API server and of the
@@ -12,6 +13,7 @@ mod nodes;
 mod operator;
 mod process;
 mod server;
+mod sweep;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -41,11 +43,19 @@ const PROFILE: u64 = 30;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
     let operator = PathBuf::from(arguments.next().context("usage: bench_operator OPERATOR [JOBS…]")?);
     ensure!(operator.is_file(), "{} is no program: make build", operator.display());
+    let cells = arguments.next_if(|argument| argument == "--cells").is_some();
     let counts = arguments.map(|count| count.parse::<usize>().with_context(|| format!("{count} is no number of jobs")));
     let counts: Vec<usize> = counts.collect::<Result<_>>()?;
+    if cells {
+        sweep::head();
+        for count in if counts.is_empty() { vec![500, 5000] } else { counts } {
+            sweep::rows(&operator, count).await?;
+        }
+        return Ok(());
+    }
     println!(
         "| jobs of {PODS} pods | jobs/s | API server CPU s | operator CPU s | operator RSS MiB | writes, reads a job | job → Job p50, p90, p99 s | LISTs of a new leader |"
     );

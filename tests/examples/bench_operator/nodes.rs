@@ -12,6 +12,8 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
+use crate::sweep::last_words;
+
 const RUNS_FOR: Duration = Duration::from_secs(1);
 
 /// Scheduler and kubelets: each pod runs, and succeeds a second later.
@@ -21,7 +23,7 @@ pub(crate) async fn nodes(pods: Api<Pod>) -> Result<()> {
         std::pin::pin!(watcher(pods.clone(), watcher::Config::default()).default_backoff().applied_objects());
     while let Some(pod) = changes.try_next().await? {
         if known.insert(pod.uid()) {
-            tokio::spawn(live(pods.clone(), pod.name_any(), container(&pod)));
+            tokio::spawn(live(pods.clone(), pod.name_any(), container(&pod), last_words(&pod)));
         }
     }
     Ok(())
@@ -35,7 +37,7 @@ fn container(pod: &Pod) -> String {
         .unwrap_or_default()
 }
 
-async fn live(pods: Api<Pod>, name: String, container: String) -> Result<()> {
+async fn live(pods: Api<Pod>, name: String, container: String, last_words: Option<String>) -> Result<()> {
     static ADDRESS: AtomicU32 = AtomicU32::new(0);
     // RFC 2544: for benchmarks.
     let [_, _, c, d] = ADDRESS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
@@ -50,7 +52,10 @@ async fn live(pods: Api<Pod>, name: String, container: String) -> Result<()> {
     }});
     pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(&running)).await?;
     tokio::time::sleep(RUNS_FOR).await;
-    let ended = json!({"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": jiff::Timestamp::now().to_string()}, "running": null});
+    let mut ended = json!({"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": jiff::Timestamp::now().to_string()}, "running": null});
+    if let Some(words) = last_words {
+        ended["terminated"]["message"] = words.into();
+    }
     let ended = json!({"status": {"phase": "Succeeded", "containerStatuses": container(ended, false)}});
     pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(&ended)).await?;
     Ok(())

@@ -22,6 +22,25 @@ pub struct Manifest {
     pub files: BTreeMap<String, FileEntry>,
 }
 
+impl Manifest {
+    /// What was written.
+    ///
+    /// # Errors
+    /// It is no manifest, or of another layout.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        let manifest: Self = serde_json::from_slice(text).map_err(|error| format!("{MANIFEST}: {error}"))?;
+        if manifest.format != FORMAT {
+            return Err(format!("{MANIFEST} has format {}, this program reads {FORMAT}", manifest.format));
+        }
+        // It may come from elsewhere.
+        let inside = |name: &String| !name.split('/').any(|part| matches!(part, "" | "." | ".."));
+        match manifest.files.keys().find(|name| !inside(name)) {
+            Some(name) => Err(format!("{MANIFEST} names a file {name:?}")),
+            None => Ok(manifest),
+        }
+    }
+}
+
 /// One file of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

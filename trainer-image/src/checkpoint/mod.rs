@@ -5,6 +5,7 @@
 //! Checkpoints that a run went back behind are kept as `superseded-step-N`.
 
 mod background;
+pub mod lease;
 mod manifest;
 mod read;
 mod report;
@@ -18,7 +19,15 @@ pub use manifest::{FileEntry, MANIFEST, Manifest};
 pub use read::{Checkpoint, list, newest, step_of, verify};
 pub use report::report;
 pub use supersede::supersede;
-pub use write::{retain, write};
+pub use write::{retain, sync_all, write};
+
+/// That a checkpoint is there longer than the job says, for people.
+pub fn kept_for(step: u64, lease: &lease::Lease) -> String {
+    format!(
+        "the checkpoint of step {step} is kept longer: {} reads it, until {} at the latest",
+        lease.holder, lease.expires
+    )
+}
 
 /// What can go wrong with a checkpoint.
 #[derive(Debug, thiserror::Error)]

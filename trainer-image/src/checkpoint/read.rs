@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::CheckpointError;
-use super::manifest::{FORMAT, MANIFEST, Manifest};
+use super::manifest::{MANIFEST, Manifest};
 use crate::digests::of_each;
 
 /// A checkpoint's folder.
@@ -90,11 +90,7 @@ pub(super) fn manifest(path: &Path) -> Result<(Manifest, Vec<u8>), CheckpointErr
         io::ErrorKind::NotFound => no_manifest(format!("it has no {MANIFEST}")),
         _ => CheckpointError::io("read", file)(error),
     })?;
-    let manifest: Manifest =
-        serde_json::from_slice(&text).map_err(|error| no_manifest(format!("{MANIFEST}: {error}")))?;
-    if manifest.format != FORMAT {
-        return Err(no_manifest(format!("{MANIFEST} has format {}, this program reads {FORMAT}", manifest.format)));
-    }
+    let manifest = Manifest::parse(&text).map_err(no_manifest)?;
     Ok((manifest, text))
 }
 

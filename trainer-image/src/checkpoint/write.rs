@@ -75,6 +75,12 @@ fn seal(partial: &Path, step: u64) -> Result<(), CheckpointError> {
     sync(partial)
 }
 
+/// Syncs all files below a folder, and the folder.
+pub fn sync_all(folder: &Path) -> Result<(), CheckpointError> {
+    collect(folder, &mut Vec::new())?;
+    sync(folder)
+}
+
 /// All files below `folder`, synced.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), CheckpointError> {
     for entry in fs::read_dir(folder).map_err(CheckpointError::io("list", folder))? {

@@ -8,11 +8,11 @@ use std::collections::hash_map::Entry;
 
 use tch::{Kind, Tensor};
 
-use super::Decoder;
 use super::attention::{Pack, attend_to_cache, positions};
 use super::layer::{heads, layer, rms_norm};
 use super::parameters::Weights;
 use super::rope::Rotation;
+use super::{Decoder, footprint};
 
 /// Keys and values of S rows with room for C tokens each. Use it under `tch::no_grad`.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl<'m> Cache<'m> {
     pub fn new(model: &'m Decoder, rows: i64, columns: i64) -> Self {
         let (device, kind, config) = (model.device(), model.compute(), model.config());
         let (embedding, tied) = (model.embedding(), config.tie_word_embeddings);
-        let turned = config.is_turned(device, rows);
+        let turned = footprint::is_turned(device, rows);
         let mut weights = model.cast_weights(|tensor| {
             if !tied && tensor.data_ptr() == embedding.data_ptr() {
                 tensor.shallow_clone()

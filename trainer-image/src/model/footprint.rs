@@ -31,6 +31,11 @@ pub fn rows_at_a_time(width: i64) -> i64 {
     (NUMBERS_AT_A_TIME / width.max(1)).max(1)
 }
 
+/// Whether generation of so many rows holds the matrices a second time, laid for products of few rows.
+pub(super) fn is_turned(device: Device, rows: i64) -> bool {
+    device == Device::Cpu && rows >= ROWS_WORTH_TURNING
+}
+
 impl ModelConfig {
     /// Tokens whose logits are computed at a time.
     pub fn tokens_at_a_time(&self, device: Device) -> i64 {
@@ -43,17 +48,12 @@ impl ModelConfig {
         tokens.max(1)
     }
 
-    /// Whether generation of so many rows holds the matrices a second time, laid for products of few rows.
-    pub(super) fn is_turned(&self, device: Device, rows: i64) -> bool {
-        device == Device::Cpu && rows >= ROWS_WORTH_TURNING
-    }
-
     /// Bytes of the second copy of parameters that generation of so many rows makes, in numbers of `element` bytes.
     pub fn generation_bytes(&self, lora: Option<&Lora>, element: i64, device: Device, rows: i64) -> i64 {
         let lookup = if self.tie_word_embeddings { 0 } else { self.hidden_size * self.vocab_size };
         let all = self.parameters() - lookup;
         match lora {
-            _ if self.is_turned(device, rows) => element * all,
+            _ if is_turned(device, rows) => element * all,
             Some(_) => element * self.num_hidden_layers * self.layer_parameters(),
             None if element < 4 => element * all,
             None => 0,

@@ -7,7 +7,7 @@ use real_crds::config::{Goal, KeepBest};
 use crate::metrics::Metrics;
 
 /// The values of one metric, by step.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Best {
     settings: KeepBest,
     values: BTreeMap<u64, f64>,

@@ -19,6 +19,7 @@ use super::stop::{Stop, StoppedEarly};
 use crate::compute;
 use crate::progress::{SharedProgress, serve};
 use crate::shim::memory;
+use crate::store::Store;
 
 /// Exit code of a run that was asked to stop and wrote a checkpoint (`EX_TEMPFAIL`: try again later).
 const STOPPED: u8 = 75;
@@ -100,8 +101,18 @@ fn run(arguments: &TrainArgs, progress: &SharedProgress) -> Result<Ending, Failu
     progress.write_warnings_to(dir.warnings()?);
     // Before anything that takes longer. Sums over a large checkpoint do take a while.
     let (resume, place) = (arguments.resume(), dir.clone());
-    let Ok(start) = stop.unless_requested(move || resume.find(&place)) else { return Ok(Ending::StoppedEarly) };
-    let start = start?;
+    let attempt = progress.snapshot().attempt;
+    let store =
+        config.checkpoint.store.as_ref().map(|store| Store::new(&store.uri, &config.job, attempt)).transpose()?;
+    let find = move || -> Result<_, Failure> {
+        store.as_ref().map_or(Ok(()), Store::check)?;
+        let start = resume.find(&place, store.as_ref())?;
+        // Not before it is known that there will be a run: whoever writes there now ends then.
+        store.as_ref().map_or(Ok(()), Store::take)?;
+        Ok((start, store))
+    };
+    let Ok(found) = stop.unless_requested(find) else { return Ok(Ending::StoppedEarly) };
+    let (start, store) = found?;
     for error in &start.passed_over {
         let earlier = start.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.step);
         progress.warn("CheckpointDamaged", format!("{error}; the checkpoint of step {earlier} is used"));
@@ -117,7 +128,7 @@ fn run(arguments: &TrainArgs, progress: &SharedProgress) -> Result<Ending, Failu
         }
         parts => parts.map_err(Failure::of_input)?,
     };
-    let rim = Rim { dir, progress: progress.clone(), stop };
+    let rim = Rim { dir, progress: progress.clone(), stop, store };
     match Run::prepare(parts, &config.checkpoint, rim, &start) {
         Err(Failure::Config(error) | Failure::Run(error)) if stopped_early(&error) => Ok(Ending::StoppedEarly),
         prepared => prepared?.finish().map_err(Failure::of_run),

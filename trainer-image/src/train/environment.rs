@@ -3,14 +3,8 @@
 /// Checks the variables that an operator sets for its trainers.
 ///
 /// # Errors
-/// Checkpoints should go to an object store, or there should be more than one process.
+/// There should be more than one process.
 pub fn check(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<()> {
-    if let Some(uri) = variable("REAL_CHECKPOINT_URI").filter(|uri| !uri.is_empty()) {
-        anyhow::bail!(
-            "REAL_CHECKPOINT_URI is {uri}, but this trainer cannot write checkpoints to an object store: they go to the run \
-             directory; keep them in a persistentVolumeClaim (spec.checkpoint.storage.persistentVolumeClaim)"
-        );
-    }
     if let Some(size) = variable("WORLD_SIZE").filter(|size| size != "1") {
         // Each process would train a model of its own, and all but one would be thrown away.
         anyhow::bail!(
@@ -30,15 +24,14 @@ mod tests {
     }
 
     #[test]
-    fn one_process_with_a_local_run_directory_is_what_can_be_done() {
+    fn one_process_is_what_can_be_done() {
         check(|_| None).expect("nothing is asked for");
         with("WORLD_SIZE", "1").expect("one process");
-        with("REAL_CHECKPOINT_URI", "").expect("no object store");
     }
 
     #[test]
     fn anything_else_is_refused_with_its_value() {
-        for (name, value) in [("WORLD_SIZE", "2"), ("WORLD_SIZE", ""), ("REAL_CHECKPOINT_URI", "s3://bucket/prefix")] {
+        for (name, value) in [("WORLD_SIZE", "2"), ("WORLD_SIZE", "")] {
             let error = with(name, value).expect_err("it cannot be done").to_string();
             assert!(error.starts_with(name) && error.contains(value), "{error}");
         }

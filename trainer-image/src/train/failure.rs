@@ -9,6 +9,7 @@ use crate::checkpoint::CheckpointError;
 use crate::model::ModelError;
 use crate::optim::guard::Diverged;
 use crate::sampling::GenerationError;
+use crate::store::StoreError;
 use crate::tokenizer::TokenizerError;
 
 /// Why a run failed.
@@ -37,7 +38,8 @@ impl Failure {
     /// What kind of failure it is, a word in `CamelCase`, where programs have to know.
     pub fn reason(&self) -> Option<&'static str> {
         let (Self::Config(error) | Self::Run(error)) = self;
-        error.chain().any(diverged).then_some("Diverged")
+        let of_store = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>()).map(StoreError::reason);
+        of_store.or_else(|| error.chain().any(diverged).then_some("Diverged"))
     }
 }
 
@@ -60,6 +62,12 @@ impl From<CheckpointError> for Failure {
             CheckpointError::AllDamaged { .. } => Self::of_input(error.into()),
             _ => Self::Run(error.into()),
         }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        if error.lasts() { Self::Config(error.into()) } else { Self::Run(error.into()) }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Which checkpoint a run goes on from.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::str::FromStr;
 
 use super::failure::Failure;
 use super::run_dir::RunDir;
 use crate::checkpoint::{self, Checkpoint, step_of};
+use crate::store::Store;
 
 /// Which checkpoint a run should go on from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,17 +47,27 @@ pub struct Start {
     pub passed_over: Vec<String>,
 }
 
+impl Start {
+    fn afresh() -> Self {
+        Self { checkpoint: None, back: false, passed_over: Vec::new() }
+    }
+}
+
 impl Resume {
-    /// Finds the checkpoint. Changes nothing.
+    /// Finds the checkpoint in the run directory, or in the bucket that there is and brings it from there, with the records of the run.
+    /// Changes nothing else.
     ///
     /// # Errors
     /// Of the configuration: the run directory has checkpoints and nothing was said of them, or the checkpoint that was
     /// named is missing or damaged, or none of those that are there is whole. Of the run: the folder cannot be read.
-    pub fn find(self, dir: &RunDir) -> Result<Start, Failure> {
+    pub fn find(self, dir: &RunDir, store: Option<&Store>) -> Result<Start, Failure> {
+        if let Some(store) = store {
+            return self.find_in(store, dir);
+        }
         let folder = dir.checkpoints();
         match self {
             Self::Refused => match checkpoint::list(&folder)?.last() {
-                None => Ok(Start { checkpoint: None, back: false, passed_over: Vec::new() }),
+                None => Ok(Start::afresh()),
                 Some(last) => Err(Failure::Config(anyhow::anyhow!(
                     "{} has checkpoints (the newest of step {}): resume, or use another run directory",
                     dir.path().display(),
@@ -70,6 +82,98 @@ impl Resume {
                 Ok(Start { checkpoint: Some(named(&folder, name.step)?), back: true, passed_over: Vec::new() })
             }
         }
+    }
+}
+
+impl Resume {
+    fn find_in(self, store: &Store, dir: &RunDir) -> Result<Start, Failure> {
+        let folder = dir.checkpoints();
+        let stored: BTreeSet<u64> = store.whole()?.into_iter().map(|stored| stored.step).collect();
+        let local: BTreeSet<u64> = checkpoint::list(&folder)?.into_iter().map(|found| found.step).collect();
+        match self {
+            Self::Refused => match stored.last() {
+                Some(last) => Err(Failure::Config(anyhow::anyhow!(
+                    "{} has checkpoints (the newest of step {last}): resume, or use another prefix \
+                     (spec.checkpoint.storage.objectStore.uri)",
+                    store.uri()
+                ))),
+                None => self.find(dir, None),
+            },
+            Self::Newest => {
+                let mut refused = Vec::new();
+                let all: BTreeSet<u64> = local.union(&stored).copied().collect();
+                for step in all.into_iter().rev() {
+                    if let Some(checkpoint) = either(step, &local, &stored, store, dir, &mut refused)? {
+                        return Ok(Start { checkpoint: Some(checkpoint), back: false, passed_over: refused });
+                    }
+                }
+                // Starting afresh then is a decision for people.
+                match refused.first() {
+                    None => Ok(Start::afresh()),
+                    Some(newest) => Err(Failure::Config(anyhow::anyhow!(
+                        "none of the checkpoints in {} and {} can be used; the newest: {newest}",
+                        folder.display(),
+                        store.uri()
+                    ))),
+                }
+            }
+            Self::From(name) if stored.contains(&name.step) => {
+                let mut refused = Vec::new();
+                match either(name.step, &local, &stored, store, dir, &mut refused)? {
+                    Some(checkpoint) => Ok(Start { checkpoint: Some(checkpoint), back: true, passed_over: Vec::new() }),
+                    None => Err(Failure::Config(anyhow::anyhow!(
+                        "cannot resume from step-{}: {}",
+                        name.step,
+                        refused.join("; ")
+                    ))),
+                }
+            }
+            Self::From(name) => {
+                let names: Vec<String> = stored.iter().map(|step| format!("step-{step}")).collect();
+                let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                named(&folder, name.step)
+                    .map(|checkpoint| Start { checkpoint: Some(checkpoint), back: true, passed_over: Vec::new() })
+                    .map_err(|failure| match failure {
+                        Failure::Config(error) => {
+                            Failure::Config(error.context(format!("{} has {there}", store.uri())))
+                        }
+                        run @ Failure::Run(_) => run,
+                    })
+            }
+        }
+    }
+}
+
+/// The checkpoint of a step from the disk, or else from the bucket; none where neither is whole, and why.
+fn either(
+    step: u64,
+    local: &BTreeSet<u64>,
+    stored: &BTreeSet<u64>,
+    store: &Store,
+    dir: &RunDir,
+    refused: &mut Vec<String>,
+) -> Result<Option<Checkpoint>, Failure> {
+    let path = dir.checkpoints().join(format!("step-{step}"));
+    if local.contains(&step) {
+        match checkpoint::verify(&path) {
+            Ok(_) => return Ok(Some(Checkpoint { step, path })),
+            Err(error) => refused.push(error.to_string()),
+        }
+    }
+    if !stored.contains(&step) {
+        return Ok(None);
+    }
+    match store.fetch(step, &dir.checkpoints()) {
+        Ok(checkpoint) => {
+            store.fetch_records(dir.path())?;
+            // Of a damaged one there is a whole copy now.
+            Ok(Some(checkpoint))
+        }
+        Err(error) if error.is_damage() => {
+            refused.push(error.to_string());
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -120,7 +224,7 @@ mod tests {
     }
 
     fn refusal(resume: Resume, dir: &RunDir) -> String {
-        match resume.find(dir) {
+        match resume.find(dir, None) {
             Err(Failure::Config(error)) => format!("{error:#}"),
             other => panic!("not refused: {other:?}"),
         }
@@ -137,7 +241,7 @@ mod tests {
     #[test]
     fn the_checkpoint_that_is_named_is_the_one_though_there_are_newer_ones() {
         let (_folder, dir) = run_dir(&[2, 4, 10]);
-        let step = |resume: Resume| resume.find(&dir).expect("whole").checkpoint.map(|found| found.step);
+        let step = |resume: Resume| resume.find(&dir, None).expect("whole").checkpoint.map(|found| found.step);
         assert_eq!((step(from(4)), step(Resume::Newest)), (Some(4), Some(10)));
     }
 
@@ -164,6 +268,6 @@ mod tests {
         let (_folder, dir) = run_dir(&[2, 4]);
         assert!(refusal(Resume::Refused, &dir).contains("has checkpoints (the newest of step 4): resume, or"));
         let (_folder, empty) = run_dir(&[]);
-        assert_eq!(Resume::Refused.find(&empty).expect("nothing is there").checkpoint, None);
+        assert_eq!(Resume::Refused.find(&empty, None).expect("nothing is there").checkpoint, None);
     }
 }

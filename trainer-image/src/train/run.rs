@@ -1,11 +1,12 @@
 //! The loop of a run: step → evaluate → metrics → checkpoint.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use real_crds::progress::{Checkpoint, Evaluation, Phase, Progress};
+use real_crds::progress::{Checkpoint, Evaluation, Phase, Progress, Store as Stored};
 use tch::Device;
 
 use super::algorithm::{Algorithm, StepReport, Surroundings};
@@ -16,11 +17,12 @@ use super::resume::Start;
 use super::run_dir::RunDir;
 use super::setup::Parts;
 use super::stop::Stop;
-use crate::checkpoint::Writing;
+use crate::checkpoint::{Writing, lease};
 use crate::metrics::{JsonLines, Metrics, MetricsLog};
 use crate::plan::room;
 use crate::progress::SharedProgress;
 use crate::shim::memory;
+use crate::store::{Store, Sync, Uploader};
 use crate::tokenizer::Tokenizer;
 use crate::{checkpoint, evaluate};
 
@@ -48,6 +50,10 @@ pub struct Run {
     pace: Pace,
     /// A checkpoint that is being written.
     writing: Option<Writing>,
+    /// Sends checkpoints to a bucket, where they go to one.
+    uploader: Option<Uploader>,
+    /// Steps of which it was said that somebody reads their checkpoints.
+    leased: BTreeSet<u64>,
     // Where it is written.
     dir: RunDir,
     log: MetricsLog,
@@ -59,6 +65,8 @@ pub struct Run {
     total_steps: u64,
     checkpoint_every: u64,
     retain: u64,
+    /// How long the end waits for a bucket.
+    patience: Duration,
     stop: Stop,
 }
 
@@ -70,6 +78,8 @@ pub struct Rim {
     pub progress: SharedProgress,
     /// Asked whether to end early.
     pub stop: Stop,
+    /// A bucket that checkpoints go to.
+    pub store: Option<Store>,
 }
 
 impl Run {
@@ -81,7 +91,7 @@ impl Run {
         start: &Start,
     ) -> Result<Self, Failure> {
         let Parts { mut algorithm, evaluator, tokenizer, total_steps } = parts;
-        let Rim { dir, progress, stop } = rim;
+        let Rim { dir, progress, stop, store } = rim;
         let mut step = 0;
         if let Some(checkpoint) = &start.checkpoint {
             let loaded = algorithm.load(&checkpoint.path, &stop);
@@ -96,20 +106,29 @@ impl Run {
             for place in checkpoint::supersede(&dir.checkpoints(), step)? {
                 tracing::info!("a checkpoint of a later step is now {}", place.display());
             }
+            if let Some(store) = &store {
+                store.supersede(step)?;
+            }
         }
         let found = checkpoint::list(&dir.checkpoints())?;
         let (evaluations_file, evaluations) = dir.evaluations(step)?;
         let log = MetricsLog::open(dir.path(), step)?;
         let checkpoints = reports(found.iter().filter(|found| found.step <= step));
         let best = best_so_far(&settings.keep_best, &dir, &evaluations)?;
+        let stored = store.as_ref().map(Store::whole).transpose()?;
+        let told = stored.clone().unwrap_or_else(|| checkpoints.clone());
         progress.update(|progress| {
             progress.step = step;
             progress.total_steps = total_steps;
-            progress.best_checkpoint = best.of(checkpoints.iter().map(|checkpoint| checkpoint.step));
-            progress.checkpoints.clone_from(&checkpoints);
+            progress.best_checkpoint = best.of(told.iter().map(|checkpoint| checkpoint.step));
+            progress.checkpoints = told;
+            progress.store = store.as_ref().map(|store| Stored { uri: store.uri().to_owned(), ..Stored::default() });
             progress.evaluations.clone_from(&evaluations);
         });
-        Ok(Self {
+        let sound = start.checkpoint.iter().map(|checkpoint| checkpoint.step).collect();
+        let uploader =
+            store.map(|store| Uploader::start(store, dir.path(), sound, stored.unwrap_or_default(), progress.clone()));
+        let run = Self {
             step,
             algorithm,
             evaluations,
@@ -118,6 +137,8 @@ impl Run {
             metric_missed: false,
             pace: Pace::default(),
             writing: None,
+            uploader: uploader.transpose()?,
+            leased: BTreeSet::new(),
             dir,
             log,
             evaluations_file,
@@ -127,15 +148,23 @@ impl Run {
             total_steps,
             checkpoint_every: settings.every_steps,
             retain: settings.retain,
+            patience: Duration::from_secs(settings.store.as_ref().map_or(0, |store| store.timeout_seconds)),
             stop,
-        })
+        };
+        // What an earlier start could not store is stored now.
+        run.sync();
+        Ok(run)
     }
 
     /// Runs to the end, or until stopped. A checkpoint that is being written is whole by then, or the run has failed.
     pub fn finish(mut self) -> anyhow::Result<Ending> {
         let ending = self.steps();
-        let settled = self.settle();
+        let settled = self.settle().and_then(|()| self.store_the_rest());
         match (ending, settled) {
+            (Ok(Ending::Done), Ok(())) => {
+                self.progress.phase(Phase::Done);
+                Ok(Ending::Done)
+            }
             (Ok(ending), Ok(())) => Ok(ending),
             (Ok(_), Err(error)) => Err(error),
             (Err(error), settled) => {
@@ -155,6 +184,9 @@ impl Run {
         while self.step < self.total_steps {
             if self.writing.as_ref().is_some_and(Writing::is_done) {
                 self.settle()?;
+            }
+            if let Some(uploader) = &self.uploader {
+                uploader.check()?;
             }
             let started = Instant::now();
             let surroundings = Surroundings { progress: &self.progress, stop: &self.stop };
@@ -192,7 +224,6 @@ impl Run {
         if unevaluated {
             return Ok(Ending::Stopped);
         }
-        self.progress.phase(Phase::Done);
         Ok(Ending::Done)
     }
 
@@ -232,7 +263,10 @@ impl Run {
 
     /// Tells which of the checkpoints that exist is the best.
     fn tell_best(&self) {
-        let best = self.best.of(self.checkpoints.iter().map(|checkpoint| checkpoint.step));
+        let stored = self.uploader.as_ref().map(Uploader::stored);
+        let best = self.best.of(stored.as_ref().unwrap_or(&self.checkpoints).iter().map(|checkpoint| checkpoint.step));
+        // Otherwise a better one of which nobody knows yet could be removed.
+        self.sync();
         if self.progress.snapshot().best_checkpoint != best {
             self.progress.update(|progress| progress.best_checkpoint = best);
         }
@@ -265,18 +299,52 @@ impl Run {
         let written = writing.wait()?;
         let folder = self.dir.checkpoints();
         self.warn_of_missing_metric();
-        let kept = self.best.kept(checkpoint::list(&folder)?.into_iter().map(|found| found.step));
+        let stored = self.uploader.as_ref().map(Uploader::stored).unwrap_or_default();
+        let there = checkpoint::list(&folder)?.into_iter().map(|found| found.step);
+        let mut kept = self.best.kept(there.chain(stored.iter().map(|stored| stored.step)).collect::<BTreeSet<_>>());
+        kept.extend(self.uploader.as_ref().and_then(Uploader::reading));
+        let leases = lease::of_disk(&folder);
+        kept.extend(leases.keys());
         checkpoint::retain(&folder, self.retain, &kept)?;
         tracing::info!("checkpoint {}", written.path.display());
         self.checkpoints.push(checkpoint::report(&written)?);
         let left: Vec<u64> = checkpoint::list(&folder)?.into_iter().map(|found| found.step).collect();
         self.checkpoints.retain(|checkpoint| left.contains(&checkpoint.step));
+        self.tell_leases(&left, &leases);
+        if self.uploader.is_some() {
+            self.sync();
+            return Ok(());
+        }
         let best = self.best.of(left);
         self.progress.update(|progress| {
             progress.checkpoints.clone_from(&self.checkpoints);
             progress.best_checkpoint = best;
         });
         Ok(())
+    }
+
+    /// Tells the bucket's thread what there is and what is to be kept.
+    fn sync(&self) {
+        if let Some(uploader) = &self.uploader {
+            uploader.sync(Sync { retain: self.retain, best: self.best.clone() });
+        }
+    }
+
+    /// Waits until the bucket has what it is to have.
+    fn store_the_rest(&mut self) -> anyhow::Result<()> {
+        let Some(uploader) = self.uploader.take() else { return Ok(()) };
+        self.progress.phase(Phase::Checkpointing);
+        Ok(uploader.finish(self.patience)?)
+    }
+
+    /// Says once of each checkpoint that is there for its readers alone that it is.
+    fn tell_leases(&mut self, left: &[u64], leases: &BTreeMap<u64, lease::Lease>) {
+        let wanted = Sync { retain: self.retain, best: self.best.clone() }.kept(&left.iter().copied().collect());
+        for (step, lease) in leases.iter().filter(|(step, _)| left.contains(step) && !wanted.contains(step)) {
+            if self.leased.insert(*step) {
+                self.progress.warn("CheckpointLeased", checkpoint::kept_for(*step, lease));
+            }
+        }
     }
 
     /// Says once that no step has the metric by which the best checkpoints are to be kept, where one should have it by now.

@@ -119,7 +119,7 @@ impl Planner<'_> {
             self.draft.warning = true;
             let message = format!(
                 "RealTrainingJob {other} writes to {} too, and came first: this job starts once that one is finished or deleted; give \
-                 each job a subPath of its own in spec.checkpoint.storage",
+                 each job a subPath or prefix of its own in spec.checkpoint.storage",
                 attempt::place(self.job).unwrap_or_default()
             );
             return Some(("CheckpointInUse", message));

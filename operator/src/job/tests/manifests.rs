@@ -2,14 +2,15 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use real_crds::v1alpha1::{
-    ClaimStorage, ConfigMapVolume, DnsPolicy, EmptyDirVolume, EnvVar, EnvVarSource, KeySelector, PodPatch, PodUsers,
-    Quantity, Resources, SecretRef, SecretVolume, Volume,
+    CheckpointStorage, ClaimStorage, ConfigMapVolume, DnsPolicy, EmptyDirVolume, EnvVar, EnvVarSource, KeySelector,
+    ObjectStore, PodPatch, PodUsers, Quantity, Resources, SecretRef, SecretVolume, Volume,
 };
 use serde_json::{Value, json};
 
 use super::job_rules::refusals;
 use super::situation::{Pool, Situation};
 use super::table;
+use crate::job::attempt::checkpoint_uri;
 
 #[path = "../../../tests/support/pod_security.rs"]
 mod pod_security;
@@ -220,6 +221,27 @@ fn later_attempts_resume_whatever_the_first_one_began_with() {
             situation.job.spec.checkpoint.resume_from
         );
     }
+}
+
+#[test]
+fn an_attempt_whose_checkpoints_go_to_a_bucket_has_no_claim_and_its_keys_for_that_bucket_alone() {
+    let case = Situation::ready().edited(|spec| {
+        let store = ObjectStore {
+            uri: "s3://bucket/runs/ppo/".into(),
+            secret_ref: Some(SecretRef { name: "store".into() }),
+            timeout_seconds: 60,
+        };
+        spec.checkpoint.storage = Some(CheckpointStorage { persistent_volume_claim: None, object_store: Some(store) });
+    });
+    let pod = serde_json::to_value(attempt(&case).spec.expect("a spec").template).expect("plain data");
+    assert!(!pod.to_string().contains("persistentVolumeClaim"), "{pod:#}");
+    let variables = pod["spec"]["containers"][0]["env"].as_array().expect("variables");
+    let credentials = variables.iter().find(|one| one["name"] == "REAL_CREDENTIALS").expect("credentials");
+    assert_eq!(credentials["value"], "/etc/real-credentials/store=s3://bucket/runs/ppo");
+    let config = pod["metadata"]["annotations"]["real-rl.dev/trainer.json"].as_str().expect("a configuration");
+    let config: Value = serde_json::from_str(config).expect("JSON");
+    assert_eq!(config["checkpoint"]["store"], json!({"uri": "s3://bucket/runs/ppo", "timeoutSeconds": 60}));
+    assert_eq!(checkpoint_uri(&case.job, 40), "s3://bucket/runs/ppo/checkpoints/step-40");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! From a job that was just created to its first attempt.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use real_crds::v1alpha1::{CheckpointStorage, Dataset, ManagedBy, ObjectStore};
+use real_crds::v1alpha1::{CheckpointStorage, Dataset, ManagedBy, ObjectStore, SecretRef};
 
 use super::Case;
 use super::situation::{Pool, Situation};
@@ -11,7 +11,11 @@ pub(super) fn cases() -> Vec<Case> {
         let dataset = Dataset { name: "suite".into(), storage_uri: uri.into(), secret_ref: None, weight: 1.0 };
         situation.edited(|spec| spec.datasets.eval = vec![dataset])
     };
-    let bucket = ObjectStore { uri: "s3://bucket/ppo".into(), secret_ref: None };
+    let bucket = ObjectStore {
+        uri: "s3://bucket/ppo".into(),
+        secret_ref: Some(SecretRef { name: "store".into() }),
+        timeout_seconds: 600,
+    };
     let mut long = Situation::ready();
     long.job.metadata.name = Some("p".repeat(48));
     let mut leaving = Situation::ready();
@@ -61,7 +65,7 @@ pub(super) fn cases() -> Vec<Case> {
             Situation::ready().edited(|spec| spec.model.storage_uri = "pvc://models".into()),
         ),
         (
-            "a bucket for checkpoints goes no further",
+            "checkpoints that go to a bucket need no claim, and their Secret is mounted",
             Situation::ready().edited(|spec| {
                 let bucket = CheckpointStorage { persistent_volume_claim: None, object_store: Some(bucket) };
                 spec.checkpoint.storage = Some(bucket);

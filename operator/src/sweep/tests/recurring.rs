@@ -79,7 +79,7 @@ pub(super) fn cases() -> Vec<Case> {
             following()
                 .edited(|spec| {
                     let claim = ClaimStorage { claim_name: "results".to_owned(), sub_path: None };
-                    spec.results = Some(SweepResults { persistent_volume_claim: claim });
+                    spec.results = Some(SweepResults { persistent_volume_claim: Some(claim), object_store: None });
                 })
                 .settled()
                 .done(0, 4, 1)

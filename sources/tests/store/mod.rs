@@ -1,0 +1,291 @@
+//! A real server that speaks S3's protocol (moto, `scripts/setup-s3`), behind a proxy that does wrong what stores and networks do wrong.
+
+#![allow(dead_code, reason = "each program of tests uses a part of it")]
+#![allow(clippy::print_stderr, reason = "a test says why it is skipped")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// Objects of a prefix.
+    List,
+    /// Uploads that are not finished.
+    Unfinished,
+    /// The first byte of an object.
+    Look,
+    /// An object, or a range of it.
+    Get,
+    /// A whole object.
+    Put,
+    /// A new upload in parts.
+    Begin,
+    /// A part of one.
+    Part,
+    /// The parts as one object.
+    Complete,
+    /// The end of an upload.
+    Abort,
+    /// The end of an object.
+    Delete,
+}
+
+/// A request as the proxy saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) kind: Kind,
+    /// Key of the object, still encoded; empty for lists.
+    pub(crate) key: String,
+    /// First byte that was asked for.
+    pub(crate) from: u64,
+    /// Length of what was sent.
+    pub(crate) bytes: usize,
+    /// Whether it was signed, with the session's token.
+    pub(crate) signed: bool,
+}
+
+/// What becomes of one request.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// This answer instead.
+    Answer(u16, &'static str),
+    /// So many bytes of the answer, and then the connection is cut.
+    Cut(usize),
+    /// So many bytes, and then silence.
+    Silent(usize),
+    /// A byte of what comes is another one: of the answer, or of what was sent.
+    Corrupt,
+    /// It is done, and the answer lost.
+    Lost,
+}
+
+type Rule = Box<dyn FnMut(&Asked) -> Option<Fault> + Send>;
+
+/// What happened, and what is to happen.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) log: Vec<Asked>,
+    rule: Option<Rule>,
+}
+
+/// The server and its proxy; both end with the test.
+pub(crate) struct Store {
+    server: Child,
+    pub(crate) real: String,
+    pub(crate) proxy: String,
+    pub(crate) seen: Arc<Mutex<Seen>>,
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn program() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let printed = Command::new(root.join("scripts/cache-dir")).output().ok()?.stdout;
+    let path = PathBuf::from(String::from_utf8(printed).ok()?.trim()).join("s3/bin/moto_server");
+    if !path.is_file() {
+        eprintln!("skipped: there is no S3 server; scripts/setup-s3 gets it");
+        return None;
+    }
+    Some(path)
+}
+
+impl Store {
+    /// Starts both, with a bucket `data`; none where the server is not installed. Parts may be as small as a byte.
+    pub(crate) async fn start() -> Option<Self> {
+        let mut server = Command::new(program()?)
+            .args(["-H", "127.0.0.1", "-p", "0"])
+            .env("S3_UPLOAD_PART_MIN_SIZE", "1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let mut lines = BufReader::new(server.stderr.take().expect("it is piped")).lines();
+        let real = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| Some(line.split_once("Running on ")?.1.trim().to_owned()));
+        // It logs each request; a full pipe would stop it.
+        std::thread::spawn(move || lines.for_each(drop));
+        let real = real.expect("it says its address");
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let router = Router::new().fallback(pass).with_state((real.clone(), Arc::clone(&seen)));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let store = Self { server, real, proxy, seen };
+        store.put("", b"").await;
+        Some(store)
+    }
+
+    /// Puts an object into the bucket, past the proxy; makes the bucket where the key is empty.
+    pub(crate) async fn put(&self, key: &str, content: &[u8]) {
+        // The server takes any signature, and wants one for what is there already.
+        let signature = if key.is_empty() { "" } else { "?X-Amz-Signature=any" };
+        let url = format!("{}/data/{key}", self.real);
+        let url = format!("{}{signature}", url.trim_end_matches('/'));
+        let answer = reqwest::Client::new().put(url).body(content.to_vec()).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+
+    /// Removes an object, past the proxy.
+    pub(crate) async fn remove(&self, key: &str) {
+        let url = format!("{}/data/{key}?X-Amz-Signature=any", self.real);
+        let answer = reqwest::Client::new().delete(url).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+
+    /// What is in an object, past the proxy.
+    pub(crate) async fn content(&self, key: &str) -> Option<Vec<u8>> {
+        let url = format!("{}/data/{key}?X-Amz-Signature=any", self.real);
+        let answer = reqwest::get(url).await.unwrap();
+        if answer.status() == StatusCode::NOT_FOUND {
+            return None;
+        }
+        Some(answer.bytes().await.unwrap().to_vec())
+    }
+
+    /// Keys of all objects below a prefix, past the proxy.
+    pub(crate) async fn keys(&self, prefix: &str) -> Vec<String> {
+        let url = format!("{}/data?list-type=2&prefix={prefix}&X-Amz-Signature=any", self.real);
+        let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let mut keys: Vec<String> =
+            text.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap().to_owned()).collect();
+        keys.sort();
+        keys
+    }
+
+    /// How many uploads are begun and not finished, past the proxy.
+    pub(crate) async fn unfinished(&self) -> usize {
+        let url = format!("{}/data?uploads&X-Amz-Signature=any", self.real);
+        reqwest::get(url).await.unwrap().text().await.unwrap().matches("<UploadId>").count()
+    }
+
+    /// What happens to requests from now on; what was seen is forgotten.
+    pub(crate) fn rule(&self, rule: impl FnMut(&Asked) -> Option<Fault> + Send + 'static) {
+        let mut seen = self.seen.lock().unwrap();
+        seen.rule = Some(Box::new(rule));
+        seen.log.clear();
+    }
+
+    /// These faults happen to the next requests of a kind, one each.
+    pub(crate) fn faults(&self, kind: Kind, faults: &[Fault]) {
+        let mut rest: Vec<Fault> = faults.iter().rev().cloned().collect();
+        self.rule(move |asked| if asked.kind == kind { rest.pop() } else { None });
+    }
+
+    /// What was asked for since the last rule.
+    pub(crate) fn log(&self) -> Vec<Asked> {
+        self.seen.lock().unwrap().log.clone()
+    }
+
+    /// How often something of a kind was asked for since the last rule.
+    pub(crate) fn count(&self, kind: Kind) -> usize {
+        self.log().iter().filter(|asked| asked.kind == kind).count()
+    }
+}
+
+fn kind_of(method: &Method, uri: &str, headers: &HeaderMap) -> Kind {
+    let query = uri.split_once('?').map_or("", |(_, query)| query);
+    let has = |name: &str| query.split('&').any(|part| part.split('=').next() == Some(name));
+    match (method.as_str(), has("uploadId")) {
+        ("GET", _) if has("list-type") => Kind::List,
+        ("GET", _) if has("uploads") => Kind::Unfinished,
+        ("GET", _) if headers.get("range").is_some_and(|range| range == "bytes=0-0") => Kind::Look,
+        ("PUT", true) => Kind::Part,
+        ("PUT", false) => Kind::Put,
+        ("POST", true) => Kind::Complete,
+        ("POST", false) => Kind::Begin,
+        ("DELETE", true) => Kind::Abort,
+        ("DELETE", false) => Kind::Delete,
+        _ => Kind::Get,
+    }
+}
+
+async fn pass(
+    State((real, seen)): State<(String, Arc<Mutex<Seen>>)>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    sent: Bytes,
+) -> Response {
+    let uri = uri.to_string();
+    let kind = kind_of(&method, &uri, &headers);
+    let range = headers.get("range").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let from = range.as_deref().and_then(|range| range.strip_prefix("bytes=")?.split('-').next()?.parse().ok());
+    let path = uri.split('?').next().unwrap_or_default();
+    let asked = Asked {
+        kind,
+        key: path.strip_prefix("/data/").unwrap_or_default().to_owned(),
+        from: from.unwrap_or(0),
+        bytes: sent.len(),
+        signed: uri.contains("X-Amz-Signature=") && uri.contains("X-Amz-Security-Token=session"),
+    };
+    let fault = {
+        let mut seen = seen.lock().unwrap();
+        seen.log.push(asked.clone());
+        seen.rule.as_mut().and_then(|rule| rule(&asked))
+    };
+    if let Some(Fault::Answer(status, body)) = fault {
+        return (StatusCode::from_u16(status).unwrap(), [("retry-after", "0")], body).into_response();
+    }
+    let changed = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        if let Some(first) = bytes.first_mut() {
+            *first ^= 1;
+        }
+        bytes
+    };
+    let corrupt = matches!(fault, Some(Fault::Corrupt));
+    let sent = if corrupt && method == Method::PUT { changed(&sent).into() } else { sent };
+    let mut request = reqwest::Client::new().request(method.clone(), format!("{real}{uri}")).body(sent);
+    for name in ["range", "if-range", "content-md5", "content-type"] {
+        if let Some(value) = headers.get(name) {
+            request = request.header(name, value);
+        }
+    }
+    let Ok(answer) = request.send().await else { return StatusCode::BAD_GATEWAY.into_response() };
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let mut content = answer.bytes().await.unwrap();
+    let length = content.len();
+    let cut = || Body::from_stream(futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]));
+    let body = match fault {
+        Some(Fault::Corrupt) if method == Method::GET => Body::from(changed(&content)),
+        Some(Fault::Lost) => cut(),
+        Some(Fault::Cut(bytes)) => {
+            let cut = futures::stream::iter([Ok(content.split_to(bytes)), Err(std::io::Error::other("cut"))]);
+            Body::from_stream(futures::StreamExt::then(cut, |part| async {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                part
+            }))
+        }
+        Some(Fault::Silent(bytes)) => {
+            let part = futures::stream::iter([Ok::<Bytes, std::io::Error>(content.split_to(bytes.min(length)))]);
+            Body::from_stream(futures::StreamExt::chain(part, futures::stream::pending()))
+        }
+        _ => Body::from(content),
+    };
+    let mut passed = (status, body).into_response();
+    for name in ["accept-ranges", "etag", "content-range", "content-type", "last-modified"] {
+        if let Some(value) = headers.get(name) {
+            passed.headers_mut().insert(name, value.clone());
+        }
+    }
+    passed.headers_mut().insert("content-length", length.into());
+    passed
+}

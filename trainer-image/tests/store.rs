@@ -1,0 +1,326 @@
+//! `real-trainer train` with checkpoints in a bucket of a real server, through a proxy of faults. Skipped where the server is not there.
+
+#[path = "job/mod.rs"]
+#[allow(dead_code, reason = "these jobs are run with a bucket's variables")]
+mod job;
+#[path = "../../sources/tests/store/mod.rs"]
+mod store;
+
+use std::fs;
+use std::process::{Child, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use job::{Job, read_json, stderr};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use store::{Asked, Fault, Kind, Store};
+use tokio::runtime::Runtime;
+
+struct Bucket {
+    store: Store,
+    runtime: Runtime,
+}
+
+impl Bucket {
+    fn start() -> Option<Self> {
+        let runtime = Runtime::new().expect("a runtime");
+        let store = runtime.block_on(Store::start())?;
+        Some(Self { store, runtime })
+    }
+
+    fn spawn(&self, job: &Job, extra: &[&str]) -> Child {
+        let mut command = job.command(extra);
+        command.envs([
+            ("AWS_ENDPOINT_URL", self.store.proxy.as_str()),
+            ("AWS_ACCESS_KEY_ID", "id"),
+            ("AWS_SECRET_ACCESS_KEY", "hush"),
+            ("AWS_SESSION_TOKEN", "session"),
+            ("REAL_CACHE", "/nonexistent"),
+            // Every file of weights goes in parts.
+            ("REAL_PART_BYTES", "40000"),
+        ]);
+        command.env("REAL_TERMINATION_LOG", job.run_dir().with_file_name("last-words.json"));
+        command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the program starts")
+    }
+
+    fn run(&self, job: &Job, extra: &[&str]) -> Output {
+        self.spawn(job, extra).wait_with_output().expect("the program ends")
+    }
+
+    fn run_well(&self, job: &Job, extra: &[&str]) -> String {
+        let output = self.run(job, extra);
+        assert!(output.status.success(), "{}", stderr(&output));
+        stderr(&output)
+    }
+
+    fn keys(&self, prefix: &str) -> Vec<String> {
+        self.runtime.block_on(self.store.keys(prefix))
+    }
+
+    /// Steps that have a manifest in the bucket, and those that have anything.
+    fn steps(&self) -> (Vec<u64>, Vec<u64>) {
+        let keys = self.keys("runs/one/checkpoints/");
+        let step = |key: &String| key.split("step-").nth(1)?.split('/').next()?.parse::<u64>().ok();
+        let of = |keys: Vec<&String>| {
+            let mut steps: Vec<u64> = keys.into_iter().filter_map(step).collect();
+            steps.sort_unstable();
+            steps.dedup();
+            steps
+        };
+        let whole = keys.iter().filter(|key| key.ends_with("/manifest.json")).collect();
+        (of(whole), of(keys.iter().collect()))
+    }
+}
+
+/// A job of some steps with a checkpoint every second, which goes to the bucket.
+fn job_in_bucket(steps: u64) -> Job {
+    let mut job = Job::sft(steps);
+    job.config["checkpoint"] = json!({
+        "everySteps": 2, "retain": 1, "keepBest": {"metric": "train/loss", "goal": "max", "count": 0},
+        "store": {"uri": "s3://data/runs/one", "timeoutSeconds": 60},
+    });
+    job
+}
+
+fn words(job: &Job) -> Value {
+    read_json(&job.run_dir().with_file_name("last-words.json"))
+}
+
+fn reasons(job: &Job) -> Vec<String> {
+    let text = fs::read_to_string(job.run_dir().join("warnings.jsonl")).unwrap_or_default();
+    let reason = |line: &str| serde_json::from_str::<Value>(line).ok()?["reason"].as_str().map(str::to_owned);
+    text.lines().filter_map(reason).collect()
+}
+
+/// Whether two runs ended with the same state.
+fn assert_same(a: &Job, b: &Job, step: u64) {
+    assert_eq!(a.metrics(), b.metrics());
+    for file in ["model.safetensors", "optimizer/actor.safetensors", "state.json"] {
+        let [x, y] = [a, b].map(|job| fs::read(job.checkpoint(step, file)).expect("a checkpoint's file"));
+        assert!(x == y, "{file} differs");
+    }
+}
+
+/// Where a trainer is killed: a request, which of its kind, whether the store still gets it, and the steps that may be whole then.
+type Moment = (&'static str, fn(&Asked) -> bool, usize, bool, &'static [u64]);
+
+#[test]
+fn a_trainer_that_is_killed_at_any_moment_of_an_upload_goes_on_elsewhere_as_if_it_had_not_been() {
+    let Some(bucket) = Bucket::start() else { return };
+    let steady = |steps: u64| {
+        let mut job = job_in_bucket(steps);
+        // So that two steps and four more are the same as six.
+        job.config["algorithm"]["sft"]["schedule"] = "constant".into();
+        job
+    };
+    let first = steady(2);
+    bucket.run_well(&first, &[]);
+    let begun: Vec<(String, Vec<u8>)> = bucket
+        .keys("runs/")
+        .into_iter()
+        .map(|key| {
+            let content = bucket.runtime.block_on(bucket.store.content(&key)).expect("an object");
+            (key, content)
+        })
+        .collect();
+    let straight = steady(6);
+    bucket.run_well(&straight, &["--resume"]);
+    assert_eq!(bucket.steps(), (vec![6], vec![6]), "retention holds in the bucket");
+    let told = words(&straight);
+    assert_eq!(told["checkpoints"][0]["step"], 6);
+    assert_eq!(told["store"], json!({"uri": "s3://data/runs/one", "pending": []}));
+    let moments: [Moment; 9] = [
+        ("a file is announced", |a| a.kind == Kind::Begin && a.key.contains("/step-6/"), 1, true, &[2, 4]),
+        ("a part", |a| a.kind == Kind::Part && a.key.contains("/step-6/"), 2, true, &[2, 4]),
+        ("the parts are put together", |a| a.kind == Kind::Complete && a.key.contains("/step-6/"), 1, true, &[2, 4]),
+        ("a small file", |a| a.kind == Kind::Put && a.key.ends_with("/step-6/state.json"), 1, true, &[2, 4]),
+        ("the records", |a| a.kind == Kind::Put && a.key.ends_with("metrics.jsonl"), 1, false, &[2]),
+        ("the manifest, before it is there", |a| is_manifest(a, Kind::Put), 1, false, &[2, 4]),
+        ("the manifest, when it is there", |a| is_manifest(a, Kind::Put), 1, true, &[6]),
+        ("what is not kept, first", |a| a.kind == Kind::Delete && a.key.contains("/step-2/"), 1, true, &[4, 6]),
+        ("what is not kept, then", |a| a.kind == Kind::Delete && a.key.contains("/step-2/"), 4, true, &[4, 6]),
+    ];
+    for (moment, is_it, number, arrives, whole) in moments {
+        for key in bucket.keys("runs/") {
+            bucket.runtime.block_on(bucket.store.remove(&key));
+        }
+        for (key, content) in &begun {
+            bucket.runtime.block_on(bucket.store.put(key, content));
+        }
+        let job = steady(6);
+        let pid = Arc::new(AtomicI32::new(0));
+        let (doomed, mut seen) = (Arc::clone(&pid), 0);
+        bucket.store.rule(move |asked| {
+            seen += usize::from(is_it(asked));
+            if !is_it(asked) || seen != number {
+                return None;
+            }
+            kill(Pid::from_raw(doomed.load(Ordering::SeqCst)), Signal::SIGKILL).expect("it runs");
+            Some(if arrives { Fault::Lost } else { Fault::Answer(500, "") })
+        });
+        let child = bucket.spawn(&job, &["--resume"]);
+        pid.store(i32::try_from(child.id()).expect("a pid"), Ordering::SeqCst);
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), None, "{moment}: it was not killed: {}", stderr(&output));
+        fs::remove_dir_all(job.run_dir()).expect("a disk that is lost");
+        bucket.store.rule(|_| None);
+        let said = bucket.run_well(&job, &["--resume"]);
+        let resumed = |step: &u64| said.contains(&format!("resuming after step {step} "));
+        assert!(whole.iter().any(resumed), "{moment}: {said}");
+        assert_same(&straight, &job, 6);
+        assert_eq!(bucket.steps(), (vec![6], vec![6]), "{moment}: what was torn is gone");
+        assert_eq!(bucket.runtime.block_on(bucket.store.unfinished()), 0, "{moment}");
+    }
+}
+
+fn is_manifest(asked: &Asked, kind: Kind) -> bool {
+    asked.kind == kind && asked.key.ends_with("/step-6/manifest.json")
+}
+
+#[test]
+fn a_store_that_is_away_stops_no_training_and_the_run_fails_by_name_where_its_last_checkpoint_is_not_stored() {
+    let Some(bucket) = Bucket::start() else { return };
+    let mut job = job_in_bucket(6);
+    job.config["checkpoint"]["retain"] = 2.into();
+    job.config["checkpoint"]["store"]["timeoutSeconds"] = 1.into();
+    // Lists and the owner's name are answered, so that the run begins; from then on nothing is taken.
+    bucket.store.rule(|asked| {
+        let taken = asked.kind == Kind::Put && asked.key.ends_with("owner.json");
+        (!taken && matches!(asked.kind, Kind::Put | Kind::Begin))
+            .then_some(Fault::Answer(403, "<Error><Code>ExpiredToken</Code></Error>"))
+    });
+    let output = bucket.run(&job, &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let told = words(&job);
+    assert_eq!((told["reason"].as_str(), told["step"].as_u64()), (Some("CheckpointNotStored"), Some(6)));
+    let message = told["message"].as_str().expect("a message");
+    for part in ["checkpoint of step 6", "s3://data/runs/one", "the newest there is none", "session token has expired"]
+    {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(told["store"]["pending"], json!([6, 4]));
+    assert_eq!(reasons(&job), ["CheckpointStoreAway"]);
+    assert_eq!(bucket.steps().0, [0; 0]);
+    // The disk has no more than retention lets be.
+    let local = fs::read_dir(job.run_dir().join("checkpoints")).expect("a folder").count();
+    assert_eq!(local, 2);
+    // With new keys all of it is stored, without training anything again.
+    bucket.store.rule(|_| None);
+    bucket.run_well(&job, &["--resume"]);
+    assert_eq!(bucket.steps(), (vec![4, 6], vec![4, 6]));
+    assert_eq!(job.metrics().len(), 6);
+}
+
+#[test]
+fn faults_on_the_way_are_survived_a_damaged_checkpoint_is_passed_over_and_the_best_is_kept() {
+    let Some(bucket) = Bucket::start() else { return };
+    let mut job = job_in_bucket(8);
+    job.config["checkpoint"]["keepBest"]["count"] = 1.into();
+    let mut number = 0;
+    bucket.store.rule(move |asked| {
+        number += 1;
+        match (asked.kind, number % 7) {
+            (Kind::Part | Kind::Put, 0) => Some(Fault::Answer(503, "<Error><Code>SlowDown</Code></Error>")),
+            (Kind::Part, 3) => Some(Fault::Corrupt),
+            (Kind::Complete | Kind::Put, 5) => Some(Fault::Lost),
+            _ => None,
+        }
+    });
+    bucket.run_well(&job, &[]);
+    let (whole, all) = bucket.steps();
+    // The loss of the first step that has a checkpoint is the largest.
+    assert_eq!((&whole, &all), (&vec![2, 8], &vec![2, 8]));
+    let expected = job.metrics();
+    bucket.store.rule(|_| None);
+    let weights = "runs/one/checkpoints/step-8/model.safetensors";
+    let mut content = bucket.runtime.block_on(bucket.store.content(weights)).expect("weights");
+    content[100] ^= 1;
+    bucket.runtime.block_on(bucket.store.put(weights, &content));
+    fs::remove_dir_all(job.run_dir()).expect("a disk that is lost");
+    let said = bucket.run_well(&job, &["--resume"]);
+    assert!(said.contains("model.safetensors: its SHA-256 is") && said.contains("resuming after step 2"), "{said}");
+    assert_eq!(job.metrics(), expected);
+    assert_eq!(reasons(&job), ["CheckpointDamaged"]);
+}
+
+#[test]
+fn a_bucket_has_one_job_and_one_trainer_at_a_time() {
+    let Some(bucket) = Bucket::start() else { return };
+    let job = job_in_bucket(4);
+    bucket.run_well(&job, &[]);
+    let mut other = job_in_bucket(4);
+    other.config["job"] = "another".into();
+    let output = bucket.run(&other, &["--resume"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("it holds checkpoints of job test, and this is another"), "{}", stderr(&output));
+    // The same job on a disk of its own, without a word of going on.
+    let again = job_in_bucket(4);
+    let output = bucket.run(&again, &[]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("s3://data/runs/one has checkpoints (the newest of step 4): resume"));
+    // Going back: later ones play no part any more, and are there until they are written again.
+    let mut back = job_in_bucket(4);
+    back.config["checkpoint"]["retain"] = 5.into();
+    for key in bucket.keys("runs/") {
+        bucket.runtime.block_on(bucket.store.remove(&key));
+    }
+    bucket.run_well(&back, &[]);
+    fs::remove_dir_all(back.run_dir()).expect("a disk that is lost");
+    bucket
+        .store
+        .rule(|asked| (asked.kind == Kind::Begin && asked.key.contains("step-4")).then_some(Fault::Answer(403, "")));
+    back.config["checkpoint"]["store"]["timeoutSeconds"] = 1.into();
+    let output = bucket.run(&back, &["--resume-from", "step-2"]);
+    assert!(stderr(&output).contains("resuming after step 2"), "{}", stderr(&output));
+    assert_eq!(words(&back)["reason"], "CheckpointNotStored");
+    assert_eq!(bucket.steps().0, [2]);
+    // A trainer that was thought dead: another one writes its name in the middle of an upload.
+    let owner = "runs/one/owner.json";
+    let (real, handle) = (bucket.store.real.clone(), bucket.runtime.handle().clone());
+    bucket.store.rule(move |asked| {
+        if asked.kind == Kind::Put && asked.key.ends_with("step-4/state.json") {
+            let url = format!("{real}/data/{owner}?X-Amz-Signature=any");
+            let body = r#"{"job":"test","attempt":7,"writer":"x"}"#;
+            handle.spawn(reqwest::Client::new().put(url).body(body).send());
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        }
+        None
+    });
+    let output = bucket.run(&back, &["--resume"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert_eq!(words(&back)["reason"], "CheckpointStoreTaken");
+    assert!(
+        stderr(&output).contains("another trainer of this job (attempt 7) writes there now"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(bucket.steps().0, [2], "what it sent is not whole");
+}
+
+#[test]
+fn a_checkpoint_that_somebody_reads_is_kept_until_they_are_done_or_dead() {
+    let Some(bucket) = Bucket::start() else { return };
+    let lease = |holder: &str, step: u64, minutes: i64| {
+        let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(minutes);
+        json!({"step": step, "holder": holder, "expires": expires}).to_string()
+    };
+    let place = |step: u64| format!("runs/one/leases/step-{step}.cell.json");
+    let mut job = job_in_bucket(6);
+    job.config["checkpoint"]["retain"] = 1.into();
+    for (step, minutes) in [(2, 5), (4, -1)] {
+        let text = lease("a cell", step, minutes);
+        bucket.runtime.block_on(bucket.store.put(&place(step), text.as_bytes()));
+    }
+    // On the disk likewise.
+    let leases = job.run_dir().join("leases");
+    fs::create_dir_all(&leases).expect("writable");
+    fs::write(leases.join("step-2.cell.json"), lease("a cell", 2, 5)).expect("writable");
+    bucket.run_well(&job, &[]);
+    assert_eq!(bucket.steps(), (vec![2, 6], vec![2, 6]));
+    assert!(job.checkpoint(2, "manifest.json").is_file() && !job.checkpoint(4, "").exists());
+    let told = reasons(&job);
+    assert!(!told.is_empty() && told.iter().all(|reason| reason == "CheckpointLeased"), "{told:?}");
+    assert_eq!(bucket.keys("runs/one/leases/"), [place(2)], "one that ended is removed");
+}
