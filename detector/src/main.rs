@@ -58,8 +58,13 @@ struct Serve {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     queue_seconds: Option<u64>,
     /// Seconds for one program.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 10.0, value_parser = seconds)]
     seconds: f64,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds > 0.0 && *seconds <= 3600.0);
+    seconds.ok_or_else(|| "it has to be a number above 0, up to 3600".to_owned())
 }
 
 fn main() -> ExitCode {
@@ -97,8 +102,8 @@ fn show_rules(asked: &Rules) -> anyhow::Result<()> {
     }
     if asked.ids.is_empty() {
         for rule in rules {
-            let also: String = rule.also.iter().map(|cwe| format!(", CWE-{cwe}")).collect();
-            let also = if also.is_empty() { also } else { format!(" (also{})", also.trim_start_matches(',')) };
+            let also: Vec<String> = rule.also.iter().map(|cwe| format!("CWE-{cwe}")).collect();
+            let also = if also.is_empty() { String::new() } else { format!(" (also {})", also.join(", ")) };
             outln!("{:<24} CWE-{:<5} {}{also}", rule.id, rule.cwe, rule.title);
         }
         return Ok(());
@@ -128,10 +133,6 @@ fn unknown(id: &str, rules: &[Rule]) -> anyhow::Error {
 
 fn run_service(arguments: &Serve) -> anyhow::Result<()> {
     registry()?;
-    if !(arguments.seconds > 0.0 && arguments.seconds <= 3600.0) {
-        return Err(anyhow!("--seconds is {}; it must be more than 0 and at most 3600", arguments.seconds))
-            .or_refused();
-    }
     let cpus = || std::thread::available_parallelism().map_or(1, usize::from);
     let workers = arguments.workers.unwrap_or_else(cpus);
     let config = ServerConfig {

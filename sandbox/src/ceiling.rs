@@ -36,8 +36,8 @@ impl Ceiling {
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (0.01..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("allowed is 0.01 to 3600".to_owned()) }
+    let seconds = text.parse().ok().filter(|seconds| (0.01..=3600.0).contains(seconds));
+    seconds.ok_or_else(|| "it has to be a number from 0.01 to 3600".to_owned())
 }
 
 #[cfg(test)]
