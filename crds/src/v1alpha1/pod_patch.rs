@@ -52,7 +52,7 @@ pub struct PodPatch {
     #[schemars(length(min = 1, max = 253))]
     #[schemars(extend("x-kubernetes-validations" = [rules::object_name()]))]
     pub priority_class_name: Option<String>,
-    /// Runtime class, such as `nvidia` or `gvisor`.
+    /// Runtime class, such as `nvidia` or `kata`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     #[schemars(extend("x-kubernetes-validations" = [rules::object_name()]))]

@@ -122,7 +122,7 @@ pub struct Sandbox {
     /// Requests and limits of a replica.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// Runtime class of the pods, such as `gvisor`; an absent class is reported, never ignored.
+    /// Runtime class of the pods, such as `kata`; an absent class is reported, never ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     #[schemars(extend("x-kubernetes-validations" = [rules::object_name()]))]
