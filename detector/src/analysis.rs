@@ -27,7 +27,7 @@ pub struct Options {
     pub cwes: Option<Vec<u32>>,
     /// Whose values count; everybody's where absent.
     pub origins: Option<Vec<OriginKind>>,
-    /// Time for one program.
+    /// Processor time for one program.
     pub timeout: Duration,
 }
 
@@ -113,7 +113,10 @@ impl Unit<'_> {
             move |Expired| {
                 Stop::Error(AnalysisError {
                     kind: AnalysisErrorKind::Deadline,
-                    message: format!("the analysis took longer than {} s ({stage})", options.timeout.as_secs_f64()),
+                    message: format!(
+                        "the analysis took more than {} s of processor time ({stage})",
+                        options.timeout.as_secs_f64()
+                    ),
                     line: None,
                 })
             }
