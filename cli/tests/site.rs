@@ -123,6 +123,7 @@ const NO_REASONS: [&str; 31] = [
     "PodDisruptionBudget",
     "PodFailurePolicy",
     "PodScheduled",
+    "ContainersReady",
     "RealEvalSweep",
     "RealTrainingJob",
     "RewardPool",

@@ -91,13 +91,13 @@ async fn an_operator_that_works_raises_no_alarm() {
 async fn a_right_that_is_missing() {
     let rig = Rig::new("forbidden").await;
     rig.proxy.rule(|call| match call.resource.as_str() {
-        "services" if call.verb.is_write() => Fault::answer(StatusCode::FORBIDDEN, "Forbidden"),
+        "networkpolicies" if call.verb.is_write() => Fault::answer(StatusCode::FORBIDDEN, "Forbidden"),
         _ => Fault::Pass,
     });
     let operator = rig.operator();
     rig.create::<RealTrainingJob>(sft("forbidden", json!({}))).await;
     let found = until_fires(&operator, "RealOperatorForbidden").await;
-    assert_eq!(found, [Labels::from([("verb".into(), "create".into()), ("kind".into(), "services".into())])]);
+    assert_eq!(found, [Labels::from([("verb".into(), "create".into()), ("kind".into(), "networkpolicies".into())])]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
