@@ -63,7 +63,7 @@ impl Workloads {
         let mut arriving = HashMap::new();
         loop {
             if let Some(resource) = resource(&context).await {
-                let events = watcher(scope.dynamic(&context.client, &resource), watcher::Config::default());
+                let events = watcher(scope.dynamic(&context.client, &resource), context.lists.clone());
                 let mut events = std::pin::pin!(events.default_backoff());
                 while let Some(event) = events.next().await {
                     match event {
