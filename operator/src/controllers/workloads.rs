@@ -9,7 +9,7 @@ use kube::ResourceExt as _;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{Event, watcher};
 use real_crds::v1alpha1::RealTrainingJob;
 use serde_json::Value;
 use tokio::sync::watch;
