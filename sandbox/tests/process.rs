@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use real_sandbox_api::Status;
 use serde_json::{Value, json};
-use server::{PATIENCE, Server};
+use server::{PATIENCE, PROGRAM, Server};
 
 async fn under_each_tier(check: impl AsyncFn(&Server, &str)) {
     let mut checked = 0;
@@ -75,6 +75,26 @@ async fn cpu_time_is_counted_whoever_uses_it_and_no_priority_hides_it() {
         }
     })
     .await;
+}
+
+/// A shell starts what runs in its background so.
+#[tokio::test]
+async fn signals_that_whoever_started_the_service_ignores_reach_programs() {
+    for tier in ["a", "b"] {
+        let mut command = Command::new("env");
+        command.args(["--ignore-signal=INT,QUIT,TERM,HUP,USR1", PROGRAM]);
+        let Ok(server) = Server::start_by(command, &["--tier", tier, "--workers", "1"]) else {
+            eprintln!("skipped: tier {tier} is not available here");
+            continue;
+        };
+        let code = "import os, signal\n\
+            kept = [name for name in ('SIGQUIT', 'SIGTERM', 'SIGHUP', 'SIGUSR1')\n\
+            \x20       if signal.getsignal(getattr(signal, name)) != signal.SIG_DFL]\n\
+            try:\n    os.kill(os.getpid(), signal.SIGINT)\n    print('lost', kept)\n\
+            except KeyboardInterrupt:\n    print('interrupted', kept)\n";
+        let answer = run_code(&server, code).await;
+        assert_eq!(answer["run_result"]["stdout"], "interrupted []\n", "tier {tier}: {answer}");
+    }
 }
 
 #[tokio::test]

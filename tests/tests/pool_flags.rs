@@ -36,7 +36,11 @@ async fn the_services_start_with_what_the_operator_gives_them() {
     let status = get(&detector, "/v1/status").await;
     assert_eq!((&status["workers"], &status["queueLimit"]), (&json!(16), &json!(2500)));
 
-    let given = arguments(&pool, Fleet::Sandbox);
+    let mut given = arguments(&pool, Fleet::Sandbox);
+    // A volume of the pod.
+    let boxes = tempfile::tempdir().expect("a folder");
+    let scratch = given.iter().position(|argument| argument == "--scratch").expect("a place for boxes");
+    boxes.path().to_str().expect("a name").clone_into(&mut given[scratch + 1]);
     let sandbox = Service::spawn("real-sandbox", &given.iter().map(String::as_str).collect::<Vec<_>>());
     let status = get(&sandbox, "/v1/status").await;
     assert_eq!((&status["workers"], &status["queueLimit"]), (&json!(4), &json!(625)));

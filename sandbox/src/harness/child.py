@@ -17,6 +17,9 @@ LIMITS = {name: getattr(resource, name) for name in HARD_LIMITS}
 # With no_new_privs, capabilities that were given up cannot come back.
 CAPABILITY_VERSION = (ctypes.c_uint32 * 2)(0x20080522, 0)
 NO_CAPABILITIES = (ctypes.c_uint32 * 6)()
+# What whoever started the service had ignored: programs get signals as if a terminal had started them. Two an interpreter ignores by itself.
+IGNORED = [number for number in signal.valid_signals()
+           if signal.getsignal(number) == signal.SIG_IGN and number not in (signal.SIGPIPE, signal.SIGXFSZ)]
 main_thread = threading.main_thread()
 # What is written in C touches few pages: `json.loads` and `random.seed` would go through functions of Python.
 read_json = json.JSONDecoder().scan_once
@@ -96,6 +99,8 @@ def isolate(config, job, files):
     global home
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.setsid()
+    for number in IGNORED:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     limits = job["limits"]
     home = config["home"]
     if config["namespaces"]:

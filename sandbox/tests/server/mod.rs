@@ -12,6 +12,9 @@ use serde_json::Value;
 /// What has not happened by then does not happen, however busy the machine is.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(15);
 
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_real-sandbox");
+
 /// A running `real-sandbox serve`; killed when dropped.
 pub(crate) struct Server {
     pub(crate) process: Child,
@@ -22,7 +25,12 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one, or says why this machine cannot.
     pub(crate) fn start(arguments: &[&str]) -> Result<Self, String> {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_real-sandbox"))
+        Self::start_by(Command::new(PROGRAM), arguments)
+    }
+
+    /// Starts it by a command that ends in the program.
+    pub(crate) fn start_by(mut command: Command, arguments: &[&str]) -> Result<Self, String> {
+        let mut process = command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .stdout(Stdio::piped())
