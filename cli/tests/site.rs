@@ -103,7 +103,7 @@ fn the_page_of_metrics_is_fresh() {
 }
 
 /// Words of Kubernetes that look like reasons and are none.
-const NO_REASONS: [&str; 31] = [
+const NO_REASONS: [&str; 32] = [
     "AlwaysAllow",
     "AverageValue",
     "DisruptionTarget",
