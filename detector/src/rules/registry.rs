@@ -156,6 +156,13 @@ impl<T: Clone> Paths<T> {
         map.entry(key.to_owned()).or_default().push(value.clone());
     }
 
+    /// Whether what [`Self::get`] gives is of methods of anything.
+    fn is_method(&self, path: &str) -> bool {
+        let known =
+            |(module, method): (&str, &str)| !self.modules.contains_key(module) && self.methods.contains_key(method);
+        !self.exact.contains_key(path) && path.rsplit_once('.').is_some_and(known)
+    }
+
     fn get(&self, path: &str) -> &[T] {
         if let Some(found) = self.exact.get(path) {
             return found;
@@ -466,9 +473,16 @@ impl Registry {
         self.sources.get(path).first().map(|(note, kind)| (note.as_str(), *kind))
     }
 
-    /// What a call returns, where a model says so. Later files win.
+    /// What a call returns, where a model says so. Later files win. A model that goes by the name of a method says nothing of Python's own
+    /// modules: such a name means something else there (`glob.escape`), or was put there.
     pub fn effect(&self, path: &str) -> Option<&Effect> {
-        self.effects.get(path).last()
+        self.effects.get(path).last().filter(|_| !self.goes_by_name(path) || !self.is_inert(path))
+    }
+
+    /// Whether what a call makes of its argument is known by the name of a method alone, `*.escape`.
+    pub fn goes_by_name(&self, path: &str) -> bool {
+        let about_argument = || self.effects.get(path).last().is_some_and(|effect| effect.argument.is_some());
+        self.effects.is_method(path) && about_argument()
     }
 
     /// Whether a model is for this very call, not for all methods of the name.

@@ -122,7 +122,7 @@ impl Pass<'_, '_> {
         if registry.source(&path_called).is_some() {
             return self.path(call, &path_called);
         }
-        if let Some(effect) = registry.effect(path).copied() {
+        if let Some(effect) = self.solved.effect(path) {
             let prepared = self.prepared(effect.returns, arguments);
             let mut result = match &prepared {
                 Some((renamed, values)) => self.effect(&effect, receiver, &Arguments::new(renamed, values), call),

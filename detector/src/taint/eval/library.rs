@@ -231,7 +231,7 @@ impl Pass<'_, '_> {
     /// What a function of the library makes of one value that it is handed.
     pub(super) fn applied(&mut self, function: &Object, value: &Value, call: ValueId) -> Value {
         let Object::Path(path) = function else { return Value::default() };
-        match self.solved.registry.effect(path).copied() {
+        match self.solved.effect(path) {
             Some(effect) if effect.returns == Returns::Number => Value::number(value.origins()),
             Some(effect) if effect.argument == Some(0) || effect.argument.is_none() => {
                 let none = Arguments::new(&[], &[]);

@@ -11,7 +11,7 @@ use super::summaries::{Place, Store};
 use crate::budget::Budget;
 use crate::dataflow::{Graph, Lattice, Solution};
 use crate::few::Few;
-use crate::rules::Registry;
+use crate::rules::{Effect, Registry};
 use crate::ssa::{Cell, ClassId, Dominators, FunctionId, Op, Program, ValueId, origins as roots_of};
 use crate::taint::domain::{Object, Value};
 use crate::text::Origins;
@@ -200,6 +200,13 @@ impl Solved<'_> {
     pub(in crate::taint) fn roots(&mut self, id: FunctionId) -> Rc<[ValueId]> {
         let program = self.program;
         self.parts[id.0 as usize].roots.get_or_insert_with(|| roots_of(&program.function(id).values).into()).clone()
+    }
+
+    /// What a call returns, where a model says so; not by the name of a method that the program assigns itself.
+    pub(in crate::taint) fn effect(&self, path: &str) -> Option<Effect> {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        let is_own = self.assigned.contains(name) && self.registry.goes_by_name(path);
+        self.registry.effect(path).copied().filter(|_| !is_own)
     }
 
     /// The bit of what somebody outside chooses, but for parameters.
