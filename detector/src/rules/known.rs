@@ -1,0 +1,88 @@
+//! What is known about a path altogether, remembered by each thread.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use real_detector_api::OriginKind;
+use rustc_hash::FxHashMap as HashMap;
+
+use super::models::Effect;
+use super::registry::Registry;
+
+/// Paths that a thread remembers at most.
+const MAX_KNOWN: usize = 1 << 13;
+
+/// Paths that were asked for.
+type KnownPaths = HashMap<Rc<str>, Rc<Known>>;
+
+/// What the data files say about a path.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "answers to questions that do not depend on each other")]
+pub struct Known {
+    /// The path under which the library knows it.
+    pub path: Rc<str>,
+    /// Its text, of a constant.
+    pub text: Option<Rc<str>>,
+    /// Why somebody outside chooses it, and who.
+    pub source: Option<(Rc<str>, OriginKind)>,
+    /// Whether anything is known about it.
+    pub is_known: bool,
+    /// Whether the path, as it is, is that of an object.
+    pub is_type: bool,
+    /// The same for the path under which the library knows it.
+    pub becomes_type: bool,
+    /// Whether somebody outside chooses what the path, as it is, names.
+    pub is_source: bool,
+    /// What a call of the path, as it is, returns, and whether that is known by the name of a method alone.
+    pub effect: Option<(Effect, bool)>,
+    /// What an object of unknown class is by the last word of its name.
+    pub class: Option<Rc<str>>,
+    /// Whether nothing is known about what a call of the path, as it is, gives or does with what it is passed.
+    pub is_unknown: bool,
+}
+
+impl Registry {
+    /// All that is known about a path, worked out once a thread.
+    pub fn known(&self, path: &str) -> Rc<Known> {
+        thread_local! {
+            static KNOWN: RefCell<(usize, KnownPaths)> = RefCell::default();
+        }
+        KNOWN.with_borrow_mut(|(owner, all)| {
+            let own = std::ptr::from_ref(self).addr();
+            if *owner != own || all.len() > MAX_KNOWN {
+                (*owner, *all) = (own, HashMap::default());
+            }
+            if let Some(known) = all.get(path) {
+                return known.clone();
+            }
+            let canonical = self.canonical(path);
+            let name = path.rsplit('.').next().unwrap_or(path);
+            let known = Rc::new(Known {
+                text: self.texts.get(canonical).map(|text| Rc::from(text.as_str())),
+                source: self.source(canonical).map(|(note, kind)| (Rc::from(note), kind)),
+                is_known: self.knows(canonical),
+                is_type: self.is_type(path),
+                is_source: self.source(path).is_some(),
+                effect: self.effect_by(path).map(|(effect, by_name)| (*effect, by_name)),
+                becomes_type: self.is_type(canonical),
+                class: self.by_word(name).map(Rc::from),
+                path: Rc::from(canonical),
+                is_unknown: self.says_nothing_of(path),
+            });
+            all.insert(Rc::from(path), known.clone());
+            known
+        })
+    }
+
+    /// Whether nothing is known about what a call gives or does with what it is passed.
+    pub fn is_unknown(&self, path: &str) -> bool {
+        self.known(path).is_unknown
+    }
+
+    fn says_nothing_of(&self, path: &str) -> bool {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        // `ValueError(text)` tells somebody.
+        let exception = ["Error", "Exception", "Warning"].iter().any(|end| name.ends_with(end));
+        !exception && !self.knows(path) && !self.is_inert(path)
+    }
+}
