@@ -260,7 +260,7 @@ pub struct Suite {
     pub secret_ref: Option<SecretRef>,
     /// Container image that evaluates; `evaluator.image` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9._:@]|/[A-Za-z0-9])*$"))]
     pub image: Option<String>,
     /// Pods that share a cell's tasks.
     #[serde(default = "defaults::one")]
@@ -278,7 +278,7 @@ pub struct Suite {
 pub struct Evaluator {
     /// Container image; the operator's own version where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9._:@]|/[A-Za-z0-9])*$"))]
     pub image: Option<String>,
     /// Requests and limits of each pod.
     #[serde(skip_serializing_if = "Option::is_none")]
