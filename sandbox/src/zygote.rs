@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -77,9 +78,10 @@ impl Zygote {
     /// kernel kills the jail when that thread ends.
     pub fn start(plan: &Plan) -> Result<Self, ZygoteError> {
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
-        let program = std::env::current_exe().map_err(ZygoteError::Start)?;
         let plan = serde_json::to_string(plan).map_err(|error| ZygoteError::Start(error.into()))?;
-        let guard = Command::new(program)
+        // Also where a newer one has taken its place in the file system: the plan is for this one.
+        let guard = Command::new("/proc/self/exe")
+            .arg0("real-sandbox")
             .arg("jail")
             .arg(plan)
             .stdin(Stdio::from(theirs))

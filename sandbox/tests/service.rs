@@ -179,8 +179,13 @@ async fn no_request_gets_more_than_the_service_allows() {
 }
 
 #[tokio::test]
-async fn a_lost_zygote_is_replaced() {
-    let server = Server::start(&["--workers", "1"]).expect("some tier works here");
+async fn a_lost_zygote_is_replaced_also_where_the_program_s_file_is_gone() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let copy = folder.path().join("real-sandbox");
+    std::fs::copy(server::PROGRAM, &copy).expect("a copy");
+    let server = Server::start_by(Command::new(&copy), &["--workers", "1"]).expect("some tier works here");
+    // As an upgrade does.
+    std::fs::remove_file(&copy).expect("ours");
     let pid = server.process.id();
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let mut killed = 0;

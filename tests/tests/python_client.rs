@@ -100,4 +100,13 @@ fn clients_of_other_trainers_and_sandboxes_get_what_they_expect() {
     for script in scripts.into_iter().chain(["examples/integrations/sandbox_fusion_client.py"]) {
         all_right(&python, &root.join(script), &addresses, &case);
     }
+    // Without what it brings for GPUs. There are wheels for one version of Python alone.
+    let client =
+        ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "openrlhf==0.11.2"];
+    let installed = Command::new(python.with_file_name("pip")).args(client).output().expect("pip starts");
+    if installed.status.success() {
+        all_right(&python, &root.join("clients/python/tests/openrlhf_steps.py"), &addresses, &case);
+    } else {
+        eprintln!("skipped: OpenRLHF's client: {}", String::from_utf8_lossy(&installed.stderr));
+    }
 }

@@ -24,9 +24,10 @@ use super::JailError;
 /// Stands for the child's own pid in filters that compare with it; the child puts its pid in its place.
 pub const PID_PLACEHOLDER: u32 = 0x7fed_cba9;
 
-/// fcntl(2) and ioctl(2), which libc has no names for.
+/// Of fcntl(2) and ioctl(2), what libc has no names for.
 const F_SETOWN_EX: libc::c_int = 15;
 const FIOSETOWN: libc::c_ulong = 0x8901;
+const FS_IOC_FSSETXATTR: libc::c_ulong = 0x401c_5820;
 const SIOCSPGRP: libc::c_ulong = 0x8902;
 
 /// What depends on the tier.
@@ -172,8 +173,8 @@ fn rules(policy: Policy) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError
         | libc::CLONE_NEWNET
         | libc::CLONE_NEWCGROUP) as u32;
     rules.insert(libc::SYS_clone, vec![all(&[condition(0, Op::MaskedEq(u64::from(refused)), 0)?])?]);
-    // Typing into a terminal, and what virtual consoles do.
-    let mut requests = vec![libc::TIOCSTI, libc::TIOCLINUX];
+    // Typing into a terminal, what virtual consoles do, and attributes of a folder that the next test starts in, too.
+    let mut requests = vec![libc::TIOCSTI, libc::TIOCLINUX, libc::FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR];
     // Leases and notifications tell of others that open the same file.
     let mut commands = vec![libc::F_SETLEASE, libc::F_GETLEASE, libc::F_NOTIFY];
     if policy.signals_to_self_only {
