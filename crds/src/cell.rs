@@ -14,7 +14,7 @@ use crate::sweep::Settings;
 pub struct CellConfig {
     /// Name of the cell.
     pub cell: String,
-    /// Hugging Face folder: a path, or a URI beginning with `file://`, `hf://`, `s3://` or `bundled://`.
+    /// Hugging Face folder: a path, or a URI beginning with `file://`, `hf://`, `s3://`, `gs://`, `az://` or `bundled://`.
     pub model: String,
     /// Tasks to evaluate on.
     pub suite: Dataset,

@@ -22,7 +22,7 @@ pub struct Demonstration {
     pub response: String,
 }
 
-/// Loads demonstrations: a path, `file://`, `https://`, `hf://` or `s3://` URI of rows in JSON or Parquet (canonical, chats, or prompts and
+/// Loads demonstrations: a path, `file://`, `https://`, `hf://`, `s3://`, `gs://` or `az://` URI of rows in JSON or Parquet (canonical, chats, or prompts and
 /// answers under their usual names), or of Parquet of a [`DatasetKind`], whose own programs are the answers, or
 /// `bundled://quickstart-demonstrations?count=N&seed=S`, which are generated (60 000 of seed 0 by default).
 ///

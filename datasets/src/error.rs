@@ -9,7 +9,7 @@ use crate::kind::DatasetKind;
 pub enum LoadError {
     /// The URI's scheme is one we do not read.
     #[error(
-        "{uri}: the scheme `{scheme}` is not supported yet; use bundled://NAME, https://…, hf://datasets/ORG/NAME/FILE, s3://BUCKET/KEY, file:///PATH or a path to a .jsonl, .json or .parquet file"
+        "{uri}: the scheme `{scheme}` is not supported yet; use bundled://NAME, https://…, hf://datasets/ORG/NAME/FILE, s3://BUCKET/KEY (gs://, az://), file:///PATH or a path to a .jsonl, .json or .parquet file"
     )]
     UnsupportedScheme {
         /// The URI as given.

@@ -56,6 +56,13 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
     WholeFile::create(path).map(drop)
 }
 
+/// Whether what is read, a path or `file://` URI, is the very file that is to be written, by whatever names.
+pub fn is_one_file(read: &str, written: &Path) -> bool {
+    let read = Path::new(read.strip_prefix("file://").unwrap_or(read));
+    // A pipe or a terminal may be both.
+    matches!((read.canonicalize(), written.canonicalize()), (Ok(read), Ok(written)) if read == written && read.is_file())
+}
+
 /// Writes a file that is there whole or not at all; see [`WholeFile`].
 ///
 /// # Errors
@@ -153,6 +160,22 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn a_file_is_one_by_whatever_names_and_what_is_not_there_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "").unwrap();
+        symlink(&file, &link).unwrap();
+        for read in [file.display().to_string(), format!("file://{}", folder.path().join("./link").display())] {
+            assert!(is_one_file(&read, &file) && is_one_file(&read, &link), "{read}");
+        }
+        for (read, written) in
+            [("/nowhere", file.as_path()), ("/dev/null", Path::new("/dev/null")), ("bundled://x", &link)]
+        {
+            assert!(!is_one_file(read, written), "{read}");
+        }
+    }
 
     #[test]
     fn a_file_is_replaced_whole_with_its_mode_and_nothing_else_is_left() {

@@ -18,7 +18,7 @@ pub struct Reading {
     pub mapping: Mapping,
 }
 
-/// Loads the tasks at `uri`: `bundled://NAME`, or a path, `file://`, `https://`, `hf://` or `s3://` URI of tasks in JSON (a line each,
+/// Loads the tasks at `uri`: `bundled://NAME`, or a path, `file://`, `https://`, `hf://`, `s3://`, `gs://` or `az://` URI of tasks in JSON (a line each,
 /// or an array; plain, gzipped or of Zstandard), or of rows of a [`DatasetKind`] in JSON or Parquet, which are told apart by their fields.
 ///
 /// # Errors

@@ -50,10 +50,12 @@ impl Source {
                 let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
                 Ok(Self::Bundled(name.to_owned(), pairs))
             }
-            "file" | "https" | "http" | "hf" | "s3" => Ok(Self::File(match real_sources::Place::parse(uri)? {
-                real_sources::Place::Path(path) => Place::Path(path),
-                _ => Place::Remote(uri.to_owned()),
-            })),
+            scheme if real_sources::has_folders(scheme) || matches!(scheme, "file" | "https" | "http") => {
+                Ok(Self::File(match real_sources::Place::parse(uri)? {
+                    real_sources::Place::Path(path) => Place::Path(path),
+                    _ => Place::Remote(uri.to_owned()),
+                }))
+            }
             other => Err(LoadError::UnsupportedScheme { uri: uri.to_owned(), scheme: other.to_owned() }),
         }
     }
@@ -67,7 +69,12 @@ mod tests {
     fn paths_file_uris_and_bundled_names_are_told_apart() {
         let file = |path: &str| Source::File(Place::Path(PathBuf::from(path)));
         let remote = |uri: &str| Source::File(Place::Remote(uri.to_owned()));
-        for uri in ["https://example.org/x.jsonl", "hf://datasets/org/set/train.parquet"] {
+        for uri in [
+            "https://example.org/x.jsonl",
+            "hf://datasets/org/set/train.parquet",
+            "gs://set/x.jsonl",
+            "az://set/x.jsonl",
+        ] {
             assert_eq!(Source::parse(uri).expect("parses"), remote(uri));
         }
         assert_eq!(Source::parse("a b/c.jsonl").expect("parses"), file("a b/c.jsonl"));

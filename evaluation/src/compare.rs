@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::row::{Judged, Row, ScoredRow};
-use crate::statistics::{REPLICATES, interval, mean, sign_test};
+use crate::statistics::{interval_of_mean, mean, sign_test};
 use crate::summary::{Group, by_task, of_task, one};
 
 /// What an answer is worth by a measure; `None` where the measure says nothing of it.
@@ -126,7 +126,7 @@ fn measure(
     let column = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).collect::<Vec<f64>>();
     let differences = column(|(before, after)| after - before);
     let difference = mean(&differences)?;
-    let (low, high) = interval(&differences, seed, REPLICATES);
+    let (low, high) = interval_of_mean(&differences, (-1.0, 1.0), seed)?;
     let better = differences.iter().filter(|difference| **difference > 0.0).count();
     let worse = differences.iter().filter(|difference| **difference < 0.0).count();
     let (first, second) = (mean(&column(|pair| pair.0))?, mean(&column(|pair| pair.1))?);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use real_crds::sweep::Settings;
 use real_datasets::Message;
+use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -99,7 +100,8 @@ impl Endpoint {
         let named = url.query_pairs().find(|(name, _)| name == "model").map(|(_, model)| model.into_owned());
         url.set_query(None);
         url.set_fragment(None);
-        let client = Client::builder().timeout(PATIENCE).build().map_err(|_| bad())?;
+        // A question that is sent on becomes another request, and the key is for this address.
+        let client = Client::builder().timeout(PATIENCE).redirect(Policy::none()).build().map_err(|_| bad())?;
         let base = url.as_str().trim_end_matches('/').to_owned();
         let mut endpoint = Self { base, model: String::new(), key, client, first_wait: FIRST_WAIT };
         endpoint.model = match named {
@@ -146,8 +148,12 @@ impl Endpoint {
             (Value::String(text), _) => Ok(text.clone()),
             // What a model that says nothing is given as.
             (Value::Null, true) => Ok(String::new()),
+            (Value::Array(parts), _) if parts.iter().all(|part| part["text"].is_string()) => {
+                Ok(parts.iter().filter_map(|part| part["text"].as_str()).collect())
+            }
             _ => {
-                let what = "it has no choices[0].message.content".to_owned();
+                let what =
+                    format!("it has no choices[0].message.content: {}", beginning(answer.to_string().as_bytes()));
                 Err(EndpointError::Unreadable { url, what })
             }
         }
@@ -167,15 +173,26 @@ impl Endpoint {
                 Ok(response) => {
                     let status = response.status();
                     asked = retry_after(response.headers());
+                    let unreadable = |what: String| EndpointError::Unreadable { url: url.to_owned(), what };
+                    let said =
+                        |name| response.headers().get(name).and_then(|value| Some(value.to_str().ok()?.to_owned()));
+                    let (kind, encoding) = (said(header::CONTENT_TYPE), said(header::CONTENT_ENCODING));
+                    if status.is_redirection() {
+                        let to = said(header::LOCATION).unwrap_or_else(|| "nowhere".to_owned());
+                        let body = format!("it sends on to {to}; give the address that answers itself");
+                        return Err(EndpointError::Refused { url: url.to_owned(), status: status.as_u16(), body });
+                    }
                     match read(response).await {
-                        Ok(bytes) if status.is_success() => {
-                            return serde_json::from_slice(&bytes).map_err(|error| EndpointError::Unreadable {
-                                url: url.to_owned(),
-                                what: error.to_string(),
+                        Ok(None) => return Err(unreadable(format!("it is larger than {} MiB", LARGEST >> 20))),
+                        Ok(Some(bytes)) if status.is_success() => {
+                            return serde_json::from_slice(&bytes).map_err(|error| {
+                                let kind = kind.unwrap_or_else(|| "of no type".to_owned());
+                                let encoding = encoding.map(|how| format!(", compressed ({how})")).unwrap_or_default();
+                                unreadable(format!("{error}; it is {kind}{encoding}: {}", beginning(&bytes)))
                             });
                         }
-                        Ok(bytes) => {
-                            let body: String = String::from_utf8_lossy(&bytes).chars().take(500).collect();
+                        Ok(Some(bytes)) => {
+                            let body = beginning(&bytes);
                             if !is_worth_another_try(status) {
                                 let status = status.as_u16();
                                 return Err(EndpointError::Refused { url: url.to_owned(), status, body });
@@ -205,15 +222,23 @@ fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
     headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
-async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, String> {
+/// The beginning of what a server said, for people.
+fn beginning(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(2_000)]);
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(300).map(plain).collect::<String>().trim().to_owned()
+}
+
+/// What a server says; none where it is larger than any answer.
+async fn read(mut response: reqwest::Response) -> Result<Option<Vec<u8>>, String> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| real_terminal::causes(&error))? {
         if bytes.len() + chunk.len() > LARGEST {
-            return Err(format!("its answer is larger than {} MiB", LARGEST >> 20));
+            return Ok(None);
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 #[cfg(test)]
@@ -295,5 +320,46 @@ mod tests {
         let endpoint = Endpoint::open(&uri, Some("k".into())).await.unwrap();
         let error = endpoint.answer(&chat(), &Settings::default(), 0).await.unwrap_err().to_string();
         assert!(error.contains("after 6 tries") && asked.load(Ordering::Relaxed) == 6, "{error}");
+    }
+    #[tokio::test]
+    async fn what_is_no_answer_is_shown_and_asked_for_once() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let odd = move |axum::Json(body): axum::Json<Value>| async move {
+            count.fetch_add(1, Ordering::Relaxed);
+            let said = |kind: &'static str, text: String| ([("content-type", kind)], text).into_response();
+            match body["model"].as_str().unwrap() {
+                "page" => said("text/html", "<html>\nSign in".to_owned()),
+                "compressed" => ([("content-encoding", "gzip")], vec![0x1f, 0x8b, 8]).into_response(),
+                "large" => said("application/json", "x".repeat(LARGEST + 1)),
+                "elsewhere" => (StatusCode::FOUND, [("location", "http://h/other")]).into_response(),
+                "failed" => axum::Json(json!({"error": {"message": "overloaded"}})).into_response(),
+                _ => axum::Json(
+                    json!({"choices": [{"message": {"content": [{"type": "text", "text": "a"}, {"text": "b"}]}}]}),
+                )
+                .into_response(),
+            }
+        };
+        let router = Router::new().route("/v1/chat/completions", post(odd));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/v1", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let answer = async |model: &str| {
+            let endpoint = Endpoint::open(&format!("{uri}?model={model}"), None).await.unwrap();
+            endpoint.answer(&chat(), &Settings::default(), 0).await
+        };
+        for (model, expected) in [
+            ("page", "it is text/html: <html> Sign in"),
+            ("compressed", "compressed (gzip)"),
+            ("large", "it is larger than 16 MiB"),
+            ("elsewhere", "HTTP 302: it sends on to http://h/other"),
+            ("failed", r#"{"error":{"message":"overloaded"}}"#),
+        ] {
+            asked.store(0, Ordering::Relaxed);
+            let error = answer(model).await.unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains("/v1/chat/completions"), "{error}");
+            assert_eq!(asked.load(Ordering::Relaxed), 1, "{model}");
+        }
+        assert_eq!(answer("in parts").await.unwrap(), "ab");
     }
 }

@@ -49,18 +49,20 @@ pub(crate) fn problem(uri: &str, purpose: Purpose) -> Option<String> {
             "hf://datasets/ORG/NAME[@REVISION]/FILE",
         ),
         ("s3", _) => (parts.len() >= 2, "s3://BUCKET/KEY"),
+        ("gs", _) => (parts.len() >= 2, "gs://BUCKET/KEY"),
+        ("az", _) => (parts.len() >= 2, "az://CONTAINER/KEY"),
         ("http", Purpose::Model) => {
             return Some("models behind an API can be evaluated, and not trained".to_owned());
         }
         ("https", Purpose::Model) => {
             return Some(
-                "is one file, and a model is a folder: use hf://ORG/NAME, s3://BUCKET/KEY or pvc://CLAIM/PATH"
+                "is one file, and a model is a folder: use hf://ORG/NAME, s3://BUCKET/KEY (gs://, az://) or pvc://CLAIM/PATH"
                     .to_owned(),
             );
         }
         _ => {
             return Some(format!(
-                "{scheme}:// cannot be fetched; use hf://, s3:// or pvc://CLAIM/PATH, bundled://NAME, or a path inside the trainer's \
+                "{scheme}:// cannot be fetched; use hf://, s3://, gs://, az:// or pvc://CLAIM/PATH, bundled://NAME, or a path inside the trainer's \
                  image"
             ));
         }
@@ -143,6 +145,8 @@ mod tests {
             ("hf://datasets/org/name/train.parquet", Purpose::Data),
             ("https://example.org/tasks.jsonl", Purpose::Data),
             ("s3://bucket/tasks.jsonl", Purpose::Data),
+            ("gs://bucket/tasks.jsonl", Purpose::Data),
+            ("az://container/models/a", Purpose::Target),
         ] {
             assert_eq!(problem(uri, purpose), None, "{uri}");
         }
@@ -151,6 +155,8 @@ mod tests {
             ("hf://datasets/org/name", Purpose::Data, "hf://datasets/ORG/NAME"),
             ("hf://datasets/org/name", Purpose::Model, "hf://ORG/NAME"),
             ("s3://bucket/", Purpose::Data, "s3://BUCKET/KEY"),
+            ("gs://bucket", Purpose::Model, "gs://BUCKET/KEY"),
+            ("az://container/", Purpose::Data, "az://CONTAINER/KEY"),
             ("https://example.org/model", Purpose::Model, "a model is a folder"),
             ("http://host/v1", Purpose::Model, "not trained"),
             ("http://host/model", Purpose::Target, "ends with /v1"),

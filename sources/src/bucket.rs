@@ -1,9 +1,9 @@
-//! Stores that speak S3's protocol: what lies under a key, and addresses that are signed (AWS Signature Version 4).
+//! Stores that speak S3's protocol, Google's among them: what lies under a key, and addresses that are signed (AWS Signature Version 4).
 
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::{Client, Response, StatusCode, Url, header};
+use reqwest::{Client, Response, StatusCode, Url};
 use rusty_s3::actions::{ListObjectsV2, S3Action as _};
 use rusty_s3::{Bucket, Credentials, UrlStyle};
 use serde::{Deserialize, Serialize};
@@ -12,14 +12,15 @@ use sha2::{Digest as _, Sha256};
 use crate::digest::hex;
 use crate::download::{causes, shown};
 use crate::place::{is_inside, is_local};
-use crate::{BucketPlace, Buckets, Patience, SourceError};
+use crate::refused::refused;
+use crate::{BucketKeys, BucketPlace, Buckets, Patience, SourceError, StoreKind};
 
 /// How long a signed address is valid; each try has one of its own.
 pub(crate) const VALID: Duration = Duration::from_mins(15);
 /// Most bytes of an answer that is no object.
 const LONGEST_ANSWER: usize = 16 << 20;
 /// Most objects under a key: a model has a few hundred.
-const MOST_OBJECTS: usize = 100_000;
+pub(crate) const MOST_OBJECTS: usize = 100_000;
 /// Namespace of the protocol's answers, and the one that Google writes instead.
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 const OLDER_NAMESPACE: &str = "http://doc.s3.amazonaws.com/2006-03-01";
@@ -54,8 +55,11 @@ impl Version {
 /// A bucket and who asks it.
 #[derive(Clone)]
 pub(crate) struct Store {
+    pub(crate) kind: StoreKind,
     pub(crate) bucket: Bucket,
     pub(crate) keys: Option<Credentials>,
+    /// Sent in place of a signature, where there is one.
+    pub(crate) token: Option<String>,
 }
 
 /// An object of a list.
@@ -97,9 +101,14 @@ impl Store {
                 if let Some(token) = &next {
                     list.with_continuation_token(token);
                 }
-                client.get(list.sign(VALID))
+                let request = client.get(list.sign(VALID));
+                match &self.token {
+                    Some(token) => request.bearer_auth(token),
+                    None => request,
+                }
             };
-            let text = text_of(ask_patiently(&url, patience, ask, &[]).await?).await.map_err(protocol)?;
+            let answer = ask_store(self.kind, &url, patience, ask, &[]).await?;
+            let text = text_of(answer).await.map_err(protocol)?;
             let text = text.replace(OLDER_NAMESPACE, NAMESPACE);
             let page = ListObjectsV2::parse_response(&text)
                 .map_err(|error| protocol(format!("its list cannot be read: {error}")))?;
@@ -139,8 +148,7 @@ impl Store {
 impl BucketPlace {
     /// The store that the bucket is in.
     pub(crate) fn store(&self, buckets: &Buckets) -> Result<Store, SourceError> {
-        let bad = |uri: &str, message: String| SourceError::Uri { uri: uri.to_owned(), message };
-        let (endpoint, style) = match &buckets.endpoint {
+        let (address, style) = match &buckets.endpoint {
             Some(endpoint) => (endpoint.clone(), UrlStyle::Path),
             // A name with dots is covered by no certificate of Amazon's.
             None if self.bucket.contains('.') => {
@@ -148,58 +156,46 @@ impl BucketPlace {
             }
             None => (format!("https://s3.{}.amazonaws.com", buckets.region), UrlStyle::VirtualHost),
         };
-        let url = Url::parse(&endpoint)
-            .map_err(|error| bad(&endpoint, format!("is no address of a store (AWS_ENDPOINT_URL): {error}")))?;
-        // Inside a cluster a store has no certificate; its requests are signed, and what comes is checked.
-        let plain = url.scheme() == "http" && (is_local(&url) || url.host_str().is_some_and(is_of_a_cluster));
-        if url.scheme() != "https" && !plain {
-            let message = "is not encrypted: use https://, unless the store is in this cluster or on this machine";
-            return Err(bad(&endpoint, message.to_owned()));
-        }
-        let bucket = Bucket::new(url, style, self.bucket.clone(), buckets.region.clone())
-            .map_err(|error| bad(&self.to_string(), format!("is no bucket: {error}")))?;
-        let keys = buckets.keys.as_ref().map(|keys| match &keys.token {
+        let url = endpoint(&address, "AWS_ENDPOINT_URL")?;
+        self.store_at(url, style, &buckets.region, buckets.keys.as_ref(), None)
+    }
+
+    /// The store at an address.
+    pub(crate) fn store_at(
+        &self,
+        url: Url,
+        style: UrlStyle,
+        region: &str,
+        keys: Option<&BucketKeys>,
+        token: Option<String>,
+    ) -> Result<Store, SourceError> {
+        let bucket = Bucket::new(url, style, self.bucket.clone(), region.to_owned())
+            .map_err(|error| SourceError::Uri { uri: self.to_string(), message: format!("is no bucket: {error}") })?;
+        let keys = keys.map(|keys| match &keys.token {
             Some(token) => Credentials::new_with_token(&keys.id, &keys.secret, token),
             None => Credentials::new(&keys.id, &keys.secret),
         });
-        Ok(Store { bucket, keys })
+        Ok(Store { kind: self.kind, bucket, keys, token })
     }
+}
 
-    /// The object at this key.
-    pub(crate) async fn look(
-        &self,
-        client: &Client,
-        buckets: &Buckets,
-        patience: Patience,
-    ) -> Result<Version, SourceError> {
-        let store = self.store(buckets)?;
-        // One byte rather than HEAD: an answer to that says not why it refuses.
-        let ask = || client.get(store.get(&self.key)).header(header::RANGE, "bytes=0-0");
-        let url = store.address(&self.key);
-        let response = ask_patiently(&url, patience, ask, &[StatusCode::RANGE_NOT_SATISFIABLE]).await?;
-        let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
-        // An object without anything in it has no first byte; it is the same object as long as it is empty.
-        let tag = tag.unwrap_or_default().trim_matches('"').to_owned();
-        let name = self.key.rsplit('/').next().unwrap_or(&self.key).to_owned();
-        Ok(Version { objects: vec![Object { key: self.key.clone(), name, tag }] })
+/// The address of a store, which `variable` says.
+pub(crate) fn endpoint(address: &str, variable: &str) -> Result<Url, SourceError> {
+    let bad = |message: String| SourceError::Uri { uri: address.to_owned(), message };
+    let url = Url::parse(address).map_err(|error| bad(format!("is no address of a store ({variable}): {error}")))?;
+    // Inside a cluster a store has no certificate; its requests are signed, and what comes is checked.
+    let plain = url.scheme() == "http" && (is_local(&url) || url.host_str().is_some_and(is_of_a_cluster));
+    if url.scheme() != "https" && !plain {
+        return Err(bad(
+            "is not encrypted: use https://, unless the store is in this cluster or on this machine".to_owned()
+        ));
     }
-
-    /// All objects under this key.
-    pub(crate) async fn list(
-        &self,
-        client: &Client,
-        buckets: &Buckets,
-        patience: Patience,
-    ) -> Result<Version, SourceError> {
-        let listed = self.store(buckets)?.list(client, &format!("{}/", self.key), patience).await?;
-        let object = |one: Listed| Object { key: one.key, name: one.name, tag: one.tag };
-        Ok(Version { objects: listed.into_iter().map(object).collect() })
-    }
+    Ok(url)
 }
 
 impl fmt::Display for BucketPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "s3://{}/{}", self.bucket, self.key)
+        write!(f, "{}://{}/{}", self.kind.scheme(), self.bucket, self.key)
     }
 }
 
@@ -208,8 +204,19 @@ fn is_of_a_cluster(host: &str) -> bool {
     !host.contains('.') || [".svc", ".cluster.local"].iter().any(|ending| host.strip_suffix(ending).is_some())
 }
 
-/// Asks in as many tries as it takes; each has a signature of its own. Statuses of `also` are answers too.
+/// Asks a store that is written to, as [`ask_store`] does.
 pub(crate) async fn ask_patiently(
+    url: &Url,
+    patience: Patience,
+    ask: impl Fn() -> reqwest::RequestBuilder,
+    also: &[StatusCode],
+) -> Result<Response, SourceError> {
+    ask_store(StoreKind::S3, url, patience, ask, also).await
+}
+
+/// Asks in as many tries as it takes; each has a signature of its own. Statuses of `also` are answers too.
+pub(crate) async fn ask_store(
+    kind: StoreKind,
     url: &Url,
     patience: Patience,
     ask: impl Fn() -> reqwest::RequestBuilder,
@@ -224,7 +231,7 @@ pub(crate) async fn ask_patiently(
                 let passing = status.is_server_error()
                     || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
                 if !passing {
-                    return Err(refused(url, response).await);
+                    return Err(refused(kind, url, response).await);
                 }
                 last = format!("HTTP {status}");
             }
@@ -236,43 +243,6 @@ pub(crate) async fn ask_patiently(
         }
     }
     Err(SourceError::unreachable(shown(url), patience.fruitless, 0, last))
-}
-
-/// Why a store refused, in its own words and in ours.
-pub(crate) async fn refused(url: &Url, response: Response) -> SourceError {
-    let status = response.status().as_u16();
-    let moved =
-        response.headers().get("x-amz-bucket-region").and_then(|region| region.to_str().ok()).map(str::to_owned);
-    let text = text_of(response).await.unwrap_or_default();
-    let said = |name: &str| {
-        let (_, rest) = text.split_once(&format!("<{name}>"))?;
-        rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner.chars().take(200).collect::<String>())
-    };
-    let code = said("Code").unwrap_or_default();
-    let ours = match (code.as_str(), status) {
-        ("ExpiredToken" | "TokenRefreshRequired" | "InvalidToken", _) => {
-            "the session token has expired: give new AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
-                .to_owned()
-        }
-        ("InvalidAccessKeyId" | "SignatureDoesNotMatch", _) => {
-            "the keys are not accepted: see AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned()
-        }
-        ("RequestTimeTooSkewed", _) => "the clock of this machine is wrong".to_owned(),
-        ("NoSuchBucket", _) => "there is no such bucket in this store (AWS_ENDPOINT_URL)".to_owned(),
-        ("PermanentRedirect" | "AuthorizationHeaderMalformed", _) | (_, 301) => match &moved {
-            Some(region) => format!("the bucket is in the region {region}: set AWS_REGION"),
-            None => "the bucket is in another region: set AWS_REGION".to_owned(),
-        },
-        (_, 401 | 403) => {
-            "these keys may not read or write it, or there are none: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-                .to_owned()
-        }
-        (_, 404) => "there is no such object".to_owned(),
-        _ => said("Message").unwrap_or_default(),
-    };
-    let code = if code.is_empty() { String::new() } else { format!(" ({code})") };
-    let ours = if ours.is_empty() { String::new() } else { format!(": {ours}") };
-    SourceError::Refused { url: shown(url), status, hint: format!("{code}{ours}") }
 }
 
 pub(crate) async fn text_of(mut response: Response) -> Result<String, String> {

@@ -5,14 +5,16 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{self, HeaderMap};
 use reqwest::{Client, Response, StatusCode, Url};
 
 use crate::cache::{beside, write};
-use crate::digest::{Kind, is_hex};
+use crate::digest::{Kind, hex, is_hex};
 use crate::place::{is_local, is_sha256};
 use crate::ranges::{self, Plan};
-use crate::{Parts, Patience, SourceError};
+use crate::{Parts, Patience, SourceError, StoreKind};
 
 /// Most redirections of one request.
 const REDIRECTIONS: usize = 8;
@@ -45,7 +47,7 @@ pub(crate) enum Tag {
     /// Of a hub: the SHA-1 of git's blob, where it has 40 digits.
     Blob,
     /// Of a bucket: the MD5, where it has 32 digits and the object is not encrypted with a key of one's own.
-    Object,
+    Object(StoreKind),
 }
 
 /// How one try ended, where it brought nothing that can be used.
@@ -62,6 +64,8 @@ pub(crate) struct Facts {
     pub(crate) etag: Option<String>,
     pub(crate) sha256: Option<String>,
     pub(crate) length: Option<u64>,
+    /// What the store says besides its tag, in hexadecimal.
+    pub(crate) sum: Option<(Kind, String)>,
     /// Whether the tag is no digest, whatever it looks like.
     pub(crate) encrypted: bool,
 }
@@ -170,7 +174,7 @@ async fn attempt_once(client: &Client, request: &Request<'_>, partial: &Path, pa
             write(&beside(partial, ".etag"), etag).map_err(Fault::Lasting)?;
         }
     }
-    let by_ranges = request.tag == Tag::Object || accepts_ranges(response.headers());
+    let by_ranges = matches!(request.tag, Tag::Object(_)) || accepts_ranges(response.headers());
     let length = facts.length.or_else(|| response.content_length());
     if start == 0
         && by_ranges
@@ -257,6 +261,12 @@ pub(crate) async fn send(
             }
             continue;
         }
+        let stored = headers.get("x-goog-stored-content-encoding").and_then(|how| how.to_str().ok());
+        if status.is_success() && stored.is_some_and(|how| how != "identity") {
+            let what = "is stored with a Content-Encoding, so that what comes is not what lies there; store it as it is, \
+                        compressed or not, without one";
+            return Err(protocol(request.url, what));
+        }
         if status.is_success() || (status == StatusCode::RANGE_NOT_SATISFIABLE && range.is_some()) {
             return Ok((response, facts));
         }
@@ -266,8 +276,8 @@ pub(crate) async fn send(
             let asked = headers.get(header::RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
             return Err(Fault::Passing(format!("HTTP {status}"), asked.map(Duration::from_secs)));
         }
-        if request.tag == Tag::Object {
-            return Err(Fault::Lasting(crate::bucket::refused(request.url, response).await));
+        if let Tag::Object(kind) = request.tag {
+            return Err(Fault::Lasting(crate::refused::refused(kind, request.url, response).await));
         }
         return Err(Fault::Lasting(refused(&url, status, request.token.is_some())));
     }
@@ -301,6 +311,15 @@ fn note(headers: &HeaderMap, status: StatusCode, facts: &mut Facts) {
     facts.encrypted |= text("x-amz-server-side-encryption").is_some_and(|how| how.starts_with("aws:"))
         || headers.contains_key("x-amz-server-side-encryption-customer-algorithm");
     facts.length = facts.length.or_else(|| text("x-linked-size")?.parse().ok());
+    // Azure says the sum of the whole under another name where a part is given. Google says two, in one header or in two.
+    let whole = text("x-ms-blob-content-md5").or_else(|| text("content-md5").filter(|_| status == StatusCode::OK));
+    let google = headers.get_all("x-goog-hash").iter().filter_map(|value| value.to_str().ok());
+    let google: Vec<&str> = google.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let of_google = |name: &str| google.iter().find_map(|sum| sum.strip_prefix(name)).map(str::to_owned);
+    let bytes = |sum: String| STANDARD.decode(sum).ok().map(|bytes| hex(&bytes));
+    let md5 = whole.or_else(|| of_google("md5=")).and_then(bytes).map(|sum| (Kind::Md5, sum));
+    let crc = || of_google("crc32c=").and_then(bytes).map(|sum| (Kind::Crc32c, sum));
+    facts.sum = facts.sum.take().or(md5).or_else(crc);
 }
 
 fn same_host(a: &Url, b: &Url) -> bool {
@@ -326,7 +345,8 @@ fn verify(request: &Request<'_>, partial: &Path, facts: &Facts) -> Result<(), So
     let tag = facts.etag.as_deref().unwrap_or_default().trim_matches('"');
     expected.extend(match (request.tag, tag.len()) {
         (Tag::Blob, 40) if is_hex(tag) => Some((Kind::GitBlob, tag)),
-        (Tag::Object, 32) if is_hex(tag) && !facts.encrypted => Some((Kind::Md5, tag)),
+        (Tag::Object(_), 32) if is_hex(tag) && !facts.encrypted => Some((Kind::Md5, tag)),
+        (Tag::Object(_), _) => facts.sum.as_ref().map(|(kind, sum)| (*kind, sum.as_str())),
         _ => None,
     });
     for (kind, expected) in expected {

@@ -14,7 +14,8 @@ use crate::cache::{claim, write};
 use crate::digest::hex;
 use crate::download::{Request, Tag, download, shown};
 use crate::hub::Revision;
-use crate::{BucketPlace, HubKind, HubPlace, Place, Settings, SourceError};
+use crate::reading::Reading;
+use crate::{BucketPlace, HubKind, HubPlace, Place, Settings, SourceError, StoreKind};
 
 /// Files of one repository fetched at once.
 const AT_ONCE: usize = 4;
@@ -76,7 +77,7 @@ impl Fetcher {
             Place::Path(path) => return Ok(path.clone()),
             Place::Web { url, .. } => {
                 let message =
-                    "is one file; a folder is a path, s3://BUCKET/KEY or a repository, hf://ORG/NAME".to_owned();
+                    "is one file; a folder is a path, a key in a bucket (s3://BUCKET/KEY) or a repository (hf://ORG/NAME)".to_owned();
                 return Err(SourceError::Uri { uri: shown(url), message });
             }
             Place::Bucket(bucket) => return self.bucket_folder(bucket).await,
@@ -135,7 +136,12 @@ impl Fetcher {
 
     fn place_folder(&self, place: &BucketPlace) -> PathBuf {
         // Another store may have a bucket of the same name.
-        let digest = Sha256::digest(format!("{:?} {}", self.settings.buckets.endpoint, place.key));
+        let Settings { buckets, google, azure, .. } = &*self.settings;
+        let digest = match place.kind {
+            StoreKind::S3 => Sha256::digest(format!("{:?} {}", buckets.endpoint, place.key)),
+            StoreKind::Google => Sha256::digest(format!("gs {} {}", google.endpoint, place.key)),
+            StoreKind::Azure => Sha256::digest(format!("az {:?} {:?} {}", azure.endpoint, azure.account, place.key)),
+        };
         self.settings.cache.join("buckets").join(&place.bucket).join(hex(&digest[..12]))
     }
 
@@ -151,11 +157,11 @@ impl Fetcher {
             let version = text.and_then(|text| serde_json::from_str(&text).ok());
             return version.ok_or_else(|| self.offline(place.to_string()));
         }
-        let Settings { buckets, patience, .. } = &*self.settings;
+        let store = Reading::of(place, &self.settings, &self.client).await?;
         let mut version = if folder {
-            place.list(&self.client, buckets, *patience).await?
+            store.list(place, &self.client, &self.settings).await?
         } else {
-            place.look(&self.client, buckets, *patience).await?
+            store.look(place, &self.client, &self.settings).await?
         };
         if folder {
             let all = version.objects.len();
@@ -173,13 +179,24 @@ impl Fetcher {
     async fn bucket_file(&self, place: &BucketPlace, version: &Version, index: usize) -> Result<PathBuf, SourceError> {
         let object = &version.objects[index];
         let path = self.version_folder(place, version).join(&object.name);
-        let store = place.store(&self.settings.buckets)?;
-        let sign = || store.get(&object.key);
-        let url = store.address(&object.key);
-        let request =
-            Request { url: &url, token: None, sha256: place.sha256.as_deref(), signed: Some(&sign), tag: Tag::Object };
-        self.cached(&request, &path, &format!("{place} ({})", object.name)).await?;
-        Ok(path)
+        let what = format!("{place} ({})", object.name);
+        let mut renewed = false;
+        loop {
+            let store = Reading::of(place, &self.settings, &self.client).await?;
+            let sign = || store.get(&object.key);
+            let request = Request {
+                url: &store.address(&object.key),
+                token: store.token(),
+                sha256: place.sha256.as_deref(),
+                signed: Some(&sign),
+                tag: Tag::Object(place.kind),
+            };
+            match self.cached(&request, &path, &what).await {
+                // A machine's own token lasts an hour, and a download may take longer.
+                Err(SourceError::Refused { status: 401, .. }) if !renewed && request.token.is_some() => renewed = true,
+                ended => return ended.map(|()| path),
+            }
+        }
     }
 
     fn hub_folder(&self, hub: &HubPlace) -> PathBuf {

@@ -6,23 +6,29 @@
 //! file.
 #![forbid(unsafe_code)]
 
+mod azure;
 mod bucket;
 mod cache;
 mod digest;
 mod download;
 mod error;
 mod fetch;
+mod google;
 mod hub;
 mod place;
 mod ranges;
+mod reading;
+mod refused;
 mod settings;
 mod shelf;
 mod upload;
 
 pub use error::SourceError;
 pub use fetch::Fetcher;
-pub use place::{BucketPlace, HubKind, HubPlace, Place};
-pub use settings::{BucketKeys, Buckets, CREDENTIALS, Parts, Patience, Settings, credential};
+pub use place::{BucketPlace, HubKind, HubPlace, Place, StoreKind};
+pub use settings::{
+    Azure, AzureAccess, BucketKeys, Buckets, CREDENTIALS, Google, Parts, Patience, Settings, credential,
+};
 pub use shelf::{Item, Shelf};
 
 use std::path::PathBuf;
@@ -41,6 +47,11 @@ pub fn file(uri: &str) -> Result<PathBuf, SourceError> {
 /// There is no such folder, or it cannot be had.
 pub fn folder(uri: &str) -> Result<PathBuf, SourceError> {
     blocking(uri, |fetcher, place| async move { fetcher.folder(&place).await })
+}
+
+/// Whether URIs of a scheme are of something elsewhere that has folders: a hub, or a store of objects.
+pub fn has_folders(scheme: &str) -> bool {
+    matches!(scheme, "hf" | "s3" | "gs" | "az")
 }
 
 /// Does some work on a thread with a runtime of its own, so that callers may be within one or not.

@@ -20,14 +20,42 @@ pub enum Place {
     },
     /// In a repository of a hub that speaks Hugging Face's protocol.
     Hub(HubPlace),
-    /// In a bucket of a store that speaks S3's protocol.
+    /// In a bucket of a store of objects.
     Bucket(BucketPlace),
+}
+
+/// A kind of store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    /// Amazon's, and all that speak its protocol: `s3://BUCKET/KEY`.
+    S3,
+    /// Google's: `gs://BUCKET/KEY`.
+    Google,
+    /// Azure's blobs: `az://CONTAINER/KEY`.
+    Azure,
+}
+
+impl StoreKind {
+    fn of(scheme: &str) -> Option<Self> {
+        [Self::S3, Self::Google, Self::Azure].into_iter().find(|kind| kind.scheme() == scheme)
+    }
+
+    /// What URIs begin with.
+    pub(crate) fn scheme(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+            Self::Google => "gs",
+            Self::Azure => "az",
+        }
+    }
 }
 
 /// An object in a bucket, or all that lie under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketPlace {
-    /// Name of the bucket.
+    /// Where the bucket is.
+    pub kind: StoreKind,
+    /// Name of the bucket, or of the container.
     pub bucket: String,
     /// Key of the object, or what the keys begin with; never empty, without `/` at its ends.
     pub key: String,
@@ -86,30 +114,36 @@ impl Place {
                 url.set_fragment(None);
                 Ok(Self::Web { url, sha256 })
             }
-            "s3" => {
+            "s3" | "gs" | "az" => {
                 let (rest, sha256) = match rest.split_once("#sha256=") {
                     Some((rest, hex)) if is_sha256(hex) => (rest, Some(hex.to_ascii_lowercase())),
                     Some(_) => return Err(bad("may end with #sha256= and 64 hexadecimal digits, and nothing else")),
                     None => (rest, None),
                 };
-                BucketPlace::parse(rest, sha256).map(Self::Bucket).ok_or_else(|| bad("must be s3://BUCKET/KEY"))
+                let kind = StoreKind::of(scheme).unwrap_or(StoreKind::S3);
+                let form = match kind {
+                    StoreKind::S3 => "must be s3://BUCKET/KEY",
+                    StoreKind::Google => "must be gs://BUCKET/KEY",
+                    StoreKind::Azure => "must be az://CONTAINER/KEY",
+                };
+                BucketPlace::parse(kind, rest, sha256).map(Self::Bucket).ok_or_else(|| bad(form))
             }
             "hf" => HubPlace::parse(rest).map(Self::Hub).ok_or_else(|| {
                 bad("must be hf://ORG/NAME[@REVISION][/PATH], or hf://datasets/ORG/NAME… for a data set")
             }),
-            _ => Err(bad("has a scheme that is not read; use a path, file://, https://, hf:// or s3://")),
+            _ => Err(bad("has a scheme that is not read; use a path, file://, https://, hf://, s3://, gs:// or az://")),
         }
     }
 }
 
 impl BucketPlace {
-    fn parse(rest: &str, sha256: Option<String>) -> Option<Self> {
+    fn parse(kind: StoreKind, rest: &str, sha256: Option<String>) -> Option<Self> {
         let (bucket, key) = rest.split_once('/')?;
         let key = key.trim_end_matches('/');
         // As the host of an address, which a bucket's name becomes a part of.
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
         let named = (3..=63).contains(&bucket.len()) && bucket.chars().all(plain);
-        (named && is_inside(key)).then(|| Self { bucket: bucket.to_owned(), key: key.to_owned(), sha256 })
+        (named && is_inside(key)).then(|| Self { kind, bucket: bucket.to_owned(), key: key.to_owned(), sha256 })
     }
 }
 
@@ -193,7 +227,9 @@ mod tests {
             "hf://org/..",
             "hf://org/name/a//b",
             "hf://org/na me",
-            "gs://bucket/key",
+            "ftp://bucket/key",
+            "gs://bucket",
+            "az://Container/key",
             "s3://bucket",
             "s3://bucket/",
             "s3://Bucket/key",
@@ -221,7 +257,10 @@ mod tests {
         };
         assert_eq!((url.as_str(), sha256), ("https://example.org/d/x.jsonl?a=1", Some(hex.to_ascii_lowercase())));
         assert!(Place::parse("http://127.0.0.1:80/x").is_ok());
-        let bucket = BucketPlace { bucket: "my.data".into(), key: "models/a b".into(), sha256: None };
-        assert_eq!(Place::parse("s3://my.data/models/a b/").unwrap(), Place::Bucket(bucket));
+        for kind in [StoreKind::S3, StoreKind::Google, StoreKind::Azure] {
+            let bucket = BucketPlace { kind, bucket: "my.data".into(), key: "models/a b".into(), sha256: None };
+            let uri = format!("{}://my.data/models/a b/", kind.scheme());
+            assert_eq!(Place::parse(&uri).unwrap(), Place::Bucket(bucket));
+        }
     }
 }

@@ -4,6 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::SourceError;
 
 /// Settings of a [`Fetcher`](crate::Fetcher).
@@ -15,8 +18,12 @@ pub struct Settings {
     pub hub: String,
     /// Sent to the hub, and to nobody else.
     pub token: Option<String>,
-    /// Where buckets are, and who asks.
+    /// Where `s3://` is, and who asks.
     pub buckets: Buckets,
+    /// Where `gs://` is, and who asks.
+    pub google: Google,
+    /// Where `az://` is, and who asks.
+    pub azure: Azure,
     /// Nothing is asked for; what is in the cache is used.
     pub offline: bool,
     /// How long things may take.
@@ -61,6 +68,48 @@ pub struct BucketKeys {
     pub secret: String,
     /// Session token of temporary keys.
     pub token: Option<String>,
+}
+
+/// Google's store. Where there are neither keys nor a token, this machine's service account asks, and on any other machine nobody.
+#[derive(Clone)]
+pub struct Google {
+    /// Its address.
+    pub endpoint: String,
+    /// An HMAC key.
+    pub keys: Option<BucketKeys>,
+    /// An access token (OAuth 2.0).
+    pub token: Option<String>,
+    /// Where this machine is told who it is, `HOST[:PORT]`, where that is not the usual place.
+    pub metadata: Option<String>,
+}
+
+impl Default for Google {
+    fn default() -> Self {
+        Self { endpoint: "https://storage.googleapis.com".to_owned(), keys: None, token: None, metadata: None }
+    }
+}
+
+/// Azure's blobs.
+#[derive(Clone, Default)]
+pub struct Azure {
+    /// The account that containers are in.
+    pub account: Option<String>,
+    /// Its address, where it is another than `https://ACCOUNT.blob.core.windows.net`.
+    pub endpoint: Option<String>,
+    /// Who asks.
+    pub access: AzureAccess,
+}
+
+/// By what Azure knows who asks.
+#[derive(Clone, Default)]
+pub enum AzureAccess {
+    /// Anybody.
+    #[default]
+    Public,
+    /// A shared access signature, the query of an address.
+    Signature(String),
+    /// A key of the account, with which addresses are signed.
+    Key(Vec<u8>),
 }
 
 impl Default for Buckets {
@@ -108,7 +157,9 @@ impl fmt::Debug for Settings {
 impl Settings {
     /// What is to be used for `uri`, from the environment and the credentials that [`CREDENTIALS`] has for it: `REAL_CACHE` (else `$XDG_CACHE_HOME/real/sources`, else `~/.cache/real/sources`), `HF_ENDPOINT`,
     /// `HF_TOKEN` or the file that `HF_TOKEN_PATH` names, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`
-    /// (or `AWS_DEFAULT_REGION`), `AWS_ENDPOINT_URL_S3` (or `AWS_ENDPOINT_URL`), `REAL_PART_BYTES`, and `REAL_OFFLINE` or `HF_HUB_OFFLINE`.
+    /// (or `AWS_DEFAULT_REGION`), `AWS_ENDPOINT_URL_S3` (or `AWS_ENDPOINT_URL`), `GS_ACCESS_KEY_ID`, `GS_SECRET_ACCESS_KEY`, `GOOGLE_OAUTH_ACCESS_TOKEN`,
+    /// `GS_ENDPOINT_URL`, `GCE_METADATA_HOST`, `AZURE_STORAGE_ACCOUNT`, `AZURE_STORAGE_SAS_TOKEN`, `AZURE_STORAGE_KEY`, `AZURE_STORAGE_SERVICE_ENDPOINT`,
+    /// `REAL_PART_BYTES`, and `REAL_OFFLINE` or `HF_HUB_OFFLINE`.
     ///
     /// # Errors
     /// The file of the token cannot be read, or there is no place for a cache.
@@ -138,19 +189,39 @@ impl Settings {
             (None, None) => None,
         };
         let either = |name: &str, other: &str| variable(name).or_else(|| variable(other));
-        let keys = match (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
-            (Some(id), Some(secret)) => Some(BucketKeys { id, secret, token: variable("AWS_SESSION_TOKEN") }),
-            (None, None) => None,
+        let keys = |id_of: &str, secret_of: &str, token: Option<String>| match (variable(id_of), variable(secret_of)) {
+            (Some(id), Some(secret)) => Ok(Some(BucketKeys { id, secret, token })),
+            (None, None) => Ok(None),
             (id, _) => {
-                let absent = if id.is_some() { "AWS_SECRET_ACCESS_KEY" } else { "AWS_ACCESS_KEY_ID" };
+                let absent = if id.is_some() { secret_of } else { id_of };
                 let message = "is not set, though the other half of the key is".to_owned();
-                return Err(SourceError::Uri { uri: absent.to_owned(), message });
+                Err(SourceError::Uri { uri: absent.to_owned(), message })
             }
         };
+        let address = |name: &str| variable(name).map(|url| url.trim_end_matches('/').to_owned());
         let buckets = Buckets {
-            endpoint: either("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL").map(|url| url.trim_end_matches('/').to_owned()),
+            endpoint: address("AWS_ENDPOINT_URL_S3").or_else(|| address("AWS_ENDPOINT_URL")),
             region: either("AWS_REGION", "AWS_DEFAULT_REGION").unwrap_or_else(|| Buckets::default().region),
-            keys,
+            keys: keys("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", variable("AWS_SESSION_TOKEN"))?,
+        };
+        let google = Google {
+            endpoint: address("GS_ENDPOINT_URL").unwrap_or_else(|| Google::default().endpoint),
+            keys: keys("GS_ACCESS_KEY_ID", "GS_SECRET_ACCESS_KEY", None)?,
+            token: variable("GOOGLE_OAUTH_ACCESS_TOKEN"),
+            metadata: variable("GCE_METADATA_HOST"),
+        };
+        let access = match (variable("AZURE_STORAGE_SAS_TOKEN"), variable("AZURE_STORAGE_KEY")) {
+            (Some(signature), _) => AzureAccess::Signature(signature),
+            (None, Some(key)) => AzureAccess::Key(STANDARD.decode(key).map_err(|_| SourceError::Uri {
+                uri: "AZURE_STORAGE_KEY".to_owned(),
+                message: "is no key of an account: it has to be base64".to_owned(),
+            })?),
+            (None, None) => AzureAccess::Public,
+        };
+        let azure = Azure {
+            account: variable("AZURE_STORAGE_ACCOUNT"),
+            endpoint: address("AZURE_STORAGE_SERVICE_ENDPOINT"),
+            access,
         };
         let part_bytes = match variable("REAL_PART_BYTES") {
             None => Parts::default().bytes,
@@ -168,6 +239,8 @@ impl Settings {
                 .to_owned(),
             token,
             buckets,
+            google,
+            azure,
             offline: is_set("REAL_OFFLINE") || is_set("HF_HUB_OFFLINE"),
             patience: Patience::default(),
             parts: Parts { bytes: part_bytes, ..Parts::default() },
@@ -249,6 +322,24 @@ mod tests {
         );
         let error = with(&given[..2]).unwrap_err().to_string();
         assert!(error.contains("AWS_SECRET_ACCESS_KEY: is not set"), "{error}");
+    }
+
+    #[test]
+    fn stores_of_other_kinds_have_variables_of_their_own() {
+        let home = ("HOME", "/h");
+        let google =
+            with(&[home, ("GOOGLE_OAUTH_ACCESS_TOKEN", "t"), ("AWS_ENDPOINT_URL", "http://s")]).unwrap().google;
+        assert_eq!((google.token.as_deref(), google.endpoint.as_str()), (Some("t"), "https://storage.googleapis.com"));
+        let error = with(&[home, ("GS_SECRET_ACCESS_KEY", "hush")]).err().unwrap().to_string();
+        assert!(error.contains("GS_ACCESS_KEY_ID: is not set") && !error.contains("hush"), "{error}");
+        let azure = with(&[home, ("AZURE_STORAGE_KEY", "aHVzaA=="), ("AZURE_STORAGE_ACCOUNT", "me")]).unwrap().azure;
+        assert!(
+            matches!(azure.access, AzureAccess::Key(key) if key == b"hush") && azure.account.as_deref() == Some("me")
+        );
+        let error = with(&[home, ("AZURE_STORAGE_KEY", "hush!")]).err().unwrap().to_string();
+        assert!(error.contains("AZURE_STORAGE_KEY: is no key") && !error.contains("hush!"), "{error}");
+        let both = [home, ("AZURE_STORAGE_KEY", "aHVzaA=="), ("AZURE_STORAGE_SAS_TOKEN", "sv=1")];
+        assert!(matches!(with(&both).unwrap().azure.access, AzureAccess::Signature(_)), "what may less is used");
     }
 
     #[test]

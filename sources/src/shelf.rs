@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::bucket::{Store, VALID, ask_patiently, text_of};
 use crate::download::{Request, Tag, download, shown};
 use crate::upload::{self, Begun};
-use crate::{BucketPlace, Buckets, Place, Settings, SourceError};
+use crate::{BucketPlace, Buckets, Place, Settings, SourceError, StoreKind};
 
 /// Objects deleted at once.
 const DELETED_AT_ONCE: usize = 8;
@@ -51,9 +51,12 @@ impl Shelf {
     /// # Errors
     /// It is no `s3://BUCKET/PREFIX`, or there is no such store.
     pub fn new(uri: &str, settings: Settings) -> Result<Self, SourceError> {
-        let Place::Bucket(place) = Place::parse(uri)? else {
-            let message = "cannot be written to: must be s3://BUCKET/PREFIX".to_owned();
-            return Err(SourceError::Uri { uri: uri.to_owned(), message });
+        let place = match Place::parse(uri)? {
+            Place::Bucket(place) if place.kind == StoreKind::S3 => place,
+            _ => {
+                let message = "cannot be written to: must be s3://BUCKET/PREFIX".to_owned();
+                return Err(SourceError::Uri { uri: uri.to_owned(), message });
+            }
         };
         place.store(&settings.buckets)?;
         let client = Client::builder()
@@ -181,7 +184,13 @@ impl Shelf {
         let (store, key) = (self.store()?, self.key(name));
         let sign = || store.get(&key);
         let url = store.address(&key);
-        let request = Request { url: &url, token: None, sha256: Some(sha256), signed: Some(&sign), tag: Tag::Object };
+        let request = Request {
+            url: &url,
+            token: None,
+            sha256: Some(sha256),
+            signed: Some(&sign),
+            tag: Tag::Object(StoreKind::S3),
+        };
         download(&self.client, &request, path, self.settings.patience, self.settings.parts).await
     }
 

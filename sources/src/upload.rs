@@ -301,7 +301,7 @@ fn is_encrypted(answer: &Response) -> bool {
 }
 
 /// The text of the first element of a name.
-fn element(text: &str, name: &str) -> Option<String> {
+pub(crate) fn element(text: &str, name: &str) -> Option<String> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     let inner = rest.split_once(&format!("</{name}>"))?.0;
     let plain = inner.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'");

@@ -4,7 +4,7 @@ mod store;
 
 use std::time::Duration;
 
-use real_sources::{BucketKeys, Buckets, Fetcher, Parts, Patience, Place, Settings, SourceError};
+use real_sources::{Azure, BucketKeys, Buckets, Fetcher, Google, Parts, Patience, Place, Settings, SourceError};
 use store::{Fault, Kind, Store};
 use tempfile::TempDir;
 
@@ -34,7 +34,18 @@ impl Reader {
         let buckets = Buckets { endpoint: Some(self.store.proxy.clone()), keys: Some(keys), ..Buckets::default() };
         let hub = "http://127.0.0.1:9".to_owned();
         let cache = self.cache.path().to_owned();
-        Fetcher::new(Settings { cache, hub, token: None, buckets, offline, patience, parts }).unwrap()
+        Fetcher::new(Settings {
+            cache,
+            hub,
+            token: None,
+            buckets,
+            google: Google::default(),
+            azure: Azure::default(),
+            offline,
+            patience,
+            parts,
+        })
+        .unwrap()
     }
 
     async fn file(&self, key: &str) -> Result<Vec<u8>, SourceError> {

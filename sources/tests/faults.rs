@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use bytes::Bytes;
-use real_sources::{Buckets, Fetcher, Parts, Patience, Place, Settings, SourceError};
+use real_sources::{Azure, Buckets, Fetcher, Google, Parts, Patience, Place, Settings, SourceError};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
@@ -91,6 +91,8 @@ impl Server {
             hub,
             token: token.map(str::to_owned),
             buckets: Buckets::default(),
+            google: Google::default(),
+            azure: Azure::default(),
             offline,
             patience,
             parts: Parts::default(),

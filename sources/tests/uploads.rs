@@ -5,7 +5,7 @@ mod store;
 use std::path::Path;
 use std::time::Duration;
 
-use real_sources::{BucketKeys, Buckets, Parts, Patience, Settings, Shelf, SourceError};
+use real_sources::{Azure, BucketKeys, Buckets, Google, Parts, Patience, Settings, Shelf, SourceError};
 use store::{Fault, Kind, Store};
 
 const PART: u64 = 10_000;
@@ -19,6 +19,8 @@ fn shelf(store: &Store, cache: &Path) -> Shelf {
         hub: "http://127.0.0.1:9".to_owned(),
         token: None,
         buckets: Buckets { endpoint: Some(store.proxy.clone()), keys: Some(keys), ..Buckets::default() },
+        google: Google::default(),
+        azure: Azure::default(),
         offline: false,
         patience,
         parts: Parts { bytes: PART, at_once: 2 },

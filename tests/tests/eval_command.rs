@@ -123,6 +123,10 @@ async fn answers_and_baselines_are_rows_of_one_table_and_two_of_them_are_compare
         said.contains("3 tasks that both answered") && said.lines().all(|line| line.chars().count() <= 80),
         "{said}"
     );
+    let part = json!({"id": "b", "response": answer(SAFE)}).to_string();
+    fs::write(case.path("part.jsonl"), part).unwrap();
+    let output = case.eval(&["--suite", "shop=tasks.jsonl", "--responses", "part.jsonl", "--output", "evals/part"]);
+    assert_ends(&output, 0, &["part/shop: part.jsonl has answers to 1 of 3 tasks"]);
     let several = case.real("compare").args(["evals/eval", after]).output().unwrap();
     assert_ends(&several, 2, &["several cells", "cells/new,shop"]);
 }

@@ -156,6 +156,13 @@ fn wrong_numbers_and_missing_files_are_named() {
     assert_refused(&case.score(&["--responses", "/nowhere.jsonl"]).output().unwrap(), &["/nowhere.jsonl"]);
     let output = case.score(&references).args(["--output", "/nowhere/out.jsonl"]).output().unwrap();
     assert_refused(&output, &["/nowhere/out.jsonl", "--output"]);
+    for (option, name) in [("--data", "tasks.jsonl"), ("--responses", "answers.jsonl")] {
+        let before = fs::read(case.path(name)).unwrap();
+        let mut score = case.score(&["--responses"]);
+        let output = score.arg(case.path("answers.jsonl")).arg("--output").arg(case.path(name)).output().unwrap();
+        assert_refused(&output, &["--output", &format!("is the file that {option} reads")]);
+        assert_eq!(fs::read(case.path(name)).unwrap(), before);
+    }
     let missing =
         programs::command("real").args(["score", "--data", "/nowhere.parquet"]).args(references).output().unwrap();
     assert_refused(&missing, &["/nowhere.parquet"]);

@@ -81,7 +81,7 @@ fn what_cannot_be_used_is_named_and_nothing_is_written() {
     };
     refused("/no/such/folder", PROMPTS, &[], &["/no/such/folder", "no such folder"]);
     refused("bundled://nothing", PROMPTS, &[], &["bundled://nothing", "there are"]);
-    refused("gs://bucket/model", PROMPTS, &[], &["gs://", "not supported"]);
+    refused("ftp://bucket/model", PROMPTS, &[], &["ftp://", "not supported"]);
     refused(&uri, "", &[], &["no prompts"]);
     refused(&uri, "{\"id\": 1, \"prompt\": \"add\"}\n{\"id\": 2}\n", &[], &["prompts.jsonl:2", "prompt"]);
     refused(&uri, "{\"id\": 1, \"prompt\": \"\"}", &[], &["no tokens"]);

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
+use real_datasets::files::is_one_file;
 use real_datasets::{ColumnRole, Mapping, Reading, Task, builder, write_jsonl};
 use real_sandbox_api::{Check, Group};
 use real_terminal::{OrRefused as _, outln};
@@ -60,7 +61,7 @@ struct TokenizerArgs {
 
 #[derive(Debug, Args)]
 struct ConvertArgs {
-    /// File, `https://`, `hf://` or `s3://` URI: JSON lines or an array, plain or compressed, or Parquet
+    /// File, `https://`, `hf://`, `s3://`, `gs://` or `az://` URI: JSON lines or an array, plain or compressed, or Parquet
     uri: String,
     /// File to write, `.jsonl` or `.jsonl.gz`
     #[arg(long)]
@@ -125,10 +126,7 @@ fn reading(map: &[ColumnRole]) -> anyhow::Result<Reading> {
 
 fn convert(args: &ConvertArgs) -> anyhow::Result<()> {
     writable(&args.out).or_refused()?;
-    let read = Path::new(args.uri.strip_prefix("file://").unwrap_or(&args.uri));
-    if let (Ok(read), Ok(written)) = (read.canonicalize(), args.out.canonicalize())
-        && read == written
-    {
+    if is_one_file(&args.uri, &args.out) {
         let out = args.out.display();
         return Err(anyhow!(
             "--out {out} is the file that is read, and would lose what tasks do not hold; name another"

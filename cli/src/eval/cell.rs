@@ -1,5 +1,6 @@
 //! One cell: answers, then verdicts, then what they come to. Whatever is done is kept.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -88,6 +89,11 @@ impl Evaluator {
         };
         let mut left = answers::read(&source, &suite.tasks)?;
         ensure!(!left.is_empty(), "{source} holds no answer");
+        let answered = left.iter().map(|answer| answer.id.as_str()).collect::<BTreeSet<_>>().len();
+        if answered < suite.tasks.len() {
+            let (name, all) = (&cell.name, suite.tasks.len());
+            tracing::warn!("{name}: {source} has answers to {answered} of {all} tasks; the figures are of those alone");
+        }
         let (file, mut done) = Unfinished::open(&rows, &key, &left, true)?;
         let left = left.split_off(done.len());
         let mut file = Some(file);

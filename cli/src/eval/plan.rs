@@ -57,12 +57,12 @@ impl Target {
                 "{uri}: no such bundled model; there is bundled://{}",
                 BUNDLED_MODELS.join(", bundled://")
             ),
-            Some(("hf" | "s3", _)) => drop(real_sources::Place::parse(uri)?),
+            Some((scheme, _)) if real_sources::has_folders(scheme) => drop(real_sources::Place::parse(uri)?),
             Some(("file", path)) => model_folder(uri, Path::new(path))?,
             None => model_folder(uri, Path::new(uri))?,
             Some(("pvc", _)) => bail!("{uri} is a claim of a cluster; give the folder itself"),
             Some((scheme, _)) => bail!(
-                "{uri}: {scheme}:// is no place of a model here; give a folder, file://, hf://ORG/NAME, s3://BUCKET/KEY, bundled://NAME, or \
+                "{uri}: {scheme}:// is no place of a model here; give a folder, file://, hf://ORG/NAME, s3://BUCKET/KEY (gs://, az://), bundled://NAME, or \
                  an API's address such as http://HOST/v1"
             ),
         }
@@ -282,11 +282,11 @@ fn suite_exists(uri: &str) -> anyhow::Result<()> {
         Some(("file", path)) => PathBuf::from(path),
         Some(("pvc", _)) => bail!("{uri} is a claim of a cluster; give the file itself"),
         Some(("bundled", _)) => return Ok(()),
-        Some(("hf" | "s3" | "https" | "http", _)) => {
+        Some((scheme, _)) if real_sources::has_folders(scheme) || scheme == "https" || scheme == "http" => {
             return real_sources::Place::parse(uri).map(drop).map_err(Into::into);
         }
         Some((scheme, _)) => bail!(
-            "{uri}: {scheme}:// is no place of a data set here; give a file, file://, https://, s3://, hf://datasets/ORG/NAME/FILE or \
+            "{uri}: {scheme}:// is no place of a data set here; give a file, file://, https://, s3://, gs://, az://, hf://datasets/ORG/NAME/FILE or \
              bundled://NAME"
         ),
     };

@@ -96,9 +96,8 @@ summary.json, reward.svg, tensorboard/, samples/, checkpoints/ (Hugging Face fol
 impl RunArgs {
     /// What is to be done with what is there; checkpoints of a job may lie in a bucket.
     fn existing(&self, job: &RealTrainingJob) -> Existing {
-        let in_bucket = job.spec.checkpoint.storage.as_ref().is_some_and(|storage| storage.object_store.is_some());
         match (self.existing.resume, self.existing.fresh) {
-            (true, _) if in_bucket => Existing::ResumeElsewhere,
+            (true, _) if bucket(job).is_some() => Existing::ResumeElsewhere,
             (true, _) => Existing::Resume,
             (_, true) => Existing::MoveAside,
             // Nothing is written, so nothing is in the way.
@@ -135,6 +134,11 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         report::print(&checked.path, &args)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if args.existing.resume
+        && let Some(uri) = bucket(&checked.job)
+    {
+        run_dir::look_elsewhere(&checked.path, uri).await?;
+    }
     // From here on a Ctrl-C is something to handle, not an end.
     let mut shutdown = Shutdown::listen()?;
     let dir = RunDir::open(&checked.path, args.existing(&checked.job))?;
@@ -164,6 +168,11 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         report::print(dir.path(), &args)?;
     }
     Ok(outcome.exit_code())
+}
+
+/// Where the checkpoints of a job lie besides its run directory.
+fn bucket(job: &RealTrainingJob) -> Option<&str> {
+    Some(job.spec.checkpoint.storage.as_ref()?.object_store.as_ref()?.uri.as_str())
 }
 
 /// The summary of a resumed run that has nothing left to do.

@@ -85,7 +85,7 @@ fn model(model: &Model) -> Result<Tensors, Problem> {
     const FIELD: &str = "spec.model.storageUri";
     let uri = &model.uri;
     let problem = |message: String| Problem::spec(FIELD, message);
-    let folder = if matches!(uri.split_once("://"), Some(("hf" | "s3", _))) {
+    let folder = if uri.split_once("://").is_some_and(|(scheme, _)| real_sources::has_folders(scheme)) {
         real_sources::folder(uri).map_err(|error| Problem::of(FIELD, &error))?
     } else if let Some(folder) = local_path(uri).map_err(problem)? {
         folder
@@ -144,7 +144,7 @@ fn local_path(uri: &str) -> Result<Option<PathBuf>, String> {
         }
         Some(("file", path)) => Ok(Some(path.into())),
         Some((scheme, _)) => Err(format!(
-            "`{uri}`: `real run` does not read {scheme}:// yet; give a folder, file:///PATH, hf://ORG/NAME, s3://BUCKET/KEY or bundled://NAME"
+            "`{uri}`: `real run` does not read {scheme}://; give a folder, file:///PATH, hf://ORG/NAME, s3://BUCKET/KEY (gs://, az://) or bundled://NAME"
         )),
     }
 }
@@ -380,10 +380,10 @@ mod tests {
 
     #[test]
     fn a_scheme_we_do_not_read_is_named_with_what_we_do() {
-        let problem = model(&pretrained(Path::new("gs://bucket/model"))).unwrap_err();
+        let problem = model(&pretrained(Path::new("ftp://bucket/model"))).unwrap_err();
         assert_eq!(problem.field.as_deref(), Some("spec.model.storageUri"));
         assert!(
-            problem.message.contains("gs://bucket/model") && problem.message.contains("bundled://NAME"),
+            problem.message.contains("ftp://bucket/model") && problem.message.contains("bundled://NAME"),
             "{problem:?}"
         );
     }

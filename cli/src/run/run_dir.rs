@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
 
+use real_terminal::OrRefused as _;
+
 use crate::summary::{Phase, Summary};
 
 /// Why a run directory cannot be used. Nothing was written.
@@ -35,6 +37,17 @@ pub(crate) enum RunDirError {
         /// The directory.
         path: PathBuf,
     },
+    /// There is nothing to resume in either place.
+    #[error(
+        "cannot resume: there is no run in {}, and no checkpoint in {uri} (spec.checkpoint.storage.objectStore.uri); leave \
+         --resume out to start one", path.display()
+    )]
+    NothingElsewhere {
+        /// The directory.
+        path: PathBuf,
+        /// The bucket's.
+        uri: String,
+    },
     /// Another `real run` uses it.
     #[error("another `real run` is using the run directory {}; wait for it, or choose another with --run-dir", path.display())]
     Busy {
@@ -49,6 +62,17 @@ pub(crate) enum RunDirError {
         /// The system's reason.
         source: io::Error,
     },
+}
+
+/// Looks for a checkpoint in a bucket, for a directory that holds no run. Whole ones have a manifest.
+pub(crate) async fn look_elsewhere(path: &Path, uri: &str) -> anyhow::Result<()> {
+    if path.join("spec.yaml").exists() {
+        return Ok(());
+    }
+    let there = real_sources::Shelf::from_environment(uri).or_refused()?.list("checkpoints").await.or_refused()?;
+    let is_whole = there.iter().any(|item| item.name.ends_with("/manifest.json"));
+    let nothing = || RunDirError::NothingElsewhere { path: path.to_owned(), uri: uri.to_owned() };
+    is_whole.then_some(()).ok_or_else(nothing).or_refused()
 }
 
 /// What the user said about a directory that already holds a run.

@@ -11,6 +11,7 @@ use std::time::Instant;
 use anyhow::{anyhow, bail};
 use clap::ValueEnum;
 use futures::{StreamExt, stream};
+use real_datasets::files::is_one_file;
 use real_datasets::{ColumnRole, DatasetKind, Mapping, Reading, Task};
 use real_reward::profile::Rules;
 use real_reward::{EmptyOutputs, Extraction, Profile, Scorer, ScorerConfig};
@@ -122,11 +123,23 @@ struct Settings {
     max_tests: Option<usize>,
 }
 
+/// What is read is not written over.
+fn spare_inputs(args: &ScoreArgs) -> anyhow::Result<()> {
+    let Some(output) = &args.output else { return Ok(()) };
+    let answers = if let Source::File(path) = &args.responses { Some(path.to_string_lossy()) } else { None };
+    for (option, read) in [("--data", Some(args.data.as_str())), ("--responses", answers.as_deref())] {
+        let is_read = read.is_some_and(|read| is_one_file(read, output));
+        anyhow::ensure!(!is_read, "--output {} is the file that {option} reads; name another", output.display());
+    }
+    Ok(())
+}
+
 /// Loads, scores, reports.
 ///
 /// # Errors
 /// Data, answers or services that cannot be used, or no answer that could be scored.
 pub async fn run(args: ScoreArgs) -> anyhow::Result<ExitCode> {
+    spare_inputs(&args).or_refused()?;
     let tasks = load(&args).or_refused()?;
     let mut answers = answers::read(&args.responses, &tasks).or_refused()?;
     answers.truncate(args.limit.unwrap_or(usize::MAX));

@@ -29,7 +29,7 @@ pub struct Dataset {
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// Tasks as JSON lines or array (plain, `.gz`, `.zst`) or Parquet: canonical, or of SafeSQL, SecCodePLT+, APPS+, HumanEval or MBPP. A path, or
-    /// a URI beginning with `bundled://`, `file://`, `hf://`, `s3://`, `https://` or `pvc://`.
+    /// a URI beginning with `bundled://`, `file://`, `hf://`, `s3://`, `gs://`, `az://`, `https://` or `pvc://`.
     #[schemars(length(min = 1, max = 1024))]
     pub storage_uri: String,
     /// Secret of the same namespace with the credentials for `storageUri`.

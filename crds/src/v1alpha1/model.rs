@@ -13,7 +13,7 @@ use crate::config::{self, Initialize, LoraTarget};
 #[schemars(extend("x-kubernetes-validations" = [rules::source(), vec![of_something()]].concat()))]
 pub struct Model {
     /// Hugging Face folder with `config.json`, the tokenizer and, unless drawn at random, `model.safetensors`: a path, or
-    /// a URI beginning with `bundled://`, `file://`, `hf://`, `s3://`, `https://` or `pvc://`.
+    /// a URI beginning with `bundled://`, `file://`, `hf://`, `s3://`, `gs://`, `az://`, `https://` or `pvc://`.
     #[schemars(length(min = 1, max = 1024))]
     pub storage_uri: String,
     /// Secret of the same namespace with the credentials for `storageUri`.

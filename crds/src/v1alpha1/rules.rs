@@ -69,8 +69,8 @@ pub(super) fn source() -> Vec<Rule> {
     let rule = |rule: &str, message: Message| Rule::new(rule).message(message).field_path(".storageUri");
     vec![
         rule(
-            "self.storageUri.matches('^((bundled|file|hf|s3|https|pvc)://.+|[^:]+)$')",
-            "storageUri must be a path, or begin with bundled://, file://, hf://, s3://, https:// or pvc://".into(),
+            "self.storageUri.matches('^((bundled|file|hf|s3|gs|az|https|pvc)://.+|[^:]+)$')",
+            "storageUri must be a path, or begin with bundled://, file://, hf://, s3://, gs://, az://, https:// or pvc://".into(),
         ),
         rule(
             "!self.storageUri.startsWith('pvc://') \

@@ -13,10 +13,13 @@ pub fn sign_test(better: usize, worse: usize) -> f64 {
     (2.0 * tail).min(1.0)
 }
 
-/// The 95 % Clopper–Pearson interval of a share that was 1 (or 0) in all `n` tasks.
-pub fn bounds_where_all_agree(ones: bool, n: usize) -> (f64, f64) {
-    let end = 0.025_f64.powf(1.0 / n as f64);
-    if ones { (end, 1.0) } else { (0.0, 1.0 - end) }
+/// The 95 % interval of the mean of values within `range`, of which `n` independent ones were all `value`. With each end 2.5 % are left: as
+/// much of the distribution as that does not let exclude may be at the end of the range. Of shares that are all 0 or all 1 it is Clopper and
+/// Pearson's (1934).
+pub fn bounds_where_all_agree(value: f64, (least, most): (f64, f64), n: usize) -> (f64, f64) {
+    let known = 0.025_f64.powf(1.0 / n as f64);
+    let with = |end: f64| known * value + (1.0 - known) * end;
+    (with(least), with(most))
 }
 
 #[cfg(test)]
@@ -46,8 +49,11 @@ mod tests {
     #[test]
     fn bounds_of_a_share_of_one_leave_what_the_number_of_tasks_cannot_exclude() {
         // P(all 20 right) is 2.5 % where one answer is right with probability 0.025^(1/20) = 0.8316.
-        let (low, high) = bounds_where_all_agree(true, 20);
+        let (low, high) = bounds_where_all_agree(1.0, (0.0, 1.0), 20);
         assert!((low - 0.831_566_5).abs() < 1e-6 && high >= 1.0, "{low}");
         assert!((low.powi(20) - 0.025).abs() < 1e-12);
+        // Three differences of −1: the chance of another one is at most 1 − 0.025^(1/3) = 0.7076, and it may be 1.
+        let (low, high) = bounds_where_all_agree(-1.0, (-1.0, 1.0), 3);
+        assert!((low + 1.0).abs() < 1e-12 && (high - 0.415_196).abs() < 1e-6, "{low} {high}");
     }
 }

@@ -27,18 +27,21 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// The mean of one value a task. The interval is the percentile bootstrap's over tasks; where all tasks are 0, or all are 1,
-    /// resampling has nothing to vary, and it is the exact (Clopper–Pearson) one. `None` without tasks.
+    /// The mean of one value a task, each from 0 to 1. The interval is that of [`interval_of_mean`]. `None` without tasks.
     pub fn of(values: &[f64], seed: u64) -> Option<Self> {
         let value = mean(values)?;
-        let agreed = |all: f64| values.iter().all(|value| value.to_bits() == all.to_bits());
-        let (low, high) = if agreed(0.0) || agreed(1.0) {
-            bounds_where_all_agree(value > 0.5, values.len())
-        } else {
-            interval(values, seed, REPLICATES)
-        };
+        let (low, high) = interval_of_mean(values, (0.0, 1.0), seed)?;
         Some(Self { value, low, high, tasks: values.len() })
     }
+}
+
+/// The 95 % interval of the mean of values that lie within `range`: the percentile bootstrap's over tasks or, where all tasks agree and
+/// resampling has nothing to vary, what their number alone can tell ([`bounds_where_all_agree`]). `None` without tasks.
+pub fn interval_of_mean(values: &[f64], range: (f64, f64), seed: u64) -> Option<(f64, f64)> {
+    let first = *values.first()?;
+    // One and the same share may have come about by sums of another order.
+    let agree = values.iter().all(|value| (value - first).abs() < 1e-12);
+    Some(if agree { bounds_where_all_agree(first, range, values.len()) } else { interval(values, seed, REPLICATES) })
 }
 
 /// `None` where there is nothing to average.
@@ -64,5 +67,10 @@ mod tests {
         assert_eq!((few.value.to_bits(), many.high.to_bits()), (1.0_f64.to_bits(), 1.0_f64.to_bits()));
         let none = Rate::of(&[0.0; 4], 1).unwrap();
         assert!((none.high - (1.0 - few.low)).abs() < 1e-12, "{none:?}");
+        let one = Rate::of(&[2.0 / 3.0], 1).unwrap();
+        assert!(one.low < 0.02 && one.high > 0.99, "a single task says next to nothing: {one:?}");
+        let thirds = Rate::of(&[2.0 / 3.0, 1.0 - 1.0 / 3.0, 2.0 / 3.0], 1).unwrap();
+        assert!(thirds.low < 0.3 && thirds.high > 0.8, "{thirds:?}");
+        assert_eq!(interval_of_mean(&[], (0.0, 1.0), 1), None);
     }
 }

@@ -53,6 +53,8 @@ pub(crate) struct Asked {
     pub(crate) bytes: usize,
     /// Whether it was signed, with the session's token.
     pub(crate) signed: bool,
+    /// What was sent in place of a signature.
+    pub(crate) token: Option<String>,
 }
 
 /// What becomes of one request.
@@ -68,6 +70,8 @@ pub(crate) enum Fault {
     Corrupt,
     /// It is done, and the answer lost.
     Lost,
+    /// The answer has this header besides.
+    Says(&'static str, &'static str),
 }
 
 type Rule = Box<dyn FnMut(&Asked) -> Option<Fault> + Send>;
@@ -123,14 +127,19 @@ impl Store {
         // It logs each request; a full pipe would stop it.
         std::thread::spawn(move || lines.for_each(drop));
         let real = real.expect("it says its address");
+        let store = Self::before(server, real).await;
+        store.put("", b"").await;
+        Some(store)
+    }
+
+    /// A server, with a proxy before it.
+    pub(crate) async fn before(server: Child, real: String) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let router = Router::new().fallback(pass).with_state((real.clone(), Arc::clone(&seen)));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let store = Self { server, real, proxy, seen };
-        store.put("", b"").await;
-        Some(store)
+        Self { server, real, proxy, seen }
     }
 
     /// Puts an object into the bucket, past the proxy; makes the bucket where the key is empty.
@@ -204,7 +213,7 @@ fn kind_of(method: &Method, uri: &str, headers: &HeaderMap) -> Kind {
     let query = uri.split_once('?').map_or("", |(_, query)| query);
     let has = |name: &str| query.split('&').any(|part| part.split('=').next() == Some(name));
     match (method.as_str(), has("uploadId")) {
-        ("GET", _) if has("list-type") => Kind::List,
+        ("GET", _) if has("list-type") || has("comp") => Kind::List,
         ("GET", _) if has("uploads") => Kind::Unfinished,
         ("GET", _) if headers.get("range").is_some_and(|range| range == "bytes=0-0") => Kind::Look,
         ("PUT", true) => Kind::Part,
@@ -231,10 +240,11 @@ async fn pass(
     let path = uri.split('?').next().unwrap_or_default();
     let asked = Asked {
         kind,
-        key: path.strip_prefix("/data/").unwrap_or_default().to_owned(),
+        key: path.split_once("/data/").map_or("", |(_, key)| key).to_owned(),
         from: from.unwrap_or(0),
         bytes: sent.len(),
         signed: uri.contains("X-Amz-Signature=") && uri.contains("X-Amz-Security-Token=session"),
+        token: headers.get("authorization").and_then(|token| Some(token.to_str().ok()?.to_owned())),
     };
     let fault = {
         let mut seen = seen.lock().unwrap();
@@ -254,7 +264,7 @@ async fn pass(
     let corrupt = matches!(fault, Some(Fault::Corrupt));
     let sent = if corrupt && method == Method::PUT { changed(&sent).into() } else { sent };
     let mut request = reqwest::Client::new().request(method.clone(), format!("{real}{uri}")).body(sent);
-    for name in ["range", "if-range", "content-md5", "content-type"] {
+    for name in ["authorization", "range", "if-range", "content-md5", "content-type", "x-ms-version"] {
         if let Some(value) = headers.get(name) {
             request = request.header(name, value);
         }
@@ -264,6 +274,7 @@ async fn pass(
     let mut content = answer.bytes().await.unwrap();
     let length = content.len();
     let cut = || Body::from_stream(futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]));
+    let said = fault.clone();
     let body = match fault {
         Some(Fault::Corrupt) if method == Method::GET => Body::from(changed(&content)),
         Some(Fault::Lost) => cut(),
@@ -281,10 +292,14 @@ async fn pass(
         _ => Body::from(content),
     };
     let mut passed = (status, body).into_response();
-    for name in ["accept-ranges", "etag", "content-range", "content-type", "last-modified"] {
+    let passed_on = ["accept-ranges", "etag", "content-range", "content-type", "last-modified"];
+    for name in passed_on.into_iter().chain(["content-md5", "x-ms-blob-content-md5", "x-ms-error-code"]) {
         if let Some(value) = headers.get(name) {
             passed.headers_mut().insert(name, value.clone());
         }
+    }
+    if let Some(Fault::Says(name, value)) = said {
+        passed.headers_mut().insert(name, value.parse().unwrap());
     }
     passed.headers_mut().insert("content-length", length.into());
     passed

@@ -90,6 +90,10 @@ impl Held {
     /// `folder` is where leases of a checkpoint on a disk are written, where that is not beside it. That it cannot be written is told in
     /// the log: who may only read can still do that.
     pub fn take(uri: &str, folder: Option<&Path>, holder: &str) -> Option<Self> {
+        // What is only read there is kept by nobody's retention.
+        if uri.starts_with("gs://") || uri.starts_with("az://") {
+            return None;
+        }
         let (run, step) = run_of(uri)?;
         let place = match (uri.starts_with("s3://"), folder) {
             (true, _) => Place::Bucket { run, uri: uri.to_owned() },
@@ -200,6 +204,9 @@ mod tests {
         drop(held);
         assert!(of_disk(&checkpoints).is_empty());
         assert!(Held::take("/models/a", None, "x").is_none(), "no checkpoint");
+        for uri in ["gs://b/run/checkpoints/step-1", "az://con/run/checkpoints/step-1"] {
+            assert!(Held::take(uri, None, "x").is_none() && !Path::new(&uri[..3]).exists(), "nothing is written there");
+        }
         assert_eq!(run_of("s3://b/p/checkpoints/step-12/"), Some(("s3://b/p".to_owned(), 12)));
     }
 

@@ -11,7 +11,7 @@ type BundledModel = (&'static str, &'static [BundledFile]);
 include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 
 /// The folder that `uri` names: a path, `file://` and a path, `hf://ORG/NAME[@REVISION][/PATH]` or
-/// `s3://BUCKET/KEY`, which are fetched into the cache first, or `bundled://NAME`, whose files are then written to `scratch/NAME`.
+/// `s3://BUCKET/KEY` (`gs://`, `az://`), which are fetched into the cache first, or `bundled://NAME`, whose files are then written to `scratch/NAME`.
 ///
 /// # Errors
 /// There is no such folder or bundled model, the scheme is unknown, or `scratch` cannot be written.
@@ -33,12 +33,12 @@ pub fn resolve(uri: &str, scratch: &Path) -> Result<PathBuf, ModelError> {
     let path = match uri.split_once("://") {
         None => PathBuf::from(uri),
         Some(("file", path)) => PathBuf::from(path),
-        Some(("hf" | "s3", _)) => {
+        Some((scheme, _)) if real_sources::has_folders(scheme) => {
             real_sources::folder(uri).map_err(|source| ModelError::Fetch { uri: uri.to_owned(), source })?
         }
         Some((scheme, _)) => {
             return Err(location(format!(
-                "{scheme}:// is not supported; give a folder, file://, hf://, s3:// or bundled://"
+                "{scheme}:// is not supported; give a folder, file://, hf://, s3://, gs://, az:// or bundled://"
             )));
         }
     };
