@@ -30,9 +30,10 @@ use crate::config::{Device, Dtype};
         "'metadata.name has %d characters, at most 48 are allowed: Jobs are named <name>-<cell>'\
             .format([size(self.metadata.name)])".into()
     )),
-    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
-        "metadata.name must be lower-case letters, digits and '-', begin with a letter and end with a letter or digit: it becomes part of the names of pods"
-    ),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(Message::Expression(
+        "'metadata.name (\"' + self.metadata.name + '\") must be lower-case letters, digits and -, begin with a letter and end \
+            with a letter or digit: it becomes part of the names of pods'".into()
+    )),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Done", type_ = "integer", json_path = ".status.counts.succeeded"),
     printcolumn(name = "Total", type_ = "integer", json_path = ".status.counts.total"),

@@ -34,9 +34,10 @@ use super::{PodPatch, Quantity, Resources, rules};
         "'metadata.name has %d characters, at most 48 are allowed: Services are named <name>-detector and <name>-sandbox'\
             .format([size(self.metadata.name)])".into()
     )),
-    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
-        "metadata.name must be lower-case letters, digits and '-', begin with a letter and end with a letter or digit: it becomes the name of a Service"
-    ),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(Message::Expression(
+        "'metadata.name (\"' + self.metadata.name + '\") must be lower-case letters, digits and -, begin with a letter and end \
+            with a letter or digit: it becomes the name of a Service'".into()
+    )),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Detectors", type_ = "integer", json_path = ".status.detector.readyReplicas"),
