@@ -189,7 +189,7 @@ pub enum Network {
 #[schemars(extend("x-kubernetes-validations" = [
     Rule::new("!string(self.memory).endsWith('m')")
         .message(Message::Expression("'memory is in bytes, and %s are thousandths of one: did you mean %s?'\
-            .format([string(self.memory), string(self.memory).replace('m', 'M')])".into()))
+            .format([self.memory, self.memory.replace('m', 'M')])".into()))
         .field_path(".memory"),
 ]))]
 pub struct SandboxLimits {

@@ -110,9 +110,9 @@ pub(super) fn whole_bytes(field: &str) -> Rule {
     let given = format!("self.{field}['memory']");
     Rule::new(format!("!has(self.{field}) || !({} || {})", amount("memory"), amount("ephemeral-storage")))
         .message(Message::Expression(format!(
-            "'memory' in self.{field} && string({given}).endsWith('m') \
+            "'memory' in self.{field} && {given}.endsWith('m') \
              ? 'memory is in bytes, and %s are thousandths of one: did you mean %s?'\
-                .format([string({given}), string({given}).replace('m', 'M')]) \
+                .format([{given}, {given}.replace('m', 'M')]) \
              : 'ephemeral-storage is in bytes, and m are thousandths of one: did you mean M?'"
         )))
         .field_path(format!(".{field}"))
