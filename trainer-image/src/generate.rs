@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use real_crds::config;
-use real_datasets::files::{WholeFile, read_text};
+use real_datasets::files::{WholeFile, is_one_file, read_text};
 use real_datasets::{Message, Task};
 use real_terminal::OrRefused as _;
 use real_terminal::arguments::at_least_one;
@@ -113,6 +113,12 @@ struct ResponseLine<'t> {
 /// The model, the prompts or the output file are unusable; the message says which and why.
 pub fn run(args: &GenerateArgs) -> Result<()> {
     let lines = asked(args).or_refused()?;
+    let read = args.prompts.as_ref().map(|path| path.to_string_lossy());
+    let read = read.as_deref().or(args.dataset.as_deref()).unwrap_or_default();
+    let written = args.output.display();
+    if is_one_file(read, &args.output) {
+        return Err(anyhow::anyhow!("--output {written} is the file that is read; name another")).or_refused();
+    }
     // Before the work, so that an output that cannot be written costs nothing. It vanishes where the work fails.
     let mut file = WholeFile::create(&args.output)
         .with_context(|| format!("cannot write {}", args.output.display()))

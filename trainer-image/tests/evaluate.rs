@@ -4,6 +4,8 @@
 
 #[path = "job/service.rs"]
 mod service;
+#[path = "../../sources/tests/store/mod.rs"]
+mod store;
 
 use std::fs;
 use std::process::{Command, Output};
@@ -12,6 +14,7 @@ use real_crds::cell::{ShardWords, Tally};
 use real_crds::progress::Outcome;
 use serde_json::{Value, json};
 use service::Service;
+use store::{Fault, Kind, Store};
 
 fn cell(detectors: &[&str], sandboxes: &[&str], settings: Value) -> Value {
     let mut all = json!({"temperature": 0.0, "topP": 1.0, "samples": 1, "seed": 1, "maxResponseTokens": 96, "promptTemplate": null});
@@ -156,4 +159,86 @@ fn a_model_behind_an_api_is_asked_with_the_key_that_is_mounted_for_it_and_judged
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let tally = words.tally.expect("counts");
     assert_eq!((tally.tasks, tally.n, tally.dropped, tally.no_code), (3, 6, 0, 0));
+}
+
+#[test]
+fn rows_of_a_cell_go_to_a_bucket_the_lines_last_and_what_a_store_refuses_makes_no_count() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let Some(store) = runtime.block_on(Store::start()) else { return };
+    let (Some(detector), Some(sandbox)) = (Service::start("real-detector"), Service::start("real-sandbox")) else {
+        return;
+    };
+    let uri = api(&runtime, "```python\nprint(1)\n```");
+    let mut cell = cell(&[&detector.address], &[&sandbox.address], json!({}));
+    cell["model"] = uri.as_str().into();
+    cell["results"] = "s3://data/sweeps/a b".into();
+    cell["shards"] = 2.into();
+    // A Secret of the store's own; the key of the API is in the environment.
+    let secret = tempfile::tempdir().expect("a temporary folder");
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL", store.proxy.as_str()),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "hush"),
+        ("AWS_SESSION_TOKEN", "session"),
+    ] {
+        fs::write(secret.path().join(name), value).expect("writable");
+    }
+    let credentials = format!("{}=s3://data/sweeps/a b", secret.path().display());
+    let variables = [("REAL_CREDENTIALS", credentials.as_str()), ("REAL_API_KEY", "hush"), ("REAL_PART_BYTES", "2000")];
+    let keys = || runtime.block_on(store.keys("sweeps"));
+    let lines = |shard: u64| {
+        let key = format!("sweeps/a%20b/sweep-abc/shard-{shard}.jsonl");
+        let text = runtime.block_on(store.content(&key)).expect("the lines of a shard");
+        String::from_utf8(text).expect("text")
+    };
+
+    // What passes is survived, and every request is signed.
+    store.faults(Kind::Part, &[Fault::Answer(503, "<Error><Code>SlowDown</Code></Error>"), Fault::Lost]);
+    let (output, words) = evaluate_with(&cell, 1, &variables);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(words.tally.map(|tally| (tally.tasks, tally.n)), Some((3, 3)));
+    assert_eq!(
+        keys(),
+        ["sweeps/a b/sweep-abc/shard-1.jsonl", "sweeps/a b/sweep-abc/shard-1.parquet"],
+        "one folder a cell, two files a shard"
+    );
+    assert!(store.log().iter().all(|asked| asked.signed) && store.count(Kind::Part) > 2);
+    let first = lines(1);
+    let answers = |lines: &str| -> Vec<(Value, Value)> {
+        let row = |line| serde_json::from_str::<Value>(line).expect("JSON");
+        lines.lines().map(row).map(|row| (row["id"].clone(), row["response"].clone())).collect()
+    };
+    assert_eq!(answers(&first).len(), 3, "{first}");
+    assert!(answers(&first).iter().all(|(_, response)| response == "```python\nprint(1)\n```"), "{first}");
+    let table = runtime.block_on(store.content("sweeps/a%20b/sweep-abc/shard-1.parquet")).expect("a table");
+    assert!(table.starts_with(b"PAR1") && table.ends_with(b"PAR1"));
+
+    // Another try of the same shard leaves the same lines and nothing besides.
+    store.rule(|_| None);
+    assert!(evaluate_with(&cell, 1, &variables).0.status.success());
+    assert_eq!((answers(&lines(1)), keys().len()), (answers(&first), 2));
+    assert_eq!(runtime.block_on(store.unfinished()), 0);
+
+    // The lines are not taken: whoever looks for them finds nothing of the shard, and no count is told.
+    for (status, body, code, said) in [
+        (403, "<Error><Code>ExpiredToken</Code></Error>", 1, "the session token has expired"),
+        (403, "<Error><Code>AccessDenied</Code></Error>", 1, "may not read or write it"),
+        (503, "<Error><Code>SlowDown</Code></Error>", 1, "gave up after"),
+    ] {
+        store.rule(move |asked| {
+            let lines = asked.kind != Kind::Get && asked.key.ends_with("shard-0.jsonl");
+            lines.then_some(Fault::Answer(status, body))
+        });
+        let (output, words) = evaluate_with(&cell, 0, &variables);
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
+        for part in [said, "cannot keep results in s3://data/sweeps/a b", "shard-0.jsonl"] {
+            assert!(words.message.contains(part), "{part}: {}", words.message);
+        }
+        assert_eq!((words.outcome, words.tally), (Outcome::Failed, None));
+        assert!(output.stdout.is_empty() && keys().iter().all(|key| !key.ends_with("shard-0.jsonl")), "{:?}", keys());
+        assert!(!words.message.contains("hush") && !words.message.contains("Signature"), "{}", words.message);
+    }
+    store.rule(|_| None);
+    assert!(evaluate_with(&cell, 0, &variables).0.status.success());
+    assert_eq!((lines(0).lines().count(), keys().len()), (3, 4));
 }

@@ -204,6 +204,12 @@ fn an_optimizer_goes_on_from_its_saved_state_as_if_never_stopped() {
     for _ in 0..3 {
         assert_eq!(train(&model, &mut optimizer).to_bits(), train(&copy, &mut resumed).to_bits());
     }
+    for (name, value) in [("exp_avg_sq.model.norm.weight", -1e-9), ("step.model.norm.weight", -1.0)] {
+        let mut damaged: BTreeMap<String, Tensor> = state.iter().map(|(name, t)| (name.clone(), t.copy())).collect();
+        let _ = damaged.get_mut(name).expect("a tensor of the state").fill_(value);
+        let error = resumed.load_state(&damaged).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("negative"), "{error}");
+    }
     let other = decoder("llama");
     let error = AdamW::new(other.named_parameters(), AdamWConfig::default()).load_state(&state).unwrap_err();
     assert!(error.to_string().contains("belongs to another model"), "{error}");

@@ -113,7 +113,7 @@ fn a_job_that_cannot_fit_is_refused_with_what_would_help() {
     let (config, model) = (job("safesql-0.5b", &[]), shape("0.5b"));
     assert_eq!(judge(&config, &model, GPU, Some(ROOM)), Verdict::Fits);
     assert_eq!(judge(&config, &model, GPU, None), Verdict::Fits, "nobody knows");
-    let room = least(&config, &model, GPU) + (1 << 30);
+    let room = least(&config, &model, GPU) + (1 << 29);
     let Verdict::Tight(sentence) = judge(&config, &model, GPU, Some(room)) else {
         panic!("there is no room for a step")
     };

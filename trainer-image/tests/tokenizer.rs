@@ -116,3 +116,20 @@ fn without_a_template_the_tokenizers_own_end_is_taught_and_where_nothing_ends_an
     let error = Tokenizer::load(folder(&json!({})).path()).err().expect("no end").to_string();
     assert!(error.contains("answers would not end"), "{error}");
 }
+
+#[test]
+fn a_template_that_does_not_end_or_raises_is_an_error_of_one_line() {
+    let again = "{% for i in range(9000) %}{% for j in range(9000) %}x{% endfor %}{% endfor %}";
+    let deep = "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}";
+    for (template, expected) in [
+        (again, "does not end within 10000000 steps"),
+        (deep, "recursion"),
+        ("{{ raise_exception('no tools here') }}", "no tools here"),
+        ("{{ messages[0].content.swapcaze() }}", "swapcaze"),
+    ] {
+        let tokenizer = Tokenizer::load(folder(&json!({"eos_token": "</s>", "chat_template": template})).path());
+        let said = tokenizer.and_then(|tokenizer| tokenizer.chat_text(&[json!({"role": "user", "content": "a"})]));
+        let said = said.expect_err(template).to_string();
+        assert!(said.contains(expected) && !said.contains('\n'), "{said}");
+    }
+}

@@ -34,6 +34,9 @@ impl Manifest {
         }
         // It may come from elsewhere.
         let inside = |name: &String| !name.split('/').any(|part| matches!(part, "" | "." | ".."));
+        if manifest.files.is_empty() {
+            return Err(format!("{MANIFEST} names no file"));
+        }
         match manifest.files.keys().find(|name| !inside(name)) {
             Some(name) => Err(format!("{MANIFEST} names a file {name:?}")),
             None => Ok(manifest),

@@ -91,6 +91,11 @@ pub(super) fn manifest(path: &Path) -> Result<(Manifest, Vec<u8>), CheckpointErr
         _ => CheckpointError::io("read", file)(error),
     })?;
     let manifest = Manifest::parse(&text).map_err(no_manifest)?;
+    // A folder that somebody copied or named anew would be gone on from at another step than its state is of.
+    let named = path.file_name().and_then(|name| step_of(name.to_str()?)).filter(|step| *step != manifest.step);
+    if named.is_some() {
+        return Err(no_manifest(format!("its {MANIFEST} is of step {}", manifest.step)));
+    }
     Ok((manifest, text))
 }
 
@@ -126,6 +131,19 @@ mod tests {
         let (found, refused) = newest(folder.path()).expect("one is whole");
         assert_eq!(found, Some(before));
         assert!(refused[0].to_string().contains("step-10/model.safetensors is damaged: SHA-256"), "{}", refused[0]);
+    }
+
+    #[test]
+    fn a_checkpoint_under_another_ones_name_is_passed_over() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (before, moved) = (make(folder.path(), 2), make(folder.path(), 4));
+        fs::rename(&moved.path, folder.path().join("step-9")).expect("renamed");
+        let (found, refused) = newest(folder.path()).expect("one is whole");
+        assert_eq!(found, Some(before));
+        assert!(
+            refused[0].to_string().contains("step-9") && refused[0].to_string().contains("is of step 4"),
+            "{refused:?}"
+        );
     }
 
     #[test]

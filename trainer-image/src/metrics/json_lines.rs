@@ -17,16 +17,18 @@ pub struct JsonLines {
 impl JsonLines {
     /// Opens or creates a file and keeps those of its lines that `keep` wants; lines that are no JSON go.
     pub fn open(path: &Path, keep: impl Fn(&Value) -> bool) -> io::Result<Self> {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(naming(path, &error)),
         };
+        // What a disk has damaged is no line any more; the others are.
+        let text = String::from_utf8_lossy(&bytes);
         let kept: String = text
             .split_inclusive('\n')
             .filter(|line| serde_json::from_str(line).is_ok_and(|value: Value| keep(&value)))
             .collect();
-        if kept != text {
+        if kept.as_bytes() != bytes {
             let temporary = path.with_extension("jsonl.partial");
             fs::write(&temporary, &kept).and_then(|()| fs::rename(&temporary, path)).map_err(|e| naming(path, &e))?;
         }
@@ -59,7 +61,7 @@ mod tests {
     fn half_a_line_left_by_a_crash_goes_when_the_file_is_opened_again() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("lines.jsonl");
-        fs::write(&path, "{\"step\":1}\n{\"ste").expect("writable");
+        fs::write(&path, b"\xff\0\n{\"step\":1}\n{\"s\xe9\n{\"ste").expect("writable");
         JsonLines::open(&path, |_| true).expect("writable").append(&serde_json::json!({"step": 2})).expect("writable");
         assert_eq!(fs::read_to_string(&path).expect("readable"), "{\"step\":1}\n{\"step\":2}\n");
     }

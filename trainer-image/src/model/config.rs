@@ -198,17 +198,19 @@ impl ModelConfig {
         let unsupported = |field: &'static str, value: String, allowed: &str| {
             Err(ModelError::Unsupported { path: path.to_path_buf(), field, value, allowed: allowed.to_owned() })
         };
-        for (field, value) in [
-            ("hidden_size", self.hidden_size),
-            ("intermediate_size", self.intermediate_size),
-            ("num_hidden_layers", self.num_hidden_layers),
-            ("num_attention_heads", self.num_attention_heads),
-            ("num_key_value_heads", self.key_value_heads()),
-            ("vocab_size", self.vocab_size),
-            ("max_position_embeddings", self.max_position_embeddings),
+        // Far above any model, and so low that no product of them leaves 64 bits.
+        for (field, value, most) in [
+            ("hidden_size", self.hidden_size, 1 << 20),
+            ("intermediate_size", self.intermediate_size, 1 << 22),
+            ("num_hidden_layers", self.num_hidden_layers, 10_000),
+            ("num_attention_heads", self.num_attention_heads, 1 << 16),
+            ("num_key_value_heads", self.key_value_heads(), 1 << 16),
+            ("head_dim", self.head_dim.unwrap_or(2), 1 << 16),
+            ("vocab_size", self.vocab_size, 1 << 26),
+            ("max_position_embeddings", self.max_position_embeddings, 1 << 40),
         ] {
-            if value < 1 {
-                return unsupported(field, value.to_string(), "it must be at least 1");
+            if !(1..=most).contains(&value) {
+                return unsupported(field, value.to_string(), &format!("it must be at least 1 and at most {most}"));
             }
         }
         if self.head_dim.is_none() && self.hidden_size % self.num_attention_heads != 0 {
@@ -225,9 +227,12 @@ impl ModelConfig {
         if self.hidden_act != "silu" {
             return unsupported("hidden_act", self.hidden_act.clone(), "only silu is implemented");
         }
-        if !(self.rms_norm_eps > 0.0 && self.rotary_base() > 0.0) {
-            let value = format!("{} and rope_theta {}", self.rms_norm_eps, self.rotary_base());
-            return unsupported("rms_norm_eps", value, "both must be positive");
+        // One that is not small beside the mean square leaves nothing of what is normalised.
+        if !(self.rms_norm_eps > 0.0 && self.rms_norm_eps < 1.0) {
+            return unsupported("rms_norm_eps", self.rms_norm_eps.to_string(), "it must be above 0 and below 1");
+        }
+        if !(self.rotary_base() > 0.0 && self.rotary_base().is_finite()) {
+            return unsupported("rope_theta", self.rotary_base().to_string(), "it must be above 0");
         }
         if let Some(method) = self.other.get("quantization_config").filter(|value| !value.is_null()) {
             let method = method.get("quant_method").unwrap_or(method).to_string();

@@ -34,7 +34,7 @@ pub enum OptimError {
     #[error(transparent)]
     Torch(#[from] TorchError),
     /// A saved state lacks a tensor, or has another shape.
-    #[error("optimiser state: {name} {problem}; the state belongs to another model")]
+    #[error("optimiser state: {name} {problem}")]
     State {
         /// Name of the tensor.
         name: String,
@@ -146,9 +146,15 @@ impl AdamW {
             for (kind, tensor) in slot.parts() {
                 let name = format!("{kind}.{}", slot.name);
                 let problem = |problem: String| OptimError::State { name: name.clone(), problem };
-                let saved = state.get(&name).ok_or_else(|| problem("is missing".into()))?;
+                let saved =
+                    state.get(&name).ok_or_else(|| problem("is missing; the state belongs to another model".into()))?;
                 if saved.size() != tensor.size() {
-                    return Err(problem(format!("has shape {:?}, expected {:?}", saved.size(), tensor.size())));
+                    let what = format!("has shape {:?}, expected {:?}", saved.size(), tensor.size());
+                    return Err(problem(what + "; the state belongs to another model"));
+                }
+                // The root of its second moment, or of a count of steps, would be no number.
+                if kind != "exp_avg" && saved.lt(0.0).any().int64_value(&[]) != 0 {
+                    return Err(problem("has negative values; the state is damaged".into()));
                 }
                 pairs.push((tensor.shallow_clone(), saved));
             }

@@ -16,8 +16,8 @@ use crate::ppo::recipe::Recipe;
 use crate::sampling::READ_AT_A_TIME;
 use crate::train::memory::rows_at_a_time;
 
-/// Numbers of the size of a chunk of logits, 32 bits, that are alive at once: logits, log-probabilities, and the gradients with
-/// respect to both.
+/// Numbers of the size of a chunk of logits that are alive at once, the first in the type of the activations and the others 32 bits:
+/// logits, log-probabilities, and the gradients with respect to both.
 const LOGIT_COPIES: u64 = 4;
 /// The same where logits are divided by a temperature.
 const LOGIT_COPIES_TEMPERED: u64 = 5;
@@ -69,7 +69,8 @@ struct Demand {
     micro_tokens: u64,
     longest: u64,
     logit_copies: u64,
-    tempered: bool,
+    /// Numbers of the size of a chunk of logits beside them while an entropy is reported; none where there is no entropy.
+    reported_copies: Option<u64>,
 }
 
 impl Demand {
@@ -91,7 +92,7 @@ impl Demand {
             micro_tokens: tokens.max(rows(size, tokens) * longest).min(recipe.mini_batch_size * longest),
             longest,
             logit_copies: of_policy(recipe.loss.entropy),
-            tempered,
+            reported_copies: Some(ENTROPY_COPIES + u64::from(tempered)),
         };
         match &config.algorithm {
             Algorithm::Ppo(ppo) => by(&Recipe::ppo(ppo, answers), ppo.micro_batch_size, ppo.micro_batch_tokens),
@@ -105,7 +106,6 @@ impl Demand {
                 // Suites are answered as many at a time as there is room for.
                 let rollout_rows = if config.evaluation.suites.is_empty() { 0 } else { u64::MAX };
                 let logit_copies = LOGIT_COPIES;
-                let tempered = false;
                 Self {
                     critic,
                     reference,
@@ -114,7 +114,7 @@ impl Demand {
                     micro_tokens,
                     longest,
                     logit_copies,
-                    tempered,
+                    reported_copies: None,
                 }
             }
         }
@@ -188,10 +188,13 @@ impl Plan {
         let chunk = predicted * words;
         let of_rows = |count: u64, width: u64| count.min(whole(footprint::rows_at_a_time(width as i64))) * width;
         let head = if adapters.is_none() { cast * hidden * words + element * of_rows(words, hidden) } else { 0 };
-        // A cast of the logits, and their quotient.
-        let copies = ENTROPY_COPIES + u64::from(element < 4) + u64::from(demand.tempered);
-        let reported = element * chunk + copies * 4 * of_rows(predicted, words);
-        let logits = (demand.logit_copies * 4 * chunk).max(reported) + head + SCRATCH;
+        // With a cast of the logits.
+        let reported = demand
+            .reported_copies
+            .map_or(0, |copies| element * chunk + (copies + u64::from(element < 4)) * 4 * of_rows(predicted, words));
+        // The logits themselves are of the type of the activations.
+        let learnt_from = (4 * (demand.logit_copies - 1) + element) * chunk;
+        let logits = learnt_from.max(reported) + head + SCRATCH;
         // They follow each other: the loss, the way back through what was kept, and through the rest without that.
         let of_kept = if kept > 0 { layer + cast * of_layer + gradient } else { 0 };
         let again = if kept < layers { 2 * (layer + cast * of_layer) + gradient } else { 0 };

@@ -2,6 +2,7 @@
 
 mod python;
 mod rewrite;
+mod strings;
 mod template;
 
 use std::path::{Path, PathBuf};

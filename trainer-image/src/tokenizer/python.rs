@@ -1,10 +1,10 @@
-//! What Python does in chat templates and minijinja does otherwise: `json.dumps`, `str` methods, printf-style formatting.
+//! What Python does in chat templates and minijinja does otherwise: `json.dumps`, floats as text, filters, printf-style formatting.
 
 use std::fmt::Write as _;
 
 use minijinja::formatting::{FormatStyle, format};
-use minijinja::value::{Kwargs, Tuple, ValueKind, from_args};
-use minijinja::{Error, ErrorKind, State, Value};
+use minijinja::value::{Kwargs, Tuple, ValueKind};
+use minijinja::{Error, ErrorKind, Output, State, Value};
 
 /// `json.dumps` with the arguments and defaults that transformers gives to the filter `tojson`.
 // By value, as the filter is called.
@@ -86,9 +86,7 @@ impl Json {
         match value.kind() {
             ValueKind::None => out.push_str("null"),
             ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
-            ValueKind::Number => {
-                let _ = write!(out, "{value}");
-            }
+            ValueKind::Number => out.push_str(&number(value)),
             ValueKind::String => self.string(out, value.as_str().unwrap_or_default()),
             ValueKind::Seq | ValueKind::Iterable => {
                 let items: Vec<Value> = value.try_iter()?.checked().collect::<Result<_, _>>()?;
@@ -170,6 +168,133 @@ impl Json {
     }
 }
 
+/// A number as Python writes it: `repr` of floats has an exponent from 1e16 up and below 1e-4.
+pub(super) fn number(value: &Value) -> String {
+    let plain = value.to_string();
+    // Only a float has a point or an exponent.
+    let float = plain.contains(['.', 'e']).then(|| f64::try_from(value.clone()).ok()).flatten();
+    let Some(float) = float.filter(|float| float.is_finite() && *float != 0.0) else { return plain };
+    let shortest = format!("{float:e}");
+    let Some((digits, exponent)) = shortest.split_once('e') else { return plain };
+    match exponent.parse::<i32>() {
+        Ok(exponent) if exponent < -4 => format!("{digits}e-{:02}", -exponent),
+        Ok(exponent) if exponent >= 16 => format!("{digits}e+{exponent:02}"),
+        _ => plain,
+    }
+}
+
+/// Writes what an expression gives, as [`number`] where it is one.
+pub(super) fn written(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
+    if value.kind() == ValueKind::Number {
+        return out.write_str(&number(value)).map_err(Error::from);
+    }
+    minijinja::escape_formatter(out, state, value)
+}
+
+/// The filter `string`.
+// By value, as filters are called; so below.
+#[allow(clippy::needless_pass_by_value)]
+pub(super) fn string(value: Value) -> String {
+    if value.kind() == ValueKind::Number { number(&value) } else { value.to_string() }
+}
+
+/// The filter `float`, which never fails.
+#[allow(clippy::needless_pass_by_value)]
+pub(super) fn float(value: Value, default: Option<f64>) -> f64 {
+    let read = match value.as_str() {
+        Some(text) => text.trim().parse().ok(),
+        None if value.kind() == ValueKind::Bool => Some(f64::from(u8::from(value.is_true()))),
+        None => f64::try_from(value).ok(),
+    };
+    read.or(default).unwrap_or(0.0)
+}
+
+/// The filter `int`, which never fails; of text a base other than 10 may be told.
+#[allow(clippy::needless_pass_by_value)]
+pub(super) fn int(value: Value, default: Option<i64>, base: Option<u32>) -> i64 {
+    let base = base.filter(|base| (2..=36).contains(base)).unwrap_or(10);
+    let read = match value.as_str().map(str::trim) {
+        Some(text) => i64::from_str_radix(text, base).ok().or_else(|| Some(text.parse::<f64>().ok()? as i64)),
+        None if value.kind() == ValueKind::Bool => Some(i64::from(value.is_true())),
+        None => i64::try_from(value.clone()).ok().or_else(|| Some(f64::try_from(value.clone()).ok()? as i64)),
+    };
+    read.or(default).unwrap_or(0)
+}
+
+/// The filter `indent`: every line but the first and the blank ones, unless they are asked for, by a number of blanks or a text.
+#[allow(clippy::needless_pass_by_value)]
+pub(super) fn indent(
+    text: &str,
+    width: Option<Value>,
+    first: Option<bool>,
+    blank: Option<bool>,
+    named: Kwargs,
+) -> Result<String, Error> {
+    let width = match width {
+        Some(width) => Some(width),
+        None => named.get::<Option<Value>>("width")?,
+    };
+    let first = first.or(named.get::<Option<bool>>("first")?).unwrap_or(false);
+    let blank = blank.or(named.get::<Option<bool>>("blank")?).unwrap_or(false);
+    named.assert_all_used()?;
+    let by = match width {
+        None => " ".repeat(4),
+        Some(width) => match width.as_str() {
+            Some(text) => text.to_owned(),
+            None => " ".repeat(usize::try_from(i64::try_from(width)?).unwrap_or(0)),
+        },
+    };
+    let line = |(number, line): (usize, &str)| {
+        let is_moved = if number == 0 { first } else { blank || !line.is_empty() };
+        if is_moved { format!("{by}{line}") } else { line.to_owned() }
+    };
+    Ok(text.split('\n').enumerate().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+/// The filter `dictsort`: pairs by key or value, text by default without regard to case.
+#[allow(clippy::needless_pass_by_value)]
+pub(super) fn dictsort(
+    value: &Value,
+    case_sensitive: Option<bool>,
+    by: Option<String>,
+    reverse: Option<bool>,
+    named: Kwargs,
+) -> Result<Value, Error> {
+    let case_sensitive = case_sensitive.or(named.get::<Option<bool>>("case_sensitive")?).unwrap_or(false);
+    let by = by.or(named.get::<Option<String>>("by")?).unwrap_or_else(|| "key".to_owned());
+    let reverse = reverse.or(named.get::<Option<bool>>("reverse")?).unwrap_or(false);
+    named.assert_all_used()?;
+    let place = match by.as_str() {
+        "key" => 0,
+        "value" => 1,
+        _ => {
+            let message = "You can only sort by either \"key\" or \"value\"";
+            return Err(Error::new(ErrorKind::InvalidOperation, message));
+        }
+    };
+    let rank = |value: &Value| match value.as_str() {
+        Some(text) if !case_sensitive => Value::from(text.to_lowercase()),
+        _ => value.clone(),
+    };
+    let mut pairs: Vec<[Value; 2]> = Vec::new();
+    for key in value.try_iter()?.checked() {
+        let key = key?;
+        let item = value.get_item(&key)?;
+        pairs.push([key, item]);
+    }
+    pairs.sort_by_cached_key(|pair| rank(&pair[place]));
+    if reverse {
+        pairs.reverse();
+    }
+    Ok(pairs.into_iter().map(|pair| Value::from(Tuple::from(pair.to_vec()))).collect())
+}
+
+/// The test `callable`.
+#[allow(clippy::needless_pass_by_value)]
+pub(super) fn is_callable(value: Value) -> bool {
+    value.kind() == ValueKind::Plain && value.as_object().is_some()
+}
+
 /// `format % value`: a tuple holds the arguments, anything else is the only one.
 pub(super) fn percent_format(template: &str, value: &Value) -> Result<String, Error> {
     let arguments = match value.downcast_object_ref::<Tuple>() {
@@ -183,82 +308,6 @@ pub(super) fn percent_format(template: &str, value: &Value) -> Result<String, Er
 pub(super) fn strftime_now(format: &str) -> Result<String, Error> {
     jiff::fmt::strtime::format(format, &jiff::Zoned::now())
         .map_err(|error| Error::new(ErrorKind::InvalidOperation, format!("strftime_now('{format}'): {error}")))
-}
-
-/// Methods of Python's strings, then those that minijinja's own table has.
-pub(super) fn method(state: &mut State, value: &Value, name: &str, arguments: &[Value]) -> Result<Value, Error> {
-    let Some(text) = value.as_str() else {
-        return minijinja_contrib::pycompat::unknown_method_callback(state, value, name, arguments);
-    };
-    let stripped = |start: bool, end: bool| -> Result<Value, Error> {
-        let (characters,): (Option<&str>,) = from_args(arguments)?;
-        let out = |c: char| characters.map_or_else(|| is_space(c), |characters| characters.contains(c));
-        let text = if start { text.trim_start_matches(out) } else { text };
-        Ok(Value::from(if end { text.trim_end_matches(out) } else { text }))
-    };
-    match name {
-        "strip" => stripped(true, true),
-        "lstrip" => stripped(true, false),
-        "rstrip" => stripped(false, true),
-        "title" => {
-            let () = from_args(arguments)?;
-            Ok(Value::from(title(text)))
-        }
-        "splitlines" => {
-            let (ends,): (Option<bool>,) = from_args(arguments)?;
-            Ok(lines(text, ends.unwrap_or(false)).into_iter().map(Value::from).collect())
-        }
-        "removeprefix" => {
-            let (prefix,): (&str,) = from_args(arguments)?;
-            Ok(Value::from(text.strip_prefix(prefix).unwrap_or(text)))
-        }
-        "removesuffix" => {
-            let (suffix,): (&str,) = from_args(arguments)?;
-            Ok(Value::from(text.strip_suffix(suffix).unwrap_or(text)))
-        }
-        _ => minijinja_contrib::pycompat::unknown_method_callback(state, value, name, arguments),
-    }
-}
-
-/// What `str.isspace` says: Unicode's white space, and the four separators of ASCII.
-fn is_space(c: char) -> bool {
-    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
-}
-
-/// `str.splitlines`: Python knows more ends of a line than `\n`.
-fn lines(text: &str, keep_ends: bool) -> Vec<&str> {
-    let is_end = |c: char| {
-        matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
-    };
-    let mut lines = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(is_end) {
-        let after = &rest[at..];
-        let end = if after.starts_with("\r\n") { 2 } else { after.chars().next().map_or(1, char::len_utf8) };
-        lines.push(&rest[..if keep_ends { at + end } else { at }]);
-        rest = &rest[at + end..];
-    }
-    if !rest.is_empty() {
-        lines.push(rest);
-    }
-    lines
-}
-
-/// `str.title`: a letter after anything but a letter is upper case, the others lower: `"they're"` is `"They'Re"`.
-fn title(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut inside = false;
-    for c in text.chars() {
-        if inside {
-            out.extend(c.to_lowercase());
-        } else {
-            let mut upper = c.to_uppercase();
-            out.extend(upper.next());
-            out.extend(upper.flat_map(char::to_lowercase));
-        }
-        inside = c.is_lowercase() || c.is_uppercase();
-    }
-    out
 }
 
 #[cfg(test)]

@@ -7,9 +7,11 @@ use minijinja::{Environment, ErrorKind, context};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{TokenizerError, python, rewrite};
+use super::{TokenizerError, python, rewrite, strings};
 
 const NAME: &str = "chat";
+/// Most steps of one rendering: a conversation of a thousand turns takes some ten thousand.
+const MOST_STEPS: u64 = 10_000_000;
 
 /// A chat template with the special tokens that it may name.
 pub(super) struct ChatTemplate {
@@ -26,18 +28,28 @@ impl ChatTemplate {
         special: Vec<(&'static str, String)>,
     ) -> Result<Option<Self>, TokenizerError> {
         let Some(source) = source(dir, settings)? else { return Ok(None) };
-        let error = |e: minijinja::Error| TokenizerError::Template { dir: dir.to_path_buf(), reason: format!("{e:#}") };
+        let error = |e: minijinja::Error| TokenizerError::Template { dir: dir.to_path_buf(), reason: in_words(&e) };
         let mut environment = Environment::new();
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(error)?;
         environment.set_syntax(syntax);
-        environment.set_unknown_method_callback(python::method);
+        environment.set_unknown_method_callback(strings::method);
         environment.add_function("raise_exception", |message: String| -> Result<String, minijinja::Error> {
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
         });
         environment.add_function("strftime_now", python::strftime_now);
         environment.add_test("sequence", python::is_sequence);
         environment.add_test("iterable", python::is_iterable);
+        environment.set_fuel(Some(MOST_STEPS));
+        environment.set_formatter(python::written);
+        environment.add_test("callable", python::is_callable);
         environment.add_filter("tojson", python::tojson);
+        environment.add_filter("string", python::string);
+        environment.add_filter("float", python::float);
+        environment.add_filter("int", python::int);
+        environment.add_filter("indent", python::indent);
+        environment.add_filter("dictsort", python::dictsort);
+        environment.add_filter("truncate", minijinja_contrib::filters::truncate);
+        environment.add_function("joiner", minijinja_contrib::globals::joiner);
         environment.add_filter("percent_format", python::percent_format);
         environment.add_template_owned(NAME, rewrite::rewritten(&source)).map_err(error)?;
         Ok(Some(Self { dir: dir.to_path_buf(), environment, special }))
@@ -56,7 +68,15 @@ impl ChatTemplate {
                     context! { messages, add_generation_prompt => answer, tools => none.clone(), documents => none, ..special };
                 template.render(given)
             })
-            .map_err(|e| TokenizerError::Template { dir: self.dir.clone(), reason: format!("{e:#}") })
+            .map_err(|e| TokenizerError::Template { dir: self.dir.clone(), reason: in_words(&e) })
+    }
+}
+
+/// An error with its place and causes, in a line: the template itself is known to who wrote it.
+fn in_words(error: &minijinja::Error) -> String {
+    match error.kind() {
+        ErrorKind::OutOfFuel => format!("it does not end within {MOST_STEPS} steps"),
+        _ => real_terminal::causes(error),
     }
 }
 

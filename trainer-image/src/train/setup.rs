@@ -241,6 +241,7 @@ fn check(config: &TrainerConfig) -> anyhow::Result<()> {
         temperature > 0.0,
         "rollout.temperature is {temperature}; it has to be > 0 to train on what is sampled"
     );
+    check_numbers(config)?;
     let (name, samples, epochs, [steps, batch, mini, micro]) = match &config.algorithm {
         Algorithms::Ppo(ppo) => (
             "ppo",
@@ -267,4 +268,37 @@ fn check(config: &TrainerConfig) -> anyhow::Result<()> {
     positive("batchSize", batch)?;
     positive("miniBatchSize", mini)?;
     positive("microBatchSize", micro)
+}
+
+/// Numbers with which an optimiser would go the wrong way, or nowhere, without a word.
+fn check_numbers(config: &TrainerConfig) -> anyhow::Result<()> {
+    let (rates, betas, norm, decay) = match &config.algorithm {
+        Algorithms::Ppo(ppo) => (
+            vec![("actorLearningRate", ppo.actor_learning_rate), ("criticLearningRate", ppo.critic_learning_rate)],
+            ppo.betas,
+            ppo.max_grad_norm,
+            ppo.weight_decay,
+        ),
+        Algorithms::PolicyGradient(gradient) => (
+            vec![("learningRate", gradient.learning_rate)],
+            gradient.betas,
+            gradient.max_grad_norm,
+            gradient.weight_decay,
+        ),
+        Algorithms::Sft(sft) => {
+            (vec![("learningRate", sft.learning_rate)], sft.betas, sft.max_grad_norm, sft.weight_decay)
+        }
+    };
+    let above_0 = |value: f64| value > 0.0 && value.is_finite();
+    for (field, value) in rates.into_iter().chain([("maxGradNorm", norm)]) {
+        anyhow::ensure!(above_0(value), "{field} is {value}; it has to be a number above 0");
+    }
+    anyhow::ensure!(
+        betas.iter().all(|beta| (0.0..1.0).contains(beta)),
+        "betas are {betas:?}; each has to be from 0 and below 1"
+    );
+    anyhow::ensure!(decay >= 0.0 && decay.is_finite(), "weightDecay is {decay}; it has to be a number from 0");
+    let top_p = config.rollout.top_p;
+    anyhow::ensure!(top_p > 0.0 && top_p <= 1.0, "rollout.topP is {top_p}; it has to be above 0 and at most 1");
+    Ok(())
 }

@@ -167,7 +167,6 @@ impl WeightFile {
             Dtype::I64 => Kind::Int64,
             Dtype::I32 => Kind::Int,
             Dtype::U8 => Kind::Uint8,
-            Dtype::BOOL => Kind::Bool,
             other => {
                 let reason =
                     format!("tensor {name} has type {other:?}; allowed are floats of 16 to 64 bits and integers");

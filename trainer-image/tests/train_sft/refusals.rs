@@ -21,6 +21,15 @@ fn a_bad_configuration_exits_with_2_and_says_what_is_allowed() {
         ("/train", serde_json::json!([]), "train is empty"),
         ("/algorithm/sft/batchSize", serde_json::json!(0), "batchSize is 0"),
         ("/algorithm/sft/batchSize", serde_json::json!("many"), "is not a trainer configuration"),
+        ("/algorithm/sft/learningRate", serde_json::json!(-0.1), "learningRate is -0.1; it has to be a number above 0"),
+        ("/algorithm/sft/maxGradNorm", serde_json::json!(0.0), "maxGradNorm is 0"),
+        (
+            "/algorithm/sft/betas",
+            serde_json::json!([0.9, 1.0]),
+            "betas are [0.9, 1.0]; each has to be from 0 and below 1",
+        ),
+        ("/algorithm/sft/weightDecay", serde_json::json!(-1.0), "weightDecay is -1"),
+        ("/rollout/topP", serde_json::json!(0.0), "rollout.topP is 0"),
     ] {
         let mut job = Job::sft(1);
         *job.config.pointer_mut(pointer).expect("a field") = value;
@@ -198,6 +207,12 @@ fn weights_of_another_model_than_the_configurations_are_refused_by_name() {
         serde_json::json!({"quant_method": "gptq", "bits": 4}),
         &["quantization_config", "gptq"],
     );
+    for key in
+        ["hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size", "head_dim"]
+    {
+        with(key, 1_000_000_000_000_i64.into(), &[key, "1000000000000", "and at most"]);
+    }
+    with("rms_norm_eps", 1e30.into(), &["rms_norm_eps is 1000000000000000", "above 0 and below 1"]);
     with("final_logit_softcapping", 30.0.into(), &["final_logit_softcapping is 30", "only null is implemented"]);
     // As a Llama the biases of its attention would be passed over.
     change_model(&job, "config.json", |config| {
