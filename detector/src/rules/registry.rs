@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::embedded::{LANGUAGES, LIBRARY, RULES};
 use super::schema::{
     Alongside, ArgumentAt, CallModel, Condition, ConstantModel, GuardModel, Guarding, LibraryFile, ObligationModel, Of,
-    Part, RegexModel, Returns, Rule, SourceModel, Unless, Whose,
+    Part, RegexModel, Returns, Rule, SourceModel, Unless, ValidatorModel, Whose,
 };
 use super::trees::Trees;
 use crate::text::{CharSet, Language, LanguageError, Languages, Matching, Pattern};
@@ -89,6 +89,8 @@ pub struct Leave {
     pub language: usize,
     /// Methods of the routes whose functions are meant.
     pub routes: Vec<String>,
+    /// Whether it is about what stands between quotes alone.
+    pub quoted: bool,
 }
 
 /// What a rule says of text that is handed to a call which nothing is known about.
@@ -205,6 +207,7 @@ pub struct Registry {
     words: HashMap<String, String>,
     settings: HashSet<String>,
     declared: HashSet<String>,
+    validators: Option<(ValidatorModel, Guard)>,
     /// What holds for calls that nothing is known about.
     pub open: Vec<Open>,
     call_back: Paths<()>,
@@ -244,6 +247,11 @@ impl Registry {
             registry.words.extend(library.words);
             registry.settings.extend(library.settings);
             registry.declared.extend(library.declared);
+            if let Some(model) = library.validators {
+                let (keeps, by_returning) = (Some(class(file, &model.keeps)?), true);
+                let guard = Guard { of: Of::Argument, keeps, number: false, matches: None, by_returning };
+                registry.validators = Some((model, guard));
+            }
             registry.texts.extend(library.constants);
             registry.chains.extend(library.chains);
             for (class, methods) in library.builders {
@@ -289,7 +297,7 @@ impl Registry {
             let index = registry.rules.len();
             for leave in &rule.leaves {
                 let language = registry.language(file, &leave.language)?;
-                let ready = Leave { rule: index, language, routes: leave.routes.clone() };
+                let ready = Leave { rule: index, language, routes: leave.routes.clone(), quoted: leave.quoted };
                 registry.leaves.push(ready);
             }
             for constant in &rule.constants {
@@ -386,6 +394,7 @@ impl Registry {
             || self.is_declared(name)
             || name.starts_with("__") && name.ends_with("__")
             || self.settings.contains(&*last_word(name))
+            || unnamed(name).is_some_and(|named| self.settings.contains(&*last_word(named)))
     }
 
     /// Whether an attribute is what the text of a class says, whatever object it is asked of.
@@ -495,6 +504,15 @@ impl Registry {
         self.guards.get(path).last()
     }
 
+    /// What a call says about its argument by its own name alone, where nobody shows what it does.
+    pub fn guard_by_name(&self, path: &str) -> Option<&Guard> {
+        let (model, guard) = self.validators.as_ref()?;
+        let name = path.rsplit('.').next().unwrap_or(path).trim_start_matches('_');
+        let (first, _) = name.split_once('_')?;
+        let is = |words: &[String], word: &str| words.iter().any(|own| own == word);
+        (is(&model.first, first) && is(&model.last, &last_word(name)) && self.is_unknown(path)).then_some(guard)
+    }
+
     /// Where the arguments of a call must not come from an attacker.
     pub fn sinks(&self, path: &str) -> &[Sink] {
         self.sinks.get(path)
@@ -546,6 +564,11 @@ fn is_constant_name(name: &str) -> bool {
 }
 
 /// The last word of a name in any of Python's spellings, in lower case: `_db_cursor`, `readCursor`, `CURSOR2`.
+/// What a name is the name of: `table_name`, `tableName`.
+fn unnamed(name: &str) -> Option<&str> {
+    ["_name", "_names", "Name", "Names"].iter().find_map(|end| name.strip_suffix(end))
+}
+
 fn last_word(name: &str) -> String {
     let name = name.trim_end_matches(|char: char| char == '_' || char.is_ascii_digit());
     let start = name.rfind('_').map_or(0, |at| at + 1);

@@ -102,6 +102,9 @@ pub(super) struct LibraryFile {
     /// Last words of attributes that say how an object is set up.
     #[serde(default)]
     pub settings: Vec<String>,
+    /// Functions that no unit shows and that raise on a bad name, by their own names.
+    #[serde(default)]
+    pub validators: Option<ValidatorModel>,
     /// Attributes that are what the text of a class says.
     #[serde(default)]
     pub declared: Vec<String>,
@@ -357,6 +360,18 @@ pub enum Whose {
     Users,
 }
 
+/// Functions that nobody shows, of whose name one knows what comes back from them: `validate_column_name(text)`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ValidatorModel {
+    /// Words that their names begin with.
+    pub first: Vec<String>,
+    /// Words that their names end with.
+    pub last: Vec<String>,
+    /// Character class of what they let pass.
+    pub keeps: String,
+}
+
 /// Text that must not leave the program: what public functions return.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -367,6 +382,9 @@ pub struct LeaveModel {
     /// language where absent.
     #[serde(default)]
     pub routes: Vec<String>,
+    /// Whether it is about what stands between quotes alone: the rest is for whoever puts the text together to choose.
+    #[serde(default)]
+    pub quoted: bool,
 }
 
 /// Calls that are wrong by a constant.
@@ -497,6 +515,8 @@ pub enum Guarding {
     UrlHost,
     /// The folder that the path of a file is in.
     Folder,
+    /// Anything but whether a file is there and of which kind: what an archive holds.
+    Content,
     /// Nothing clears it but what the values are.
     Values,
 }
