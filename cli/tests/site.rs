@@ -66,6 +66,43 @@ fn every_page_is_in_the_summary_once_and_has_one_of_four_kinds() {
     assert!(missing.is_empty(), "not in docs/SUMMARY.md: {missing:?}");
 }
 
+/// What `scripts/build-site` lays beside the pages.
+const BESIDE: [&str; 4] = ["examples", "charts/gitops", "charts/real-operator/files", "sandbox/hostile"];
+
+/// Targets of a page's links, without those to other sites and to places of the page itself.
+fn links(prose: &str) -> Vec<&str> {
+    let targets = prose.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
+    let own = |target: &&str| !target.is_empty() && !target.contains("://") && !target.starts_with(['#', '<']);
+    targets.filter(own).map(|target| target.split('#').next().unwrap_or(target)).collect()
+}
+
+#[test]
+fn a_link_to_a_page_leads_to_one_that_the_site_has() {
+    let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut pages: BTreeSet<PathBuf> =
+        summary().values().flatten().map(|page| canonical(&root().join("docs").join(page))).collect();
+    pages.extend(files("docs/rules", ".md").iter().map(|page| canonical(page)));
+    let summary = canonical(&root().join("docs/SUMMARY.md"));
+    let mut lost = Vec::new();
+    let mut seen = 0;
+    for page in &pages {
+        let text = fs::read_to_string(page).expect("a page");
+        // What stands between backquotes is code.
+        let prose: String = text.split('`').step_by(2).collect();
+        for link in links(&prose) {
+            let target = page.parent().expect("a folder").join(link).canonicalize();
+            seen += usize::from(target.is_ok());
+            let beside =
+                |target: &PathBuf| BESIDE.iter().any(|folder| target.starts_with(canonical(&root().join(folder))));
+            if !target.as_ref().is_ok_and(|target| *target == summary || pages.contains(target) || beside(target)) {
+                lost.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(seen > 100, "links are not found: {seen}");
+    assert!(lost.is_empty(), "not in docs/SUMMARY.md, or not there:\n{}", lost.join("\n"));
+}
+
 /// What is registered in a source file: name and meaning.
 fn registered(source: &str) -> Vec<(String, String)> {
     let calls = source.split(".register").skip(1);

@@ -31,7 +31,6 @@ fn section(page: &mut String, definition: &CustomResourceDefinition) {
         line(page, &format!("\n## {} ({}/{})\n", names.kind, spec.group, version.name));
         line(page, &format!("{}\n", cell(&schema["description"])));
         line(page, &format!("{} · plural `{}` · short {short}\n", spec.scope, names.plural));
-        rules(page, &schema);
         for part in ["spec", "status"] {
             if let Some(properties) = schema["properties"].get(part) {
                 line(page, &format!("### {}.{part}\n", names.kind));
@@ -40,33 +39,99 @@ fn section(page: &mut String, definition: &CustomResourceDefinition) {
                 line(page, "");
             }
         }
+        refusals(page, &names.kind, &schema);
     }
 }
 
-/// The rules of a whole object, which span several fields.
-fn rules(page: &mut String, schema: &Value) {
+/// What validation rules refuse, in the words of the refusal; the expressions are in the definitions.
+fn refusals(page: &mut String, kind: &str, schema: &Value) {
     let mut found = Vec::new();
-    collect_rules(schema, "", &mut found);
+    for part in ["", "spec"] {
+        let schema = if part.is_empty() { schema } else { &schema["properties"][part] };
+        collect_refusals(schema, "", part.is_empty(), &mut found);
+    }
     if found.is_empty() {
         return;
     }
-    line(page, "### Rules\n");
-    for (path, rule) in found {
-        line(page, &format!("* `{}`: `{rule}`", if path.is_empty() { "metadata" } else { &path }));
+    line(page, &format!("### What is refused of a {kind}\n"));
+    line(page, "In the words that `kubectl apply` gets as an answer; `…` stands for what was given.\n");
+    line(page, "| field | words |\n|---|---|");
+    for (words, paths) in found {
+        let paths = paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
+        line(page, &format!("| {paths} | {} |", escaped(&words)));
     }
     line(page, "");
 }
 
-fn collect_rules(schema: &Value, path: &str, found: &mut Vec<(String, String)>) {
+/// Words of rules with the fields that they stand at, each of the words once.
+fn collect_refusals(schema: &Value, path: &str, only_here: bool, found: &mut Vec<(String, Vec<String>)>) {
     for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
-        found.push((path.to_owned(), text(&rule["rule"])));
+        let words = match rule["messageExpression"].as_str() {
+            Some(expression) => spoken(expression),
+            None => text(&rule["message"]),
+        };
+        let field = rule["fieldPath"].as_str().unwrap_or_default().trim_start_matches('.');
+        let field = if only_here { field.trim_start_matches("spec.") } else { field };
+        let path = match (path.is_empty(), field.is_empty()) {
+            (true, true) if only_here => "metadata".to_owned(),
+            (true, true) => "spec".to_owned(),
+            (true, false) => field.to_owned(),
+            (false, true) => path.to_owned(),
+            (false, false) => format!("{path}.{field}"),
+        };
+        match found.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, paths)) if paths.contains(&path) => {}
+            Some((_, paths)) => paths.push(path),
+            None => found.push((words, vec![path])),
+        }
+    }
+    if only_here {
+        return;
     }
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        collect_rules(property, &join(path, name), found);
+        collect_refusals(property, &join(path, name), false, found);
     }
-    if schema["items"].is_object() {
-        collect_rules(&schema["items"], &format!("{path}[]"), found);
+    for (inner, mark) in [("items", "[]"), ("additionalProperties", "{}")] {
+        if schema[inner].is_object() {
+            collect_refusals(&schema[inner], &format!("{path}{mark}"), false, found);
+        }
     }
+}
+
+/// What a CEL expression of texts says: the literals that it joins or formats, and `…` for what is computed.
+fn spoken(expression: &str) -> String {
+    const VALUE: char = '…';
+    let mut words = String::new();
+    let mut depth = 0_usize;
+    let mut letters = expression.chars().peekable();
+    let value = |words: &mut String| {
+        if !words.ends_with(VALUE) {
+            words.push(VALUE);
+        }
+    };
+    while let Some(letter) = letters.next() {
+        match letter {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.saturating_sub(1),
+            '\'' => {
+                let mut literal = String::new();
+                while let Some(letter) = letters.next().filter(|letter| *letter != '\'') {
+                    literal.push(if letter == '\\' { letters.next().unwrap_or(letter) } else { letter });
+                }
+                // What is inside parentheses is compared or matched, not said.
+                if depth == 0 {
+                    words.push_str(&literal.replace("%d", "…").replace("%s", "…"));
+                    // The values of a format stand in its text.
+                    if letters.peek() == Some(&'.') {
+                        return words;
+                    }
+                }
+            }
+            letter if depth == 0 && letter.is_alphanumeric() => value(&mut words),
+            _ => {}
+        }
+    }
+    words
 }
 
 fn rows(page: &mut String, path: &str, schema: &Value) {
@@ -146,7 +211,11 @@ fn text(value: &Value) -> String {
 
 /// A description in one line of a table.
 fn cell(description: &Value) -> String {
-    description.as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+    escaped(description.as_str().unwrap_or_default())
+}
+
+fn escaped(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|").replace('<', "&lt;")
 }
 
 fn line(page: &mut String, text: &str) {

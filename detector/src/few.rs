@@ -3,9 +3,11 @@
 use std::ops::Deref;
 use std::rc::Rc;
 
-/// A sorted set without duplicates. The empty one takes no memory of its own.
+use smallvec::{SmallVec, smallvec};
+
+/// A sorted set without duplicates. The empty one takes no memory of its own, one of one item a single piece.
 #[derive(Debug)]
-pub struct Few<T>(Option<Rc<Vec<T>>>);
+pub struct Few<T>(Option<Rc<SmallVec<[T; 1]>>>);
 
 impl<T> Default for Few<T> {
     fn default() -> Self {
@@ -23,7 +25,7 @@ impl<T> Deref for Few<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        self.0.as_deref().map_or(&[], Vec::as_slice)
+        self.0.as_deref().map_or(&[], SmallVec::as_slice)
     }
 }
 
@@ -38,7 +40,7 @@ impl<T: Eq> Eq for Few<T> {}
 impl<T> Few<T> {
     /// A set of one.
     pub fn one(item: T) -> Self {
-        Self(Some(Rc::new(vec![item])))
+        Self(Some(Rc::new(smallvec![item])))
     }
 
     /// Whether both are copies of one set; they may be equal where not.
@@ -84,6 +86,29 @@ impl<T: Ord + Clone> Few<T> {
         }
     }
 
+    /// Adds all items of another set; says whether any is new.
+    pub fn add_all(&mut self, others: &Self) -> bool {
+        if self.has_all(others) {
+            return false;
+        }
+        if self.is_empty() {
+            self.0.clone_from(&others.0);
+            return true;
+        }
+        let mut all = SmallVec::with_capacity(self.len() + others.len());
+        let (mut own, mut more) = (self.iter().peekable(), others.iter().peekable());
+        while let (Some(one), Some(other)) = (own.peek(), more.peek()) {
+            let order = one.cmp(other);
+            all.extend(if order.is_gt() { more.next() } else { own.next() }.cloned());
+            if order.is_eq() {
+                more.next();
+            }
+        }
+        all.extend(own.chain(more).cloned());
+        self.0 = Some(Rc::new(all));
+        true
+    }
+
     /// Takes an item out.
     pub fn remove(&mut self, item: &T) {
         if let (Ok(at), Some(items)) = (self.binary_search(item), &mut self.0) {
@@ -96,7 +121,7 @@ impl<T: Ord + Clone> Few<T> {
         if let Some(items) = &mut self.0
             && !items.iter().all(&keep)
         {
-            Rc::make_mut(items).retain(keep);
+            Rc::make_mut(items).retain(|item| keep(item));
         }
     }
 }
@@ -142,6 +167,20 @@ mod tests {
         assert!(*few == [3] && few.contains(&3));
         few.clear();
         assert_eq!(few, Few::default());
+    }
+
+    #[test]
+    fn a_union_is_sorted_without_duplicates_and_says_whether_it_grew() {
+        let set = |items: &[u32]| items.iter().copied().collect::<Few<u32>>();
+        let sets = [&[][..], &[1], &[2], &[1, 3], &[2, 3, 4], &[0, 1, 5, 9], &[0, 1, 3, 5, 9]];
+        for (one, other) in sets.iter().flat_map(|one| sets.iter().map(move |other| (set(one), set(other)))) {
+            let mut all = one.clone();
+            let grew = all.add_all(&other);
+            let mut expected: Vec<u32> = one.iter().chain(&other).copied().collect();
+            expected.sort_unstable();
+            expected.dedup();
+            assert_eq!((&*all, grew), (&*expected, expected.len() > one.len()), "{one:?} {other:?}");
+        }
     }
 
     #[test]

@@ -14,6 +14,10 @@ use real_detector::server::{ServerConfig, serve};
 use real_terminal::arguments::{at_least_one, parse};
 use real_terminal::{LogArgs, OrRefused as _, causes, errln, exit, exit_code, outln};
 
+/// An analysis makes very many small things and drops them again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Static analysis of Python programs: taint from source to sink, and mypy --strict.
 #[derive(Parser)]
 #[command(version, about)]

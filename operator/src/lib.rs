@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod act;
+mod agenda;
 pub mod api_calls;
 pub mod backoff;
 mod cache;

@@ -24,6 +24,7 @@ use tracing::info;
 use crate::api_calls::{client, leader_client};
 use crate::conditions::find;
 use crate::context::{Context, Shared};
+use crate::controllers::workloads::Workloads;
 use crate::controllers::{Own, Reconciler as _, Scope, job, pool, sweep};
 use crate::http::Health;
 use crate::images::Images;
@@ -146,11 +147,12 @@ impl Operator {
             health.keep_beating().await;
         });
         let mut controllers = JoinSet::new();
+        let sweep_triggers = sweep::triggers();
         let mut watched = Vec::new();
         for scope in scopes {
             info!(%scope, "watching");
             let (jobs, pools, read) =
-                self.start(&mut tasks, &mut controllers, &scope, &context, &options, &shutdown)?;
+                self.start(&mut tasks, &mut controllers, &scope, (&context, &sweep_triggers.0), &options, &shutdown)?;
             watched.push(read);
             synced.spawn(async move {
                 jobs.synced().await;
@@ -159,7 +161,8 @@ impl Operator {
         }
         let settings = crate::sweep::Settings { images: options.images.clone() };
         let turnstile = Turnstile::new(options.concurrency.into());
-        let sweeps = sweep::start(&mut tasks, &mut controllers, &context, settings, watched, turnstile, &shutdown);
+        let parts = (settings, watched, turnstile);
+        let sweeps = sweep::start(&mut tasks, &mut controllers, &context, parts, sweep_triggers, &shutdown);
         synced.spawn(async move { sweeps.synced().await });
         let health = self.health.clone();
         tasks.spawn(async move {
@@ -202,7 +205,7 @@ impl Operator {
         tasks: &mut JoinSet<()>,
         controllers: &mut JoinSet<()>,
         scope: &Scope,
-        context: &Arc<Context>,
+        (context, sweep_triggers): (&Arc<Context>, &sweep::Triggers),
         options: &Options,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<(Arc<job::Jobs>, Arc<pool::Pools>, sweep::Watched)> {
@@ -212,12 +215,14 @@ impl Operator {
         let (own_jobs, jobs_listed) = Own::new(jobs.clone());
         let (own_pools, pools_listed) = Own::new(pools.clone());
         let (uses, turnstile) = (Uses::default(), Turnstile::new(options.concurrency.into()));
+        let workloads = Workloads::new();
         let read = sweep::Watched {
             scope: scope.clone(),
             jobs: own_jobs.clone(),
             pools: own_pools.clone(),
             uses: uses.clone(),
             pool_triggers: pool_triggers.0.clone(),
+            workloads: workloads.clone(),
         };
         let concerned = (pool_triggers.0.clone(), job_triggers.0.clone());
         let changed_jobs = jobs_stream(context, scope, (jobs_writer, jobs_listed), uses.clone(), concerned);
@@ -231,6 +236,8 @@ impl Operator {
             uses: uses.clone(),
             progress_interval: options.progress_interval,
             turnstile: turnstile.clone(),
+            workloads,
+            sweep_triggers: sweep_triggers.clone(),
         };
         let jobs_controller = job::start(tasks, controllers, scope, parts, changed_jobs, job_triggers, shutdown)?;
         let parts = pool::Parts {

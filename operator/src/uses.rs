@@ -33,7 +33,7 @@ struct Inner {
 /// What one job uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Use {
-    /// The pool that it refers to.
+    /// The pool that it refers to, until it is finished.
     pool: Option<String>,
     /// Whether it wants answers now or soon, and of those, whether its pods do not run yet.
     wants: Option<Starting>,
@@ -120,7 +120,7 @@ impl Uses {
         inner.sweeps.extract_if(|sweep, _| !is_there(sweep)).map(|(_, (pool, _))| pool).collect()
     }
 
-    /// Jobs that refer to a pool.
+    /// Jobs that refer to a pool and are not finished.
     pub(crate) fn referring(&self, pool: &Owner) -> Vec<String> {
         self.lock().users(pool).map(|(name, _)| name.clone()).collect()
     }
@@ -208,7 +208,7 @@ fn of(job: &RealTrainingJob) -> Use {
     let wanting =
         !over && !is_true(&status.conditions, "Suspended") && (begun || is_true(&status.conditions, "Accepted"));
     Use {
-        pool: job.spec.reward_pool_ref.as_ref().map(|reference| reference.name.clone()),
+        pool: job.spec.reward_pool_ref.as_ref().map(|reference| reference.name.clone()).filter(|_| !over),
         wants: wanting.then_some(status.phase != Some(Phase::Running)),
         place: place(job).filter(|_| !over),
         claim: Claim {
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(uses.consumers(&pool), Consumers { active: 1, starting: 0 });
         uses.observe(&Event::Apply(job("a", 1, &json!({"jobName": "a-1", "conditions": condition("Complete")}))));
         assert_eq!(uses.consumers(&pool).active, 0);
-        assert_eq!(uses.referring(&pool), ["a"]);
+        assert!(uses.referring(&pool).is_empty(), "what a pool is like is no news for a job that is over");
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{Seek, Write};
 use std::os::fd::OwnedFd;
 
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::pipe2;
 use real_sandbox_api::{Expr, Limits};
 use serde::Serialize;
 
@@ -91,7 +92,15 @@ impl Work {
     }
 }
 
+/// Words of a program that wants its standard input to be a pipe. Otherwise it is a file, of which many ask the size.
+const OF_PIPES: [&str; 5] = ["epoll", "selectors", "asyncio", "connect_read_pipe", "S_ISFIFO"];
+
 impl Work {
+    /// Whether standard input has to be a pipe: something waits for it that a file never becomes ready for.
+    pub fn waits_for_input(&self) -> bool {
+        OF_PIPES.iter().any(|word| self.program().contains(word))
+    }
+
     /// Whether a name may be used by what runs.
     pub fn names(&self, name: &str) -> bool {
         let in_argument = |part: &Expr| matches!(part, Expr::Source(source) if source.contains(name));
@@ -126,6 +135,10 @@ pub struct ChildLimits {
 pub const MAX_FILES: u64 = 8192;
 /// Stack of the main thread; programs raise the recursion limit and then recurse.
 const STACK_BYTES: u64 = 64 << 20;
+/// Open files of a test; small enough that `close_fds` is quick without `/proc`.
+const OPEN_FILES: u64 = 256;
+/// What a pipe holds for certain.
+const SMALLEST_PIPE: usize = 4096;
 
 impl ChildLimits {
     /// From a test's limits; `base_bytes` is what the zygote maps already, `base_processes` what its uid runs already.
@@ -140,6 +153,7 @@ impl ChildLimits {
                 // A second above the limit: the parent's clock decides, this is for descendants and a lost parent.
                 ("RLIMIT_CPU", limits.cpu_seconds.ceil() as u64 + 1),
                 ("RLIMIT_FSIZE", disk),
+                ("RLIMIT_NOFILE", OPEN_FILES),
                 ("RLIMIT_NPROC", base_processes + u64::from(limits.processes)),
                 ("RLIMIT_STACK", STACK_BYTES),
             ],
@@ -161,6 +175,17 @@ pub fn sealed_file(parts: &[&[u8]]) -> std::io::Result<OwnedFd> {
     Ok(descriptor)
 }
 
+/// A pipe that this content is in already, and nothing comes after it; `None` where it does not fit.
+pub fn filled_pipe(content: &[u8]) -> Option<OwnedFd> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).ok()?;
+    if content.len() > SMALLEST_PIPE {
+        fcntl(&write, FcntlArg::F_SETPIPE_SZ(i32::try_from(content.len()).ok()?)).ok()?;
+    }
+    std::fs::File::from(write).write_all(content).ok()?;
+    fcntl(&read, FcntlArg::F_SETFL(OFlag::empty())).ok()?;
+    Some(read)
+}
+
 /// 128 random bits in hexadecimal.
 pub fn nonce() -> String {
     let mut bytes = [0_u8; 16];
@@ -171,4 +196,24 @@ pub fn nonce() -> String {
         filled += got.max(0) as usize;
     }
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_holds_all_that_is_given_or_is_none() {
+        for length in [0, 1, 4096, 65_537, 1 << 20] {
+            let content: Vec<u8> = (0..length).map(|at| at as u8).collect();
+            let mut read = Vec::new();
+            // Where the user's pipes have used up what the kernel gives, there is none.
+            let Some(pipe) = filled_pipe(&content) else { continue };
+            std::fs::File::from(pipe).read_to_end(&mut read).expect("it can be read");
+            assert_eq!(read, content);
+        }
+        assert!(filled_pipe(b"short").is_some());
+    }
 }

@@ -114,6 +114,9 @@ async fn serve_until_signal(serve: Serve) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}; choose another address with --listen", serve.listen))?;
     let address = listener.local_addr()?;
+    if let Err(error) = real_sandbox::jail::limits::raise_open_files() {
+        tracing::warn!(%error, "raising the limit of open files");
+    }
     let interpreter = Interpreter::find()?;
     let workers = serve.workers.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let base = serve.scratch.unwrap_or_else(|| scratch::default_base(workers));

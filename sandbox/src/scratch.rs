@@ -15,6 +15,9 @@ use crate::job::{MAX_FILES, nonce};
 /// What a service's directory is called, before what is random.
 pub const PREFIX: &str = "real-sandbox-";
 
+/// What interpreters read at their start.
+const SITE: &str = "sitecustomize.py";
+
 /// Where boxes are made unless somebody says otherwise: in memory, which saves a disk the files that each test makes and a
 /// service removes, where there is room for several times what all tests at once may write.
 pub fn default_base(workers: usize) -> PathBuf {
@@ -105,7 +108,7 @@ impl Scratch {
             (Some(path), Tier::B) => {
                 let folder = home.join("python");
                 fs::create_dir(&folder)?;
-                fs::write(folder.join("sitecustomize.py"), site_customization(&path.to_string_lossy()))?;
+                fs::write(folder.join(SITE), site_customization(&path.to_string_lossy()))?;
                 Some(folder)
             }
             _ => None,
@@ -160,9 +163,23 @@ impl Scratch {
         false
     }
 
+    /// Modes of what outlives a test and belongs to its user: it may have been closed for whoever comes next.
+    fn restore_modes(&self) -> io::Result<()> {
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+        if let Some(path) = &self.open_box {
+            set(path, 0o700)?;
+        }
+        if let Some(folder) = &self.support {
+            set(folder, 0o755)?;
+            set(&folder.join(SITE), 0o644)?;
+        }
+        Ok(())
+    }
+
     /// Empties the box. Flat: what lies deep is moved up first, so depth costs neither stack nor descriptors.
     pub fn clean(&self) -> io::Result<()> {
         let Some(path) = &self.open_box else { return Ok(()) };
+        self.restore_modes()?;
         let trash = self.home.join("trash");
         fs::create_dir_all(&trash)?;
         let mut number = 0_u64;
@@ -194,5 +211,29 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = self.clean();
         let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_test_has_closed_is_open_for_the_next() {
+        let base = tempfile::tempdir().expect("a directory");
+        let uid = nix::unistd::geteuid().as_raw();
+        let scratch = Scratch::create(base.path(), 0, Tier::B, uid).expect("directories");
+        let support = scratch.support_dir().expect("tier B has it");
+        let inside = scratch.box_dir().join("a/b");
+        fs::create_dir_all(&inside).expect("a directory");
+        let modes = |paths: [&Path; 3]| paths.map(|path| fs::metadata(path).expect("it is there").mode() & 0o7777);
+        let (the_box, site) = (scratch.box_dir(), support.join(SITE));
+        // From the inside out, so that it can be done by whoever may not search what is closed.
+        for path in [&inside, inside.parent().expect("has one"), &the_box, &site, &support] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o0)).expect("ours");
+        }
+        scratch.clean().expect("nothing is in the way");
+        assert_eq!(modes([&the_box, &support, &site]), [0o700, 0o755, 0o644]);
+        assert_eq!(fs::read_dir(&the_box).expect("open").count(), 0);
     }
 }

@@ -11,7 +11,7 @@ use nix::unistd::pipe2;
 
 use crate::account::Account;
 use crate::clock;
-use crate::job::{Job, sealed_file};
+use crate::job::{Job, filled_pipe, sealed_file};
 use crate::scratch::Scratch;
 use crate::waited::Waited;
 use crate::zygote::{Exit, Running, Zygote, ZygoteError};
@@ -100,9 +100,10 @@ pub(crate) fn run(
     interrupt: &dyn Fn(Duration, Duration) -> Option<Kill>,
 ) -> Result<Ending, RunError> {
     let Parcel { job, stdin, files, code } = parcel;
+    let waiting = if job.work.waits_for_input() { filled_pipe(stdin) } else { None };
+    let stdin_file = waiting.map_or_else(|| sealed_file(&[stdin]), Ok)?;
     let job = serde_json::to_vec(job).map_err(std::io::Error::from)?;
     let job_file = sealed_file(&[&job, b"\n", files.unwrap_or_default(), code.unwrap_or_default()])?;
-    let stdin_file = sealed_file(&[stdin])?;
     let (stdout, stdout_end) = Pipe::new(bounds.output_bytes)?;
     let (stderr, stderr_end) = Pipe::new(bounds.output_bytes)?;
     let (record, record_end) = Pipe::new(bounds.record_bytes)?;

@@ -325,3 +325,41 @@ fn cmdlines() -> Vec<String> {
         .map(|name| format!("/proc/{name}/cmdline"))
         .collect()
 }
+
+/// Of a process: how many files it may have open, from `/proc`.
+fn open_files(pid: u32) -> Option<(u64, u64)> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    let mut words = line.split_whitespace().map(|word| word.parse().unwrap_or(u64::MAX));
+    Some((words.next()?, words.next()?))
+}
+
+/// A process and all below it.
+fn tree(pid: u32) -> Vec<u32> {
+    let mut found = vec![pid];
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        found.extend(children.split_whitespace().filter_map(|word| word.parse().ok()).flat_map(tree));
+    }
+    found
+}
+
+#[tokio::test]
+async fn descriptors_that_tests_send_each_other_do_not_count_against_ours() {
+    // The kernel compares what a user has under way with the limit of whoever sends.
+    under_each_tier(async |server, tier| {
+        let program = "import resource, socket\nleft, right = socket.socketpair()\nleft.setblocking(False)\nsent = 0\n\
+            try:\n    while sent < 5000:\n        socket.send_fds(left, [b'x'], [1] * 100)\n        sent += 100\n\
+            except OSError: pass\nprint(resource.getrlimit(resource.RLIMIT_NOFILE))";
+        let request = json!({"tests": [printing("(256, 256)"), printing("(256, 256)")]});
+        let results = server.results(program, request).await;
+        assert!(results.iter().all(|result| result.status == Status::Passed), "{tier}: {results:?}");
+        let ours = tree(server.process.id());
+        assert!(ours.len() > 2, "{tier}: guards and zygotes");
+        for pid in ours {
+            let (soft, hard) = open_files(pid).expect("a process of ours");
+            assert!(soft == hard && soft > 1000, "{tier}: {soft} of {hard}");
+        }
+    })
+    .await;
+}

@@ -57,6 +57,10 @@ async fn run_code_answers_as_its_clients_expect() {
             "{program}: {answer}"
         );
     }
+    let hook = "import sys\nsys.excepthook = lambda kind, error, trace: print(kind.__name__, trace.tb_lineno)\n1 / 0";
+    let (_, answer) = server.post("/run_code", &json!({"code": hook, "language": "python"})).await;
+    let result = &answer["run_result"];
+    assert_eq!((&result["stdout"], &result["return_code"]), (&json!("ZeroDivisionError 3\n"), &json!(1)), "{answer}");
     let (http, answer) = server.post("/run_code", &json!({"code": "", "language": "cobol"})).await;
     assert_eq!(http, 422);
     assert!(answer["error"].as_str().is_some_and(|text| text.contains("cobol") && text.contains("python")), "{answer}");

@@ -30,9 +30,10 @@ use crate::config::{Device, Dtype};
         "'metadata.name has %d characters, at most 48 are allowed: Jobs are named <name>-<cell>'\
             .format([size(self.metadata.name)])".into()
     )),
-    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
-        "metadata.name must be lower-case letters, digits and '-', begin with a letter and end with a letter or digit: it becomes part of the names of pods"
-    ),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(Message::Expression(
+        "'metadata.name (\"' + self.metadata.name + '\") must be lower-case letters, digits and -, begin with a letter and end \
+            with a letter or digit: it becomes part of the names of pods'".into()
+    )),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Done", type_ = "integer", json_path = ".status.counts.succeeded"),
     printcolumn(name = "Total", type_ = "integer", json_path = ".status.counts.total"),
@@ -259,7 +260,7 @@ pub struct Suite {
     pub secret_ref: Option<SecretRef>,
     /// Container image that evaluates; `evaluator.image` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9._:@]|/[A-Za-z0-9])*$"))]
     pub image: Option<String>,
     /// Pods that share a cell's tasks.
     #[serde(default = "defaults::one")]
@@ -277,7 +278,7 @@ pub struct Suite {
 pub struct Evaluator {
     /// Container image; the operator's own version where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9._:@]|/[A-Za-z0-9])*$"))]
     pub image: Option<String>,
     /// Requests and limits of each pod.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -318,7 +318,7 @@ pub struct Helper {
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// Its image.
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9._:@]|/[A-Za-z0-9])*$"))]
     pub image: String,
     /// What is run; the image's own where absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -34,9 +34,10 @@ use super::{PodPatch, Quantity, Resources, rules};
         "'metadata.name has %d characters, at most 48 are allowed: Services are named <name>-detector and <name>-sandbox'\
             .format([size(self.metadata.name)])".into()
     )),
-    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
-        "metadata.name must be lower-case letters, digits and '-', begin with a letter and end with a letter or digit: it becomes the name of a Service"
-    ),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(Message::Expression(
+        "'metadata.name (\"' + self.metadata.name + '\") must be lower-case letters, digits and -, begin with a letter and end \
+            with a letter or digit: it becomes the name of a Service'".into()
+    )),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Detectors", type_ = "integer", json_path = ".status.detector.readyReplicas"),
@@ -76,7 +77,7 @@ pub struct RewardPoolSpec {
 pub struct Detector {
     /// Container image; the operator's own version where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9._:@]|/[A-Za-z0-9])*$"))]
     pub image: Option<String>,
     /// Programs a replica analyses at once.
     #[schemars(range(min = 1, max = 1024))]
@@ -114,7 +115,7 @@ impl Default for Detector {
 pub struct Sandbox {
     /// Container image; the operator's own version where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9._:@]|/[A-Za-z0-9])*$"))]
     pub image: Option<String>,
     /// Tests a replica runs at once.
     #[schemars(range(min = 1, max = 1024))]
@@ -185,6 +186,12 @@ pub enum Network {
 /// Limits of one test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    Rule::new("!string(self.memory).endsWith('m')")
+        .message(Message::Expression("'memory is in bytes, and %s are thousandths of one: did you mean %s?'\
+            .format([string(self.memory), string(self.memory).replace('m', 'M')])".into()))
+        .field_path(".memory"),
+]))]
 pub struct SandboxLimits {
     /// Wall-clock seconds.
     #[schemars(range(min = 1, max = 3600))]

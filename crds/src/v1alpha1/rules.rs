@@ -103,3 +103,17 @@ pub(super) fn quantity() -> Vec<Rule> {
         ),
     ]
 }
+
+/// Memory and disk are in bytes, and `m` is a thousandth: a unit is meant. No node ever starts a pod with half a byte.
+pub(super) fn whole_bytes(field: &str) -> Rule {
+    let amount = |name: &str| format!("'{name}' in self.{field} && string(self.{field}['{name}']).endsWith('m')");
+    let given = format!("self.{field}['memory']");
+    Rule::new(format!("!has(self.{field}) || !({} || {})", amount("memory"), amount("ephemeral-storage")))
+        .message(Message::Expression(format!(
+            "'memory' in self.{field} && string({given}).endsWith('m') \
+             ? 'memory is in bytes, and %s are thousandths of one: did you mean %s?'\
+                .format([string({given}), string({given}).replace('m', 'M')]) \
+             : 'ephemeral-storage is in bytes, and m are thousandths of one: did you mean M?'"
+        )))
+        .field_path(format!(".{field}"))
+}

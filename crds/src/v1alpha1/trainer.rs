@@ -15,7 +15,7 @@ use crate::config::{Device, Dtype, GradientCheckpointing};
 pub struct Trainer {
     /// Container image of the trainer; the operator's own version where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9._:@]|/[A-Za-z0-9])*$"))]
     pub image: Option<String>,
     /// Number of pods, one a node.
     #[schemars(range(min = 1, max = 4096))]
@@ -70,6 +70,7 @@ impl Default for Trainer {
 /// Requests and limits of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [rules::whole_bytes("requests"), rules::whole_bytes("limits")]))]
 pub struct Resources {
     /// Amounts the scheduler reserves, by resource name; the limits where absent.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -86,9 +87,9 @@ pub struct Resources {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
     Rule::new("!(self.name in ['MASTER_ADDR', 'MASTER_PORT', 'WORLD_SIZE', 'RANK', 'LOCAL_RANK', \
-            'NODE_RANK', 'LOCAL_WORLD_SIZE']) && !self.name.startsWith('REAL_')")
+            'NODE_RANK', 'LOCAL_WORLD_SIZE']) && (!self.name.startsWith('REAL_') || self.name == 'REAL_CACHE')")
         .message(Message::Expression("'name (\"' + self.name + '\") is reserved: the operator sets MASTER_ADDR, \
-            MASTER_PORT, WORLD_SIZE, RANK, LOCAL_RANK, NODE_RANK, LOCAL_WORLD_SIZE and REAL_*'".into()))
+            MASTER_PORT, WORLD_SIZE, RANK, LOCAL_RANK, NODE_RANK, LOCAL_WORLD_SIZE and REAL_* except REAL_CACHE'".into()))
         .field_path(".name"),
     Rule::new("!(has(self.value) && has(self.valueFrom))")
         .message("at most one of value and valueFrom may be set"),

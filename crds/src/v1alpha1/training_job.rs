@@ -49,9 +49,10 @@ fn ranks_divide(algorithm: &str, field: &str) -> Rule {
         "'metadata.name has %d characters, at most 48 are allowed: pods are named <name>-<attempt>-<index>'\
             .format([size(self.metadata.name)])".into()
     )),
-    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
-        "metadata.name must be lower-case letters, digits and '-', begin with a letter and end with a letter or digit: it becomes the name of a Service"
-    ),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(Message::Expression(
+        "'metadata.name (\"' + self.metadata.name + '\") must be lower-case letters, digits and -, begin with a letter and end \
+            with a letter or digit: it becomes the name of a Service'".into()
+    )),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Step", type_ = "integer", json_path = ".status.progress.step"),
     printcolumn(name = "Progress%", type_ = "integer", json_path = ".status.progress.percentage"),

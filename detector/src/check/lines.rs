@@ -7,8 +7,9 @@ use anyhow::Context;
 use real_detector::Options;
 use real_detector::mypy::TypeChecker;
 use real_detector::server::run as judge;
-use real_detector_api::{Analysis, Program};
+use real_detector_api::{Analysis, AnalysisError, Finding, Program, TypesVerdict};
 use real_terminal::{exit, outln};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Answers every line in order. A line that is no program has an answer of its own, and spoils no other.
@@ -20,10 +21,10 @@ pub(super) fn run(options: &Options, checker: Option<&TypeChecker>) -> anyhow::R
             continue;
         }
         let answer = match parse(&line) {
-            Ok((id, code)) => answer(&id, code, options, checker),
+            Ok((id, code)) => serde_json::to_string(&answer(id, code, options, checker))?,
             Err((id, message)) => {
                 refused += 1;
-                json!({"id": id, "line": index + 1, "error": {"kind": "invalid_line", "message": message}})
+                json!({"id": id, "line": index + 1, "error": {"kind": "invalid_line", "message": message}}).to_string()
             }
         };
         outln!("{answer}");
@@ -34,16 +35,20 @@ pub(super) fn run(options: &Options, checker: Option<&TypeChecker>) -> anyhow::R
     Ok(if refused == 0 { exit::DONE } else { exit::REFUSED }.into())
 }
 
-fn answer(id: &Value, code: String, options: &Options, checker: Option<&TypeChecker>) -> Value {
+/// What is said of a program.
+#[derive(Serialize)]
+struct Answer {
+    id: Value,
+    findings: Vec<Finding>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    types: Option<TypesVerdict>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<AnalysisError>,
+}
+
+fn answer(id: Value, code: String, options: &Options, checker: Option<&TypeChecker>) -> Answer {
     let Analysis { findings, types, error, .. } = judge(Program { id: String::new(), code }, true, options, checker);
-    let mut answer = json!({"id": id, "findings": findings});
-    if let Some(types) = types {
-        answer["types"] = json!(types);
-    }
-    if let Some(error) = error {
-        answer["error"] = json!(error);
-    }
-    answer
+    Answer { id, findings, types, error }
 }
 
 /// Id and code of a line; where it has none, the id as far as it is known, and why.

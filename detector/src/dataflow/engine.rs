@@ -1,9 +1,5 @@
 //! Sparse conditional propagation over the blocks of one function.
 
-use std::collections::BTreeSet;
-
-use rustc_hash::FxHashSet;
-
 use super::graph::Graph;
 use super::lattice::{Lattice, Widening};
 use super::slot::{Growth, Slot};
@@ -61,8 +57,8 @@ pub fn solve<A: Analysis>(analysis: &mut A, function: &Function, graph: &Graph, 
     let mut frontier = Frontier {
         reached: vec![false; function.blocks.len()],
         graph,
-        edges: FxHashSet::default(),
-        work: BTreeSet::new(),
+        open: vec![false; graph.ways()],
+        work: Ranks::new(order.len()),
     };
     if !order.is_empty() {
         frontier.reached[0] = true;
@@ -87,8 +83,8 @@ pub fn solve<A: Analysis>(analysis: &mut A, function: &Function, graph: &Graph, 
             let new = match function.op(value) {
                 Op::Phi(operands) => {
                     let mut joined = A::Fact::default();
-                    for (operand, from) in operands.iter().zip(&block.predecessors) {
-                        if frontier.edges.contains(&(*from, id)) {
+                    for (operand, way) in operands.iter().zip(graph.ways_in(id)) {
+                        if frontier.open[way] {
                             joined.join(&facts[operand.0 as usize]);
                         }
                     }
@@ -128,8 +124,8 @@ pub fn solve<A: Analysis>(analysis: &mut A, function: &Function, graph: &Graph, 
             continue;
         }
         match &block.terminator {
-            Terminator::Goto(to) => frontier.reach(id, *to),
-            Terminator::Choice(ways) => ways.iter().for_each(|to| frontier.reach(id, *to)),
+            // Those to handlers are open already.
+            Terminator::Goto(_) | Terminator::Choice(_) => frontier.reach_where(id, |_| true),
             Terminator::Branch { condition, then, otherwise } => {
                 let ways = analysis.branch(*condition, &facts);
                 if ways != Ways::Only(false) {
@@ -159,23 +155,90 @@ pub fn solve<A: Analysis>(analysis: &mut A, function: &Function, graph: &Graph, 
 struct Frontier<'a> {
     reached: Vec<bool>,
     graph: &'a Graph,
-    edges: FxHashSet<(BlockId, BlockId)>,
-    work: BTreeSet<usize>,
+    /// By number of a way from block to block: whether control takes it.
+    open: Vec<bool>,
+    work: Ranks,
 }
 
 impl Frontier<'_> {
     /// The next block in order from a place on, from the first one on where there is none.
     fn next(&mut self, from: usize) -> Option<usize> {
-        let next = self.work.range(from..).next().or_else(|| self.work.first()).copied()?;
-        self.work.remove(&next);
+        let next = self.work.next(from).or_else(|| self.work.next(0))?;
+        self.work.remove(next);
         Some(next)
     }
 
-    /// Opens an edge. A block that another edge reaches is visited again, for its φ-nodes.
+    /// Opens the ways from a block to another.
     fn reach(&mut self, from: BlockId, to: BlockId) {
-        if self.edges.insert((from, to)) {
-            self.reached[to.0 as usize] = true;
-            self.work.insert(self.graph.rank(to));
+        self.reach_where(from, |block| block == to);
+    }
+
+    /// Opens ways out of a block. A block that another way reaches is visited again, for its φ-nodes.
+    fn reach_where(&mut self, from: BlockId, meant: impl Fn(BlockId) -> bool) {
+        for &(to, way) in self.graph.ways_out(from) {
+            if meant(to) && !std::mem::replace(&mut self.open[way], true) {
+                self.reached[to.0 as usize] = true;
+                self.work.insert(self.graph.rank(to));
+            }
         }
+    }
+}
+
+/// A set of places in the order of visits, as bits.
+struct Ranks {
+    bits: Vec<u64>,
+    count: usize,
+}
+
+impl Ranks {
+    /// The empty set, for places below `size`.
+    fn new(size: usize) -> Self {
+        Self { bits: vec![0; size.div_ceil(64)], count: 0 }
+    }
+
+    fn insert(&mut self, rank: usize) {
+        let (word, bit) = (&mut self.bits[rank / 64], 1 << (rank % 64));
+        self.count += usize::from(*word & bit == 0);
+        *word |= bit;
+    }
+
+    fn remove(&mut self, rank: usize) {
+        let (word, bit) = (&mut self.bits[rank / 64], 1 << (rank % 64));
+        self.count -= usize::from(*word & bit != 0);
+        *word &= !bit;
+    }
+
+    /// The least one from a place on.
+    fn next(&self, from: usize) -> Option<usize> {
+        if self.count == 0 {
+            return None;
+        }
+        let first = self.bits.get(from / 64)? & u64::MAX << (from % 64);
+        let rest = self.bits[from / 64 + 1..].iter().copied();
+        let (at, word) = std::iter::once(first).chain(rest).enumerate().find(|(_, word)| *word != 0)?;
+        Some((from / 64 + at) * 64 + word.trailing_zeros() as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn places_come_in_order_from_any_of_them_on() {
+        let all: BTreeSet<usize> = [0, 1, 63, 64, 130, 191, 192].into();
+        let mut ranks = Ranks::new(200);
+        for rank in &all {
+            ranks.insert(*rank);
+        }
+        for from in 0..260 {
+            assert_eq!(ranks.next(from), all.range(from..).next().copied(), "{from}");
+        }
+        for rank in &all {
+            ranks.remove(*rank);
+        }
+        assert_eq!((ranks.next(0), ranks.count), (None, 0));
     }
 }

@@ -1,5 +1,7 @@
 //! What the engine needs to know about the code of a function, whatever the analysis.
 
+use std::ops::Range;
+
 use crate::ssa::{BlockId, Function, Instruction, Op, Terminator, ValueId, reverse_post_order};
 
 /// How far a refinement is followed for facts that it may look at beside its operands, and how many of them.
@@ -14,6 +16,11 @@ pub struct Graph {
     /// Users of the n-th value are `users[first[n]..first[n + 1]]`.
     users: Vec<BlockId>,
     first: Vec<u32>,
+    /// Ways into the n-th block have the numbers `ways_in[n]..ways_in[n + 1]`, in the order of its predecessors.
+    ways_in: Vec<usize>,
+    /// Ways out of the n-th block are `ways_out[first_out[n]..first_out[n + 1]]`: where they lead, and their numbers.
+    ways_out: Vec<(BlockId, usize)>,
+    first_out: Vec<u32>,
 }
 
 impl Graph {
@@ -24,36 +31,41 @@ impl Graph {
         for (i, block) in order.iter().enumerate() {
             rank[block.0 as usize] = i;
         }
-        let mut uses: Vec<(ValueId, BlockId)> = Vec::with_capacity(2 * function.values.len());
-        let (mut seen, mut searches) = (vec![0; function.values.len()], 0);
+        let mut used: Vec<(ValueId, BlockId)> = Vec::with_capacity(2 * function.values.len());
+        let (mut seen, mut searches, mut found) = (vec![0; function.values.len()], 0, vec![]);
+        // In which block a use of a value was noted last.
+        let mut noted = vec![u32::MAX; function.values.len()];
         for instruction in &function.values {
             let block = instruction.block;
             let is_join = matches!(instruction.op, Op::Phi(_) | Op::Join(_));
             let mut add = |operand: ValueId| {
                 // Made before it is used, in the same visit.
-                if is_join || function.values[operand.0 as usize].block != block {
-                    uses.push((operand, block));
+                if (is_join || function.values[operand.0 as usize].block != block)
+                    && std::mem::replace(&mut noted[operand.0 as usize], block.0) != block.0
+                {
+                    used.push((operand, block));
                 }
             };
             instruction.op.operands(&mut add);
             searches += 1;
-            looked_at(&function.values, &instruction.op, (&mut seen, searches), &mut add);
+            looked_at(&function.values, &instruction.op, (&mut seen, searches), &mut found, &mut add);
         }
         for (i, block) in function.blocks.iter().enumerate() {
             if let Terminator::Branch { condition, .. } = block.terminator {
-                uses.push((condition, BlockId(i as u32)));
+                used.push((condition, BlockId(i as u32)));
             }
         }
-        uses.sort_unstable();
-        uses.dedup();
-        let mut first = vec![0; function.values.len() + 1];
-        for (value, _) in &uses {
-            first[value.0 as usize + 1] += 1;
+        let read_in = used.into_iter().map(|(value, block)| (value.0, block));
+        let (users, first) = grouped(function.values.len(), read_in);
+        let mut ways_in = vec![0];
+        let mut ways = vec![];
+        for (i, block) in function.blocks.iter().enumerate() {
+            ways.extend(block.predecessors.iter().map(|from| (from.0, BlockId(i as u32))));
+            ways_in.push(ways.len());
         }
-        for i in 1..first.len() {
-            first[i] += first[i - 1];
-        }
-        Self { order, rank, users: uses.into_iter().map(|(_, block)| block).collect(), first }
+        let ways = ways.into_iter().enumerate().map(|(number, (from, to))| (from, (to, number)));
+        let (ways_out, first_out) = grouped(function.blocks.len(), ways);
+        Self { order, rank, users, first, ways_in, ways_out, first_out }
     }
 
     /// Blocks in reverse post-order.
@@ -71,20 +83,63 @@ impl Graph {
         let at = value.0 as usize;
         &self.users[self.first[at] as usize..self.first[at + 1] as usize]
     }
+
+    /// How many ways lead from block to block.
+    pub(super) fn ways(&self) -> usize {
+        self.ways_out.len()
+    }
+
+    /// Numbers of the ways into a block, in the order of its predecessors.
+    pub(super) fn ways_in(&self, block: BlockId) -> Range<usize> {
+        self.ways_in[block.0 as usize]..self.ways_in[block.0 as usize + 1]
+    }
+
+    /// Where the ways out of a block lead, with their numbers.
+    pub(super) fn ways_out(&self, block: BlockId) -> &[(BlockId, usize)] {
+        let at = block.0 as usize;
+        &self.ways_out[self.first_out[at] as usize..self.first_out[at + 1] as usize]
+    }
+}
+
+/// What belongs to each of `count` keys, one after the other, and where that of each begins.
+fn grouped<T: Copy>(count: usize, pairs: impl Iterator<Item = (u32, T)>) -> (Vec<T>, Vec<u32>) {
+    let pairs: Vec<(u32, T)> = pairs.collect();
+    let mut first = vec![0; count + 1];
+    for (key, _) in &pairs {
+        first[*key as usize + 1] += 1;
+    }
+    for i in 1..first.len() {
+        first[i] += first[i - 1];
+    }
+    let mut next = first.clone();
+    let mut all: Vec<T> = pairs.iter().map(|(_, one)| *one).collect();
+    for (key, one) in pairs {
+        let at = &mut next[key as usize];
+        all[*at as usize] = one;
+        *at += 1;
+    }
+    (all, first)
 }
 
 /// The values that a refinement looks at through its test: a comparison says no more when what it compares with grows,
 /// but what it says about another value changes.
 ///
 /// `seen` says of each value in which search it was seen last; this is one more.
-fn looked_at(values: &[Instruction], op: &Op, (seen, search): (&mut [u32], u32), add: &mut impl FnMut(ValueId)) {
+fn looked_at(
+    values: &[Instruction],
+    op: &Op,
+    (seen, search): (&mut [u32], u32),
+    found: &mut Vec<(ValueId, usize)>,
+    add: &mut impl FnMut(ValueId),
+) {
     let test = match op {
         Op::Refine { condition, .. } => *condition,
         Op::Survived { call, .. } | Op::Mutated(_, call) => *call,
         Op::EachElement { element, .. } => *element,
         _ => return,
     };
-    let mut found = vec![(test, 0)];
+    found.clear();
+    found.push((test, 0));
     let mut next = 0;
     while let Some(&(value, depth)) = found.get(next) {
         next += 1;

@@ -5,6 +5,11 @@ pub trait Lattice: Clone + Default + PartialEq {
     /// Makes `self` the least upper bound of both; says whether it grew.
     fn join(&mut self, other: &Self) -> bool;
 
+    /// [`Self::join`] for a fact that is widened as far as `to` says: it may keep less apart, and still only grows.
+    fn join_within(&mut self, other: &Self, _to: Widening) -> bool {
+        self.join(other)
+    }
+
     /// Gives up detail. From [`Widening::Top`] only finitely many more steps are possible, and widening what is as wide
     /// already changes nothing.
     #[must_use]

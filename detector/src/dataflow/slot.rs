@@ -50,7 +50,7 @@ impl Growth {
             return grew;
         };
         let mut joined = fact.clone();
-        if !joined.join(new) {
+        if !joined.join_within(new, to) {
             return false;
         }
         joined = joined.widen(to);

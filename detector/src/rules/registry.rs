@@ -128,6 +128,10 @@ pub struct Known {
     pub is_type: bool,
     /// The same for the path under which the library knows it.
     pub becomes_type: bool,
+    /// Whether somebody outside chooses what the path, as it is, names.
+    pub is_source: bool,
+    /// What a call of the path, as it is, returns, and whether that is known by the name of a method alone.
+    pub effect: Option<(Effect, bool)>,
     /// What an object of unknown class is by the last word of its name.
     pub class: Option<Rc<str>>,
     /// Whether nothing is known about what a call of the path, as it is, gives or does with what it is passed.
@@ -158,23 +162,20 @@ impl<T: Clone> Paths<T> {
         map.entry(key.to_owned()).or_default().push(value.clone());
     }
 
-    /// Whether what [`Self::get`] gives is of methods of anything.
-    fn is_method(&self, path: &str) -> bool {
-        let known =
-            |(module, method): (&str, &str)| !self.modules.contains_key(module) && self.methods.contains_key(method);
-        !self.exact.contains_key(path) && path.rsplit_once('.').is_some_and(known)
+    /// What is known about a path, and whether that is said of methods of anything.
+    fn find(&self, path: &str) -> (&[T], bool) {
+        if let Some(found) = self.exact.get(path) {
+            return (found, false);
+        }
+        let Some((module, method)) = path.rsplit_once('.') else { return (&[], false) };
+        match self.modules.get(module) {
+            Some(found) => (found, false),
+            None => self.methods.get(method).map_or((&[], false), |found| (found, true)),
+        }
     }
 
     fn get(&self, path: &str) -> &[T] {
-        if let Some(found) = self.exact.get(path) {
-            return found;
-        }
-        match path.rsplit_once('.') {
-            Some((module, method)) => {
-                self.modules.get(module).or_else(|| self.methods.get(method)).map_or(&[], Vec::as_slice)
-            }
-            None => &[],
-        }
+        self.find(path).0
     }
 }
 
@@ -467,6 +468,8 @@ impl Registry {
                 source: self.source(canonical).map(|(note, kind)| (Rc::from(note), kind)),
                 is_known: self.knows(canonical),
                 is_type: self.is_type(path),
+                is_source: self.source(path).is_some(),
+                effect: self.effect_by(path).map(|(effect, by_name)| (*effect, by_name)),
                 becomes_type: self.is_type(canonical),
                 class: self.by_word(name).map(Rc::from),
                 path: Rc::from(canonical),
@@ -482,16 +485,19 @@ impl Registry {
         self.sources.get(path).first().map(|(note, kind)| (note.as_str(), *kind))
     }
 
-    /// What a call returns, where a model says so. Later files win. A model that goes by the name of a method says nothing of Python's own
-    /// modules: such a name means something else there (`glob.escape`), or was put there.
+    /// What a call returns, where a model says so.
     pub fn effect(&self, path: &str) -> Option<&Effect> {
-        self.effects.get(path).last().filter(|_| !self.goes_by_name(path) || !self.is_inert(path))
+        self.effect_by(path).map(|(effect, _)| effect)
     }
 
-    /// Whether what a call makes of its argument is known by the name of a method alone, `*.escape`.
-    pub fn goes_by_name(&self, path: &str) -> bool {
-        let about_argument = || self.effects.get(path).last().is_some_and(|effect| effect.argument.is_some());
-        self.effects.is_method(path) && about_argument()
+    /// What a call returns, where a model says so, and whether what it makes of its argument is known by the name of a method
+    /// alone, `*.escape`. Later files win. What goes by the name of a method says nothing of Python's own modules: such a name
+    /// means something else there (`glob.escape`), or was put there.
+    pub fn effect_by(&self, path: &str) -> Option<(&Effect, bool)> {
+        let (found, of_methods) = self.effects.find(path);
+        let effect = found.last()?;
+        let by_name = of_methods && effect.argument.is_some();
+        (!by_name || !self.is_inert(path)).then_some((effect, by_name))
     }
 
     /// Whether a model is for this very call, not for all methods of the name.

@@ -15,6 +15,9 @@ use super::{Block, BlockId, Instruction, Op, Span, Terminator, ValueId};
 /// A variable of one function.
 pub type Variable = Rc<str>;
 
+/// A variable by the number that its builder gave it.
+type Number = u32;
+
 /// Operands that φ-nodes of one function may have together. From then on variables are joined from all that was written
 /// to them on the way, which is coarser and as long as that is.
 const MAX_OPERANDS: usize = 1 << 17;
@@ -31,7 +34,7 @@ struct Region {
     /// The block it begins in.
     entry: BlockId,
     /// What it writes.
-    written: FxHashMap<Variable, Vec<ValueId>>,
+    written: FxHashMap<Number, Vec<ValueId>>,
 }
 
 /// A block in which the ways out of a region meet.
@@ -49,9 +52,10 @@ pub struct Builder {
     pub blocks: Vec<Block>,
     /// Instructions so far.
     pub values: Vec<Instruction>,
-    definitions: Vec<FxHashMap<Variable, ValueId>>,
+    numbers: FxHashMap<Variable, Number>,
+    definitions: FxHashMap<(BlockId, Number), ValueId>,
     sealed: Vec<bool>,
-    incomplete: Vec<Vec<(Variable, ValueId)>>,
+    incomplete: FxHashMap<BlockId, Vec<(Number, ValueId)>>,
     open: Vec<Region>,
     exits: FxHashMap<BlockId, Exit>,
     operands: usize,
@@ -73,9 +77,7 @@ impl Builder {
             predecessors: vec![],
             handlers: vec![],
         });
-        self.definitions.push(FxHashMap::default());
         self.sealed.push(false);
-        self.incomplete.push(vec![]);
         id
     }
 
@@ -135,7 +137,7 @@ impl Builder {
         let region = self.open.pop().unwrap_or(Region { entry: BlockId(0), written: FxHashMap::default() });
         if let Some(outer) = self.open.last_mut() {
             for (variable, values) in &region.written {
-                outer.written.entry(variable.clone()).or_default().extend(values);
+                outer.written.entry(*variable).or_default().extend(values);
             }
         }
         Closed(Rc::new(region))
@@ -174,22 +176,21 @@ impl Builder {
     /// Binds a variable in the current block.
     pub fn write(&mut self, variable: &Variable, value: ValueId) {
         let block = self.here();
-        self.definitions[block.0 as usize].insert(variable.clone(), value);
-        if let Some(region) = self.open.last_mut() {
-            region.written.entry(variable.clone()).or_default().push(value);
-        }
+        self.write_first(variable, value, block);
     }
 
     /// Binds a variable at the function's entry, where every read finds it that finds nothing nearer.
     pub fn write_at_entry(&mut self, variable: &Variable, value: ValueId) {
-        self.definitions[0].insert(variable.clone(), value);
+        let number = self.number(variable);
+        self.definitions.insert((BlockId(0), number), value);
     }
 
     /// Binds a variable in a block before any of its code has read it.
     pub fn write_first(&mut self, variable: &Variable, value: ValueId, block: BlockId) {
-        self.definitions[block.0 as usize].insert(variable.clone(), value);
+        let number = self.number(variable);
+        self.definitions.insert((block, number), value);
         if let Some(region) = self.open.last_mut() {
-            region.written.entry(variable.clone()).or_default().push(value);
+            region.written.entry(number).or_default().push(value);
         }
     }
 
@@ -213,26 +214,35 @@ impl Builder {
 
     /// The current value of a variable; [`Op::Unknown`] where it is unbound.
     pub fn read(&mut self, variable: &Variable) -> ValueId {
-        let block = self.here();
-        self.read_in(variable, block)
+        let (block, number) = (self.here(), self.number(variable));
+        self.read_in(number, block)
     }
 
-    fn read_in(&mut self, variable: &Variable, block: BlockId) -> ValueId {
+    fn number(&mut self, variable: &Variable) -> Number {
+        if let Some(number) = self.numbers.get(variable) {
+            return *number;
+        }
+        let next = self.numbers.len() as Number;
+        self.numbers.insert(variable.clone(), next);
+        next
+    }
+
+    fn read_in(&mut self, variable: Number, block: BlockId) -> ValueId {
         // Walks up single predecessors and over regions without recursion: long programs make long chains of blocks.
         let mut start = None;
         let mut at = block;
         let value = loop {
-            if let Some(&value) = self.definitions[at.0 as usize].get(variable) {
+            if let Some(&value) = self.definitions.get(&(at, variable)) {
                 break value;
             }
             if !self.sealed[at.0 as usize] {
                 let phi = self.phi(at);
-                self.incomplete[at.0 as usize].push((variable.clone(), phi));
+                self.incomplete.entry(at).or_default().push((variable, phi));
                 self.remember(variable, at, phi);
                 break phi;
             }
             if let Some(exit) = self.exits.get(&at) {
-                match exit.region.written.get(variable) {
+                match exit.region.written.get(&variable) {
                     None => {
                         start.get_or_insert(at);
                         at = exit.region.entry;
@@ -277,8 +287,8 @@ impl Builder {
         self.operands > MAX_OPERANDS || ways > WAYS_PER_VALUE * (written + 1)
     }
 
-    fn remember(&mut self, variable: &Variable, block: BlockId, value: ValueId) {
-        self.definitions[block.0 as usize].entry(variable.clone()).or_insert(value);
+    fn remember(&mut self, variable: Number, block: BlockId, value: ValueId) {
+        self.definitions.entry((block, variable)).or_insert(value);
     }
 
     fn phi(&mut self, block: BlockId) -> ValueId {
@@ -287,7 +297,7 @@ impl Builder {
         phi
     }
 
-    fn complete(&mut self, variable: &Variable, block: BlockId, phi: ValueId) {
+    fn complete(&mut self, variable: Number, block: BlockId, phi: ValueId) {
         let predecessors = self.blocks[block.0 as usize].predecessors.clone();
         self.operands += predecessors.len();
         let operands = predecessors.into_iter().map(|from| self.read_in(variable, from)).collect();
@@ -295,12 +305,12 @@ impl Builder {
     }
 
     /// All that a variable was from the beginning of a region on.
-    fn join(&mut self, variable: &Variable, block: BlockId, region: &Region) -> ValueId {
+    fn join(&mut self, variable: Number, block: BlockId, region: &Region) -> ValueId {
         let join = self.add(Op::Join(vec![]), Span::default(), block);
         self.blocks[block.0 as usize].phis.push(join);
         self.remember(variable, block, join);
         let mut operands = vec![self.read_in(variable, region.entry)];
-        operands.extend(region.written.get(variable).into_iter().flatten());
+        operands.extend(region.written.get(&variable).into_iter().flatten());
         operands.sort_unstable();
         operands.dedup();
         self.values[join.0 as usize].op = Op::Join(operands);
@@ -310,8 +320,8 @@ impl Builder {
     /// Says that all predecessors of a block are known.
     pub fn seal(&mut self, block: BlockId) {
         self.sealed[block.0 as usize] = true;
-        for (variable, phi) in std::mem::take(&mut self.incomplete[block.0 as usize]) {
-            self.complete(&variable, block, phi);
+        for (variable, phi) in self.incomplete.remove(&block).unwrap_or_default() {
+            self.complete(variable, block, phi);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Byte offsets → lines and columns for people.
 
+use std::cell::OnceCell;
+
 /// A place in a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
@@ -12,18 +14,24 @@ pub struct Position {
 /// Bytes between two counts of characters: a place is found in as much time, however long its line is.
 const STRIDE: usize = 256;
 
-/// Index of line starts of one program.
+/// Lines and columns of one program.
 #[derive(Debug)]
 pub struct Positions<'a> {
     code: &'a str,
+    /// Made where somebody asks: most programs have nothing to tell.
+    index: OnceCell<Index>,
+}
+
+/// Where lines start, and how many characters there are.
+#[derive(Debug)]
+struct Index {
     starts: Vec<usize>,
     /// Characters that begin before each multiple of [`STRIDE`].
     counts: Vec<usize>,
 }
 
-impl<'a> Positions<'a> {
-    /// Indexes `code`; `\n`, `\r\n` and `\r` end lines, as in Python.
-    pub fn new(code: &'a str) -> Self {
+impl Index {
+    fn new(code: &str) -> Self {
         let bytes = code.as_bytes();
         let ends = bytes
             .iter()
@@ -36,13 +44,24 @@ impl<'a> Positions<'a> {
             before - characters(chunk)
         });
         let counts = counts.collect();
-        Self { code, starts, counts }
+        Self { starts, counts }
+    }
+}
+
+impl<'a> Positions<'a> {
+    /// Places in `code`; `\n`, `\r\n` and `\r` end lines, as in Python.
+    pub fn new(code: &'a str) -> Self {
+        Self { code, index: OnceCell::new() }
+    }
+
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::new(self.code))
     }
 
     /// Characters that begin before a byte offset.
     fn characters_before(&self, offset: usize) -> usize {
         let chunk = offset / STRIDE;
-        match self.counts.get(chunk) {
+        match self.index().counts.get(chunk) {
             Some(before) => before + characters(&self.code.as_bytes()[chunk * STRIDE..offset]),
             // The end of a program whose last chunk is full.
             None => characters(self.code.as_bytes()),
@@ -52,8 +71,9 @@ impl<'a> Positions<'a> {
     /// The place of a byte offset; offsets past the end give the end.
     pub fn at(&self, offset: usize) -> Position {
         let offset = offset.min(self.code.len());
-        let line = self.starts.partition_point(|&start| start <= offset);
-        let start = self.starts[line - 1];
+        let starts = &self.index().starts;
+        let line = starts.partition_point(|&start| start <= offset);
+        let start = starts[line - 1];
         let column = self.characters_before(offset) - self.characters_before(start) + 1;
         Position { line: u32::try_from(line).unwrap_or(u32::MAX), column: u32::try_from(column).unwrap_or(u32::MAX) }
     }

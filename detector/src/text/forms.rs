@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use smallvec::smallvec;
+
 use super::charset::CharSet;
 use super::hole::{Hole, LanguageSet, Origins};
 use super::language::Languages;
@@ -67,7 +69,7 @@ impl Text {
 
     /// Some text.
     pub fn hole(hole: Hole) -> Self {
-        Self { templates: Few::one(Template(vec![Part::Hole(hole)])) }
+        Self { templates: Few::one(Template(smallvec![Part::Hole(hole)])) }
     }
 
     /// One form.
@@ -143,7 +145,7 @@ impl Text {
                 let mut both = a.clone();
                 both.append(b);
                 if both.is_long() {
-                    both = Template(vec![Part::Hole(both.collapse(languages))]);
+                    both = Template(smallvec![Part::Hole(both.collapse(languages))]);
                 }
                 all.add(both);
             }
@@ -191,26 +193,20 @@ impl Text {
 
     /// Least upper bound; a limited number of forms is kept apart, more are joined to one hole.
     pub fn join(&mut self, other: &Self, languages: &Languages) -> bool {
-        if self.templates.is_empty() {
-            self.templates = other.templates.clone();
-            return !self.templates.is_empty();
-        }
-        if self.templates.has_all(&other.templates) {
+        let before = self.templates.clone();
+        if !self.templates.add_all(&other.templates) {
             return false;
         }
-        let mut grew = false;
-        let mut before = None;
-        for template in &other.templates {
-            if !self.templates.contains(template) {
-                before.get_or_insert_with(|| self.templates.clone());
-                grew |= self.templates.insert(template.clone());
-            }
-        }
-        if grew && (self.templates.len() > MAX_TEMPLATES || self.weight() > MAX_WEIGHT) {
+        if !before.is_empty() && (self.templates.len() > MAX_TEMPLATES || self.weight() > MAX_WEIGHT) {
             self.collapse_all(languages);
-            return before.is_none_or(|before| before != self.templates);
+            return before != self.templates;
         }
-        grew
+        true
+    }
+
+    /// Whether to join another text changes nothing. Where it is only found out by joining, it says no.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.templates.has_all(&other.templates)
     }
 
     /// Makes one hole of all forms; what they all begin with stays, as far as it is words.

@@ -1,9 +1,12 @@
 //! What a regular expression of the program says about the strings it matches.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::OnceLock;
 
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look};
+use rustc_hash::FxHashMap;
 use serde::Deserialize;
 
 use super::CharSet;
@@ -23,14 +26,38 @@ pub enum Matching {
 /// A parsed regular expression. Look-around and back-references are beyond it: such patterns say nothing.
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    tree: Hir,
+    tree: Rc<Hir>,
 }
 
+/// Patterns that a thread remembers, at most, and bytes of the longest.
+const MAX_REMEMBERED: (usize, usize) = (256, 256);
+
 impl Pattern {
+    /// [`Self::parse`] of a program's pattern: the same are applied again and again, and classes like `\w` are long to make.
+    pub fn of(text: &str) -> Option<Self> {
+        thread_local! {
+            static REMEMBERED: RefCell<FxHashMap<Box<str>, Option<Pattern>>> = RefCell::default();
+        }
+        if text.len() > MAX_REMEMBERED.1 {
+            return Self::parse(text);
+        }
+        REMEMBERED.with_borrow_mut(|remembered| {
+            if let Some(known) = remembered.get(text) {
+                return known.clone();
+            }
+            if remembered.len() >= MAX_REMEMBERED.0 {
+                remembered.clear();
+            }
+            let pattern = Self::parse(text);
+            remembered.insert(Box::from(text), pattern.clone());
+            pattern
+        })
+    }
+
     /// Parses Python's syntax, where the Rust parser knows it too.
     pub fn parse(text: &str) -> Option<Self> {
         let tree = ParserBuilder::new().nest_limit(50).build().parse(&python_pattern(text)).ok()?;
-        Some(Self { tree })
+        Some(Self { tree: Rc::new(tree) })
     }
 
     /// Characters that a match may have.
@@ -97,10 +124,11 @@ pub(super) fn class_set(class: &Class) -> CharSet {
 
 fn beyond_ascii(class: &ClassUnicode) -> CharSet {
     static NUMBERS: OnceLock<ClassUnicode> = OnceLock::new();
-    let numbers = NUMBERS.get_or_init(|| match Pattern::parse(r"[\s\p{N}]").map(|pattern| pattern.tree.into_kind()) {
-        Some(HirKind::Class(Class::Unicode(class))) => class,
-        _ => ClassUnicode::empty(),
-    });
+    let numbers =
+        NUMBERS.get_or_init(|| match Pattern::parse(r"[\s\p{N}]").map(|pattern| pattern.tree.kind().clone()) {
+            Some(HirKind::Class(Class::Unicode(class))) => class,
+            _ => ClassUnicode::empty(),
+        });
     let ascii = ClassUnicode::new([ClassUnicodeRange::new('\0', '\x7f')]);
     let (mut inside, mut outside) = (class.clone(), class.clone());
     inside.difference(&ascii);

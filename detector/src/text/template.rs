@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use smallvec::{SmallVec, smallvec};
+
 use super::hole::Hole;
 
 /// A piece of a template.
@@ -15,12 +17,12 @@ pub enum Part {
 
 /// A sequence of parts; no two literals are neighbours.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Template(pub Vec<Part>);
+pub struct Template(pub SmallVec<[Part; 1]>);
 
 impl Template {
     /// A template without holes.
     pub fn literal(text: &str) -> Self {
-        Self(if text.is_empty() { vec![] } else { vec![Part::Literal(Rc::from(text))] })
+        Self(if text.is_empty() { smallvec![] } else { smallvec![Part::Literal(Rc::from(text))] })
     }
 
     /// Its text, where it has no holes.

@@ -1,5 +1,6 @@
 //! The controller of `RealTrainingJob`s.
 
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{ApiResource, DynamicObject, ListParams};
-use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Resource, ResourceExt};
 use real_crds::v1alpha1::{Phase, RealTrainingJob, RewardPool};
@@ -22,15 +22,15 @@ use tracing::info;
 
 use super::turn::{Planned, Refusals, Turn, look};
 use super::workloads::Workloads;
-use super::{Own, Reconciler, Scope, own, received, selector};
+use super::{Own, Reconciler, Scope, own, received, selector, sweep};
 use crate::act::{Failure, Target, write_status};
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
 use crate::child::{Child, is_owned_by};
 use crate::context::Context;
 use crate::job::{
-    Cause, Children, NO_PODS_AFTER, Names, Observed, Plan, Poller, Settings, index, is_finished, is_over, merged, plan,
-    time,
+    Cause, Children, NO_PODS_AFTER, Names, Observed, OnItsWay, Plan, PodEvent, Poller, SLOW_AFTER, Settings, index,
+    is_finished, is_over, merged, obstacle, on_its_way, plan, time,
 };
 use crate::labels::{JOB, KUEUE, KUEUE_QUEUE, TRAINER};
 use crate::metrics;
@@ -79,6 +79,8 @@ pub(crate) struct Parts {
     pub(crate) uses: Uses,
     pub(crate) progress_interval: Duration,
     pub(crate) turnstile: Turnstile,
+    pub(crate) workloads: Workloads,
+    pub(crate) sweep_triggers: sweep::Triggers,
 }
 
 /// A way to make the controller look at a job.
@@ -99,7 +101,7 @@ pub(crate) fn start(
     (triggers, triggered): (Triggers, UnboundedReceiver<ObjectRef<RealTrainingJob>>),
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Arc<Jobs>> {
-    let Parts { context, settings, jobs, pools, uses, progress_interval, turnstile } = parts;
+    let Parts { context, settings, jobs, pools, uses, progress_interval, turnstile, workloads, sweep_triggers } = parts;
     let client = context.client.clone();
     let poller = Arc::new(Poller::new(progress_interval, triggers.clone())?);
     let all = Arc::new(Jobs {
@@ -117,7 +119,7 @@ pub(crate) fn start(
         backoff: Backoff::new(),
         turnstile,
         uses,
-        workloads: Workloads::new(),
+        workloads,
         scope: scope.to_string(),
         acting_since: OnceLock::new(),
         context,
@@ -129,7 +131,8 @@ pub(crate) fn start(
     let ours = News::ButCreation;
     let services = (whole::<Service> as fn(&mut Service), ours);
     tasks.spawn(follow(scope.api(&client), which(), services, all.services.clone(), triggers.clone()));
-    tasks.spawn(all.workloads.clone().follow(all.context.clone(), scope.clone(), all.store.clone(), triggers.clone()));
+    let concerned = (triggers.clone(), sweep_triggers);
+    tasks.spawn(all.workloads.clone().follow(all.context.clone(), scope.clone(), all.store.clone(), concerned));
     let policies = (whole::<NetworkPolicy> as fn(&mut _), ours);
     tasks.spawn(follow(scope.api(&client), which(), policies, all.policies.clone(), triggers));
     tasks.spawn(poller.run());
@@ -170,7 +173,7 @@ impl Reconciler<RealTrainingJob> for Jobs {
         job.status.as_ref().is_none_or(|status| status.job_name.is_none() && status.attempt.unwrap_or(1) <= 1)
     }
 
-    async fn reconcile(&self, job: &RealTrainingJob) -> Result<Action, Failure> {
+    async fn reconcile(&self, job: &RealTrainingJob) -> Result<Option<Duration>, Failure> {
         let (uid, namespace) = (job.uid().unwrap_or_default(), job.namespace().unwrap_or_default());
         let observed = self.observe(job, &uid).await?;
         let mut turn = Look { jobs: self, job, observed, uid: &uid };
@@ -237,14 +240,20 @@ impl Turn for Look<'_> {
     }
 }
 
-/// Whether a Job that may make pods has had time to, and has none.
+/// Whether a Job that may make pods has had time to, and has none. One that its controller has not looked at yet has none, and
+/// nobody has refused any.
 fn lacks_pods(job: &Job, pods: &[Pod]) -> bool {
     let suspended = job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true);
     let started = job.status.as_ref().and_then(|status| status.start_time.as_ref());
-    let started = started.or(job.metadata.creation_timestamp.as_ref());
     let late = started.is_some_and(|time| Timestamp::now().duration_since(time.0).as_secs() >= NO_PODS_AFTER as i64);
     let uid = job.uid().unwrap_or_default();
     late && !suspended && !pods.iter().any(|pod| is_owned_by(&pod.metadata, &uid))
+}
+
+/// Whether a pod has a node and has got no further for long, though its status says nothing of why.
+fn is_slow(pod: &Pod) -> bool {
+    let Some(OnItsWay::OnItsNode(since)) = on_its_way(pod) else { return false };
+    obstacle(pod).is_none() && Timestamp::now().duration_since(since).as_secs() >= SLOW_AFTER as i64
 }
 
 impl Jobs {
@@ -290,16 +299,26 @@ impl Jobs {
         };
         let current = job.status.as_ref().and_then(|status| status.job_name.as_deref());
         let pods_refused = match jobs.iter().find(|job| Some(job.name_any().as_str()) == current) {
-            Some(current) if lacks_pods(current, &pods) => self.last_refusal(current).await?,
+            Some(current) if lacks_pods(current, &pods) => self.last_event(current, "reason=FailedCreate").await?,
             _ => None,
+        };
+        let pods_refused = pods_refused.map(|event| event.note.unwrap_or_default());
+        let pod_told = match pods.iter().find(|pod| is_slow(pod)) {
+            Some(pod) => self.last_event(pod, "type=Warning").await?.map(|event| PodEvent {
+                pod: pod.name_any(),
+                reason: event.reason.unwrap_or_default(),
+                note: event.note.unwrap_or_default(),
+            }),
+            None => None,
         };
         Ok(Observed {
             workload: current.and_then(|current| self.workloads.of(&owner.0, current)),
             pods_refused,
+            pod_told,
             jobs,
             pods,
             // Not of another job of that name, which was there before.
-            departed: self.pods.departed(&owner).filter(|pod| of_ours(pod)).map(|pod| (*pod).clone()),
+            departed: self.pods.departed(&owner).filter(|pod| of_ours(pod)),
             pool,
             children,
             report: self.poller.report(uid),
@@ -311,20 +330,24 @@ impl Jobs {
         })
     }
 
-    /// Why the pods of a Job were refused last, by its events.
-    async fn last_refusal(&self, job: &Job) -> Result<Option<String>, Failure> {
-        let uid = job.uid().unwrap_or_default();
-        let of = ListParams::default().fields(&format!("regarding.uid={uid},reason=FailedCreate"));
-        let events = Api::<Event>::namespaced(self.context.client.clone(), &job.namespace().unwrap_or_default());
+    /// The last event about an object, of those that `which` selects. The API server reads all events of a namespace for it, so that it is
+    /// only asked where nothing else says more.
+    async fn last_event<K>(&self, about: &K, which: &str) -> Result<Option<Event>, Failure>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let uid = about.uid().unwrap_or_default();
+        let of = ListParams::default().fields(&format!("regarding.uid={uid},{which}"));
+        let events = Api::<Event>::namespaced(self.context.client.clone(), &about.namespace().unwrap_or_default());
         let found = events.list(&of).await;
-        let found =
-            found.map_err(|source| Failure::Read { what: format!("events of Job {}", job.name_any()), source })?;
+        let what = || format!("events of {} {}", K::kind(&()), about.name_any());
+        let found = found.map_err(|source| Failure::Read { what: what(), source })?;
         let time = |event: &Event| {
             let series = event.series.as_ref().map(|series| series.last_observed_time.0);
             let deprecated = event.deprecated_last_timestamp.as_ref().map(|time| time.0);
             series.max(deprecated).max(event.event_time.as_ref().map(|time| time.0))
         };
-        Ok(found.items.into_iter().max_by_key(time).and_then(|event| event.note))
+        Ok(found.items.into_iter().max_by_key(time))
     }
 
     /// Puts off what says nothing but how far a job is, while many are told of.
@@ -415,11 +438,13 @@ impl Jobs {
             tokio::time::sleep(TICK).await;
             let jobs = self.store.state();
             self.measure(&jobs);
-            let alive: std::collections::HashSet<String> = jobs.iter().filter_map(|job| job.uid()).collect();
-            let names: std::collections::HashSet<Owner> =
+            let alive: HashSet<String> = jobs.iter().filter_map(|job| job.uid()).collect();
+            let names: HashSet<Owner> =
                 jobs.iter().map(|job| (job.namespace().unwrap_or_default(), job.name_any())).collect();
             self.pods.retain(|owner| names.contains(owner));
-            self.poller.retain(|uid| alive.contains(uid));
+            let is_over = |job: &RealTrainingJob| job.status.as_ref().is_some_and(is_finished);
+            let over: HashSet<String> = jobs.iter().filter(|job| is_over(job)).filter_map(|job| job.uid()).collect();
+            self.poller.retain(|uid| alive.contains(uid) && !over.contains(uid));
             self.pace.retain(|uid| alive.contains(uid));
             self.refusals.retain(&alive);
             self.written.retain(&alive);
@@ -441,9 +466,8 @@ impl Jobs {
         let ages = jobs.iter().filter(|job| phase(job) == Some(Phase::Running)).filter_map(|job| {
             let since = job.status.as_ref()?.running_time.as_ref()?.0;
             let attempt = job.status.as_ref()?.attempt.unwrap_or(1);
-            let report = self.poller.report(&job.uid().unwrap_or_default());
-            let report = report.filter(|report| report.progress.attempt == u64::from(attempt));
-            let since = report.map_or(since, |report| report.step_since.max(since));
+            let step_since = self.poller.step_since(&job.uid().unwrap_or_default(), attempt);
+            let since = step_since.map_or(since, |step_since| step_since.max(since));
             let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
             Some((job.namespace().unwrap_or_default(), job.name_any(), age))
         });

@@ -2,18 +2,17 @@
 
 pub(crate) mod job;
 pub(crate) mod pool;
+mod runner;
 pub(crate) mod sweep;
 mod turn;
 pub(crate) mod workloads;
 
 use std::fmt::{self, Debug};
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt as _, stream};
+use futures::{FutureExt as _, Stream, StreamExt as _, stream};
 use kube::api::{ApiResource, DynamicObject};
-use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Resource, ResourceExt};
@@ -33,11 +32,10 @@ use crate::lease::Guard;
 use crate::metrics::{self, Reason};
 use crate::turnstile::{Answered, Turnstile};
 use crate::written::Written;
+use runner::Shared as Agenda;
 
 /// When to look again at an object that was changed while it was looked at.
 const AFTER_CONFLICT: Duration = Duration::from_secs(1);
-/// Several changes within this are one reason to look.
-const DEBOUNCE: Duration = Duration::from_millis(100);
 
 /// Our own objects of a kind, as another controller reads them.
 ///
@@ -90,8 +88,8 @@ pub(crate) trait Reconciler<K>: Send + Sync + 'static {
     /// Whether nothing was ever done about the object.
     fn is_new(object: &K) -> bool;
 
-    /// Observes, plans, acts.
-    fn reconcile(&self, object: &K) -> impl Future<Output = Result<Action, Failure>> + Send;
+    /// Observes, plans, acts. Gives when to look again, even if nothing happens.
+    fn reconcile(&self, object: &K) -> impl Future<Output = Result<Option<Duration>, Failure>> + Send;
 }
 
 /// Reconciles objects that `changed` or were `triggered`, and all when this replica becomes the leader, until `shutdown`.
@@ -103,67 +101,100 @@ pub(crate) async fn run<K, R>(
     shutdown: CancellationToken,
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-    K::DynamicType: Eq + Hash,
     R: Reconciler<K>,
 {
-    let leads = leads(&reconciler.context().guard);
-    Controller::for_stream(changed, store)
-        .with_config(Config::default().debounce(DEBOUNCE))
-        .reconcile_on(triggered)
-        .reconcile_all_on(leads)
-        .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(reconcile, failed, reconciler)
-        .for_each(async |_| {})
-        .await;
+    let agenda = Agenda::new();
+    let changed = changed.filter_map(async |change| match change {
+        Ok(object) => Some(ObjectRef::from_obj(&object)),
+        Err(error) => {
+            warn!(%error, kind = %K::kind(&()), "a watch broke and starts again");
+            None
+        }
+    });
+    let all = || stream::iter(store.state().into_iter().map(|object| ObjectRef::from_obj(&*object)));
+    let led = leads(&reconciler.context().guard).flat_map(move |()| all());
+    let news = stream::select(changed, stream::select(triggered, led));
+    let ready = {
+        let (reconciler, store) = (reconciler.clone(), store.clone());
+        async move {
+            // Fails only once the watch has ended, and this with it.
+            let _ = store.wait_until_ready().await;
+            reconciler.synced().await;
+        }
+    };
+    // One asks, for all.
+    let ready = ready.boxed().shared();
+    let look = |key| {
+        let (ready, look) =
+            (ready.clone(), look(reconciler.clone(), store.clone(), agenda.clone(), key, shutdown.clone()));
+        async move {
+            ready.await;
+            look.await
+        }
+    };
+    runner::run(&agenda, news, look, &shutdown).await;
 }
 
-async fn reconcile<K, R>(object: Arc<K>, reconciler: Arc<R>) -> Result<Action, Failure>
+/// One look at the object `key`, once all caches are filled. Gives when to look at it again.
+async fn look<K, R>(
+    reconciler: Arc<R>,
+    store: Store<K>,
+    agenda: Agenda<ObjectRef<K>>,
+    key: ObjectRef<K>,
+    shutdown: CancellationToken,
+) -> Option<Duration>
 where
-    K: Resource<DynamicType = ()>,
+    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
     R: Reconciler<K>,
 {
     if reconciler.context().guard.check().is_err() {
         // The leader does it; becoming the leader is a reason to look at all.
-        return Ok(Action::await_change());
+        return None;
+    }
+    // What is gone, or is none of ours, takes no place.
+    let is_new = R::is_new(&*store.get(&key)?);
+    let pass = reconciler.turnstile().enter(is_new).await;
+    agenda.lock().begin(&key);
+    // As it is now, not as it was when it came into the queue.
+    let object = store.get(&key).filter(|_| !shutdown.is_cancelled())?;
+    if reconciler.written().is_behind(&*object) {
+        // The watch brings it, and is a reason to look.
+        return Some(AFTER_CONFLICT);
     }
     let span = info_span!("reconcile", kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any());
-    async {
-        reconciler.synced().await;
-        if reconciler.written().is_behind(&*object) {
-            // The watch brings it, and is a reason to look.
-            return Ok(Action::requeue(AFTER_CONFLICT));
-        }
-        let _pass = reconciler.turnstile().enter(R::is_new(&object)).await;
-        let timer = reconciler.context().metrics.reconcile(R::NAME);
-        let result = reconciler.reconcile(&object).await;
-        let reason = result.as_ref().err().map(Failure::reason);
-        let overloaded = matches!(reason, Some(Reason::Throttled | Reason::Server | Reason::Transport));
-        reconciler.turnstile().answered(if overloaded { Answered::Overloaded } else { Answered::Well });
-        if reason == Some(Reason::Conflict) {
-            // What was decided on has changed; the watch brings it, if it has not yet. Nothing is wrong.
-            timer.outdated();
-            return Ok(Action::requeue(AFTER_CONFLICT));
-        }
-        timer.finish(reason.map_or(Ok(()), Err));
-        if result.is_ok() {
-            reconciler.backoff().reset(&object.uid().unwrap_or_default());
-        }
-        result
-    }
-    .instrument(span)
-    .await
+    let again = reconcile(&*reconciler, &object).instrument(span).await;
+    drop(pass);
+    again
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the controller calls it so")]
-fn failed<K, R>(object: Arc<K>, error: &Failure, reconciler: Arc<R>) -> Action
+async fn reconcile<K, R>(reconciler: &R, object: &K) -> Option<Duration>
 where
     K: Resource<DynamicType = ()>,
     R: Reconciler<K>,
 {
-    let wait = reconciler.backoff().next(&object.uid().unwrap_or_default());
-    let (namespace, name) = (object.namespace(), object.name_any());
-    warn!(kind = %K::kind(&()), namespace, name, %error, ?wait, "could not be reconciled");
-    Action::requeue(wait)
+    let timer = reconciler.context().metrics.reconcile(R::NAME);
+    let result = reconciler.reconcile(object).await;
+    let reason = result.as_ref().err().map(Failure::reason);
+    let overloaded = matches!(reason, Some(Reason::Throttled | Reason::Server | Reason::Transport));
+    reconciler.turnstile().answered(if overloaded { Answered::Overloaded } else { Answered::Well });
+    if reason == Some(Reason::Conflict) {
+        // What was decided on has changed; the watch brings it, if it has not yet. Nothing is wrong.
+        timer.outdated();
+        return Some(AFTER_CONFLICT);
+    }
+    timer.finish(reason.map_or(Ok(()), Err));
+    let uid = object.uid().unwrap_or_default();
+    match result {
+        Ok(again) => {
+            reconciler.backoff().reset(&uid);
+            again
+        }
+        Err(error) => {
+            let wait = reconciler.backoff().next(&uid);
+            warn!(%error, ?wait, "could not be reconciled");
+            Some(wait)
+        }
+    }
 }
 
 /// Label of everything the operator made.

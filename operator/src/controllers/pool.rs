@@ -13,7 +13,6 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::node::v1::RuntimeClass;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{DynamicObject, ListParams};
-use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Resource, ResourceExt};
 use real_crds::v1alpha1::{RealTrainingJob, RewardPool, RewardPoolStatus};
@@ -216,7 +215,7 @@ impl Reconciler<RewardPool> for Pools {
         pool.status.is_none()
     }
 
-    async fn reconcile(&self, pool: &RewardPool) -> Result<Action, Failure> {
+    async fn reconcile(&self, pool: &RewardPool) -> Result<Option<Duration>, Failure> {
         let (uid, namespace) = (pool.uid().unwrap_or_default(), pool.namespace().unwrap_or_default());
         let observed = self.observe(pool, &uid).await?;
         let mut turn = Look { pools: self, pool, observed, uid: &uid };

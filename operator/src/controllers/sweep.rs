@@ -11,18 +11,18 @@ use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{ApiResource, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
-use kube::runtime::controller::Action;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 use real_crds::v1alpha1::{RealEvalSweep, RealEvalSweepStatus, RealTrainingJob, RewardPool, SweepPhase};
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::turn::{Planned, Refusals, Turn, look};
+use super::workloads::Workloads;
 use super::{Own, Reconciler, Scope, pool, received, selector};
 use crate::act::{Failure, Target, write_status};
 use crate::backoff::Backoff;
@@ -33,7 +33,7 @@ use crate::context::{Context, Shared};
 use crate::labels::{EVALUATOR, KUEUE, KUEUE_QUEUE, SWEEP};
 use crate::metrics;
 use crate::refusal::{Refusal, of_a_cell};
-use crate::sweep::{Children, Names, NamespaceSeen, Observed, Plan, RESULT, Settings, is_finished, plan};
+use crate::sweep::{Children, Names, NamespaceSeen, Observed, Plan, RESULT, Settings, is_finished, is_queued, plan};
 use crate::turnstile::Turnstile;
 use crate::uses::Uses;
 use crate::watches::{News, follow, trim_pod, whole};
@@ -51,6 +51,7 @@ pub(crate) struct Watched {
     pub(crate) pools: Own<RewardPool>,
     pub(crate) uses: Uses,
     pub(crate) pool_triggers: pool::Triggers,
+    pub(crate) workloads: Workloads,
 }
 
 /// Everything a reconcile needs.
@@ -72,18 +73,24 @@ pub(crate) struct Sweeps {
     turnstile: Turnstile,
 }
 
+/// A way to make the controller look at a sweep.
+pub(crate) type Triggers = UnboundedSender<ObjectRef<RealEvalSweep>>;
+
+/// Makes the channel that [`start`] listens to.
+pub(crate) fn triggers() -> (Triggers, UnboundedReceiver<ObjectRef<RealEvalSweep>>) {
+    unbounded_channel()
+}
+
 /// Starts watches in `tasks`, the controller in `controllers`.
 pub(crate) fn start(
     tasks: &mut JoinSet<()>,
     controllers: &mut JoinSet<()>,
     context: &Arc<Context>,
-    settings: Settings,
-    watched: Vec<Watched>,
-    turnstile: Turnstile,
+    (settings, watched, turnstile): (Settings, Vec<Watched>, Turnstile),
+    (triggers, triggered): (Triggers, UnboundedReceiver<ObjectRef<RealEvalSweep>>),
     shutdown: &CancellationToken,
 ) -> Arc<Sweeps> {
     let client = context.client.clone();
-    let (triggers, triggered) = unbounded_channel();
     let (store, writer) = reflector::store();
     let (namespaces, namespace_writer) = reflector::store();
     let (namespaces, listed) = Own::new(namespaces);
@@ -171,6 +178,7 @@ impl Reconciler<RealEvalSweep> for Sweeps {
         for watched in &self.watched {
             watched.jobs.synced().await;
             watched.pools.synced().await;
+            watched.workloads.synced().await;
         }
     }
 
@@ -186,10 +194,10 @@ impl Reconciler<RealEvalSweep> for Sweeps {
         sweep.status.is_none()
     }
 
-    async fn reconcile(&self, sweep: &RealEvalSweep) -> Result<Action, Failure> {
+    async fn reconcile(&self, sweep: &RealEvalSweep) -> Result<Option<Duration>, Failure> {
         let Some(watched) = self.of(&sweep.spec.run_namespace) else {
             // Another operator's, or nobody's.
-            return Ok(Action::await_change());
+            return Ok(None);
         };
         let uid = sweep.uid().unwrap_or_default();
         let observed = self.observe(sweep, &uid, watched).await?;
@@ -276,6 +284,8 @@ impl Sweeps {
         let pool = sweep.spec.reward_pool_ref.as_ref().and_then(|reference| {
             watched.pools.store.get(&ObjectRef::new(&reference.name).within(run)).map(|pool| (*pool).clone())
         });
+        let queued = cells.iter().filter(|job| is_queued(job)).map(|job| job.name_any());
+        let workloads = queued.filter_map(|name| Some((name.clone(), watched.workloads.of(run, &name)?))).collect();
         let (name, namespaces) = (owner.1.clone(), self.namespaces.store.state());
         let names = Names(&name);
         let namespaces = namespaces.iter().map(|namespace| NamespaceSeen {
@@ -288,6 +298,7 @@ impl Sweeps {
             jobs: self.watched.iter().flat_map(|watched| watched.jobs.store.state()).collect(),
             cells,
             pods,
+            workloads,
             started: self.started(uid),
             pool,
             children: Children {

@@ -4,7 +4,6 @@
 //! will be refused again.
 
 use jiff::Timestamp;
-use kube::runtime::controller::Action;
 use kube::{Client, Resource, ResourceExt};
 use real_terminal::outln;
 use serde::Serialize;
@@ -84,7 +83,7 @@ pub(super) async fn look<K, T>(
     refusals: &Refusals,
     (object, namespace): (&K, &str),
     turn: &mut T,
-) -> Result<Action, Failure>
+) -> Result<Option<Duration>, Failure>
 where
     K: Resource<DynamicType = ()>,
     T: Turn,
@@ -98,7 +97,7 @@ where
             "{}",
             json!({"kind": K::kind(&()), "namespace": object.namespace(), "name": object.name_any(), "plan": plan})
         );
-        return Ok(look_again(&plan));
+        return Ok(plan.requeue());
     }
     let whose = Whose { uid: &uid, generation: object.meta().generation, namespace };
     refusals.take(turn, whose, &context.client, plan).await
@@ -128,7 +127,7 @@ impl Refusals {
         whose: Whose<'_>,
         client: &Client,
         mut plan: T::Plan,
-    ) -> Result<Action, Failure> {
+    ) -> Result<Option<Duration>, Failure> {
         if let Some(trial) = plan.trial() {
             let target = Target { resource: &trial.resource, namespace: whose.namespace, name: &trial.name };
             let refusal = match target.try_out(client, &trial.body).await {
@@ -156,7 +155,7 @@ impl Refusals {
                 if !lasting || turn.insists() {
                     return Err(Failure::Refused { what, reason, message, lasting });
                 }
-                return Ok(look_again(&told));
+                return Ok(told.requeue());
             }
             Err(failure) => return Err(failure),
             Ok(()) => {}
@@ -166,7 +165,7 @@ impl Refusals {
             plan = turn.relieved(plan);
         }
         turn.tell(&plan).await?;
-        Ok(look_again(&plan))
+        Ok(plan.requeue())
     }
 
     fn remember<T: Turn>(&self, turn: &T, whose: Whose<'_>, reason: &str, message: String, lasting: bool) -> Refusal {
@@ -176,8 +175,4 @@ impl Refusals {
         self.0.set(whose.uid.to_owned(), Some(refusal.clone()));
         refusal
     }
-}
-
-fn look_again(plan: &impl Planned) -> Action {
-    plan.requeue().map_or_else(Action::await_change, Action::requeue)
 }

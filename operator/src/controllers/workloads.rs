@@ -15,8 +15,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::Scope;
-use super::job::Triggers;
+use super::{Scope, job, sweep};
 use crate::act::Target;
 use crate::context::{Context, Shared};
 use crate::job::{Boost, Workload};
@@ -52,13 +51,13 @@ impl Workloads {
         let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
     }
 
-    /// Follows them for ever, and tells the jobs that they are about.
+    /// Follows them for ever, and tells the jobs and sweeps that they are about.
     pub(crate) async fn follow(
         self,
         context: Arc<Context>,
         scope: Scope,
         jobs: Store<RealTrainingJob>,
-        triggers: Triggers,
+        triggers: (job::Triggers, sweep::Triggers),
     ) {
         let mut arriving = HashMap::new();
         loop {
@@ -88,15 +87,18 @@ impl Workloads {
         event: Event<DynamicObject>,
         arriving: &mut HashMap<Made, Workload>,
         jobs: &Store<RealTrainingJob>,
-        triggers: &Triggers,
+        (training, sweeps): &(job::Triggers, sweep::Triggers),
     ) {
         let told = |made: &Made| {
-            let Some((job, _attempt)) = made.1.rsplit_once('-') else { return };
-            let job = ObjectRef::new(job).within(&made.0);
-            if jobs.get(&job).is_some() {
-                // The receiver ends with the controller, and this with it.
-                let _ = triggers.send(job);
-            }
+            // An attempt, or a cell.
+            let Some((owner, _)) = made.1.rsplit_once('-') else { return };
+            let job = ObjectRef::new(owner).within(&made.0);
+            // The receivers end with the controllers, and this with them.
+            let _ = if jobs.get(&job).is_some() {
+                training.send(job).is_ok()
+            } else {
+                sweeps.send(ObjectRef::new(owner)).is_ok()
+            };
         };
         match event {
             Event::Init => arriving.clear(),

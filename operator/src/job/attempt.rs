@@ -41,7 +41,7 @@ pub(super) fn job(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> J
     own.insert(labels::ATTEMPT.to_owned(), attempt.to_string());
     let queued = queue(job).is_some();
     for label in [labels::KUEUE_QUEUE, labels::KUEUE_PRIORITY] {
-        if let Some(value) = job.labels().get(label) {
+        if let Some(value) = job.labels().get(label).filter(|value| !value.is_empty()) {
             own.insert(label.to_owned(), value.clone());
         }
     }
@@ -65,9 +65,9 @@ pub(super) fn job(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> J
     }
 }
 
-/// The queue that a job waits in.
+/// The queue that a job waits in. A label without a value names none, as Kueue has it: nobody would start what waits there.
 pub(super) fn queue(job: &RealTrainingJob) -> Option<&String> {
-    job.labels().get(labels::KUEUE_QUEUE)
+    job.labels().get(labels::KUEUE_QUEUE).filter(|queue| !queue.is_empty())
 }
 
 /// Whether there are pods that have to find each other.

@@ -61,6 +61,38 @@ pub(super) fn gang(job: &Job, pods: &[&Pod], nodes: u64) -> Gang {
     if running as u64 >= nodes { Gang::Running } else { Gang::Starting }
 }
 
+/// What a pod that is on its way waits for, as far as its status says, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnItsWay {
+    /// No scheduler has said anything of it.
+    Unseen(Timestamp),
+    /// It has a node, and none of its containers runs.
+    OnItsNode(Timestamp),
+}
+
+/// What `pod` waits for; nothing where it runs, is over or leaves.
+pub(crate) fn on_its_way(pod: &Pod) -> Option<OnItsWay> {
+    if pod.metadata.deletion_timestamp.is_some() || phase(pod).is_some_and(|phase| phase != "Pending") {
+        return None;
+    }
+    let status = pod.status.as_ref();
+    let containers = status.into_iter().flat_map(|status| status.init_container_statuses.iter().flatten());
+    let has_begun = |status: &ContainerStatus| {
+        status.state.as_ref().is_some_and(|state| state.running.is_some() || state.terminated.is_some())
+    };
+    if containers.into_iter().any(has_begun) {
+        return None;
+    }
+    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    match conditions.iter().find(|condition| condition.type_ == "PodScheduled") {
+        None => pod.metadata.creation_timestamp.as_ref().map(|time| OnItsWay::Unseen(time.0)),
+        Some(scheduled) if scheduled.status == "True" => {
+            scheduled.last_transition_time.as_ref().map(|time| OnItsWay::OnItsNode(time.0))
+        }
+        Some(_) => None,
+    }
+}
+
 fn phase(pod: &Pod) -> Option<&str> {
     pod.status.as_ref()?.phase.as_deref()
 }

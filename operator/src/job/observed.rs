@@ -1,5 +1,7 @@
 //! What is there: everything a plan may depend on besides the job itself and the time.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Service};
@@ -22,7 +24,7 @@ pub struct Observed {
     pub pods: Vec<Pod>,
     /// The last pod of rank 0 that ended and is gone: a queue that stops an attempt takes its pods away at once, and their last
     /// words tell of the checkpoint that they wrote.
-    pub departed: Option<Pod>,
+    pub departed: Option<Arc<Pod>>,
     /// The pool that the job refers to.
     pub pool: Option<RewardPool>,
     /// The other children.
@@ -35,6 +37,9 @@ pub struct Observed {
     pub refused: Option<Refusal>,
     /// Why the attempt's Job can make no pods, by its last event, where it has had time and has none.
     pub pods_refused: Option<String>,
+    /// What was last said of a pod that has a node and has got no further for long: a volume that cannot be mounted, a sandbox that cannot
+    /// be made. Its status says nothing of it.
+    pub pod_told: Option<PodEvent>,
     /// Whether the API server was asked just now about the next attempt's Job, and would take it.
     pub tried: bool,
     /// Another job that has the same place for its checkpoints, and the better right to it.
@@ -52,6 +57,17 @@ pub struct Children {
     pub service: Option<Service>,
     /// Network policy.
     pub network_policy: Option<NetworkPolicy>,
+}
+
+/// A warning about a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodEvent {
+    /// Name of the pod.
+    pub pod: String,
+    /// A word in `CamelCase`.
+    pub reason: String,
+    /// The same for people.
+    pub note: String,
 }
 
 /// What rank 0 said.

@@ -38,6 +38,8 @@ struct Entry {
     job: ObjectRef<RealTrainingJob>,
     poll: Option<Poll>,
     due: Instant,
+    /// Whether an answer is awaited: a trainer is asked one question at a time.
+    asked: bool,
     report: Option<Heard>,
     /// The step that the status had when this began, and since when at the latest.
     told: Option<(u64, Instant)>,
@@ -82,7 +84,8 @@ impl Poller {
             (None, poll) => {
                 let told = status.and_then(|status| status.progress.as_ref());
                 let told = told.and_then(|told| Some((told.step, instant(told.last_update_time.as_ref()?.0))));
-                polls.insert(uid.to_owned(), Entry { job, poll, due: Instant::now(), report: None, told });
+                polls
+                    .insert(uid.to_owned(), Entry { job, poll, due: Instant::now(), asked: false, report: None, told });
             }
         }
     }
@@ -95,7 +98,14 @@ impl Poller {
         Some(Report { progress: heard.progress.clone(), heard: heard.at, step_since })
     }
 
-    /// Forgets jobs that are gone.
+    /// Since when an attempt of a job has been at its step, as far as it was heard.
+    pub(crate) fn step_since(&self, uid: &str, attempt: u32) -> Option<Timestamp> {
+        let polls = self.lock();
+        let heard = polls.get(uid)?.report.as_ref().filter(|heard| heard.progress.attempt == u64::from(attempt))?;
+        Some(time(heard.step_since))
+    }
+
+    /// Forgets jobs that are gone or over.
     pub(crate) fn retain(&self, exists: impl Fn(&str) -> bool) {
         self.lock().retain(|uid, _| exists(uid));
     }
@@ -115,6 +125,7 @@ impl Poller {
                         Ok(progress) => poller.heard(&uid, &poll, progress),
                         Err(error) => debug!(url = poll.url, %error, "a trainer did not answer"),
                     }
+                    poller.over(&uid);
                 });
             }
         }
@@ -123,14 +134,22 @@ impl Poller {
     fn due(&self) -> Vec<(String, Poll)> {
         let now = Instant::now();
         let mut due = Vec::new();
-        for (uid, entry) in self.lock().iter_mut().filter(|(_, entry)| entry.due <= now) {
+        for (uid, entry) in self.lock().iter_mut().filter(|(_, entry)| entry.due <= now && !entry.asked) {
             if let Some(poll) = &entry.poll {
                 // A fifth more or less, so that jobs that started together do not stay together.
                 entry.due = now + self.interval.mul_f64(rand::rng().random_range(0.8..=1.2));
+                entry.asked = true;
                 due.push((uid.clone(), poll.clone()));
             }
         }
         due
+    }
+
+    /// The job was asked, whatever came of it.
+    fn over(&self, uid: &str) {
+        if let Some(entry) = self.lock().get_mut(uid) {
+            entry.asked = false;
+        }
     }
 
     async fn ask(&self, url: &str) -> anyhow::Result<Progress> {
@@ -181,4 +200,24 @@ fn instant(time: Timestamp) -> Instant {
 fn got(progress: &Progress) -> (u64, u64, usize, Option<u64>) {
     let checkpoint = progress.checkpoints.last().map(|checkpoint| checkpoint.step);
     (progress.attempt, progress.step, progress.evaluations.len(), checkpoint)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    #[test]
+    fn a_trainer_that_does_not_answer_is_asked_one_question_at_a_time() {
+        let poller = Poller::new(Duration::ZERO, unbounded_channel().0).unwrap();
+        for uid in 0..100 {
+            let poll = Poll { attempt: 1, url: format!("http://192.0.2.1:{uid}/v1/progress") };
+            poller.set(&uid.to_string(), ObjectRef::new("a").within("ml"), Some(poll), None);
+        }
+        assert_eq!(poller.due().len(), 100);
+        assert!((0..10).all(|_| poller.due().is_empty()), "all are asked, and none has answered");
+        poller.over("7");
+        assert_eq!(poller.due().into_iter().map(|(uid, _)| uid).collect::<Vec<_>>(), ["7"]);
+    }
 }

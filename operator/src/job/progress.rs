@@ -34,7 +34,7 @@ pub(super) struct Said {
 pub(super) fn last_words(observed: &Observed, attempt: u32, now: Timestamp) -> Option<Said> {
     let pods = observed.pods_of(attempt);
     let label = attempt.to_string();
-    let departed = observed.departed.as_ref().filter(|pod| pod.labels().get(ATTEMPT) == Some(&label));
+    let departed = observed.departed.as_deref().filter(|pod| pod.labels().get(ATTEMPT) == Some(&label));
     let first = pods.iter().copied().find(|pod| index(pod) == Some(0)).or(departed)?;
     let words: LastWords = serde_json::from_str(terminated(first)?.message.as_deref()?).ok()?;
     known(words.progress).map(|progress| Said { progress, at: now })

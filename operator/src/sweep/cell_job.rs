@@ -81,7 +81,7 @@ pub(super) fn job(sweep: &RealEvalSweep, cell: &Cell<'_>, settings: &Settings) -
 
 /// The queue that cells wait in.
 pub(super) fn queue(sweep: &RealEvalSweep) -> Option<&String> {
-    sweep.labels().get(labels::KUEUE_QUEUE)
+    sweep.labels().get(labels::KUEUE_QUEUE).filter(|queue| !queue.is_empty())
 }
 
 /// What cannot be evaluated will not be by another try; what the cluster took away has not failed.

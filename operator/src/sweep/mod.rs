@@ -20,6 +20,7 @@ mod tests;
 pub use cells::MOST_CELLS;
 pub use observed::{Children, NamespaceSeen, Observed};
 pub use outcome::RESULT;
+pub(crate) use outcome::is_queued;
 pub(crate) use plan::Names;
 pub use plan::{Deletion, Plan, Record, Settings, plan};
 pub(crate) use status::is_finished;

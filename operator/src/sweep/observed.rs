@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use real_crds::v1alpha1::{RealTrainingJob, RewardPool};
 
+use crate::job::Workload;
 use crate::refusal::Refusal;
 
 /// What the cluster holds of a sweep, and what concerns it.
@@ -21,6 +22,8 @@ pub struct Observed {
     pub cells: Vec<Arc<Job>>,
     /// Pods of those Jobs.
     pub pods: Vec<Arc<Pod>>,
+    /// What Kueue says of those Jobs that it holds back, by name.
+    pub workloads: BTreeMap<String, Workload>,
     /// Cells whose Jobs were created and which no watch has shown yet.
     pub started: BTreeSet<String>,
     /// The pool that the sweep refers to.

@@ -80,8 +80,12 @@ pub(super) fn look(job: &Job, pods: &[&Pod], now: Timestamp) -> Found {
         let recorded = recorded.unwrap_or_else(|| failure(failed, pods));
         return told(State::Failed(recorded), !recorded_before);
     }
-    let queued = job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true);
-    told(if queued { State::Queued } else { State::Active }, false)
+    told(if is_queued(job) { State::Queued } else { State::Active }, false)
+}
+
+/// Whether a Job waits for its queue, or for its pods to go that the queue has stopped.
+pub(crate) fn is_queued(job: &Job) -> bool {
+    job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true)
 }
 
 /// Whether a Job has come to its end.

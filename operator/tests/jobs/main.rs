@@ -9,6 +9,8 @@ mod children;
 mod deadlines;
 mod gang;
 mod idempotence;
+mod lives;
+mod odd;
 mod quota;
 mod refusals;
 mod restarts;

@@ -229,3 +229,21 @@ async fn a_job_that_its_queue_never_admits_says_why() {
     waits_in_words(&rig, "lost", "no-such-queue doesn't exist").await;
     show(&rig);
 }
+
+/// Cells are queued as attempts are, and the sweep says in Kueue's words why one waits.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "builds Kueue, some minutes: make e2e-kueue"]
+async fn a_sweep_says_why_its_cells_wait() {
+    let rig = queue("cells", 1).await;
+    let _operator = rig.operator();
+    rig.open().await;
+    rig.trained("one", &[8]).await;
+    rig.ready_pool().await;
+    let cells = json!({"suspend": true, "parallelism": 2, "evaluator": {"resources": {"requests": {"cpu": "1"}}}});
+    rig.create_sweep(cells).await;
+    rig.label_sweep("kueue.x-k8s.io/queue-name", "research").await;
+    rig.edit_sweep(json!({"suspend": false})).await;
+    rig.sweep_says(&["1 run, 1 queued", "waits in queue research: ", "insufficient unused quota for cpu"]).await;
+    let shown = shared().kubectl(&["get", "esw", "-o", "wide", &rig.namespace], None).expect_success();
+    println!("$ kubectl get esw -o wide\n{shown}");
+}

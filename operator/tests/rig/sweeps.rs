@@ -97,6 +97,27 @@ impl Rig {
         self.sweeps().patch(&self.namespace, &PatchParams::default(), &patch).await.expect("it is taken");
     }
 
+    /// Labels the sweep.
+    pub(crate) async fn label_sweep(&self, key: &str, value: &str) {
+        let patch = Patch::Merge(json!({"metadata": {"labels": {key: value}}}));
+        self.sweeps().patch(&self.namespace, &PatchParams::default(), &patch).await.expect("it is taken");
+    }
+
+    /// Waits until the sweep's message says all of these `words`, and gives it.
+    pub(crate) async fn sweep_says(&self, words: &[&str]) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = self.sweeps().get(&self.namespace).await.expect("the sweep").status.unwrap_or_default();
+            let running = status.conditions.iter().find(|condition| condition.type_ == "Running");
+            let said = running.map(|condition| condition.message.clone()).unwrap_or_default();
+            if words.iter().all(|word| said.contains(word)) {
+                return said;
+            }
+            assert!(Instant::now() < deadline, "the sweep says: {said}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Waits until the sweep is in `phase` for `reason`, and gives it.
     pub(crate) async fn sweep_phase(&self, phase: &str, reason: &str) -> RealEvalSweep {
         let deadline = Instant::now() + PATIENCE;

@@ -125,6 +125,7 @@ def isolate(config, job, files):
         hard = HARD_LIMITS[name]
         if hard != resource.RLIM_INFINITY:
             value = min(value, hard)
-        resource.setrlimit(LIMITS[name], (value, value))
+        # Programs raise that of the stack before they recurse; `RLIMIT_AS` holds it.
+        resource.setrlimit(LIMITS[name], (value, hard if name == "RLIMIT_STACK" else value))
     if config["child_filter"] is not None:
         config["child_filter"].install()

@@ -6,11 +6,14 @@ import binascii
 import builtins
 import codecs
 import decimal
+import functools
+import importlib.machinery
 import io
 import keyword
 import linecache
 import logging
 import marshal
+import operator
 import resource
 import stat
 import threading
@@ -20,6 +23,6 @@ import types
 from builtins import (
     AttributeError, BaseException, EOFError, Exception, FileExistsError, KeyboardInterrupt, MemoryError, NameError, OSError,
     SyntaxError, SystemExit, TypeError, ValueError, all, bool, bytearray, bytes, compile, complex, dict, eval, exec, float,
-    frozenset, id, int, isinstance, issubclass, len, list, max, memoryview, next, open, print, range, repr, reversed, set,
+    frozenset, getattr, id, int, isinstance, issubclass, len, list, max, memoryview, next, open, print, range, repr, reversed, set,
     sorted, str, tuple, type,
 )

@@ -4,10 +4,12 @@ Nothing here is a wall: Landlock keeps everybody out of the real ones. Programs 
 through Python; a shell does not.
 """
 
+import _io
 import builtins
 import functools
 import io
 import os
+import posix
 import pwd
 import resource
 import sqlite3
@@ -46,7 +48,7 @@ def own_database(path, box):
     return own(path, box)
 
 
-def give_name(box):
+def give_user(box):
     """An entry of `/etc/passwd`, which cannot be read, for whoever this is."""
     user = pwd.struct_passwd(("sandbox", "x", os.getuid(), os.getgid(), "sandbox", f"{box}/work", "/bin/sh"))
 
@@ -110,7 +112,10 @@ def give_places(box):
         put(os, name, 1)
     for name in WITH_TWO_PATHS:
         put(os, name, 2)
+    # Imports ask these.
+    posix.stat, posix.listdir = os.stat, os.listdir
+    io.open_code = _io.open_code = leading(io.open_code, 1)
     os.statvfs = os.fstatvfs = lambda path: space()
     io.open = builtins.open = leading(builtins.open, 1)
     sqlite3.connect = leading(sqlite3.connect, 1, own_database)
-    give_name(box)
+    give_user(box)

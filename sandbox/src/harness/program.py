@@ -14,6 +14,28 @@ EXIT_FUNCTIONS, LOG_HANDLERS = count_exit_functions(), len(log_handlers)
 # What a source has to name for its objects to do something at their end that can be seen. To take them apart costs a fork its pages.
 FINAL_WORDS = ("__del__", "open", "Writer", "Wrapper", "__stdout__", "finally")
 collect_cycles = gc.collect
+default_hook = sys.excepthook
+# What C libraries keep for standard output. Where no program loads them it would only wait for threads that read.
+flush_c = libc.fflush
+# Frames that lie below a program's own, as the interpreter counts them.
+FRAMES_BELOW = 7
+MAX_DEPTH = (1 << 31) - 1
+get_depth, set_depth = sys.getrecursionlimit, sys.setrecursionlimit
+
+
+@functools.wraps(get_depth)
+def own_depth():
+    return get_depth() - FRAMES_BELOW
+
+
+@functools.wraps(set_depth)
+def set_own_depth(limit, /):
+    limit = operator.index(limit)
+    set_depth(min(limit + FRAMES_BELOW, MAX_DEPTH) if 0 < limit <= MAX_DEPTH else limit)
+
+
+set_own_depth(get_depth())
+sys.getrecursionlimit, sys.setrecursionlimit = own_depth, set_own_depth
 
 
 def fresh_stderr():
@@ -142,10 +164,14 @@ def fail_or_go_on(report, error, program, space):
 
 def finish(error, program, space):
     """What an interpreter does at its end: threads, exit functions, the traceback, the module's names. Returns what it failed with."""
-    if error is not None and type(error) is not SystemExit:
-        show(error, program)
-    elif error is not None and error.code is not None and not issubclass(type(error.code), int):
-        print(error.code, file=sys.stderr)
+    left = issubclass(type(error), SystemExit)
+    try:
+        if error is not None and not left:
+            tell(error, program)
+        elif left and error.code is not None and not issubclass(type(error.code), int):
+            print(error.code, file=sys.stderr)
+    except BaseException as late:
+        show(late, program)
     try:
         if count_threads() or late_calls:
             wait_for_threads()
@@ -158,28 +184,50 @@ def finish(error, program, space):
             forget(error, space)
     except BaseException as late:
         show(late, program)
-    return None if type(error) is SystemExit and exit_code(error) == 0 else error
+    if "ctypes" in program:
+        flush()
+        flush_c(None)
+    return None if left and exit_code(error) == 0 else error
 
 
 def forget(error, space):
     """Lets go of what the program holds, so that finalisers run and files are written. They find modules, functions and classes."""
-    if type(error) is SystemExit:
+    if issubclass(type(error), SystemExit):
         error.__traceback__ = error.__context__ = error.__cause__ = None
     collect_cycles()
-    for name, value in [*space.items()]:
-        if not issubclass(type(value), (type, types.ModuleType, types.FunctionType)):
-            value = space[name] = None
+    # One after the other, in the interpreter's order: what starts with one underscore first.
+    names = [name for name in space if issubclass(type(name), str)]
+    for private in (True, False):
+        for name in names:
+            if (name[:1] == "_" and name[1:2] != "_") is private:
+                value = space.get(name)
+                if not issubclass(type(value), (type, types.ModuleType, types.FunctionType)):
+                    value = space[name] = None
     collect_cycles()
+
+
+def tell(error, program):
+    """Hands an exception that nobody caught to the program's hook, where it has one."""
+    hook = getattr(sys, "excepthook", default_hook)
+    if hook is default_hook:
+        show(error, program)
+    else:
+        hook(type(error), error, own_part(error))
+
+
+def own_part(error):
+    """The traceback without our own frames."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != "main.py":
+        trace = trace.tb_next
+    return trace
 
 
 def show(error, program):
-    """Prints the traceback as an interpreter would, without our own frames."""
+    """Prints the traceback as an interpreter would."""
     try:
         linecache.cache["main.py"] = (len(program), None, program.splitlines(True), "main.py")
-        trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_code.co_filename != "main.py":
-            trace = trace.tb_next
-        sys.stderr.write("".join(format_exception(type(error), error, trace)))
+        sys.stderr.write("".join(format_exception(type(error), error, own_part(error))))
         sys.stderr.flush()
     except BaseException:
         pass
@@ -188,7 +236,8 @@ def show(error, program):
 def flush():
     """Output that is still buffered; says whether it could be written."""
     written = True
-    for stream in (sys.stdout, sys.stderr, *own_streams):
+    # A program may have taken them away.
+    for stream in (getattr(sys, "stdout", None), getattr(sys, "stderr", None), *own_streams):
         try:
             if stream is not None and not stream.closed:
                 stream.flush()

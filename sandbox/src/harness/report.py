@@ -99,10 +99,11 @@ def class_of(kind, known):
 
 def exit_code(error):
     """The exit status that an exception means."""
-    if isinstance(error, KeyboardInterrupt):
+    # By the real type: an object may say that it is of another.
+    if issubclass(type(error), KeyboardInterrupt):
         # An interpreter ends itself by this signal.
         return -2
-    if not isinstance(error, SystemExit):
+    if not issubclass(type(error), SystemExit):
         return 1
     code = error.code
     if code is None:

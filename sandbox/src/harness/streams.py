@@ -22,3 +22,25 @@ def open_by_name(file, *values, **named):
 
 
 io.open = builtins.open = open_by_name
+
+
+def give_name(name, use):
+    """A function of `os` that knows the streams by name."""
+    original = getattr(os, name)
+
+    @functools.wraps(original)
+    def do(path, *values, **named):
+        number = STREAMS.get(path) if type(path) is str else None
+        return original(path, *values, **named) if number is None else use(number)
+
+    setattr(os, name, do)
+    for known in (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.supports_follow_symlinks):
+        if original in known:
+            known.add(do)
+
+
+give_name("open", os.dup)
+give_name("stat", os.fstat)
+give_name("access", lambda number: True)
+# The machine's would tell of others.
+os.getloadavg = lambda: (0.0, 0.0, 0.0)

@@ -1,6 +1,10 @@
 """The kinds of work, and what is done for each before the program is looked at."""
 
 
+SourceFileLoader = importlib.machinery.SourceFileLoader
+HAS_ANNOTATIONS = sys.version_info < (3, 14)
+
+
 class TaskError(Exception):
     """Something of the task's own is broken; says which field."""
 
@@ -20,11 +24,16 @@ def prepare(job, report, code):
         return lambda report: compile_only(report, job["program"])
     main = types.ModuleType("__main__" if mode in ("script", "setup") else "solution")
     space = main.__dict__
+    if mode == "script" and HAS_ANNOTATIONS:
+        space["__annotations__"] = {}
     space["__builtins__"] = builtins
     sys.modules[main.__name__] = main
     sys.modules["__main__"] = main
     if mode in ("script", "call"):
         space["__file__"] = sys.argv[0] = save(job["program"], main.__name__)
+    if mode == "script":
+        space["__cached__"] = None
+        space["__loader__"] = SourceFileLoader(main.__name__, sys.argv[0])
     if job.get("prelude"):
         of_task("setup.prelude", lambda: exec(compile(job["prelude"], "<prelude>", "exec", dont_inherit=True), space))
     if mode == "eval":

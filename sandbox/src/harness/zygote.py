@@ -82,6 +82,7 @@ def serve(config):
     os.dup2(null, 0)
     os.close(null)
     sys.argv[:] = ["main.py"]
+    sys.orig_argv[:] = [sys.executable, "main.py"]
     box = config["box"]
     # Where tests start, which is the same for all of them; HOME and TMPDIR came with the environment.
     os.environ["PWD"] = config["home"] = f"{box}/work"

@@ -162,14 +162,16 @@ fn rules(policy: Policy) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError
         rules.insert(libc::SYS_socket, any_of);
     }
     rules.insert(libc::SYS_socketpair, vec![all(&[equal(0, libc::AF_UNIX as u64)?])?]);
-    let namespaces = (libc::CLONE_NEWNS
+    // No namespaces, and no brothers: a process whose parent is the zygote is one that nobody in the test's namespace waits for.
+    let refused = (libc::CLONE_PARENT
+        | libc::CLONE_NEWNS
         | libc::CLONE_NEWUTS
         | libc::CLONE_NEWIPC
         | libc::CLONE_NEWUSER
         | libc::CLONE_NEWPID
         | libc::CLONE_NEWNET
         | libc::CLONE_NEWCGROUP) as u32;
-    rules.insert(libc::SYS_clone, vec![all(&[condition(0, Op::MaskedEq(u64::from(namespaces)), 0)?])?]);
+    rules.insert(libc::SYS_clone, vec![all(&[condition(0, Op::MaskedEq(u64::from(refused)), 0)?])?]);
     // Typing into a terminal, and what virtual consoles do.
     let mut requests = vec![libc::TIOCSTI, libc::TIOCLINUX];
     // Leases and notifications tell of others that open the same file.

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use super::object::Object;
 use super::strings::percent_format;
-use super::value::{Object, Value, languages};
+use super::value::{Value, languages};
 use crate::dataflow::Lattice;
 use crate::ssa::{BinaryOp, Literal};
 use crate::text::{Hole, LanguageSet, Origins, Text};

@@ -1,87 +1,23 @@
 //! What is known about a run-time value.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::object::{MAX_OBJECTS, Object, SHAPE_OBJECTS, TOP_OBJECTS, UNKNOWN, covers_objects, join_objects};
 use crate::dataflow::{Lattice, Widening};
 use crate::few::Few;
 use crate::rules::registry;
-use crate::ssa::{ClassId, FunctionId};
 use crate::text::{Hole, Languages, Origins, Text};
 
 /// Deepest containers in containers that are kept apart, and most entries of one.
 const MAX_NESTING: usize = 4;
 pub(in crate::taint) const MAX_ENTRIES: usize = 40;
+
 /// Dots in the path of an object at the top of its kind.
 const MAX_DOTS: usize = 4;
-/// Most objects that are kept apart.
-const MAX_OBJECTS: usize = 80;
+
 /// Most values, forms and parts in a container with all that is in it; beyond that entries are not kept apart.
 const MAX_WEIGHT: usize = 600;
-
-/// What a value may be, beside a string.
-#[derive(Clone, Debug, Eq)]
-pub enum Object {
-    /// Something from outside of the program, by dotted path: `os.system`, `sqlite3.Connection()`, `?.execute`.
-    Path(Rc<str>),
-    /// A function of the program.
-    Function(FunctionId),
-    /// A method of the program, with its receiver.
-    Method(FunctionId),
-    /// A class of the program.
-    Class(ClassId),
-    /// An instance of a class of the program.
-    Instance(ClassId),
-    /// `True` or `False`.
-    Truth(bool),
-    /// `None`.
-    Nothing,
-    /// This integer.
-    Integer(i64),
-}
-
-impl Object {
-    /// The place of its kind in the order, and which one of it.
-    fn rank(&self) -> (u8, i64) {
-        match self {
-            Self::Path(_) => (0, 0),
-            Self::Function(id) => (1, i64::from(id.0)),
-            Self::Method(id) => (2, i64::from(id.0)),
-            Self::Class(id) => (3, i64::from(id.0)),
-            Self::Instance(id) => (4, i64::from(id.0)),
-            Self::Truth(truth) => (5, i64::from(*truth)),
-            Self::Nothing => (6, 0),
-            Self::Integer(integer) => (7, *integer),
-        }
-    }
-}
-
-// Sets of objects are copies of each other for the most part: paths are mostly the same text in memory.
-impl Ord for Object {
-    fn cmp(&self, other: &Self) -> Ordering {
-        match (self, other) {
-            (Self::Path(a), Self::Path(b)) if Rc::ptr_eq(a, b) => Ordering::Equal,
-            (Self::Path(a), Self::Path(b)) => a.cmp(b),
-            _ => self.rank().cmp(&other.rank()),
-        }
-    }
-}
-
-impl PartialOrd for Object {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Object {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Path(a), Self::Path(b)) => Rc::ptr_eq(a, b) || a == b,
-            _ => self.rank() == other.rank(),
-        }
-    }
-}
 
 /// A constant key of a container.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,8 +41,8 @@ pub struct Items {
 
 /// What is known about a value. The least element is: no value comes here.
 ///
-/// Height after [`Widening::Top`]: the 128 bits of the origins and [`MAX_OBJECTS`] + 1 objects, for the value itself, for its
-/// entries and for its keys. The steps before are counted by [`crate::dataflow::Growth`].
+/// Height after [`Widening::Top`]: the 128 bits of the origins and [`MAX_OBJECTS`] + 1 objects, of which at most [`TOP_OBJECTS`] are
+/// not of the program, for the value itself, for its entries and for its keys. The steps before are counted by [`crate::dataflow::Growth`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Value {
     /// Its text, where it is a string or is turned into one.
@@ -186,6 +122,16 @@ impl Value {
             }
             self.items = Some(Rc::new(items));
         }
+    }
+
+    /// Whether to join another value changes nothing. Where it is only found out by joining, it says no.
+    fn covers(&self, other: &Self) -> bool {
+        self.text.covers(&other.text)
+            && covers_objects(&self.objects, &other.objects)
+            && match (&self.items, &other.items) {
+                (Some(own), Some(other)) => Rc::ptr_eq(own, other) || own.covers(other),
+                (own, other) => own.is_some() || other.is_none(),
+            }
     }
 
     /// Whether no value comes here.
@@ -332,14 +278,31 @@ impl Items {
         1 + of(&self.any).max(self.known.values().map(of).max().unwrap_or(0)).max(self.keys.as_ref().map_or(0, of))
     }
 
-    fn join(&mut self, other: &Self) -> bool {
+    /// Whether to join other contents changes nothing. Where it is only found out by joining, it says no.
+    fn covers(&self, other: &Self) -> bool {
+        let known = |key: &Key| self.known.contains_key(key);
+        if self.known.len() > MAX_ENTRIES || !other.known.keys().all(known) || !self.any.covers(&other.any) {
+            return false;
+        }
+        let keys = match (&self.keys, &other.keys) {
+            (Some(own), Some(other)) => own.covers(other),
+            (own, other) => own.is_some() || other.is_none(),
+        };
+        let complete = self.known.len() > other.known.len() && other.is_complete();
+        keys && self.known.iter().all(|(key, value)| match other.known.get(key) {
+            Some(more) => value.covers(more),
+            None => complete || value.covers(&other.any),
+        })
+    }
+
+    fn join(&mut self, other: &Self, most: usize) -> bool {
         let mut grew = false;
         let (own_complete, other_complete) = (self.is_complete(), other.is_complete());
         for (key, value) in &mut self.known {
             match other.known.get(key) {
-                Some(more) => grew |= value.join(more),
+                Some(more) => grew |= value.join_up_to(more, most),
                 None if other_complete => {}
-                None => grew |= value.join(&other.any),
+                None => grew |= value.join_up_to(&other.any, most),
             }
         }
         for (key, value) in &other.known {
@@ -354,9 +317,9 @@ impl Items {
             self.known.clear();
             grew = true;
         }
-        grew |= self.any.join(&other.any);
+        grew |= self.any.join_up_to(&other.any, most);
         match (&mut self.keys, &other.keys) {
-            (Some(own), Some(other)) => grew |= own.join(other),
+            (Some(own), Some(other)) => grew |= own.join_up_to(other, most),
             (None, Some(other)) => {
                 self.keys = Some(other.clone());
                 grew = true;
@@ -369,38 +332,11 @@ impl Items {
 
 impl Lattice for Value {
     fn join(&mut self, other: &Self) -> bool {
-        let mut grew = self.text.join(&other.text, languages());
-        let news: &[Object] = if self.objects.has_all(&other.objects) { &[] } else { &other.objects };
-        if self.objects.is_empty() && news.len() < MAX_OBJECTS {
-            grew |= !news.is_empty();
-            self.objects = other.objects.clone();
-        }
-        for object in news {
-            if self.objects.contains(object) {
-                continue;
-            }
-            // Beyond that it may be anything.
-            let object = if self.objects.len() < MAX_OBJECTS { object.clone() } else { Object::Path(Rc::from("?")) };
-            grew |= self.objects.insert(object);
-        }
-        match (&mut self.items, &other.items) {
-            (Some(own), Some(other)) if !Rc::ptr_eq(own, other) && own != other => {
-                let mut joined = (**own).clone();
-                if joined.join(other) {
-                    let joined = Self::container(joined).items;
-                    if let Some(joined) = joined.filter(|joined| joined != own) {
-                        *own = joined;
-                        grew = true;
-                    }
-                }
-            }
-            (None, Some(other)) => {
-                self.items = Some(other.clone());
-                grew = true;
-            }
-            _ => {}
-        }
-        grew
+        self.join_up_to(other, MAX_OBJECTS)
+    }
+
+    fn join_within(&mut self, other: &Self, to: Widening) -> bool {
+        self.join_up_to(other, if to == Widening::Top { TOP_OBJECTS } else { SHAPE_OBJECTS })
     }
 
     fn widen(&self, to: Widening) -> Self {
@@ -435,6 +371,30 @@ impl Lattice for Value {
 }
 
 impl Value {
+    /// The least upper bound, with at most so many objects that are not of the program.
+    fn join_up_to(&mut self, other: &Self, most: usize) -> bool {
+        let mut grew = self.text.join(&other.text, languages());
+        grew |= join_objects(&mut self.objects, &other.objects, most);
+        match (&mut self.items, &other.items) {
+            (Some(own), Some(other)) if !Rc::ptr_eq(own, other) && !own.covers(other) => {
+                let mut joined = (**own).clone();
+                if joined.join(other, most) {
+                    let joined = Self::container(joined).items;
+                    if let Some(joined) = joined.filter(|joined| joined != own) {
+                        *own = joined;
+                        grew = true;
+                    }
+                }
+            }
+            (None, Some(other)) => {
+                self.items = Some(other.clone());
+                grew = true;
+            }
+            _ => {}
+        }
+        grew
+    }
+
     /// Any text of its origins, and its objects: what containers in containers come to.
     fn flat(&self) -> Self {
         let mut flat = Self::default();
@@ -453,7 +413,7 @@ impl Value {
         };
         if self.objects.iter().any(is_long) {
             self.objects.retain(|object| !is_long(object));
-            self.objects.insert(Object::Path(Rc::from("?")));
+            self.objects.insert(Object::Path(Rc::from(UNKNOWN)));
         }
         if let Some(items) = &mut self.items {
             let items = Rc::make_mut(items);
@@ -469,5 +429,74 @@ impl Value {
         if let Some(items) = &self.items {
             std::iter::once(&items.any).chain(&items.keys).for_each(|inner| inner.add_objects(to));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataflow::Slot;
+    use crate::ssa::FunctionId;
+
+    fn growths(least: Option<Widening>, object: impl Fn(u32) -> Object) -> (usize, Value) {
+        let mut slot = Slot::<Value>::default();
+        let grew = (0..500).filter(|n| slot.join(&Value::object(object(*n)), least)).count();
+        (grew, slot.get().clone())
+    }
+
+    fn path(n: u32) -> Object {
+        Object::Path(Rc::from(format!("m.p{n}")))
+    }
+
+    #[test]
+    fn a_set_that_is_full_may_be_anything_and_grows_no_more() {
+        let mut value = Value::default();
+        let joined = (0..500).filter(|n| value.join(&Value::object(path(*n)))).count();
+        assert_eq!((joined, value.objects.len()), (MAX_OBJECTS + 1, MAX_OBJECTS + 1));
+        assert!(value.objects.contains(&Object::Path(Rc::from(UNKNOWN))));
+        assert!(!value.join(&Value::object(Object::Function(FunctionId(1)))));
+    }
+
+    #[test]
+    fn at_the_top_few_objects_of_others_are_kept_apart_and_functions_of_the_program_all() {
+        let (grew, value) = growths(Some(Widening::Top), path);
+        assert_eq!((grew, value.objects.len()), (TOP_OBJECTS + 1, TOP_OBJECTS + 1));
+        let (grew, value) = growths(None, path);
+        assert!(grew <= 26 && value.objects.contains(&path(0)), "{grew}");
+        let (_, value) =
+            growths(Some(Widening::Top), |n| if n % 20 == 0 { Object::Function(FunctionId(n)) } else { path(n) });
+        assert_eq!(value.objects.iter().filter(|one| one.is_own()).count(), 25);
+    }
+
+    #[test]
+    fn what_a_value_covers_changes_nothing_when_it_is_joined() {
+        let text = |text: &str| Value::text(Text::literal(text));
+        let list = |known: &[(i64, &str)], any: &str, keys: Option<&str>| {
+            let known = known.iter().map(|(at, entry)| (Key::Index(*at), text(entry))).collect();
+            Value::container(Items { known, any: text(any), keys: keys.map(text) })
+        };
+        let mut both = text("a");
+        both.join(&Value::object(Object::Truth(true)));
+        let all = [
+            Value::default(),
+            text("a"),
+            text("b"),
+            both,
+            list(&[], "a", None),
+            list(&[(0, "a")], "a", None),
+            list(&[(0, "a"), (1, "b")], "b", None),
+            list(&[(0, "a")], "a", Some("a")),
+            list(&[], "b", Some("b")),
+        ];
+        let mut covered = 0;
+        for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
+            let mut joined = one.clone();
+            let grew = joined.join(other);
+            assert!(!one.covers(other) || !grew && joined == *one, "{one:?} {other:?}");
+            covered += usize::from(one.covers(other));
+            let mut twice = joined.clone();
+            assert!(!twice.join(other) && twice == joined, "{one:?} {other:?}");
+        }
+        assert!(covered >= 2 * all.len(), "{covered}");
     }
 }

@@ -114,12 +114,12 @@ impl Pass<'_, '_> {
         if let Some(result) = self.parsed(path, receiver, call) {
             return result;
         }
-        let path_called = if path.len() > 160 { "?()".to_owned() } else { format!("{path}()") };
+        let path_called = if path.len() > 160 { "?()".to_owned() } else { [path, "()"].concat() };
         if let Some(object) = registry.bound_in(&path_called, arguments.iter().next().is_some()) {
             return Value::object(Object::Path(Rc::from(object)));
         }
         let known = registry.known(&path_called);
-        if registry.source(&path_called).is_some() {
+        if known.is_source {
             return self.path(call, &path_called);
         }
         if let Some(effect) = self.solved.effect(path) {

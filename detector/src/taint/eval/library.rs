@@ -181,7 +181,7 @@ impl Pass<'_, '_> {
                 let pattern = if of_module { arguments.positional(0) } else { receiver };
                 let subject = arguments.positional(usize::from(of_module)).map_or(origins, Value::origins);
                 let mut hole = Hole::any(subject);
-                if let Some(pattern) = pattern.and_then(|pattern| Pattern::parse(pattern.text.as_literal()?)) {
+                if let Some(pattern) = pattern.and_then(|pattern| Pattern::of(pattern.text.as_literal()?)) {
                     hole.chars = pattern.alphabet().any_case();
                 }
                 if effect.returns == Returns::Match { Value::hole(hole) } else { Value::list(Value::hole(hole)) }

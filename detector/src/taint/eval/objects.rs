@@ -37,7 +37,7 @@ impl Pass<'_, '_> {
     pub(super) fn rows_of(&mut self, value: ValueId, object: &Value) -> Value {
         let mut rows = Value::default();
         for path in object.paths() {
-            let element = format!("{path}[]");
+            let element = [path, "[]"].concat();
             if self.solved.registry.source(&element).is_some() {
                 rows.join(&self.path(value, &element));
             }
@@ -112,7 +112,7 @@ impl Pass<'_, '_> {
                 Object::Path(path) => {
                     known = true;
                     let path = if path.len() > 160 { Rc::from("?") } else { path.clone() };
-                    let whole = format!("{path}.{name}");
+                    let whole = [&*path, ".", name].concat();
                     result.join(&if self.solved.registry.is_type(&path) {
                         self.path(value, &whole)
                     } else {
@@ -129,7 +129,7 @@ impl Pass<'_, '_> {
         }
         if !known {
             let origins = object.origins();
-            result.join(&self.named(value, &format!("?.{name}")));
+            result.join(&self.named(value, &["?.", name].concat()));
             result.join(&self.solved.load_field(None, name, self.reader));
             if !origins.is_none() {
                 result.join(&Value::any(origins));
@@ -236,7 +236,7 @@ impl Pass<'_, '_> {
             return result;
         }
         for path in container.paths() {
-            result.join(&self.path(value, &format!("{path}[]")));
+            result.join(&self.path(value, &[path, "[]"].concat()));
         }
         result
     }

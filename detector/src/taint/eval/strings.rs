@@ -89,7 +89,7 @@ pub(super) fn replace(value: &Value, arguments: &Arguments<'_>) -> Value {
                 }
             }
         }
-        changed.0 = pieces;
+        changed.0 = pieces.into();
         text.join(&Text::from_template(changed), languages());
     }
     Value::text(text)
@@ -138,7 +138,7 @@ pub(super) fn substitute(
         _ => hole,
     };
     let gone = pattern
-        .and_then(|pattern| Pattern::parse(pattern.text.as_literal()?))
+        .and_then(|pattern| Pattern::of(pattern.text.as_literal()?))
         .map_or(CharSet::NONE, |pattern| pattern.single_characters());
     // `\1` puts back what was matched, but none of what a class of single characters removed unless it is captured.
     let back = inserted.chars.intersection(CharSet::of("\\")).is_empty();
@@ -203,7 +203,7 @@ pub(super) fn dollar_format(template: &Value, arguments: &Arguments<'_>) -> Text
         let mut text = Text::literal("");
         for piece in &form.0 {
             let Part::Literal(literal) = piece else {
-                text = text.concat(&Text::from_template(Template(vec![piece.clone()])), languages());
+                text = text.concat(&Text::from_template(Template(smallvec::smallvec![piece.clone()])), languages());
                 continue;
             };
             let mut rest: &str = literal;

@@ -158,7 +158,7 @@ impl Pass<'_, '_> {
         let mut result = given.unwrap_or_else(|| self.solved.parameter(self.id, index, self.reader));
         let registry = self.solved.registry;
         if let Some(annotation) = &parameter.annotation {
-            let path = format!("{annotation}()");
+            let path = [annotation, "()"].concat();
             let path = registry.canonical(&path);
             if registry.is_type(path) {
                 result.objects.insert(Object::Path(Rc::from(path)));

@@ -225,7 +225,6 @@ impl Scene<'_, '_> {
         let first = arguments.first().filter(|one| one.passing == Passing::Positional).map(|one| one.value);
         let second = arguments.get(1).filter(|one| one.passing == Passing::Positional).map(|one| one.value);
         let plain = has_plain_flags(&Arguments::new(arguments, self.facts), 2);
-        // More than one callee: only what all of them say holds.
         let mut result: Option<Value> = None;
         for object in &targets {
             let said = match object {
@@ -267,12 +266,7 @@ impl Scene<'_, '_> {
                 }
                 _ => continue,
             };
-            match &mut result {
-                Some(result) => {
-                    result.join(&said);
-                }
-                None => result = Some(said),
-            }
+            either(&mut result, said);
         }
         result.unwrap_or(known)
     }
@@ -292,7 +286,7 @@ impl Scene<'_, '_> {
             };
             let (Some(pattern), Some(subject)) = (pattern, subject) else { return known };
             let Some(view) = self.view(subject, value) else { return known };
-            let pattern = self.fact(pattern).text.as_literal().and_then(Pattern::parse);
+            let pattern = self.fact(pattern).text.as_literal().and_then(Pattern::of);
             return match (pattern, truth) {
                 (Some(pattern), Some(truth)) => matched(known, &pattern, matching, truth, view),
                 _ => known,
@@ -378,12 +372,7 @@ impl Scene<'_, '_> {
                 }
                 _ => continue,
             };
-            match &mut result {
-                Some(result) => {
-                    result.join(&said);
-                }
-                None => result = Some(said),
-            }
+            either(&mut result, said);
         }
         result.unwrap_or(known)
     }
@@ -397,5 +386,15 @@ impl Scene<'_, '_> {
         }
         let number = |object: &&Object| matches!(object, Object::Path(path) if matches!(&**path, "int" | "float" | "bool" | "decimal.Decimal" | "complex"));
         if truth && !all.is_empty() && all.iter().all(number) { Value::number(known.origins()) } else { known }
+    }
+}
+
+/// One of several says this: only what all of them say holds.
+fn either(result: &mut Option<Value>, said: Value) {
+    match result {
+        Some(result) => {
+            result.join(&said);
+        }
+        None => *result = Some(said),
     }
 }

@@ -1,7 +1,7 @@
 //! The way of a value from its source to a sink, for people: shortest path backwards over definitions, through calls,
 //! shared variables and fields.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
@@ -60,7 +60,8 @@ impl<'a, 'p> Tracer<'a, 'p> {
             push(&mut steps, solved, positions, call, note);
             return steps;
         }
-        let mut came_from: HashMap<Node, Option<Node>> = HashMap::from([(sink, None)]);
+        let mut came_from: FxHashMap<Node, Option<Node>> = FxHashMap::default();
+        came_from.insert(sink, None);
         let mut queue = VecDeque::from([sink]);
         let mut source = None;
         while let Some(node) = queue.pop_front() {

@@ -204,9 +204,9 @@ impl Solved<'_> {
 
     /// What a call returns, where a model says so; not by the name of a method that the program assigns itself.
     pub(in crate::taint) fn effect(&self, path: &str) -> Option<Effect> {
-        let name = path.rsplit('.').next().unwrap_or(path);
-        let is_own = self.assigned.contains(name) && self.registry.goes_by_name(path);
-        self.registry.effect(path).copied().filter(|_| !is_own)
+        let (effect, by_name) = self.registry.known(path).effect?;
+        let is_own = || self.assigned.contains(path.rsplit('.').next().unwrap_or(path));
+        (!by_name || !is_own()).then_some(effect)
     }
 
     /// The bit of what somebody outside chooses, but for parameters.

@@ -9,9 +9,10 @@ use real_crds::v1alpha1::{NodeCounts, Phase};
 use super::{Planner, Poll, Verdict, after, gate, ready};
 use crate::conditions::whole_seconds;
 use crate::event::many;
+use crate::job::attempt::queue;
 use crate::job::children::out_of_sync;
 use crate::job::ending::{Cause, failing};
-use crate::job::gang::{Gang, UNSCHEDULABLE, cut_off, gang, is_running};
+use crate::job::gang::{Gang, OnItsWay, UNSCHEDULABLE, cut_off, gang, is_running, on_its_way};
 use crate::job::observed::index;
 use crate::job::status::{ALL_PODS_RUN, ATTEMPT_STARTED, SCHEDULED};
 use crate::job::{Names, leaving};
@@ -20,6 +21,11 @@ use crate::refusal::of_pods;
 
 /// Until a Job has made its pods, nobody has to worry.
 pub(crate) const NO_PODS_AFTER: u64 = 30;
+/// The same where its controller has not looked at the Job yet: when many come at once it takes its time, and no admission is to
+/// blame.
+const NOT_TAKEN_UP_AFTER: u64 = 120;
+/// Seconds after which a pod that nothing seems to hinder is slow.
+pub(crate) const SLOW_AFTER: u64 = 120;
 /// Seconds after which it is asked again why there are none.
 const LOOK_AGAIN_AFTER: u64 = 60;
 
@@ -36,8 +42,8 @@ impl Planner<'_> {
         self.plan.apply = out_of_sync(self.job, &self.observed.children, self.settings);
         self.draft.status.next_attempt_time = None;
         let pods = self.observed.pods_of(self.attempt);
-        let started = current.status.as_ref().and_then(|status| status.start_time.as_ref());
-        let started = started.or(current.metadata.creation_timestamp.as_ref()).map_or(self.now, |time| time.0);
+        let taken_up = current.status.as_ref().and_then(|status| status.start_time.as_ref());
+        let started = taken_up.or(current.metadata.creation_timestamp.as_ref()).map_or(self.now, |time| time.0);
         if let Some(message) = failing(current, &pods) {
             self.draft.condition(SCHEDULED, true, "Scheduled", "");
             self.draft.status.nodes = Some(NodeCounts::new(ready(&pods), self.nodes()));
@@ -65,8 +71,10 @@ impl Planner<'_> {
             self.look_again_at(deadline);
         }
         // Small steps of a start that goes well are not worth a write each.
-        let grown = after(started, NO_PODS_AFTER);
-        let young = self.now < grown;
+        let waits = pods.is_empty() && taken_up.is_none();
+        let grown = after(started, if waits { NOT_TAKEN_UP_AFTER } else { NO_PODS_AFTER });
+        // Since when its queue lets it start is not told before its controller has looked at it.
+        let young = self.now < grown || (waits && queue(self.job).is_some());
         if !young {
             self.draft.status.nodes = Some(NodeCounts::new(ready(&pods), self.nodes()));
         } else if !matches!(state, Gang::Queued | Gang::Running) {
@@ -85,6 +93,12 @@ impl Planner<'_> {
                     return (Phase::Starting, "PodsRefused".to_owned(), message);
                 }
                 self.draft.condition(SCHEDULED, false, "NoPods", "");
+                if waits {
+                    let message = format!(
+                        "no controller has looked at Job {name} for {NOT_TAKEN_UP_AFTER} s: does kube-controller-manager run?"
+                    );
+                    return (Phase::Starting, "NoPods".to_owned(), message);
+                }
                 let message = format!(
                     "{name} has made no pods for {NO_PODS_AFTER} s: a quota or an admission policy may refuse them, see \
                      `kubectl describe job {name}`"
@@ -105,8 +119,44 @@ impl Planner<'_> {
                 (Phase::Starting, reason, message)
             }
             Gang::Starting if ran => self.running(),
-            Gang::Starting => self.starting(),
+            Gang::Starting => self.on_the_way(&pods),
             Gang::Running => self.running(),
+        }
+    }
+
+    /// Pods that nothing hinders, as far as their statuses say. After a while it is told what is known besides.
+    fn on_the_way(&mut self, pods: &[&Pod]) -> Verdict {
+        let since = |way: OnItsWay| match way {
+            OnItsWay::Unseen(since) | OnItsWay::OnItsNode(since) => since,
+        };
+        let slow = pods.iter().filter_map(|pod| Some((pod, on_its_way(pod)?))).min_by_key(|(_, way)| since(*way));
+        let Some((pod, way)) = slow else { return self.starting() };
+        let late = after(since(way), SLOW_AFTER);
+        if self.now < late {
+            self.look_again_at(late);
+            return self.starting();
+        }
+        self.look_again_at(after(self.now, LOOK_AGAIN_AFTER));
+        match (way, &self.observed.pod_told) {
+            (OnItsWay::Unseen(_), _) => {
+                let patch = self.job.spec.trainer.pod_patch.as_ref();
+                let scheduler = patch.and_then(|patch| patch.scheduler_name.as_deref()).unwrap_or("default-scheduler");
+                self.draft.warning = true;
+                self.draft.condition(SCHEDULED, false, "NoScheduler", "");
+                let message = format!(
+                    "no scheduler has looked at {} for {SLOW_AFTER} s: does {scheduler} run? spec.trainer.podPatch.schedulerName can be \
+                     changed while spec.suspend is true",
+                    leaving::who(pod)
+                );
+                (Phase::Starting, "NoScheduler".to_owned(), message)
+            }
+            (OnItsWay::OnItsNode(_), Some(event)) => {
+                self.draft.warning = true;
+                self.draft.condition(SCHEDULED, true, "Scheduled", "");
+                let message = format!("attempt {}: {}: {}", self.attempt, event.pod, event.note);
+                (Phase::Starting, event.reason.clone(), message)
+            }
+            _ => self.starting(),
         }
     }
 

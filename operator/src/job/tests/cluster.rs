@@ -10,7 +10,7 @@ use super::act::carry_out;
 use super::pods::{State, exited, running};
 use super::situation::Situation;
 use crate::job::ending::ending;
-use crate::job::{Plan, Report, Workload};
+use crate::job::{Plan, PodEvent, Report, Workload};
 use crate::refusal::{Lasting, Refusal};
 
 /// Seconds that the pods of these jobs have to end.
@@ -34,11 +34,25 @@ impl Situation {
         for (rank, state) in states.into_iter().enumerate() {
             let mut pod = Pod { metadata: template.clone(), spec: None, status: Some(state.at(self.now)) };
             pod.metadata.name = Some(format!("{name}-{rank}-x"));
+            pod.metadata.creation_timestamp = Some(Time(self.now));
             let labels = pod.labels_mut();
             labels.insert("batch.kubernetes.io/job-name".to_owned(), name.clone());
             labels.insert("batch.kubernetes.io/job-completion-index".to_owned(), rank.to_string());
             self.observed.pods.push(pod);
         }
+        self
+    }
+
+    /// The controller of Jobs has not looked at the attempt's Job.
+    pub(super) fn not_taken_up(mut self) -> Self {
+        self.attempt().status = None;
+        self
+    }
+
+    /// What the last event of a pod says.
+    pub(super) fn pod_says(mut self, rank: usize, reason: &str, note: &str) -> Self {
+        let pod = self.observed.pods[rank].name_any();
+        self.observed.pod_told = Some(PodEvent { pod, reason: reason.to_owned(), note: note.to_owned() });
         self
     }
 

@@ -41,7 +41,8 @@ type Case = (&'static str, Situation);
 fn table() -> Vec<(&'static str, Vec<Case>)> {
     vec![
         ("start", start::cases()),
-        ("scheduling", scheduling::cases()),
+        ("scheduling", [scheduling::queues(), scheduling::pods()].concat()),
+        ("slow_starts", scheduling::slow()),
         ("running", running::cases()),
         ("endings", endings::cases()),
         ("restarts", restarts::cases()),

@@ -34,13 +34,18 @@ pub(super) fn creating() -> State {
 
 /// Its container waits for a reason.
 pub(super) fn waiting(reason: &'static str, message: &'static str) -> State {
-    State::new(move |_| {
+    State::new(move |now| {
         json!({
             "phase": "Pending",
-            "conditions": [{ "type": "PodScheduled", "status": "True" }],
+            "conditions": [{ "type": "PodScheduled", "status": "True", "lastTransitionTime": now }],
             "containerStatuses": trainer(&json!({ "waiting": { "reason": reason, "message": message } })),
         })
     })
+}
+
+/// No scheduler has looked at it.
+pub(super) fn unseen() -> State {
+    State::new(|_| json!({ "phase": "Pending" }))
 }
 
 /// Has no node, with the scheduler's reason and message.

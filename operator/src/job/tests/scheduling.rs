@@ -1,14 +1,17 @@
 //! From an attempt's Job to pods that run.
 
 use super::Case;
-use super::pods::{creating, exited, running, unscheduled, waiting};
+use super::pods::{creating, exited, running, unscheduled, unseen, waiting};
 use super::situation::Situation;
 
 const NO_NODE: &str = "0/5 nodes are available: 5 Insufficient nvidia.com/gpu. preemption: 0/5 nodes are available";
 
+const NO_SECRET: &str = "MountVolume.SetUp failed for volume \"real-credentials-0\" : secret \"hub\" not found";
+
 const NO_QUOTA: &str = "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu in flavor h200, 8 more needed";
 
-pub(super) fn cases() -> Vec<Case> {
+/// From the queue to a Job that may start.
+pub(super) fn queues() -> Vec<Case> {
     let queued = || Situation::ready().in_queue("gpu");
     let admitted = || queued().settled().later(600).unqueued();
     let started = Situation::started;
@@ -87,6 +90,13 @@ pub(super) fn cases() -> Vec<Case> {
             "the boost of another controller is left alone",
             admitted().pods([running(), running()]).settled().later(1800).kueue_says(None, None, Some("150")),
         ),
+    ]
+}
+
+/// From the Job to pods that run.
+pub(super) fn pods() -> Vec<Case> {
+    let started = Situation::started;
+    vec![
         ("a Job without pods is given half a minute", started().later(29)),
         ("a Job that has made no pods for half a minute says where to look", started().later(30)),
         (
@@ -146,6 +156,31 @@ pub(super) fn cases() -> Vec<Case> {
         (
             "a rank that failed before the others ran leaves the start as it is until its Job ends",
             started().later(10).pods([exited(1), creating()]),
+        ),
+    ]
+}
+
+/// What nobody says anything of, and takes long.
+pub(super) fn slow() -> Vec<Case> {
+    let started = Situation::started;
+    vec![
+        ("a Job that its controller has not come to yet is given two minutes", started().not_taken_up().later(119)),
+        ("a Job that no controller looks at says so", started().not_taken_up().later(120)),
+        (
+            "a pod that gets no further on its node says what its last event says",
+            started().later(5).pods([running(), creating()]).settled().later(120).pod_says(1, "FailedMount", NO_SECRET),
+        ),
+        (
+            "a pod that gets no further on its node and of which there is no event just starts",
+            started().later(5).pods([running(), creating()]).settled().later(120),
+        ),
+        (
+            "a pod that no scheduler looks at says which one is asked for",
+            started().later(5).pods([unseen(), unseen()]).settled().later(120),
+        ),
+        (
+            "a pod that its scheduler has not come to yet is given two minutes",
+            started().later(5).pods([unseen(), unseen()]),
         ),
     ]
 }

@@ -3,7 +3,7 @@
 use super::recurring::NOT_YET_DUE;
 use super::{
     ACCEPTED, Cell, Child, Hindrance, Plan, Planner, Rejection, STALLED, Standing, SweepPhase, Verdict, count, find,
-    is_ended, obstacle, whole_seconds,
+    is_ended, obstacle, queue, whole_seconds,
 };
 use crate::requeue::{after, is_outlived};
 
@@ -20,8 +20,11 @@ impl Planner<'_> {
         let failed = count(cells, |standing| matches!(standing, Standing::Failed(_)));
         let skipped = count(cells, |standing| matches!(standing, Standing::Skipped(_)));
         let done = cells.len() - waiting - active - failed - skipped;
+        let queued = count(cells, |standing| *standing == Standing::Active { queued: true });
         let mut parts = vec![format!("{done} of {} cells done", cells.len())];
-        for (number, what) in [(active, "run"), (waiting, "wait"), (failed, "failed"), (skipped, "skipped")] {
+        for (number, what) in
+            [(active - queued, "run"), (queued, "queued"), (waiting, "wait"), (failed, "failed"), (skipped, "skipped")]
+        {
             if number > 0 {
                 parts.push(format!("{number} {what}"));
             }
@@ -70,9 +73,11 @@ impl Planner<'_> {
             let phase = if begun { SweepPhase::Running } else { SweepPhase::Pending };
             return (phase, reason, format!("{message}; refused: {why}"));
         }
-        let queued = count(cells, |standing| *standing == Standing::Active { queued: true });
+        if queued > 0 {
+            message = format!("{message}; {}", self.why_queued(cells));
+        }
         if queued == active {
-            return told(SweepPhase::Running, "CellsQueued", format!("{message}; all that run wait for their queue"));
+            return told(SweepPhase::Running, "CellsQueued", message);
         }
         // As long as one of them gets on, how another waits is no news.
         if let Some((reason, why)) = self.stuck() {
@@ -80,6 +85,18 @@ impl Planner<'_> {
             return (SweepPhase::Running, reason, format!("{message}; {why}"));
         }
         told(SweepPhase::Running, "CellsRun", message)
+    }
+
+    /// Why the first of the cells that are queued waits, in Kueue's words where it has said something.
+    fn why_queued(&self, cells: &[(Cell<'_>, Standing)]) -> String {
+        let queue = queue(self.sweep).map_or_else(String::new, |queue| format!(" in queue {queue}"));
+        let queued = cells.iter().filter(|(_, standing)| *standing == Standing::Active { queued: true });
+        let mut said = queued.filter_map(|(cell, _)| Some((&cell.name, self.observed.workloads.get(&cell.name)?)));
+        let said = said.find_map(|(name, said)| Some((name, said.waits.as_ref().or(said.evicted.as_ref())?)));
+        said.map_or_else(
+            || format!("queued cells wait{queue} for their turn"),
+            |(name, why)| format!("Job {name} waits{queue}: {why}"),
+        )
     }
 
     /// What the pods wait for, where none of them runs.

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::images::Images;
+use crate::job::Workload;
 use crate::refusal::{Lasting, Refusal};
 use crate::sweep::{ALLOWED, NamespaceSeen, OPT_IN, Observed, Plan, RESULT, Settings, plan};
 
@@ -277,6 +278,26 @@ impl Situation {
     pub(super) fn failed(self, nth: usize, code: i32, message: &str) -> Self {
         let words = ShardWords::compose(Outcome::Failed, 0, message, None);
         self.pod_ended(nth, 0, (code, "Error", &words)).condition(nth, "Failed", "BackoffLimitExceeded", "too many")
+    }
+
+    /// Kueue says why the n-th Job waits.
+    pub(super) fn kueue_says(mut self, nth: usize, why: &str) -> Self {
+        let workload = Workload { waits: Some(why.to_owned()), ..Workload::default() };
+        self.observed.workloads.insert(self.observed.cells[nth].name_any(), workload);
+        self
+    }
+
+    /// Kueue has taken back the quota of the n-th Job.
+    pub(super) fn kueue_stops(mut self, nth: usize, why: &str) -> Self {
+        let workload = Workload { evicted: Some(why.to_owned()), ..Workload::default() };
+        self.observed.workloads.insert(self.observed.cells[nth].name_any(), workload);
+        self
+    }
+
+    /// Kueue lets the n-th Job start.
+    pub(super) fn unqueued(mut self, nth: usize) -> Self {
+        Arc::make_mut(&mut self.observed.cells[nth]).spec.as_mut().unwrap().suspend = Some(false);
+        self
     }
 
     /// Pods are gone, as on nodes that were taken away.

@@ -218,6 +218,7 @@ pub(super) fn targets() -> Vec<Case> {
 }
 
 pub(super) fn running() -> Vec<Case> {
+    let queued = || Situation::ready().labelled(labels::KUEUE_QUEUE, "gpu").settled().later(60);
     let unscheduled = json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False",
         "reason": "Unschedulable", "message": "0/3 nodes are available"}]});
     let pulling = json!({"phase": "Pending", "containerStatuses": [{"name": "trainer", "image": "", "imageID": "",
@@ -277,6 +278,12 @@ pub(super) fn running() -> Vec<Case> {
             case.sweep.status = None;
             case
         }),
+        ("cells that Kueue holds back say why, in its words", queued().kueue_says(0, "insufficient unused quota")),
+        (
+            "of cells that run and cells that wait for their queue both are told",
+            queued().unqueued(0).kueue_says(1, "insufficient unused quota"),
+        ),
+        ("a cell whose quota was taken back says why", queued().kueue_stops(0, "Preempted to accommodate a workload")),
         ("a quota that is met while cells run is told", {
             Situation::started().later(60).done(0, 4, 3).refused("QuotaExceeded", "exceeded quota: jobs", false)
         }),
