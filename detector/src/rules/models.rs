@@ -31,6 +31,17 @@ pub struct Guard {
     pub by_returning: bool,
 }
 
+/// Functions that nobody shows and whose names say what comes back from them, ready for use.
+#[derive(Clone, Debug)]
+pub(super) struct Validators {
+    /// Words that their names begin with.
+    pub first: Vec<String>,
+    /// Words that their names end with.
+    pub last: Vec<String>,
+    /// What they say about their argument.
+    pub guard: Guard,
+}
+
 /// Where a rule says that something must not arrive.
 #[derive(Clone, Debug)]
 pub struct Sink {
@@ -65,6 +76,8 @@ pub struct Leave {
     pub language: usize,
     /// Methods of the routes whose functions are meant.
     pub routes: Vec<String>,
+    /// Whether it is about what stands between quotes alone.
+    pub quoted: bool,
 }
 
 /// What a rule says of text that is handed to a call which nothing is known about.
