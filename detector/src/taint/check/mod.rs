@@ -12,6 +12,7 @@ mod shared;
 mod sinks;
 mod urls;
 mod words;
+mod wrapper;
 
 pub use open::constant_code;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::sinks::{are_met, danger, is_meant_from};
+use super::wrapper::{self, is_unknown};
 use crate::dataflow::Solution;
 use crate::rules::Part;
 use crate::ssa::{Argument, Function, FunctionId, Op, Passing, Span, ValueId};
@@ -60,7 +61,9 @@ pub(super) fn leaving(
     let registry = solved.registry;
     let targets = fact(facts, callee);
     let tainted = |argument: &&Argument| !fact(facts, argument.value).text.origins().is_none();
-    if !arguments.iter().any(|argument| tainted(&argument)) || !is_unknown(solved, targets) {
+    let unknown = is_unknown(solved, targets);
+    let own = || targets.objects.iter().any(|object| matches!(object, Object::Function(_) | Object::Method(_)));
+    if !arguments.iter().any(|argument| tainted(&argument)) || !unknown && !own() {
         return vec![];
     }
     let mut reached = vec![];
@@ -80,7 +83,10 @@ pub(super) fn leaving(
         if !named && !said {
             continue;
         }
-        for argument in arguments.iter().filter(tainted) {
+        for (index, argument) in arguments.iter().enumerate().filter(|(_, argument)| tainted(argument)) {
+            if !unknown && !wrapper::loses(solved, targets, index, &argument.passing) {
+                continue;
+            }
             let origins = fact(facts, argument.value)
                 .text
                 .templates()
@@ -117,19 +123,6 @@ pub fn constant_code(solved: &Solved<'_>) -> BTreeSet<(String, Span)> {
         }
     }
     found
-}
-
-/// Whether nothing is known about what is called.
-fn is_unknown(solved: &Solved<'_>, targets: &Value) -> bool {
-    let mut objects = targets.objects.iter().peekable();
-    let registry = solved.registry;
-    objects.peek().is_none()
-        || objects.all(|object| match object {
-            // An object, by its name, that is called.
-            Object::Path(path) => path.ends_with("()") || registry.is_unknown(path),
-            Object::Function(_) | Object::Method(_) | Object::Class(_) | Object::Instance(_) => false,
-            Object::Truth(_) | Object::Nothing | Object::Integer(_) => true,
-        })
 }
 
 /// The names under which something is called.
