@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::embedded::{LANGUAGES, LIBRARY, RULES};
 use super::models::{Effect, Guard, Leave, Open, Sink};
 use super::registry::Registry;
-use super::schema::{CallModel, GuardModel, LibraryFile, Returns, Rule, SourceModel};
+use super::schema::{CallModel, GuardModel, LibraryFile, Of, Returns, Rule, SourceModel};
 use crate::text::{CharSet, Language, LanguageError, Languages, Pattern};
 
 /// A mistake in the data files.
@@ -51,6 +51,11 @@ impl Registry {
             registry.words.extend(library.words);
             registry.settings.extend(library.settings);
             registry.declared.extend(library.declared);
+            if let Some(model) = library.validators {
+                let (keeps, by_returning) = (Some(class(file, &model.keeps)?), true);
+                let guard = Guard { of: Of::Argument, keeps, number: false, matches: None, by_returning };
+                registry.validators = Some((model, guard));
+            }
             registry.texts.extend(library.constants);
             registry.chains.extend(library.chains);
             for (class, methods) in library.builders {
@@ -96,7 +101,7 @@ impl Registry {
             let index = registry.rules.len();
             for leave in &rule.leaves {
                 let language = registry.language(file, &leave.language)?;
-                let ready = Leave { rule: index, language, routes: leave.routes.clone() };
+                let ready = Leave { rule: index, language, routes: leave.routes.clone(), quoted: leave.quoted };
                 registry.leaves.push(ready);
             }
             for constant in &rule.constants {

@@ -65,6 +65,8 @@ pub struct Leave {
     pub language: usize,
     /// Methods of the routes whose functions are meant.
     pub routes: Vec<String>,
+    /// Whether it is about what stands between quotes alone.
+    pub quoted: bool,
 }
 
 /// What a rule says of text that is handed to a call which nothing is known about.

@@ -5,7 +5,7 @@ use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use super::models::{Effect, Guard, Leave, Open, Sink};
 use super::paths::Paths;
-use super::schema::{ConstantModel, ObligationModel, RegexModel, Rule};
+use super::schema::{ConstantModel, ObligationModel, RegexModel, Rule, ValidatorModel};
 use super::trees::Trees;
 use crate::text::Languages;
 
@@ -38,6 +38,7 @@ pub struct Registry {
     pub(super) words: HashMap<String, String>,
     pub(super) settings: HashSet<String>,
     pub(super) declared: HashSet<String>,
+    pub(super) validators: Option<(ValidatorModel, Guard)>,
     /// What holds for calls that nothing is known about.
     pub open: Vec<Open>,
     pub(super) call_back: Paths<()>,
@@ -73,6 +74,7 @@ impl Registry {
             || self.is_declared(name)
             || name.starts_with("__") && name.ends_with("__")
             || self.settings.contains(&*last_word(name))
+            || unnamed(name).is_some_and(|named| self.settings.contains(&*last_word(named)))
     }
 
     /// Whether an attribute is what the text of a class says, whatever object it is asked of.
@@ -143,6 +145,15 @@ impl Registry {
         self.guards.get(path).last()
     }
 
+    /// What a call says about its argument by its own name alone, where nobody shows what it does.
+    pub fn guard_by_name(&self, path: &str) -> Option<&Guard> {
+        let (model, guard) = self.validators.as_ref()?;
+        let name = path.rsplit('.').next().unwrap_or(path).trim_start_matches('_');
+        let (first, _) = name.split_once('_')?;
+        let is = |words: &[String], word: &str| words.iter().any(|own| own == word);
+        (is(&model.first, first) && is(&model.last, &last_word(name)) && self.is_unknown(path)).then_some(guard)
+    }
+
     /// Where the arguments of a call must not come from an attacker.
     pub fn sinks(&self, path: &str) -> &[Sink] {
         self.sinks.get(path)
@@ -191,6 +202,11 @@ impl Registry {
 /// `MAX_SIZE`: written as constants are (PEP 8).
 fn is_constant_name(name: &str) -> bool {
     name.chars().any(char::is_uppercase) && !name.chars().any(char::is_lowercase)
+}
+
+/// What a name is the name of: `table_name`, `tableName`.
+fn unnamed(name: &str) -> Option<&str> {
+    ["_name", "_names", "Name", "Names"].iter().find_map(|end| name.strip_suffix(end))
 }
 
 /// The last word of a name in any of Python's spellings, in lower case: `_db_cursor`, `readCursor`, `CURSOR2`.

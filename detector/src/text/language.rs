@@ -40,6 +40,9 @@ struct LanguageFile {
     /// Words after which a value stands; after any other word stands a name or a part of the structure.
     #[serde(default)]
     value_words: Vec<String>,
+    /// Words right after which the name of a thing stands that whoever sets an object up chooses (a table).
+    #[serde(default)]
+    name_words: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -76,6 +79,7 @@ pub struct Language {
     settled: Option<Regex>,
     recognised: Vec<Vec<String>>,
     value_words: Vec<String>,
+    name_words: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -158,6 +162,7 @@ impl Language {
             settled,
             recognised: file.recognised,
             value_words: file.value_words,
+            name_words: file.name_words,
         })
     }
 }
@@ -241,26 +246,44 @@ impl Languages {
     }
 
     /// A template in which nobody unknown has a say in names and structure. Code that the program does not show may well
-    /// give the name of a table or a clause; values it should have had bound.
-    pub fn with_known_structure(&self, template: &Template, index: usize) -> Template {
+    /// give the name of a table or a clause; values it should have had bound. Who sets an object up names its tables.
+    pub fn with_known_structure(&self, template: &Template, index: usize, sets_up: fn(Origins) -> bool) -> Template {
         let language = &self.all[index];
         if language.value_words.is_empty() {
             return template.clone();
         }
         let alone = template.0.len() == 1;
-        let (mut before, mut was_value) = (String::new(), false);
+        let (mut before, mut was_value, mut was_name) = (String::new(), false, false);
         let mut changed = template.clone();
-        for part in &mut changed.0 {
-            match part {
+        for at in 0..changed.0.len() {
+            let is_compared = matches!(changed.0.get(at + 1), Some(Part::Literal(next)) if is_comparison(next));
+            match &mut changed.0[at] {
                 Part::Literal(text) => before.push_str(text),
                 Part::Hole(hole) => {
                     let value = !alone && language.expects_value(&before, was_value);
-                    if hole.origins == Origins::UNKNOWN && !value {
+                    let name = !alone && !value && (is_compared || language.expects_name(&before, was_name));
+                    let known = hole.origins == Origins::UNKNOWN && !value;
+                    if known || name && sets_up(hole.origins.known()) {
                         hole.origins = Origins::NONE;
                     }
-                    was_value = value;
+                    (was_value, was_name) = (value, name);
                     before.clear();
                 }
+            }
+        }
+        changed
+    }
+
+    /// A template in which nobody has a say in what stands outside quotes.
+    pub fn with_quoted_only(&self, template: &Template, index: usize) -> Template {
+        let language = &self.all[index];
+        let mut state = State::Bare;
+        let mut changed = template.clone();
+        for part in &mut changed.0 {
+            match part {
+                Part::Literal(text) => state = language.read(text, state).0,
+                Part::Hole(hole) if !matches!(state, State::Quote(_)) => hole.origins = Origins::NONE,
+                Part::Hole(_) => {}
             }
         }
         changed
@@ -345,6 +368,13 @@ impl Language {
         }
     }
 
+    /// Whether the name of a table stands after a text.
+    fn expects_name(&self, before: &str, was_name: bool) -> bool {
+        let text = before.trim_end_matches(['"', '`', '[', ' ', '\n', '\t', '\r']);
+        let dotted = || text.trim_start_matches(['"', '`', ']']) == ".";
+        was_name && dotted() || self.name_words.contains(&trailing_word(text))
+    }
+
     /// Where a text leads; whether it ends with the opening of a quote.
     fn read(&self, text: &str, mut state: State) -> (State, bool) {
         let mut rest = text;
@@ -393,6 +423,12 @@ impl Language {
         }
         (state, opened)
     }
+}
+
+/// Whether what comes next is compared with something, or is a part of it: the name of a column.
+fn is_comparison(next: &str) -> bool {
+    let text = next.trim_start_matches(['"', '`', ']', ' ']);
+    text.starts_with(['=', '<', '>', '.']) || text.starts_with("!=")
 }
 
 fn trailing_word(text: &str) -> String {

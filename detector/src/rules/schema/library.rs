@@ -37,6 +37,9 @@ pub(in crate::rules) struct LibraryFile {
     /// Last words of attributes that say how an object is set up.
     #[serde(default)]
     pub settings: Vec<String>,
+    /// Functions that no unit shows and that raise on a bad name, by their own names.
+    #[serde(default)]
+    pub validators: Option<ValidatorModel>,
     /// Attributes that are what the text of a class says.
     #[serde(default)]
     pub declared: Vec<String>,
@@ -61,6 +64,18 @@ pub(in crate::rules) struct LibraryFile {
     /// Containers of all there is: to be in one of them says nothing.
     #[serde(default)]
     pub everything: Vec<String>,
+}
+
+/// Functions that nobody shows, of whose name one knows what comes back from them: `validate_column_name(text)`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::rules) struct ValidatorModel {
+    /// Words that their names begin with.
+    pub first: Vec<String>,
+    /// Words that their names end with.
+    pub last: Vec<String>,
+    /// Character class of what they let pass.
+    pub keeps: String,
 }
 
 /// Syntax trees that programs inspect before they run them.

@@ -11,7 +11,7 @@ pub(super) use arguments::{Alongside, Unless};
 pub use arguments::{ArgumentAt, Condition, Guarding, Part};
 pub(super) use calls::{CallModel, GuardModel, SourceModel};
 pub use calls::{Of, Returns};
-pub(super) use library::{LibraryFile, TreeModel};
+pub(super) use library::{LibraryFile, TreeModel, ValidatorModel};
 pub use obligations::{ConstantModel, Is, ObligationModel, Protected};
 pub use rule::Rule;
 pub use sinks::{RegexModel, Whose};

@@ -68,6 +68,9 @@ pub struct LeaveModel {
     /// language where absent.
     #[serde(default)]
     pub routes: Vec<String>,
+    /// Whether it is about what stands between quotes alone: the rest is for whoever puts the text together to choose.
+    #[serde(default)]
+    pub quoted: bool,
 }
 
 /// Where a regular expression is applied.

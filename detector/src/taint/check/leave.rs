@@ -34,8 +34,18 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
                 let origins = text
                     .templates()
                     .iter()
-                    .filter(|template| handler || languages.is_of(template, leave.language))
-                    .filter_map(|template| languages.injection(template, leave.language))
+                    .filter(|template| {
+                        handler
+                            || languages.is_of(template, leave.language)
+                            || leave.quoted && languages.recognises(template, leave.language)
+                    })
+                    .filter_map(|template| {
+                        if leave.quoted {
+                            return languages
+                                .injection(&languages.with_quoted_only(template, leave.language), leave.language);
+                        }
+                        languages.injection(template, leave.language)
+                    })
                     .fold(Origins::NONE, |all, hole| all.union(hole.origins));
                 if !origins.is_none() {
                     found.push((leave.rule, *value, origins));

@@ -10,7 +10,7 @@ use crate::rules::Part;
 use crate::ssa::{Argument, Function, FunctionId, Op, Passing, Span, ValueId};
 use crate::taint::domain::{Object, Value};
 use crate::taint::frame::fact;
-use crate::taint::store::Solved;
+use crate::taint::store::{OriginTable, Solved};
 use crate::text::{Origins, Template};
 
 /// Rule, value and who has a say in it.
@@ -86,7 +86,9 @@ pub(super) fn leaving(
                 .templates()
                 .iter()
                 .filter(|template| said || registry.languages.recognises(template, open.language))
-                .map(|template: &Template| registry.languages.with_known_structure(template, open.language))
+                .map(|template: &Template| {
+                    registry.languages.with_known_structure(template, open.language, OriginTable::are_settings)
+                })
                 .filter_map(|template| registry.languages.injection(&template, open.language))
                 .fold(Origins::NONE, |all, hole| all.union(hole.origins));
             reached.push((open.rule, argument.value, origins));

@@ -52,19 +52,57 @@ pub(super) fn is_meant_from(
         Whose::Users => OriginTable::kinds(origins).contains(&OriginKind::Attacker),
         Whose::NotConstructors => !OriginTable::are_settings(origins),
         Whose::PartOrUser => {
-            let own = whole_parameter(solved.program.function(id), value);
+            let facts = solved.solutions[id.0 as usize].as_ref().map_or(&[][..], |solution| &solution.facts);
+            let function = solved.program.function(id);
+            let own = whole_parameter(function, facts, value);
             let own = own.and_then(|own| solved.origins.at((id, own)));
-            !OriginTable::are_parameters(origins) || !own.is_some_and(|own| origins.is_within(own.bit))
+            // What an object keeps of what it was given.
+            let kept = || matches!(function.op(origin(&function.values, value)), Op::Attribute(..));
+            let set_up = || (OriginTable::are_settings(origins) || kept()) && is_whole(solved, (id, value));
+            !OriginTable::are_parameters(origins)
+                || !own.is_some_and(|own| origins.is_within(own.bit)) && !set_up() && !is_object(function, value)
         }
     }
 }
 
+/// Whether a text is one that somebody gave as it stands.
+fn is_whole(solved: &Solved<'_>, (id, value): (FunctionId, ValueId)) -> bool {
+    let Some(solution) = &solved.solutions[id.0 as usize] else { return false };
+    let text = fact(&solution.facts, value).to_text();
+    text.templates().iter().all(|template| matches!(template.0.as_slice(), [TextPart::Hole(_) | TextPart::Literal(_)]))
+}
+
+/// Whether a value is an object of a class that nobody shows, by how its name is written (PEP 8): a file, not its path.
+fn is_object(function: &Function, value: ValueId) -> bool {
+    let Op::Call { callee, .. } = function.op(origin(&function.values, value)) else { return false };
+    let name = match function.op(origin(&function.values, *callee)) {
+        Op::Attribute(_, name) | Op::Unbound(name) | Op::Path(name) => name.rsplit('.').next().unwrap_or(name),
+        _ => return false,
+    };
+    let (upper, lower) = (name.starts_with(char::is_uppercase), name.contains(char::is_lowercase));
+    upper && lower && !name.ends_with("Path")
+}
+
+/// Calls that make the same path of a path.
+const SAME_PATH: &[&str] =
+    &["Path", "PurePath", "PosixPath", "abspath", "realpath", "normpath", "expanduser", "expandvars", "fspath", "str"];
+/// Methods that do.
+const SAME_PATH_METHODS: &[&str] = &["resolve", "absolute", "expanduser", "as_posix"];
+
 /// The parameter that a value is, or is a part of as it stands.
-fn whole_parameter(function: &Function, value: ValueId) -> Option<ValueId> {
+fn whole_parameter(function: &Function, facts: &[Value], value: ValueId) -> Option<ValueId> {
     let mut at = origin(&function.values, value);
     for _ in 0..16 {
         at = match function.op(at) {
             Op::Parameter(_) => return Some(at),
+            Op::Call { callee, arguments } => {
+                let same = |path: &Rc<str>| SAME_PATH.contains(&path.rsplit('.').next().unwrap_or(path));
+                match (function.op(origin(&function.values, *callee)), arguments.as_slice()) {
+                    (_, [one]) if fact(facts, *callee).paths().any(same) => one.value,
+                    (Op::Attribute(object, name), _) if SAME_PATH_METHODS.contains(&&**name) => *object,
+                    _ => return None,
+                }
+            }
             Op::Attribute(object, _) | Op::Subscript(object, _) | Op::Element(object) | Op::Item(object, _) => *object,
             _ => return None,
         };
@@ -122,7 +160,10 @@ pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, only_execu
     text.templates()
         .iter()
         .filter(|template| !only_executes || !is_callers_own(template))
-        .filter_map(|template| languages.injection(&languages.with_known_structure(template, language), language))
+        .filter_map(|template| {
+            languages
+                .injection(&languages.with_known_structure(template, language, OriginTable::are_settings), language)
+        })
         .fold(Origins::NONE, |all, hole| all.union(hole.origins))
 }
 

@@ -7,8 +7,12 @@ use crate::dataflow::Lattice;
 use crate::rules::Known;
 use crate::ssa::{FunctionId, Op, ValueId, origin};
 use crate::taint::domain::{Object, Value};
+use crate::taint::store::OriginTable;
 use crate::text::{Origins, Text};
 use real_detector_api::OriginKind;
+
+/// Attributes of attributes of `self` that are looked through.
+const MAX_ATTRIBUTES: usize = 3;
 
 impl Pass<'_, '_> {
     /// An object from outside, which may be an attacker's.
@@ -46,7 +50,16 @@ impl Pass<'_, '_> {
         if self.solved.registry.is_declared(name) {
             return true;
         }
-        let root = origin(&self.function.values, object);
+        let mut root = origin(&self.function.values, object);
+        // `self.config.table`, as long as it is no attribute of what a request is.
+        for _ in 0..MAX_ATTRIBUTES {
+            match self.function.op(root) {
+                Op::Attribute(inner, _) if OriginTable::are_parameters(chosen.known()) => {
+                    root = origin(&self.function.values, *inner);
+                }
+                _ => break,
+            }
+        }
         match self.function.op(root) {
             Op::Parameter(0) => {
                 let own = matches!(&*self.function.parameters[0].name, "self" | "cls");

@@ -176,13 +176,19 @@ impl Pass<'_, '_> {
                 result.join(&self.solved.instances(class));
                 return result;
             }
-            if let Some(class) = registry.by_word(&parameter.name) {
+            // What is annotated with another's class is no request by its name.
+            let is_other =
+                parameter.class.is_some() || parameter.annotation.as_ref().is_some_and(|path| path.contains('.'));
+            let by_word = registry.by_word(&parameter.name);
+            if let Some(class) = by_word.filter(|class| !is_other || registry.source(class).is_none()) {
                 result.join(&self.path(value, class));
             }
             let note = || format!("parameter `{}` of `{}`, which callers choose", parameter.name, function.name);
             let role = match (&*function.name, function.routes.is_empty()) {
                 (_, false) => Role::Handler,
                 ("__init__", true) => Role::Constructor,
+                // A method that was cut out of its class: who makes the object sets its attributes.
+                _ if index == 0 && matches!(&*parameter.name, "self" | "cls") => Role::Constructor,
                 _ => Role::Function,
             };
             let origins = self.solved.origins.parameter((self.id, value), index, role, note);

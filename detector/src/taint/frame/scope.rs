@@ -192,6 +192,7 @@ impl<'a, 'p> Scope<'a, 'p> {
             Guarding::UrlHost => self.host_is_tested(value, block),
             Guarding::Folder => self.folder_is_tested(value, block),
             Guarding::Anything => return !self.tests(block).is_empty(),
+            Guarding::Content => return self.content_is_tested(value, block),
             _ => return false,
         };
         let root = self.root(value);
@@ -209,10 +210,31 @@ impl<'a, 'p> Scope<'a, 'p> {
 
     /// Whether a test before a block compares a path with the folder that it should be in.
     fn folder_is_tested(&self, path: ValueId, block: BlockId) -> bool {
-        const COMPARES: &[&str] = &["startswith", "is_relative_to", "commonpath", "commonprefix", "relative_to"];
         let of = self.parameters_and_calls(&self.slice(path));
+        self.tests(block).into_iter().any(|(condition, _)| self.compares_folder(condition, &of))
+    }
+
+    /// Whether what an archive holds was looked at before a block: by a test that decides over the block, or name by name.
+    fn content_is_tested(&self, archive: ValueId, block: BlockId) -> bool {
+        if self.tests(block).iter().any(|test| !self.is_about_kind(test.0, MAX_JOINS)) {
+            return true;
+        }
+        let of = self.parameters_and_calls(&self.slice(archive));
+        self.function.blocks.iter().any(|code| match code.terminator {
+            Terminator::Branch { condition, .. } => self.compares_folder(condition, &of),
+            _ => false,
+        })
+    }
+
+    /// Whether a condition compares a path that is made of some values with a folder.
+    fn compares_folder(&self, condition: ValueId, of: &FxHashSet<ValueId>) -> bool {
+        const COMPARES: &[&str] = &["startswith", "is_relative_to", "commonpath", "commonprefix", "relative_to"];
         let compares = |value: &ValueId| match self.function.op(*value) {
-            Op::Call { callee, .. } => {
+            Op::Call { callee, arguments } => {
+                let begins = self.method(*callee).filter(|(_, name)| *name == "startswith");
+                if let (Some((text, _)), Some(start)) = (begins, arguments.first()) {
+                    return self.is_constant(start.value) || self.is_resolved(text);
+                }
                 let named = self.fact(*callee).paths().any(|path| COMPARES.iter().any(|name| path.ends_with(name)));
                 named || self.method(*callee).is_some_and(|(_, name)| COMPARES.contains(&name))
             }
@@ -221,10 +243,59 @@ impl<'a, 'p> Scope<'a, 'p> {
             }
             _ => false,
         };
-        self.tests(block).into_iter().any(|(condition, _)| {
-            let slice = self.slice(condition);
-            slice.iter().any(compares) && slice.iter().any(|one| of.contains(one))
+        let slice = self.slice(condition);
+        slice.iter().any(compares) && slice.iter().any(|one| of.contains(one))
+    }
+
+    /// Whether a value is written in the program as it stands.
+    fn is_constant(&self, value: ValueId) -> bool {
+        match self.function.op(self.root(value)) {
+            Op::Literal(_) => true,
+            Op::Display(_, items) => items.iter().all(|(item, _)| self.is_constant(*item)),
+            _ => false,
+        }
+    }
+
+    /// Whether more was done to a text than cutting and joining: `..` is still in what begins with the right folder.
+    fn is_resolved(&self, text: ValueId) -> bool {
+        const KEEPS: &[&str] =
+            &["join", "joinpath", "strip", "lstrip", "rstrip", "decode", "encode", "get", "replace", "unquote"];
+        self.slice(text).iter().any(|value| match self.function.op(*value) {
+            Op::Call { callee, .. } => {
+                let method = self.method(*callee).map(|(_, name)| name);
+                !method.is_some_and(|name| KEEPS.contains(&name))
+            }
+            _ => false,
         })
+    }
+
+    /// Whether a test is about whether a file is there, which kind its name says it is, or what the caller asks for.
+    fn is_about_kind(&self, condition: ValueId, depth: usize) -> bool {
+        const KIND: &[&str] = &[
+            "exists",
+            "lexists",
+            "isfile",
+            "isdir",
+            "is_file",
+            "is_dir",
+            "is_tarfile",
+            "is_zipfile",
+            "endswith",
+            "isinstance",
+        ];
+        match self.function.op(self.root(condition)) {
+            Op::Not(inner) if depth > 0 => self.is_about_kind(*inner, depth - 1),
+            Op::Logic(_, parts) if depth > 0 => parts.iter().all(|part| self.is_about_kind(*part, depth - 1)),
+            Op::Call { callee, .. } => {
+                let method = self.method(*callee).is_some_and(|(_, name)| KIND.contains(&name));
+                method || self.fact(*callee).paths().any(|path| KIND.contains(&path.rsplit('.').next().unwrap_or(path)))
+            }
+            Op::Compare(CompareOp::Is | CompareOp::IsNot, ..) | Op::Parameter(_) => true,
+            Op::Compare(CompareOp::Equal | CompareOp::NotEqual, left, right) => {
+                self.as_text(*left).is_some() || self.as_text(*right).is_some()
+            }
+            _ => false,
+        }
     }
 
     /// Whether the tests before a block let only listed hosts of a URL pass.

@@ -251,8 +251,10 @@ impl Scene<'_, '_> {
                         None => known.clone(),
                     },
                     _ => {
-                        match self.solved.registry.guard(path).copied().filter(|guard| guard.matches.is_none() || plain)
-                        {
+                        let registry = self.solved.registry;
+                        let by_name = || registry.guard_by_name(path).filter(|_| truth.is_none());
+                        let guard = registry.guard(path).or_else(by_name).copied();
+                        match guard.filter(|guard| guard.matches.is_none() || plain) {
                             Some(guard) => self.guarded(known.clone(), value, &guard, (receiver, first, second), truth),
                             None => known.clone(),
                         }
