@@ -223,3 +223,44 @@ fn options_that_let_more_through_make_a_sanitiser_none() {
         assert!(found(&sql(value)), "{value}");
     }
 }
+
+/// What only a name says is not believed where the program may have put something else there.
+#[test]
+fn a_name_that_the_program_gives_a_meaning_says_nothing() {
+    let programs: Vec<String> = [
+        "globals()['validate_name'] = lambda x: x",
+        "globals().update(validate_name=print)",
+        "vars()['validate' + '_name'] = print",
+        "import builtins\nsetattr(builtins, 'validate_name', print)",
+        "import builtins as b\nb.validate_name = print",
+        "__builtins__['validate_name'] = print",
+        "exec('def validate_name(x): return x')",
+        "import sys\nsys.modules['checks'] = sys\nsys.validate_name = print\nfrom checks import validate_name",
+        "import sys, types\nm = types.ModuleType('checks')\nsys.modules['checks'] = m\nexec('def validate_name(x): pass', m.__dict__)\nfrom checks import validate_name",
+        "validate_name = print",
+        "def validate_name(x):\n    return x",
+    ]
+    .iter()
+    .map(|trick| {
+        format!("{trick}\ndef find(db, x):\n    validate_name(x)\n    return db.execute(\"SELECT a FROM t WHERE b = '\" + x + \"'\")\n")
+    })
+    .collect();
+    all_found(&programs.iter().map(String::as_str).collect::<Vec<_>>());
+    let programs: Vec<String> = [
+        ("from types import SimpleNamespace\nh = SimpleNamespace(ensure_name=print)", "h.ensure_name(x)"),
+        ("class H: pass\nh = H()\nh.ensure_name = print", "h.ensure_name(x)"),
+        ("class H:\n    def __getattr__(self, name):\n        return print\nh = H()", "h.ensure_name(x)"),
+        ("class H:\n    pass\nH.__getattr__ = lambda self, name: print\nh = H()", "h.ensure_name(x)"),
+        ("class H:\n    pass\nh = H()\nh.__dict__['ensure_name'] = print", "h.ensure_name(x)"),
+        ("from unittest.mock import MagicMock\nh = MagicMock()", "h.ensure_name(x)"),
+    ]
+    .iter()
+    .map(|(trick, call)| {
+        format!("{trick}\ndef find(db, x):\n    {call}\n    return db.execute(\"SELECT a FROM t WHERE b = '\" + x + \"'\")\n")
+    })
+    .collect();
+    all_found(&programs.iter().map(String::as_str).collect::<Vec<_>>());
+    none_found(&[
+        "from checks import validate_name\n\ndef find(db, x):\n    validate_name(x)\n    return db.execute('SELECT a FROM ' + x)\n",
+    ]);
+}

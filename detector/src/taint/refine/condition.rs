@@ -252,7 +252,7 @@ impl Scene<'_, '_> {
                     },
                     _ => {
                         let registry = self.solved.registry;
-                        let by_name = || truth.is_none().then(|| registry.guard_by_name(path)).flatten();
+                        let by_name = || truth.is_none().then(|| self.solved.guard_by_name(path)).flatten();
                         let guard = registry.guard(path).or_else(by_name).copied();
                         match guard.filter(|guard| guard.matches.is_none() || plain) {
                             Some(guard) => self.guarded(known.clone(), value, &guard, (receiver, first, second), truth),

@@ -1,5 +1,6 @@
 //! What the analysis knows about a program, by function and place.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -11,7 +12,7 @@ use super::summaries::{Place, Store};
 use crate::budget::Budget;
 use crate::dataflow::{Graph, Lattice, Solution};
 use crate::few::Few;
-use crate::rules::{Effect, Registry};
+use crate::rules::{Effect, Guard, Registry};
 use crate::ssa::{Cell, ClassId, Dominators, FunctionId, Op, Program, ValueId, origins as roots_of};
 use crate::taint::domain::{Object, Value};
 use crate::text::Origins;
@@ -35,6 +36,8 @@ pub struct Solved<'p> {
     pub(in crate::taint) origins: OriginTable,
     /// Names of attributes that the program sets somewhere.
     pub(in crate::taint) assigned: HashSet<Rc<str>>,
+    /// Whether the program puts names somewhere that its text does not show; found out where somebody asks.
+    rebinds: OnceCell<bool>,
     /// Classes that the program itself makes objects of, or may.
     pub(in crate::taint) constructed: HashSet<ClassId>,
     /// By class: those that name it as a base class.
@@ -85,6 +88,7 @@ impl<'p> Solved<'p> {
             store: Store::new(count, budget.clone()),
             origins: OriginTable::default(),
             assigned: assigned(program),
+            rebinds: OnceCell::new(),
             constructed: constructed(program),
             made_from: made_from(program),
             heirs: HashMap::default(),
@@ -202,11 +206,21 @@ impl Solved<'_> {
         self.parts[id.0 as usize].roots.get_or_insert_with(|| roots_of(&program.function(id).values).into()).clone()
     }
 
-    /// What a call returns, where a model says so; not by the name of a method that the program assigns itself.
+    /// What a call returns, where a model says so; not by a name alone that means what the program likes.
     pub(in crate::taint) fn effect(&self, path: &str) -> Option<Effect> {
         let (effect, by_name) = self.registry.known(path).effect?;
-        let is_own = || self.assigned.contains(path.rsplit('.').next().unwrap_or(path));
-        (!by_name || !is_own()).then_some(effect)
+        (!by_name || !self.is_own_name(path)).then_some(effect)
+    }
+
+    /// What a call says about its argument by its name alone, where that means what it says.
+    pub(in crate::taint) fn guard_by_name(&self, path: &str) -> Option<&Guard> {
+        self.registry.guard_by_name(path).filter(|_| !self.is_own_name(path))
+    }
+
+    /// Whether the program decides what a name stands for that it does not show.
+    fn is_own_name(&self, path: &str) -> bool {
+        self.assigned.contains(path.rsplit('.').next().unwrap_or(path))
+            || *self.rebinds.get_or_init(|| rebinds(self.program))
     }
 
     /// The bit of what somebody outside chooses, but for parameters.
@@ -228,6 +242,22 @@ fn assigned(program: &Program) -> HashSet<Rc<str>> {
         _ => None,
     })
     .collect()
+}
+
+/// By these a name gets a meaning that no definition or import shows: namespaces as dictionaries, and code from texts.
+const NAMESPACES: [&str; 9] =
+    ["globals", "locals", "vars", "setattr", "exec", "builtins", "__builtins__", "sys.modules", "types.ModuleType"];
+/// The same as attributes of any object.
+const NAMESPACE_ATTRIBUTES: [&str; 6] =
+    ["__dict__", "__globals__", "__builtins__", "__setattr__", "__getattr__", "__getattribute__"];
+
+fn rebinds(program: &Program) -> bool {
+    let mut all = program.functions.iter().flat_map(|function| &function.values);
+    all.any(|instruction| match &instruction.op {
+        Op::Path(path) | Op::Unbound(path) => NAMESPACES.contains(&&**path) || path.starts_with("builtins."),
+        Op::Attribute(_, name) | Op::SetAttribute(_, name, _) => NAMESPACE_ATTRIBUTES.contains(&&**name),
+        _ => false,
+    })
 }
 
 fn made_from(program: &Program) -> Vec<Vec<ClassId>> {
