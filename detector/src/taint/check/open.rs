@@ -84,7 +84,7 @@ pub(super) fn leaving(
             continue;
         }
         for (index, argument) in arguments.iter().enumerate().filter(|(_, argument)| tainted(argument)) {
-            if !unknown && !wrapper::loses(solved, targets, index, &argument.passing) {
+            if !unknown && !wrapper::loses(solved, targets, (index, &argument.passing), fact(facts, argument.value)) {
                 continue;
             }
             let origins = fact(facts, argument.value)

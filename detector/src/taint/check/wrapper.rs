@@ -8,10 +8,9 @@ use crate::ssa::{FunctionId, Op, Passing, ValueId, origin};
 use crate::taint::domain::{Object, Value};
 use crate::taint::frame::fact;
 use crate::taint::store::Solved;
-use crate::text::Part;
 
 /// Whether a function of the program that is called hands an argument on to something unknown, and its form is lost by then.
-pub(super) fn loses(solved: &Solved<'_>, targets: &Value, index: usize, passing: &Passing) -> bool {
+pub(super) fn loses(solved: &Solved<'_>, targets: &Value, (index, passing): (usize, &Passing), given: &Value) -> bool {
     targets.objects.iter().any(|target| {
         let (id, bound) = match target {
             Object::Function(id) => (*id, false),
@@ -24,11 +23,11 @@ pub(super) fn loses(solved: &Solved<'_>, targets: &Value, index: usize, passing:
             Passing::Keyword(name) => function.parameters.iter().position(|parameter| parameter.name == *name),
             Passing::Star | Passing::DoubleStar => None,
         };
-        parameter.is_some_and(|parameter| hands_on(solved, id, parameter))
+        parameter.is_some_and(|parameter| hands_on(solved, (id, parameter), given))
     })
 }
 
-fn hands_on(solved: &Solved<'_>, id: FunctionId, parameter: usize) -> bool {
+fn hands_on(solved: &Solved<'_>, (id, parameter): (FunctionId, usize), given: &Value) -> bool {
     let Some(solution) = &solved.solutions[id.0 as usize] else { return false };
     let function = solved.program.function(id);
     let values = &function.values;
@@ -36,8 +35,8 @@ fn hands_on(solved: &Solved<'_>, id: FunctionId, parameter: usize) -> bool {
     let Some(own) = values.iter().position(|one| matches!(one.op, Op::Parameter(own) if own == parameter)) else {
         return false;
     };
-    let is_any = |text: &crate::text::Template| matches!(text.0.as_slice(), [Part::Hole(_)]);
-    if !solution.facts[own].text.templates().iter().any(is_any) {
+    let kept = solution.facts[own].text.templates();
+    if given.text.templates().iter().all(|template| kept.contains(template)) {
         return false;
     }
     values.iter().any(|instruction| match &instruction.op {
