@@ -264,3 +264,84 @@ fn a_name_that_the_program_gives_a_meaning_says_nothing() {
         "from checks import validate_name\n\ndef find(db, x):\n    validate_name(x)\n    return db.execute('SELECT a FROM ' + x)\n",
     ]);
 }
+
+/// What is put somewhere and taken out again is what it was, whatever the place.
+#[test]
+fn a_value_that_goes_round_is_still_an_attackers() {
+    let ways = [
+        ("import json", "json.loads(json.dumps({'a': x}))['a']"),
+        ("import json", "json.JSONDecoder().decode(json.JSONEncoder().encode(x))"),
+        ("import pickle", "pickle.loads(pickle.dumps(x))"),
+        ("import marshal", "marshal.loads(marshal.dumps(x))"),
+        ("import codecs", "codecs.decode(codecs.encode(x, 'rot13'), 'rot13')"),
+        ("import base64", "base64.b64decode(base64.b64encode(x.encode())).decode()"),
+        ("import inspect", "inspect.currentframe().f_locals['x']"),
+        ("import time", "time.strftime(x)"),
+        ("import datetime", "datetime.date.today().strftime(x)"),
+        ("", "getattr(x, 'strip')()"),
+        ("", "''.join('%c' % ord(c) for c in x)"),
+        ("from concurrent.futures import ThreadPoolExecutor", "ThreadPoolExecutor().submit(lambda: x).result()"),
+        (
+            "import threading\ndef g(x):\n    r = []\n    t = threading.Thread(target=lambda: r.append(x))\n    t.start(); t.join()\n    return r[0]",
+            "g(x)",
+        ),
+        (
+            "def g(x):\n    try:\n        raise ValueError(x)\n    except ValueError as error:\n        return error.args[0]",
+            "g(x)",
+        ),
+        (
+            "def g(x):\n    try:\n        raise ValueError(x)\n    except ValueError as error:\n        return str(error)",
+            "g(x)",
+        ),
+        ("def d(f):\n    return lambda x: x\n@d\ndef g(x):\n    return ''", "g(x)"),
+        ("def d(f):\n    def w(x):\n        return x\n    return w\n@d\ndef g(x):\n    return ''", "g(x)"),
+    ];
+    let mut programs: Vec<String> = ways
+        .iter()
+        .map(|(before, made)| {
+            format!("{before}\ndef find(db, x):\n    y = {made}\n    return db.execute(\"SELECT a FROM t WHERE b = '\" + y + \"'\")\n")
+        })
+        .collect();
+    for (method, made) in [
+        ("__abs__(self)", "abs(A(x))"),
+        ("__round__(self)", "round(A(x))"),
+        ("__neg__(self)", "-A(x)"),
+        ("__invert__(self)", "~A(x)"),
+        ("__floor__(self)", "math.floor(A(x))"),
+        ("__pow__(self, other)", "pow(A(x), 2)"),
+        ("__divmod__(self, other)", "divmod(A(x), 2)"),
+        ("__radd__(self, other)", "sum([A(x)])"),
+        ("__matmul__(self, other)", "A(x) @ 2"),
+        ("__eq__(self, other)", "(A(x) == 1)"),
+        ("__lt__(self, other)", "(A(x) < 1)"),
+        ("__format__(self, form): return ''\n    def __str__(self)", "str(A(x))"),
+        ("__truediv__(self, other): return ''\n    def __floordiv__(self, other)", "A(x) // 2"),
+    ] {
+        programs.push(format!(
+            "import math\nclass A:\n    def __init__(self, x):\n        self.x = x\n    def {method}:\n        return self.x\n\
+             def find(db, x):\n    y = {made}\n    return db.execute(\"SELECT a FROM t WHERE b = '\" + y + \"'\")\n"
+        ));
+    }
+    all_found(&programs.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+/// How an object is set up is not believed where names are put into it that the text does not show.
+#[test]
+fn settings_of_an_object_that_anything_may_be_put_into_are_anybodys() {
+    let programs: Vec<String> = [
+        "vars(self)['table'] = name",
+        "setattr(self, 'tab' + 'le', name)",
+        "self.__dict__['table'] = name",
+        "self.table = name",
+    ]
+    .iter()
+    .map(|put| {
+        format!(
+            "class Q:\n    def __init__(self, name):\n        {put}\n    def run(self, db):\n\
+             \x20       return db.execute(\"SELECT * FROM users WHERE name = '\" + self.table + \"'\")\n\
+             def find(db, name):\n    return Q(name).run(db)\n"
+        )
+    })
+    .collect();
+    all_found(&programs.iter().map(String::as_str).collect::<Vec<_>>());
+}

@@ -97,6 +97,12 @@ impl<'a> Lowerer<'a> {
         !function.decorator_list.is_empty() && function.decorator_list.iter().all(tests)
     }
 
+    /// Whether an expression is the name of a function of the unit that stands before.
+    pub(super) fn is_defined(&self, expression: &Expr) -> bool {
+        let Expr::Name(name) = expression else { return false };
+        self.contexts.iter().any(|context| context.defined.contains_key(name.id.as_str()))
+    }
+
     /// `lambda`: a function whose body is one `return`.
     pub(super) fn lambda(&mut self, lambda: &'a ExprLambda) -> ValueId {
         let parameters = self.parameters(lambda.parameters.as_deref());

@@ -7,7 +7,7 @@ use ruff_python_ast::{Expr, Operator, Stmt, StmtAugAssign, StmtIf, StmtImport, S
 use super::context::Jump;
 use super::expressions::binary;
 use super::{Lowerer, span_of};
-use crate::ssa::{Argument, Literal, Op, Passing, Terminator, origin};
+use crate::ssa::{Argument, Cell, Literal, Op, Passing, Terminator, origin};
 
 impl<'a> Lowerer<'a> {
     /// Lowers one statement.
@@ -20,12 +20,17 @@ impl<'a> Lowerer<'a> {
         match statement {
             Stmt::FunctionDef(function) => {
                 let (_, mut value) = self.function(function, None);
-                if self.is_wrapped(function) {
-                    for decorator in function.decorator_list.iter().rev() {
-                        let callee = self.expression(&decorator.expression);
-                        let arguments = vec![Argument { passing: Passing::Positional, value }];
-                        value = self.push(Op::Call { callee, arguments }, span_of(&function.name));
+                let wrapped = self.is_wrapped(function);
+                for decorator in function.decorator_list.iter().rev() {
+                    if !wrapped && !self.is_defined(&decorator.expression) {
+                        continue;
                     }
+                    let span = span_of(&function.name);
+                    let callee = self.expression(&decorator.expression);
+                    let arguments = vec![Argument { passing: Passing::Positional, value }];
+                    let made = self.push(Op::Call { callee, arguments }, span);
+                    // What does not look like a test may be passed by.
+                    value = if wrapped { made } else { self.push(Op::Logic(false, vec![value, made]), span) };
                 }
                 self.context().defined.insert(&function.name, function);
                 self.write_name(&function.name, value, span_of(&function.name));
@@ -69,8 +74,13 @@ impl<'a> Lowerer<'a> {
             Stmt::With(one) => self.with_statement(one),
             Stmt::Match(one) => self.match_statement(one),
             Stmt::Raise(one) => {
-                for part in [&one.exc, &one.cause].into_iter().flatten() {
-                    self.expression(part);
+                if let Some(raised) = &one.exc {
+                    let raised = self.expression(raised);
+                    // No variable has the name of a statement.
+                    self.push(Op::Store(Cell::raised(), raised), span);
+                }
+                if let Some(cause) = &one.cause {
+                    self.expression(cause);
                 }
                 self.builder().end(Terminator::Stop);
             }

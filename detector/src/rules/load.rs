@@ -95,6 +95,7 @@ impl Registry {
                     from: sink.from,
                     cleared_by: sink.cleared_by,
                     executor: sink.executor.clone(),
+                    harmless_from: sink.harmless_from.clone(),
                 };
                 sink.calls.iter().for_each(|path| registry.sinks.add(path, &ready));
             }

@@ -65,6 +65,8 @@ pub struct Sink {
     pub cleared_by: Option<Guarding>,
     /// Where values are bound.
     pub executor: Option<ArgumentAt>,
+    /// Calls whose results, as they stand, are harmless here.
+    pub harmless_from: Vec<String>,
 }
 
 /// Text that must not leave the program, ready for use.

@@ -5,7 +5,7 @@ use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use super::models::{Effect, Guard, Leave, Open, Sink, Validators};
 use super::paths::Paths;
-use super::schema::{ConstantModel, ObligationModel, RegexModel, Rule};
+use super::schema::{ConstantModel, ObligationModel, RegexModel, Returns, Rule};
 use super::trees::Trees;
 use crate::text::Languages;
 
@@ -132,7 +132,9 @@ impl Registry {
         let (found, of_methods) = self.effects.find(path);
         let effect = found.last()?;
         let by_name = of_methods && effect.argument.is_some();
-        (!by_name || !self.is_inert(path)).then_some((effect, by_name))
+        // What makes text of its receiver is about texts, which modules and their objects are not.
+        let about_text = !matches!(effect.returns, Returns::Clean | Returns::Number);
+        (!of_methods || !(by_name || about_text) || !self.is_inert(path)).then_some((effect, by_name))
     }
 
     /// Whether a model is for this very call, not for all methods of the name.

@@ -27,6 +27,13 @@ pub struct Cell {
     pub name: Rc<str>,
 }
 
+impl Cell {
+    /// Where exceptions that the unit raises are until it catches one.
+    pub fn raised() -> Self {
+        Self { scope: FunctionId(0), name: Rc::from("raise") }
+    }
+}
+
 /// Byte range in the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {

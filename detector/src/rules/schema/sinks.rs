@@ -41,6 +41,9 @@ pub struct SinkModel {
     /// executed is its caller's to write, and is looked at there.
     #[serde(default)]
     pub executor: Option<ArgumentAt>,
+    /// Calls whose results, as they stand, are harmless here, whatever they were made of.
+    #[serde(default)]
+    pub harmless_from: Vec<String>,
 }
 
 /// Whose values a sink is about.

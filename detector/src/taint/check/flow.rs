@@ -53,7 +53,10 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
                             .entry((value, std::ptr::from_ref(sink), only_executes))
                             .or_insert_with(|| danger(sink, fact(&solution.facts, value), solved, only_executes));
                         let chosen = sink.part == Part::FirstItem && names_program(function, value);
-                        if origins.is_none() || chosen && OriginTable::are_parameters(origins) {
+                        if origins.is_none()
+                            || is_harmless(sink, function, &solution.facts, value)
+                            || chosen && OriginTable::are_parameters(origins)
+                        {
                             continue;
                         }
                         let cleared = |guarding: Guarding| scope.is_cleared(guarding, value, instruction.block);
@@ -112,6 +115,18 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value], bound: Option<&It
         }
     }
     are_met(&sink.condition, arguments, facts, bound)
+}
+
+/// Whether a value is what a call gave whose results are harmless at the sink.
+fn is_harmless(sink: &Sink, function: &Function, facts: &[Value], value: ValueId) -> bool {
+    !sink.harmless_from.is_empty()
+        && match function.op(origin(&function.values, value)) {
+            Op::Call { callee, .. } => {
+                let mut paths = fact(facts, *callee).paths().peekable();
+                paths.peek().is_some() && paths.all(|path| sink.harmless_from.iter().any(|own| **own == **path))
+            }
+            _ => false,
+        }
 }
 
 fn is_meant(sink: &Sink, index: usize, argument: &Argument) -> bool {

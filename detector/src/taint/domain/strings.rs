@@ -7,7 +7,11 @@ use crate::text::{CharSet, Hole, LanguageSet, Text};
 
 /// The text of a placeholder.
 pub(in crate::taint) fn formatted(value: &Value, repr: bool, spec: &str) -> Text {
-    let numeric = spec.chars().last().is_some_and(|last| "bcdeEfFgGnoxX%".contains(last));
+    // One character by its number: any.
+    if spec.ends_with('c') {
+        return Text::hole(Hole::any(value.origins()));
+    }
+    let numeric = spec.chars().last().is_some_and(|last| "bdeEfFgGnoxX%".contains(last));
     if numeric {
         return Text::hole(Hole::number(value.origins()));
     }
@@ -62,7 +66,11 @@ pub(in crate::taint) fn percent_format(template: &Value, values: &Value) -> Text
                 None => values.clone(),
             };
             index += i64::from(conversion != '%');
-            let spec = if "diouxXeEfFgGc".contains(conversion) { "d" } else { "" };
+            let spec = match conversion {
+                'c' => "c",
+                _ if "diouxXeEfFgG".contains(conversion) => "d",
+                _ => "",
+            };
             text = text.concat(&formatted(&value, "ra".contains(conversion), spec), languages());
         }
         text = text.concat(&Text::literal(rest), languages());

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::pass::Pass;
 use crate::dataflow::Lattice;
+use crate::rules::Returns;
 use crate::ssa::{Op, Passing, ValueId};
 use crate::taint::domain::{Object, Value};
 use crate::taint::frame::{Arguments, fact};
@@ -95,6 +96,10 @@ impl Pass<'_, '_> {
     pub(super) fn receiver(&self, callee: ValueId, facts: &[Value]) -> Option<Value> {
         match self.function.op(callee) {
             Op::Attribute(object, _) => Some(fact(facts, *object).clone()),
+            // `getattr(text, "strip")()`
+            Op::Call { callee, arguments } if fact(facts, *callee).paths().any(|path| &**path == "getattr") => {
+                Some(fact(facts, arguments.first()?.value).clone())
+            }
             Op::Refine { value, .. } | Op::Survived { value, .. } | Op::Same(value) => self.receiver(*value, facts),
             _ => None,
         }
@@ -128,6 +133,9 @@ impl Pass<'_, '_> {
                 Some((renamed, values)) => self.effect(&effect, receiver, &Arguments::new(renamed, values), call),
                 None => self.effect(&effect, receiver, arguments, call),
             };
+            if effect.returns == Returns::Number {
+                result.join(&self.as_numbers(arguments));
+            }
             if known.becomes_type {
                 result.objects.insert(Object::Path(known.path.clone()));
             }
@@ -138,6 +146,9 @@ impl Pass<'_, '_> {
         // A method of a value that is known is a method of that value's class.
         let of_value = path.starts_with("?.")
             && !receiver.is_some_and(|one| one.objects.iter().any(|object| matches!(object, Object::Instance(_))));
+        if registry.calls_back(path) {
+            origins = origins.union(self.come_back(arguments));
+        }
         if !of_value && registry.is_unknown(path) {
             let name = path.trim_start_matches("?.");
             let note = format!("what `{name}` returns, which the program does not show");
@@ -171,15 +182,27 @@ impl Pass<'_, '_> {
             let (Object::Function(function) | Object::Method(function)) = object else { continue };
             let given = all.clone().unwrap_or_else(|| Self::given(arguments, Some(object)));
             let skip = usize::from(matches!(object, Object::Method(_)));
-            if given.is_none() {
+            let count = self.solved.program.function(*function).parameters.len();
+            if given.is_none() && count > skip {
                 continue;
             }
-            let count = self.solved.program.function(*function).parameters.len();
             for parameter in skip..count {
                 self.solved.pass_argument(*function, parameter, &given);
             }
             self.solved.enter(*function, self.id, call);
         }
+    }
+
+    /// Who has a say in what functions return that are handed over: `pool.submit(f).result()`.
+    fn come_back(&mut self, arguments: &Arguments<'_>) -> Origins {
+        let mut origins = Origins::NONE;
+        for object in arguments.iter().flat_map(|(_, value)| value.objects.iter()) {
+            if let Object::Function(function) | Object::Method(function) = object {
+                let returned = self.solved.returned(*function, self.reader).unwrap_or_default();
+                origins = origins.union(returned.origins());
+            }
+        }
+        origins
     }
 
     /// The elements of all arguments that are not the function itself.

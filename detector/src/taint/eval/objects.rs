@@ -188,7 +188,8 @@ impl Pass<'_, '_> {
             result = self.named(value, &format!("?.{name}"));
             // What is set elsewhere in the program may only not have come here so far.
             let constructed = self.solved.constructed.contains(&class) && program.fields(class).contains(name);
-            if !self.solved.assigned.contains(name) && !constructed && !self.solved.registry.is_setting(name) {
+            let set_up = self.solved.registry.is_setting(name) && !self.solved.rebinds();
+            if !self.solved.assigned.contains(name) && !constructed && !set_up {
                 let note = format!("attribute `{name}`, which the program does not set");
                 result.join(&Value::any(self.solved.source(self.id, value, &note, OriginKind::Unknown)));
             }

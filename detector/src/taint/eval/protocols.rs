@@ -11,7 +11,7 @@ use crate::taint::domain::{Items, Key, Object, Value, languages};
 use crate::taint::frame::Arguments;
 use crate::text::Text;
 
-/// What turns an object into text, by preference.
+/// What turns an object into text.
 const TEXT: &[&str] = &["__format__", "__str__", "__repr__"];
 /// Library classes whose objects are what their constructor is given.
 const CONTENTS: &[&str] = &[
@@ -30,6 +30,23 @@ const CONTENTS: &[&str] = &[
     "markupsafe.Markup",
 ];
 
+/// Comparisons.
+const COMPARISONS: &[&str] = &["__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"];
+/// What functions of numbers call.
+const NUMBERS: &[&str] = &[
+    "__abs__",
+    "__round__",
+    "__trunc__",
+    "__ceil__",
+    "__floor__",
+    "__pow__",
+    "__rpow__",
+    "__divmod__",
+    "__rdivmod__",
+    "__add__",
+    "__radd__",
+];
+
 /// Methods of an operator, and those of the right operand.
 fn operators(op: BinaryOp) -> (&'static [&'static str], &'static [&'static str]) {
     match op {
@@ -39,8 +56,18 @@ fn operators(op: BinaryOp) -> (&'static [&'static str], &'static [&'static str])
         BinaryOp::SetLike => (&["__or__", "__and__", "__xor__"], &["__ror__", "__rand__", "__rxor__"]),
         BinaryOp::Difference => (&["__sub__"], &["__rsub__"]),
         BinaryOp::Arithmetic => (
-            &["__truediv__", "__floordiv__", "__lshift__", "__rshift__", "__matmul__", "__pow__"],
-            &["__rtruediv__", "__rlshift__", "__rrshift__"],
+            &[
+                "__truediv__",
+                "__floordiv__",
+                "__lshift__",
+                "__rshift__",
+                "__matmul__",
+                "__pow__",
+                "__neg__",
+                "__pos__",
+                "__invert__",
+            ],
+            &["__rtruediv__", "__rfloordiv__", "__rlshift__", "__rrshift__", "__rmatmul__", "__rpow__"],
         ),
     }
 }
@@ -83,7 +110,7 @@ impl Pass<'_, '_> {
         if !has_instances(value) {
             return value.clone();
         }
-        match self.protocol(value, TEXT, &[]) {
+        match self.protocols(value, TEXT, &[]) {
             Some(text) => {
                 let mut shown = Value { text: text.text, ..Value::default() };
                 if instances(value).count() < value.objects.len() || value.items.is_some() {
@@ -140,9 +167,47 @@ impl Pass<'_, '_> {
             return None;
         }
         let (of_left, of_right) = operators(op);
-        let mut result = self.protocol(left, of_left, &[right]);
-        if let Some(other) = self.protocol(right, of_right, &[left]) {
+        let mut result = self.protocols(left, of_left, &[right]);
+        if let Some(other) = self.protocols(right, of_right, &[left]) {
             result.get_or_insert_default().join(&other);
+        }
+        result
+    }
+
+    /// What comparisons of the classes of their operands return, which may be anything; none where they have none.
+    pub(super) fn compared(&mut self, left: &Value, right: &Value) -> Option<Value> {
+        if !has_instances(left) && !has_instances(right) {
+            return None;
+        }
+        let mut result = self.protocols(left, COMPARISONS, &[right]);
+        if let Some(other) = self.protocols(right, COMPARISONS, &[left]) {
+            result.get_or_insert_default().join(&other);
+        }
+        result
+    }
+
+    /// What functions of numbers (`abs`, `round`, `sum`, `math.floor`) make of objects of the program, which may be anything.
+    pub(super) fn as_numbers(&mut self, arguments: &Arguments<'_>) -> Value {
+        let mut result = Value::default();
+        for (_, value) in arguments.iter() {
+            for one in [value, &value.element()] {
+                if has_instances(one) {
+                    result.join(&self.protocols(one, NUMBERS, &[&Value::default()]).unwrap_or_default());
+                }
+            }
+        }
+        result
+    }
+
+    /// What any of these methods returns that the classes of an object have; none where they have none.
+    fn protocols(&mut self, object: &Value, names: &[&str], arguments: &[&Value]) -> Option<Value> {
+        let mut result: Option<Value> = None;
+        if has_instances(object) {
+            for name in names {
+                if let Some(returned) = self.protocol(object, &[name], arguments) {
+                    result.get_or_insert_default().join(&returned);
+                }
+            }
         }
         result
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::displays::{display, mapping};
 use super::pass::Pass;
 use crate::dataflow::{Analysis, Lattice, Ways};
-use crate::ssa::{BinaryOp, FunctionId, Op, ParameterKind, Piece, ValueId};
+use crate::ssa::{BinaryOp, Cell, FunctionId, Op, ParameterKind, Piece, ValueId};
 use crate::taint::domain::{
     Items, Key, Object, Value, binary, formatted, is_path, joined_path, languages, literal_value, part, with_item,
 };
@@ -100,7 +100,11 @@ impl Analysis for Pass<'_, '_> {
                     None => binary(*op, left, right),
                 }
             }
-            Op::Compare(..) | Op::Not(_) => Value::number(Origins::NONE),
+            Op::Compare(_, left, right) => {
+                let compared = self.compared(fact(facts, *left), fact(facts, *right));
+                compared.unwrap_or_else(|| Value::number(Origins::NONE))
+            }
+            Op::Not(_) => Value::number(Origins::NONE),
             Op::Logic(_, parts) => {
                 let mut joined = Value::default();
                 for part in parts {
@@ -132,7 +136,12 @@ impl Analysis for Pass<'_, '_> {
                 any: fact(facts, *item).clone(),
                 keys: Some(fact(facts, *key).clone()),
             }),
-            Op::Caught | Op::Unknown => Value::any(Origins::NONE),
+            Op::Caught => {
+                let mut caught = Value::any(Origins::NONE);
+                caught.join(&self.solved.load_cell(&Cell::raised(), self.reader));
+                caught
+            }
+            Op::Unknown => Value::any(Origins::NONE),
             Op::Same(same) => fact(facts, *same).clone(),
         })
     }

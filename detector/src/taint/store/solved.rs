@@ -13,7 +13,7 @@ use crate::budget::Budget;
 use crate::dataflow::{Graph, Lattice, Solution};
 use crate::few::Few;
 use crate::rules::{Effect, Guard, Registry};
-use crate::ssa::{Cell, ClassId, Dominators, FunctionId, Op, Program, ValueId, origins as roots_of};
+use crate::ssa::{Cell, ClassId, Dominators, Function, FunctionId, Op, Program, ValueId, origins as roots_of};
 use crate::taint::domain::{Object, Value};
 use crate::text::Origins;
 use real_detector_api::OriginKind;
@@ -219,8 +219,12 @@ impl Solved<'_> {
 
     /// Whether the program decides what a name stands for that it does not show.
     fn is_own_name(&self, path: &str) -> bool {
-        self.assigned.contains(path.rsplit('.').next().unwrap_or(path))
-            || *self.rebinds.get_or_init(|| rebinds(self.program))
+        self.assigned.contains(path.rsplit('.').next().unwrap_or(path)) || self.rebinds()
+    }
+
+    /// Whether the program puts names somewhere that its text does not show.
+    pub(in crate::taint) fn rebinds(&self) -> bool {
+        *self.rebinds.get_or_init(|| rebinds(self.program))
     }
 
     /// The bit of what somebody outside chooses, but for parameters.
@@ -252,6 +256,10 @@ const NAMESPACE_ATTRIBUTES: [&str; 6] =
     ["__dict__", "__globals__", "__builtins__", "__setattr__", "__getattr__", "__getattribute__"];
 
 fn rebinds(program: &Program) -> bool {
+    let looks_up = |function: &Function| matches!(&*function.name, "__getattr__" | "__getattribute__");
+    if program.functions.iter().any(looks_up) {
+        return true;
+    }
     let mut all = program.functions.iter().flat_map(|function| &function.values);
     all.any(|instruction| match &instruction.op {
         Op::Path(path) | Op::Unbound(path) => NAMESPACES.contains(&&**path) || path.starts_with("builtins."),
