@@ -293,6 +293,11 @@ fn a_value_that_goes_round_is_still_an_attackers() {
             "def g(x):\n    try:\n        raise ValueError(x)\n    except ValueError as error:\n        return str(error)",
             "g(x)",
         ),
+        ("def h(x):\n    return x\n    yield\ndef g(x):\n    r = yield from h(x)\n    yield r", "next(g(x))"),
+        (
+            "class D:\n    def __get__(self, one, kind):\n        return one._x\nclass P:\n    v = D()\n    def __init__(self, x):\n        self._x = x",
+            "P(x).v",
+        ),
         ("def d(f):\n    return lambda x: x\n@d\ndef g(x):\n    return ''", "g(x)"),
         ("def d(f):\n    def w(x):\n        return x\n    return w\n@d\ndef g(x):\n    return ''", "g(x)"),
     ];

@@ -98,7 +98,7 @@ impl<'a> Lowerer<'a> {
                 let value = self.expression(&one.value);
                 let element = self.push(Op::Element(value), span);
                 self.context().yields.push(element);
-                self.push(Op::Unknown, span)
+                element
             }
             Expr::Compare(comparison) => self.comparison(comparison, span),
             Expr::Call(call) => match self.read_place(expression) {

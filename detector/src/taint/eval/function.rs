@@ -45,6 +45,10 @@ impl Solved<'_> {
             for value in &function.yields {
                 any.join(&solution.facts[value.0 as usize]);
             }
+            // What `yield from` gives, and who reads `StopIteration.value`.
+            if !solution.returned.origins().is_none() {
+                any.join(&solution.returned);
+            }
             Some(Value::list(any))
         } else {
             (!solution.returns.is_empty()).then(|| solution.returned.clone())

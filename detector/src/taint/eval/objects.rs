@@ -173,6 +173,12 @@ impl Pass<'_, '_> {
         if result.is_none() {
             result = self.solved.load_field(Some(class), &Rc::from("*"), self.reader);
         }
+        // Descriptors (Python reference, §3.3.2).
+        if bound {
+            let instance = Value::object(Object::Instance(class));
+            let held = result.clone();
+            result.join(&self.protocol(&held, &["__get__"], &[&instance]).unwrap_or_default());
+        }
         let foreign: Vec<Rc<str>> = program.class(class).foreign_bases.clone();
         for base in foreign {
             let path = format!("{base}().{name}");
