@@ -186,10 +186,10 @@ impl<'a> Lowerer<'a> {
         let by_name = |callee: &Expr| callee.is_name_expr();
         let hands_on = |one: &Expr| one.is_lambda_expr() || one.is_name_expr();
         let given = &call.arguments;
-        let mut named = given.keywords.iter().map(|keyword| &keyword.value);
+        let mut keywords = given.keywords.iter().map(|keyword| &keyword.value);
         let may_run = by_name(&call.func) && self.static_path(&call.func).is_none()
             || given.args.iter().any(hands_on)
-            || named.any(hands_on);
+            || keywords.any(hands_on);
         if !may_run {
             return;
         }
