@@ -10,7 +10,7 @@ use crate::installation::installed;
 use crate::jobs::{self, POOL};
 
 /// Programs that keep the sandboxes busy, and for how many seconds each.
-const PROGRAMS: usize = 16;
+const PROGRAMS: usize = 24;
 const EACH_SECONDS: u64 = 5;
 
 fn sandboxes(namespace: &Namespace<'_>) -> (usize, usize) {
@@ -30,7 +30,7 @@ pub(crate) fn follow_the_load(cluster: &Cluster) {
     let namespace = cluster.namespace("load");
     let mut pool: Value = serde_saphyr::from_str(POOL).expect("YAML");
     pool["spec"]["scaling"] = json!({
-        "mode": "operator", "targetQueueDepthPerReplica": 2, "scaleDownStabilizationSeconds": 5, "idleSeconds": 5,
+        "mode": "operator", "targetQueueDepthPerReplica": 4, "scaleDownStabilizationSeconds": 5, "idleSeconds": 5,
     });
     jobs::pool(&namespace, &pool.to_string());
     assert_eq!(sandboxes(&namespace).0, 1);
