@@ -84,9 +84,6 @@ pub(super) fn leaving(
             continue;
         }
         for (index, argument) in arguments.iter().enumerate().filter(|(_, argument)| tainted(argument)) {
-            if !unknown && !wrapper::loses(solved, targets, (index, &argument.passing), fact(facts, argument.value)) {
-                continue;
-            }
             let origins = fact(facts, argument.value)
                 .text
                 .templates()
@@ -97,7 +94,10 @@ pub(super) fn leaving(
                 })
                 .filter_map(|template| registry.languages.injection(&template, open.language))
                 .fold(Origins::NONE, |all, hole| all.union(hole.origins));
-            reached.push((open.rule, argument.value, origins));
+            let given = (index, &argument.passing);
+            if !origins.is_none() && (unknown || wrapper::loses(solved, targets, given, fact(facts, argument.value))) {
+                reached.push((open.rule, argument.value, origins));
+            }
         }
     }
     reached

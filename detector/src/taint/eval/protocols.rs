@@ -163,24 +163,17 @@ impl Pass<'_, '_> {
 
     /// An operator of the classes of its operands; none where they have none.
     pub(super) fn operator(&mut self, op: BinaryOp, left: &Value, right: &Value) -> Option<Value> {
-        if !has_instances(left) && !has_instances(right) {
-            return None;
-        }
-        let (of_left, of_right) = operators(op);
-        let mut result = self.protocols(left, of_left, &[right]);
-        if let Some(other) = self.protocols(right, of_right, &[left]) {
-            result.get_or_insert_default().join(&other);
-        }
-        result
+        self.of_operands(left, right, operators(op))
     }
 
     /// What comparisons of the classes of their operands return, which may be anything; none where they have none.
     pub(super) fn compared(&mut self, left: &Value, right: &Value) -> Option<Value> {
-        if !has_instances(left) && !has_instances(right) {
-            return None;
-        }
-        let mut result = self.protocols(left, COMPARISONS, &[right]);
-        if let Some(other) = self.protocols(right, COMPARISONS, &[left]) {
+        self.of_operands(left, right, (COMPARISONS, COMPARISONS))
+    }
+
+    fn of_operands(&mut self, left: &Value, right: &Value, (of_left, of_right): (&[&str], &[&str])) -> Option<Value> {
+        let mut result = self.protocols(left, of_left, &[right]);
+        if let Some(other) = self.protocols(right, of_right, &[left]) {
             result.get_or_insert_default().join(&other);
         }
         result
