@@ -5,7 +5,11 @@ use super::breach::Report;
 use crate::rules::Leave;
 use crate::ssa::{Function, FunctionId, Op, ValueId};
 use crate::taint::frame::Scope;
-use crate::text::Origins;
+use crate::taint::domain::Value;
+use crate::text::{Origins, Text};
+
+/// Values in a list or tuple that are looked at.
+const MAX_WITHIN: usize = 32;
 
 /// Methods that Python calls to show an object to its programmer.
 const SHOWING: &[&str] = &["__repr__", "__str__", "__format__"];
@@ -49,7 +53,7 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
 fn leaving(scope: &Scope<'_, '_>, leave: &Leave, value: ValueId, (handler, piece): (bool, bool)) -> Origins {
     let languages = &scope.solved.registry.languages;
     let numbers = if leave.quoted { numbers(scope) } else { Origins::NONE };
-    let holes = scope.fact(value).text.templates().iter().filter_map(|template| {
+    let holes = texts(scope.fact(value)).into_iter().flat_map(Text::templates).filter_map(|template| {
         let whole = handler
             || languages.is_of(template, leave.language)
             || leave.quoted && languages.recognises(template, leave.language);
@@ -63,6 +67,18 @@ fn leaving(scope: &Scope<'_, '_>, leave: &Leave, value: ValueId, (handler, piece
         languages.injection(template, leave.language)
     });
     holes.fold(Origins::NONE, |all, hole| all.union(hole.origins))
+}
+
+/// The text that a value is, or the texts in it: a statement with its values beside it, a list of those.
+fn texts(value: &Value) -> Vec<&Text> {
+    let mut found = vec![&value.text];
+    let mut level: Vec<&Value> = vec![value];
+    for _ in 0..2 {
+        let within = level.iter().filter_map(|one| one.items.as_deref());
+        level = within.flat_map(|items| items.known.values().chain([&items.any])).take(MAX_WITHIN).collect();
+        found.extend(level.iter().map(|one| &one.text));
+    }
+    found
 }
 
 /// What is kept for later in attributes, and added to lists of pieces; whether it may be a piece.

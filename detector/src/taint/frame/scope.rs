@@ -13,7 +13,8 @@ use crate::dataflow::Solution;
 use crate::rules::Guarding;
 use crate::ssa::{BlockId, CompareOp, Dominators, Function, FunctionId, Literal, Op, Terminator, ValueId, origins};
 use crate::taint::domain::{Object, Value};
-use crate::taint::store::Solved;
+use crate::taint::store::{OriginTable, Solved};
+use real_detector_api::OriginKind;
 
 /// Values that a slice has at most.
 const MAX_SLICE: usize = 400;
@@ -301,7 +302,9 @@ impl<'a, 'p> Scope<'a, 'p> {
     /// Whether the tests before a block let only listed hosts of a URL pass.
     pub(in crate::taint) fn host_is_tested(&self, url: ValueId, block: BlockId) -> bool {
         let of = self.parameters_and_calls(&self.slice(url));
-        self.tests(block).into_iter().any(|test| self.lets_listed_host_pass(test, &of, 8))
+        let tests = self.tests(block);
+        tests.iter().any(|test| self.lets_listed_host_pass(*test, &of, 8))
+            || self.is_local(&tests, &of)
             || self.function.values.iter().any(|instruction| match &instruction.op {
                 Op::Survived { value, call } => {
                     self.dominates(instruction.block, block)
@@ -379,6 +382,33 @@ impl<'a, 'p> Scope<'a, 'p> {
         }
     }
 
+    /// Whether tests leave paths on the host that asks alone: what begins with one slash, not with two.
+    fn is_local(&self, tests: &[Test], of: &FxHashSet<ValueId>) -> bool {
+        let (mut one, mut not_two) = (false, false);
+        let mut work: Vec<(Test, usize)> = tests.iter().map(|test| (*test, 8)).collect();
+        while let Some(((condition, truth), depth)) = work.pop() {
+            match self.function.op(self.root(condition)) {
+                Op::Not(inner) if depth > 0 => work.push(((*inner, !truth), depth - 1)),
+                Op::Logic(and, parts) if depth > 0 && *and == truth => {
+                    work.extend(parts.iter().map(|part| ((*part, truth), depth - 1)));
+                }
+                Op::Call { callee, arguments } => {
+                    let Some((object, "startswith")) = self.method(*callee) else { continue };
+                    let Some(start) = arguments.first().filter(|_| self.is_about(object, of)) else { continue };
+                    let known = self.fact(start.value);
+                    let has = |wanted: &str| {
+                        let is = |value: &Value| value.text.as_literal() == Some(wanted);
+                        is(known) || known.items.as_ref().is_some_and(|items| items.known.values().any(is))
+                    };
+                    one |= truth && known.text.as_literal() == Some("/");
+                    not_two |= !truth && has("//");
+                }
+                _ => {}
+            }
+        }
+        one && not_two
+    }
+
     /// Whether a constant fixes the host of the URLs that start with it.
     fn is_beginning_of_url(&self, value: ValueId) -> bool {
         let fixed = |text: &str| text.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
@@ -386,7 +416,7 @@ impl<'a, 'p> Scope<'a, 'p> {
         match (known.text.literals(), &known.items) {
             (Some(literals), None) => literals.iter().all(|text| fixed(text)),
             // A list or name of allowed beginnings.
-            _ => known.origins().is_none(),
+            _ => !OriginTable::kinds(known.origins()).contains(&OriginKind::Attacker) && known.text.literals().is_none(),
         }
     }
 
