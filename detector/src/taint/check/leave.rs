@@ -4,8 +4,8 @@
 use super::breach::Report;
 use crate::rules::Leave;
 use crate::ssa::{Function, FunctionId, Op, ValueId};
-use crate::taint::frame::Scope;
 use crate::taint::domain::Value;
+use crate::taint::frame::Scope;
 use crate::text::{Origins, Text};
 
 /// Values in a list or tuple that are looked at.

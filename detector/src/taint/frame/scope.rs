@@ -416,7 +416,9 @@ impl<'a, 'p> Scope<'a, 'p> {
         match (known.text.literals(), &known.items) {
             (Some(literals), None) => literals.iter().all(|text| fixed(text)),
             // A list or name of allowed beginnings.
-            _ => !OriginTable::kinds(known.origins()).contains(&OriginKind::Attacker) && known.text.literals().is_none(),
+            _ => {
+                !OriginTable::kinds(known.origins()).contains(&OriginKind::Attacker) && known.text.literals().is_none()
+            }
         }
     }
 
