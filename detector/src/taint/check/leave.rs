@@ -35,7 +35,7 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
             }
             let of_name = has_word(&function.name, &leave.piece_words);
             let returned = scope.solution.returns.iter().map(|value| (*value, of_name));
-            let kept = leave.quoted.then(|| kept(&scope, leave)).unwrap_or_default();
+            let kept = if leave.quoted { kept(&scope, leave) } else { vec![] };
             for (value, piece) in returned.filter(|(value, _)| !is_of_sink(&scope, *value)).chain(kept) {
                 let origins = leaving(&scope, leave, value, (handler, piece));
                 if !origins.is_none() {
@@ -53,20 +53,40 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
 fn leaving(scope: &Scope<'_, '_>, leave: &Leave, value: ValueId, (handler, piece): (bool, bool)) -> Origins {
     let languages = &scope.solved.registry.languages;
     let numbers = if leave.quoted { numbers(scope) } else { Origins::NONE };
+    let mut is_statement = false;
     let holes = texts(scope.fact(value)).into_iter().flat_map(Text::templates).filter_map(|template| {
         let whole = handler
             || languages.is_of(template, leave.language)
             || leave.quoted && languages.recognises(template, leave.language);
-        if !whole && !(piece && languages.recognises_piece(template, leave.language)) {
+        if !(whole || piece && languages.recognises_piece(template, leave.language)) {
             return None;
         }
         if leave.quoted {
+            is_statement |= whole;
             let values = languages.with_values_only(template, leave.language, numbers, !whole);
             return languages.injection(&values, leave.language);
         }
         languages.injection(template, leave.language)
     });
-    holes.fold(Origins::NONE, |all, hole| all.union(hole.origins))
+    let origins = holes.fold(Origins::NONE, |all, hole| all.union(hole.origins));
+    if origins.is_none() && is_statement { of_pieces(scope, leave, value) } else { origins }
+}
+
+/// Who has a say in values within the pieces that a statement was put together of, where there were too many to tell them
+/// apart in the whole.
+fn of_pieces(scope: &Scope<'_, '_>, leave: &Leave, value: ValueId) -> Origins {
+    let languages = &scope.solved.registry.languages;
+    let slice = scope.slice(value);
+    let pieces = slice.iter().filter(|one| {
+        matches!(scope.function.op(**one), Op::Binary(..) | Op::Format(_) | Op::Call { .. })
+            && !scope.fact(**one).text.origins().is_none()
+            && scope.is_reached(scope.block(**one))
+    });
+    let quoted = pieces.flat_map(|one| scope.fact(*one).text.templates()).filter_map(|template| {
+        let values = languages.with_values_only(template, leave.language, Origins::NONE, true);
+        languages.injection(&values, leave.language)
+    });
+    quoted.fold(Origins::NONE, |all, hole| all.union(hole.origins))
 }
 
 /// The text that a value is, or the texts in it: a statement with its values beside it, a list of those.
