@@ -59,7 +59,9 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
                         {
                             continue;
                         }
-                        let cleared = |guarding: Guarding| scope.is_cleared(guarding, value, instruction.block);
+                        let cleared = |guarding: Guarding| {
+                            scope.is_cleared(guarding, value, (instruction.block, ValueId(i as u32)))
+                        };
                         if is_meant_from(sink, (id, value), origins, solved) && !sink.cleared_by.is_some_and(cleared) {
                             report.add((sink.rule, None), (id, ValueId(i as u32)), Some((value, origins)));
                         }

@@ -11,7 +11,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::arguments::fact;
 use crate::dataflow::Solution;
 use crate::rules::Guarding;
-use crate::ssa::{BlockId, CompareOp, Dominators, Function, FunctionId, Literal, Op, Terminator, ValueId, origins};
+use crate::ssa::{
+    BlockId, CompareOp, Dominators, Function, FunctionId, Instruction, Literal, Op, Terminator, ValueId, origins,
+};
 use crate::taint::domain::{Object, Value};
 use crate::taint::store::Solved;
 
@@ -19,6 +21,8 @@ use crate::taint::store::Solved;
 const MAX_SLICE: usize = 400;
 /// Joins of ways that are looked through for what was tested on each.
 const MAX_JOINS: usize = 3;
+/// Stands for the end of a block.
+const END: ValueId = ValueId(u32::MAX);
 /// Slices of one function that are remembered.
 const MAX_SLICES: usize = 4096;
 
@@ -182,15 +186,21 @@ impl<'a, 'p> Scope<'a, 'p> {
         (0..self.function.values.len() as u32).map(ValueId).find(known).unwrap_or(name)
     }
 
-    /// Whether a test clears a value where a block runs.
-    pub(in crate::taint) fn is_cleared(&self, guarding: Guarding, value: ValueId, block: BlockId) -> bool {
-        self.is_cleared_within(guarding, value, block, MAX_JOINS)
+    /// Whether a test clears a value where it is used, in a block by an instruction.
+    pub(in crate::taint) fn is_cleared(&self, guarding: Guarding, value: ValueId, at: (BlockId, ValueId)) -> bool {
+        self.is_cleared_within(guarding, value, at, MAX_JOINS)
     }
 
-    fn is_cleared_within(&self, guarding: Guarding, value: ValueId, block: BlockId, depth: usize) -> bool {
+    fn is_cleared_within(
+        &self,
+        guarding: Guarding,
+        value: ValueId,
+        (block, at): (BlockId, ValueId),
+        depth: usize,
+    ) -> bool {
         let cleared = match guarding {
             Guarding::UrlHost => self.host_is_tested(value, block),
-            Guarding::Folder => self.folder_is_tested(value, block),
+            Guarding::Folder => self.folder_is_tested(value, (block, at)),
             Guarding::Anything => return !self.tests(block).is_empty(),
             Guarding::Content => return self.content_is_tested(value, block),
             _ => return false,
@@ -204,14 +214,43 @@ impl<'a, 'p> Scope<'a, 'p> {
                 && operands.len() == ways.len()
                 && operands.iter().zip(ways).all(|(operand, way)| {
                     self.fact(*operand).origins().is_none()
-                        || *operand != root && self.is_cleared_within(guarding, *operand, *way, depth - 1)
+                        || *operand != root && self.is_cleared_within(guarding, *operand, (*way, END), depth - 1)
                 })
     }
 
     /// Whether a test before a block compares a path with the folder that it should be in.
-    fn folder_is_tested(&self, path: ValueId, block: BlockId) -> bool {
+    fn folder_is_tested(&self, path: ValueId, (block, at): (BlockId, ValueId)) -> bool {
         let of = self.parameters_and_calls(&self.slice(path));
         self.tests(block).into_iter().any(|(condition, _)| self.compares_folder(condition, &of))
+            || self.refusals(block, at).any(|call| self.compares_folder(call, &of))
+    }
+
+    /// Calls that raise for a path outside of a folder and have come back by the time that an instruction of a block runs.
+    fn refusals(&self, block: BlockId, at: ValueId) -> impl Iterator<Item = ValueId> {
+        let refuses = move |(i, instruction): (usize, &Instruction)| {
+            let Op::Call { callee, .. } = &instruction.op else { return None };
+            let (path, _) = self.method(*callee).filter(|(_, name)| *name == "relative_to")?;
+            let call = ValueId(i as u32);
+            (self.has_returned(call, (block, at)) && self.is_resolved_last(path)).then_some(call)
+        };
+        self.function.values.iter().enumerate().filter_map(refuses)
+    }
+
+    /// Whether a call has come back, and not raised, by the time that an instruction of a block runs.
+    fn has_returned(&self, call: ValueId, (block, at): (BlockId, ValueId)) -> bool {
+        let own = self.block(call);
+        if own == block {
+            return call < at;
+        }
+        if !self.is_reached(own) || !self.dominates(own, block) {
+            return false;
+        }
+        let code = &self.function.blocks[own.0 as usize];
+        match code.terminator {
+            // The handler sees the way before the call as well.
+            Terminator::Goto(next) if !code.handlers.is_empty() => self.dominates(next, block),
+            _ => code.handlers.is_empty(),
+        }
     }
 
     /// Whether what an archive holds was looked at before a block: by a test that decides over the block, or name by name.
@@ -258,15 +297,32 @@ impl<'a, 'p> Scope<'a, 'p> {
 
     /// Whether more was done to a text than cutting and joining: `..` is still in what begins with the right folder.
     fn is_resolved(&self, text: ValueId) -> bool {
+        self.slice(text)
+            .iter()
+            .any(|value| matches!(self.function.op(*value), Op::Call { callee, .. } if !self.keeps(*callee)))
+    }
+
+    /// Whether that was done to a path last, and not to the folder alone that it begins with.
+    fn is_resolved_last(&self, path: ValueId) -> bool {
+        match self.function.op(self.root(path)) {
+            Op::Call { callee, arguments } if self.makes_path(*callee) => {
+                matches!(arguments.as_slice(), [only] if self.is_resolved_last(only.value))
+            }
+            Op::Call { callee, .. } => !self.keeps(*callee),
+            _ => false,
+        }
+    }
+
+    /// Whether a call leaves `..` in a text or path where it is.
+    fn keeps(&self, callee: ValueId) -> bool {
         const KEEPS: &[&str] =
             &["join", "joinpath", "strip", "lstrip", "rstrip", "decode", "encode", "get", "replace", "unquote"];
-        self.slice(text).iter().any(|value| match self.function.op(*value) {
-            Op::Call { callee, .. } => {
-                let method = self.method(*callee).map(|(_, name)| name);
-                !method.is_some_and(|name| KEEPS.contains(&name))
-            }
-            _ => false,
-        })
+        self.makes_path(callee) || self.method(callee).is_some_and(|(_, name)| KEEPS.contains(&name))
+    }
+
+    fn makes_path(&self, callee: ValueId) -> bool {
+        const MAKES: &[&str] = &["str", "os.fspath", "pathlib.Path", "pathlib.PurePath", "pathlib.PurePosixPath"];
+        self.fact(callee).paths().any(|path| MAKES.contains(&&**path))
     }
 
     /// Whether a test is about whether a file is there, which kind its name says it is, or what the caller asks for.
