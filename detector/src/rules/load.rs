@@ -102,7 +102,13 @@ impl Registry {
             let index = registry.rules.len();
             for leave in &rule.leaves {
                 let language = registry.language(file, &leave.language)?;
-                let ready = Leave { rule: index, language, routes: leave.routes.clone(), quoted: leave.quoted };
+                let ready = Leave {
+                    rule: index,
+                    language,
+                    routes: leave.routes.clone(),
+                    quoted: leave.quoted,
+                    piece_words: leave.piece_words.clone(),
+                };
                 registry.leaves.push(ready);
             }
             for constant in &rule.constants {
@@ -117,6 +123,8 @@ impl Registry {
                     rule: index,
                     language: registry.language(file, &open.language)?,
                     callee_words: open.callee_words.clone(),
+                    sure_words: open.sure_words.clone(),
+                    methods: open.methods.clone(),
                     condition: open.r#where.clone(),
                 });
             }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArgumentAt {
-    /// Position from 0; every one where absent.
+    /// Position from 0; where absent, every one, or none where there are names.
     #[serde(default)]
     pub at: Option<usize>,
     /// Names as keyword.

@@ -120,6 +120,16 @@ impl OriginTable {
         origins.is_within(Origins(CALLER))
     }
 
+    /// Whether the program shows of none of these who chooses them.
+    pub(in crate::taint) fn are_unknown(origins: Origins) -> bool {
+        origins == Origins::UNKNOWN
+    }
+
+    /// Whether something that the program does not show made these, out of what whoever calls the program's functions chose.
+    pub(in crate::taint) fn are_of_helpers(origins: Origins) -> bool {
+        !origins.intersection(Origins::UNKNOWN).is_none() && Self::are_parameters(origins.known())
+    }
+
     /// Whether these are all parameters of constructors.
     pub(in crate::taint) fn are_settings(origins: Origins) -> bool {
         let (first, count) = SETTINGS;
