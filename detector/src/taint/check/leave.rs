@@ -3,7 +3,7 @@
 
 use super::breach::Report;
 use crate::rules::Leave;
-use crate::ssa::{Function, FunctionId, Op, ValueId};
+use crate::ssa::{Container, Function, FunctionId, Op, ValueId};
 use crate::taint::frame::Scope;
 use crate::text::Origins;
 
@@ -30,7 +30,8 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
                 continue;
             }
             let of_name = has_word(&function.name, &leave.piece_words);
-            let returned = scope.solution.returns.iter().map(|value| (*value, of_name));
+            let returned =
+                scope.solution.returns.iter().flat_map(|value| given(&scope, *value)).map(|value| (value, of_name));
             let kept = leave.quoted.then(|| kept(&scope, leave)).unwrap_or_default();
             for (value, piece) in returned.filter(|(value, _)| !is_of_sink(&scope, *value)).chain(kept) {
                 let origins = leaving(&scope, leave, value, (handler, piece));
@@ -99,6 +100,17 @@ fn numbers(scope: &Scope<'_, '_>) -> Origins {
 fn has_word(name: &str, words: &[String]) -> bool {
     let name = name.to_lowercase();
     name.split('_').any(|word| words.iter().any(|own| own == word))
+}
+
+/// What is given away by returning a value: itself, and what stands in it where it is a tuple, such as the body that a web
+/// framework sends with a status.
+fn given(scope: &Scope<'_, '_>, value: ValueId) -> impl Iterator<Item = ValueId> + use<> {
+    let items = match scope.function.op(scope.root(value)) {
+        Op::Display(Container::Tuple, items) => items.as_slice(),
+        _ => &[],
+    };
+    let items: Vec<ValueId> = items.iter().filter(|(_, spread)| !spread).map(|(item, _)| *item).collect();
+    std::iter::once(value).chain(items)
 }
 
 /// Whether a value is what a sink gives back (rows, for a statement): that is not the text that it was given.

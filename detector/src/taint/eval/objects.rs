@@ -181,7 +181,8 @@ impl Pass<'_, '_> {
         }
         let foreign: Vec<Rc<str>> = program.class(class).foreign_bases.clone();
         for base in foreign {
-            let path = format!("{base}().{name}");
+            let instance = format!("{base}()");
+            let path = [self.solved.registry.canonical(&instance), ".", name].concat();
             let path: Rc<str> = Rc::from(self.solved.registry.canonical(&path));
             result.join(&self.path(value, &path));
         }

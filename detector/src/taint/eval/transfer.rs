@@ -126,6 +126,14 @@ impl Analysis for Pass<'_, '_> {
                 let container = fact(facts, *container);
                 match &container.items {
                     Some(items) if items.keys.is_none() => container.lookup(Some(&Key::Index(*index as i64))),
+                    // `connection, peer = listener.accept()`
+                    None if !container.is_none() => {
+                        let mut item = self.element_of(container);
+                        for path in container.paths() {
+                            item.join(&self.path(value, &[path, "[]"].concat()));
+                        }
+                        item
+                    }
                     _ => self.element_of(container),
                 }
             }
