@@ -4,6 +4,7 @@
 use super::breach::Report;
 use crate::rules::Leave;
 use crate::ssa::{Container, Function, FunctionId, Op, ValueId};
+use crate::taint::domain::Key;
 use crate::taint::frame::Scope;
 use crate::text::Origins;
 
@@ -102,15 +103,33 @@ fn has_word(name: &str, words: &[String]) -> bool {
     name.split('_').any(|word| words.iter().any(|own| own == word))
 }
 
-/// What is given away by returning a value: itself, and what stands in it where it is a tuple, such as the body that a web
-/// framework sends with a status.
+/// What is given away by returning a value: itself, and what stands in it where it is a tuple. Of that a web framework takes the
+/// first item for the body, whose type a header may say.
 fn given(scope: &Scope<'_, '_>, value: ValueId) -> impl Iterator<Item = ValueId> + use<> {
     let items = match scope.function.op(scope.root(value)) {
         Op::Display(Container::Tuple, items) => items.as_slice(),
         _ => &[],
     };
-    let items: Vec<ValueId> = items.iter().filter(|(_, spread)| !spread).map(|(item, _)| *item).collect();
+    let handles = !scope.function.routes.is_empty();
+    let says = handles && items.iter().any(|(item, _)| is_other_type(scope, *item));
+    let taken = if says {
+        0
+    } else if handles {
+        1
+    } else {
+        items.len()
+    };
+    let items: Vec<ValueId> = items.iter().take(taken).filter(|(_, spread)| !spread).map(|(item, _)| *item).collect();
     std::iter::once(value).chain(items)
+}
+
+/// Whether headers say that what they stand beside is no page.
+fn is_other_type(scope: &Scope<'_, '_>, headers: ValueId) -> bool {
+    let Some(items) = &scope.fact(headers).items else { return false };
+    items.known.iter().any(|(key, value)| {
+        matches!(key, Key::Text(name) if name.eq_ignore_ascii_case("content-type"))
+            && value.text.as_literal().is_some_and(|kind| !kind.contains("html"))
+    })
 }
 
 /// Whether a value is what a sink gives back (rows, for a statement): that is not the text that it was given.

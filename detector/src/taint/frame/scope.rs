@@ -12,7 +12,8 @@ use super::arguments::fact;
 use crate::dataflow::Solution;
 use crate::rules::Guarding;
 use crate::ssa::{
-    BlockId, CompareOp, Dominators, Function, FunctionId, Instruction, Literal, Op, Terminator, ValueId, origins,
+    BlockId, CompareOp, Container, Dominators, Function, FunctionId, Instruction, Literal, Op, Terminator, ValueId,
+    origins,
 };
 use crate::taint::domain::{Object, Value};
 use crate::taint::store::Solved;
@@ -21,6 +22,8 @@ use crate::taint::store::Solved;
 const MAX_SLICE: usize = 400;
 /// Joins of ways that are looked through for what was tested on each.
 const MAX_JOINS: usize = 3;
+/// Parts of a test, one in the other, that are told apart.
+const MAX_PARTS: usize = 8;
 /// Stands for the end of a block.
 const END: ValueId = ValueId(u32::MAX);
 /// Slices of one function that are remembered.
@@ -130,10 +133,18 @@ impl<'a, 'p> Scope<'a, 'p> {
                     visit(*container);
                     visit(*call);
                 }
+                Op::Item(container, index) => visit(self.item(*container, *index).unwrap_or(*container)),
                 op => op.operands(visit),
             }
         }
         seen
+    }
+
+    /// What stands at a place of a display: `a, b = first, second`.
+    fn item(&self, container: ValueId, index: usize) -> Option<ValueId> {
+        let Op::Display(_, items) = self.function.op(self.root(container)) else { return None };
+        let plain = items.iter().all(|(_, spread)| !spread);
+        items.get(index).filter(|_| plain).map(|(item, _)| *item)
     }
 
     /// The parameters, by index, that a value is made of.
@@ -201,6 +212,7 @@ impl<'a, 'p> Scope<'a, 'p> {
         let cleared = match guarding {
             Guarding::UrlHost => self.host_is_tested(value, block),
             Guarding::Folder => self.folder_is_tested(value, (block, at)),
+            Guarding::Authentic => self.is_authentic(value, block),
             Guarding::Anything => return !self.tests(block).is_empty(),
             Guarding::Content => return self.content_is_tested(value, block),
             _ => return false,
@@ -277,13 +289,30 @@ impl<'a, 'p> Scope<'a, 'p> {
                 let named = self.fact(*callee).paths().any(|path| COMPARES.iter().any(|name| path.ends_with(name)));
                 named || self.method(*callee).is_some_and(|(_, name)| COMPARES.contains(&name))
             }
-            Op::Compare(CompareOp::In | CompareOp::NotIn, left, _) => {
+            Op::Compare(CompareOp::In | CompareOp::NotIn, left, right) => {
                 self.as_text(*left).is_some_and(|text| matches!(text, ".." | "/" | "../" | "\\"))
+                    || self.is_folder_of(*right, &["parents"])
+            }
+            Op::Compare(CompareOp::Equal | CompareOp::NotEqual, left, right) => {
+                [left, right].into_iter().any(|side| self.is_folder_of(*side, &["dirname", "parent"]))
             }
             _ => false,
         };
         let slice = self.slice(condition);
         slice.iter().any(compares) && slice.iter().any(|one| of.contains(one))
+    }
+
+    /// Whether a value is the folder, or the folders, that a resolved path is in: `path.parents`, `dirname(path)`.
+    fn is_folder_of(&self, value: ValueId, names: &[&str]) -> bool {
+        let path = match self.function.op(self.root(value)) {
+            Op::Attribute(path, name) if names.contains(&&**name) => *path,
+            Op::Call { callee, arguments } => match (self.method(*callee), arguments.as_slice()) {
+                (Some((_, name)), [path]) if names.contains(&name) => path.value,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        self.is_resolved_last(path)
     }
 
     /// Whether a value is written in the program as it stands.
@@ -357,7 +386,9 @@ impl<'a, 'p> Scope<'a, 'p> {
     /// Whether the tests before a block let only listed hosts of a URL pass.
     pub(in crate::taint) fn host_is_tested(&self, url: ValueId, block: BlockId) -> bool {
         let of = self.parameters_and_calls(&self.slice(url));
-        self.tests(block).into_iter().any(|test| self.lets_listed_host_pass(test, &of, 8))
+        let tests = self.tests(block);
+        self.are_local(&tests, self.root(url))
+            || tests.into_iter().any(|test| self.lets_listed_host_pass(test, &of, 8))
             || self.function.values.iter().any(|instruction| match &instruction.op {
                 Op::Survived { value, call } => {
                     self.dominates(instruction.block, block)
@@ -366,6 +397,67 @@ impl<'a, 'p> Scope<'a, 'p> {
                 }
                 _ => false,
             })
+    }
+
+    /// Whether only data come to a block whose digest is the right one.
+    fn is_authentic(&self, data: ValueId, block: BlockId) -> bool {
+        let mut of = self.parameters_and_calls(&self.slice(data));
+        // What was read out of a request, where that can be told, and not the request.
+        let read = |value: &ValueId| !matches!(self.function.op(*value), Op::Load(_) | Op::Path(_) | Op::Unbound(_));
+        if of.iter().any(read) {
+            of.retain(|value| read(value));
+        }
+        let mut parts = vec![];
+        self.tests(block).into_iter().for_each(|test| self.parts_of(test, &mut parts, MAX_PARTS));
+        parts.into_iter().any(|(condition, truth)| {
+            let Op::Call { callee, arguments } = self.function.op(condition) else { return false };
+            truth
+                && self.fact(*callee).paths().any(|path| path.ends_with(".compare_digest"))
+                && arguments.iter().any(|one| self.is_about(one.value, &of) && self.is_keyed(one.value))
+        })
+    }
+
+    /// Whether a digest is made with a key.
+    fn is_keyed(&self, digest: ValueId) -> bool {
+        self.slice(digest).iter().any(|value| match self.function.op(*value) {
+            Op::Call { callee, .. } => {
+                self.fact(*callee).paths().any(|path| matches!(&**path, "hmac.new" | "hmac.digest" | "hmac.HMAC"))
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether tests let pass only what begins with one `/`, which stays on the host (RFC 3986, 4.2).
+    fn are_local(&self, tests: &[Test], url: ValueId) -> bool {
+        let mut parts = vec![];
+        tests.iter().for_each(|test| self.parts_of(*test, &mut parts, MAX_PARTS));
+        let says = |wanted: &str, truth: bool| {
+            parts.iter().any(|part| part.1 == truth && self.begins(part.0, url).contains(&wanted))
+        };
+        says("/", true) && says("//", false)
+    }
+
+    /// What has to be true or false for a test to come out as it did.
+    fn parts_of(&self, (condition, truth): Test, parts: &mut Vec<Test>, depth: usize) {
+        let root = self.root(condition);
+        match self.function.op(root) {
+            Op::Not(inner) if depth > 0 => self.parts_of((*inner, !truth), parts, depth - 1),
+            Op::Logic(and, all) if *and == truth && depth > 0 => {
+                all.iter().for_each(|part| self.parts_of((*part, truth), parts, depth - 1));
+            }
+            _ => parts.push((root, truth)),
+        }
+    }
+
+    /// The texts with one of which a text begins where a condition is true.
+    fn begins(&self, condition: ValueId, text: ValueId) -> Vec<&str> {
+        let Op::Call { callee, arguments } = self.function.op(condition) else { return vec![] };
+        let asked = self.method(*callee).filter(|(asked, name)| *name == "startswith" && self.root(*asked) == text);
+        let (Some(_), [start]) = (asked, arguments.as_slice()) else { return vec![] };
+        match self.function.op(self.root(start.value)) {
+            Op::Display(Container::Tuple, items) => items.iter().filter_map(|item| self.as_text(item.0)).collect(),
+            _ => self.as_text(start.value).into_iter().collect(),
+        }
     }
 
     /// What identifies where a value comes from: parameters and results of calls and loads that are no texts.
@@ -453,7 +545,7 @@ impl<'a, 'p> Scope<'a, 'p> {
             matches!(self.function.op(*value), Op::Attribute(_, name)
                 if matches!(&**name, "hostname" | "netloc" | "host" | "scheme_and_host" | "domain"))
                 || matches!(self.function.op(*value), Op::Subscript(_, key) if self.is_second(*key))
-                || matches!(self.function.op(*value), Op::Item(_, 1))
+                || matches!(self.function.op(*value), Op::Item(parts, 1) if self.item(*parts, 1).is_none())
         };
         slice.iter().any(parts) && slice.iter().any(|one| of.contains(one))
     }
