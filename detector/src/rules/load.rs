@@ -54,7 +54,14 @@ impl Registry {
             if let Some(model) = library.validators {
                 let (keeps, by_returning) = (Some(class(file, &model.keeps)?), true);
                 let guard = Guard { of: Of::Argument, keeps, number: false, matches: None, by_returning };
-                registry.validators = Some(Validators { first: model.first, last: model.last, guard });
+                registry.validators = Some(Validators {
+                    first: model.first,
+                    last: model.last,
+                    tests: model.tests,
+                    patterns: model.patterns,
+                    matches: model.matches,
+                    guard,
+                });
             }
             registry.texts.extend(library.constants);
             registry.chains.extend(library.chains);

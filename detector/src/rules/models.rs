@@ -38,6 +38,12 @@ pub(super) struct Validators {
     pub first: Vec<String>,
     /// Words that their names end with.
     pub last: Vec<String>,
+    /// Words of which the name of a test has one.
+    pub tests: Vec<String>,
+    /// Words that the names of compiled patterns end with, constants aside, and what is called on them.
+    pub patterns: Vec<String>,
+    /// Methods of patterns that look at the whole of a text.
+    pub matches: Vec<String>,
     /// What they say about their argument.
     pub guard: Guard,
 }

@@ -219,7 +219,8 @@ fn is_handed(scope: &Scope<'_, '_>, value: ValueId) -> bool {
                 work.extend(parts.iter().map(|part| scope.root(*part)));
             }
             Op::Call { callee, arguments } => {
-                if wrapper::is_unknown(scope.solved, scope.fact(*callee)) {
+                let written = arguments.iter().any(|one| !scope.fact(one.value).origins().is_none());
+                if !written || wrapper::is_unknown(scope.solved, scope.fact(*callee)) {
                     continue;
                 }
                 let registry = scope.solved.registry;

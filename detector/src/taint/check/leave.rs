@@ -4,9 +4,12 @@
 use super::breach::Report;
 use crate::rules::Leave;
 use crate::ssa::{Container, Function, FunctionId, Op, ValueId};
-use crate::taint::domain::Key;
+use crate::taint::domain::{Key, Value};
 use crate::taint::frame::Scope;
-use crate::text::Origins;
+use crate::text::{Origins, Text};
+
+/// Values in a list or tuple that are looked at.
+const MAX_WITHIN: usize = 32;
 
 /// Methods that Python calls to show an object to its programmer.
 const SHOWING: &[&str] = &["__repr__", "__str__", "__format__"];
@@ -31,9 +34,8 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
                 continue;
             }
             let of_name = has_word(&function.name, &leave.piece_words);
-            let returned =
-                scope.solution.returns.iter().flat_map(|value| given(&scope, *value)).map(|value| (value, of_name));
-            let kept = leave.quoted.then(|| kept(&scope, leave)).unwrap_or_default();
+            let returned = scope.solution.returns.iter().map(|value| (*value, of_name));
+            let kept = if leave.quoted { kept(&scope, leave) } else { vec![] };
             for (value, piece) in returned.filter(|(value, _)| !is_of_sink(&scope, *value)).chain(kept) {
                 let origins = leaving(&scope, leave, value, (handler, piece));
                 if !origins.is_none() {
@@ -51,20 +53,34 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
 fn leaving(scope: &Scope<'_, '_>, leave: &Leave, value: ValueId, (handler, piece): (bool, bool)) -> Origins {
     let languages = &scope.solved.registry.languages;
     let numbers = if leave.quoted { numbers(scope) } else { Origins::NONE };
-    let holes = scope.fact(value).text.templates().iter().filter_map(|template| {
-        let whole = handler
-            || languages.is_of(template, leave.language)
-            || leave.quoted && languages.recognises(template, leave.language);
-        if !whole && !(piece && languages.recognises_piece(template, leave.language)) {
-            return None;
-        }
-        if leave.quoted {
-            let values = languages.with_values_only(template, leave.language, numbers, !whole);
-            return languages.injection(&values, leave.language);
-        }
-        languages.injection(template, leave.language)
-    });
+    let holes = sent(scope, value).map(texts).unwrap_or_default().into_iter().flat_map(Text::templates).filter_map(
+        |template| {
+            let whole = handler
+                || languages.is_of(template, leave.language)
+                || leave.quoted && languages.recognises(template, leave.language);
+            if !(whole || piece && languages.recognises_piece(template, leave.language)) {
+                return None;
+            }
+            if leave.quoted {
+                let values = languages.with_values_only(template, leave.language, numbers, !whole);
+                return languages.injection(&values, leave.language);
+            }
+            languages.injection(template, leave.language)
+        },
+    );
     holes.fold(Origins::NONE, |all, hole| all.union(hole.origins))
+}
+
+/// The text that a value is, or the texts in it: a statement with its values beside it, a list of those.
+fn texts(value: &Value) -> Vec<&Text> {
+    let mut found = vec![&value.text];
+    let mut level: Vec<&Value> = vec![value];
+    for _ in 0..2 {
+        let within = level.iter().filter_map(|one| one.items.as_deref());
+        level = within.flat_map(|items| items.known.values().chain([&items.any])).take(MAX_WITHIN).collect();
+        found.extend(level.iter().map(|one| &one.text));
+    }
+    found
 }
 
 /// What is kept for later in attributes, and added to lists of pieces; whether it may be a piece.
@@ -103,24 +119,15 @@ fn has_word(name: &str, words: &[String]) -> bool {
     name.split('_').any(|word| words.iter().any(|own| own == word))
 }
 
-/// What is given away by returning a value: itself, and what stands in it where it is a tuple. Of that a web framework takes the
-/// first item for the body, whose type a header may say.
-fn given(scope: &Scope<'_, '_>, value: ValueId) -> impl Iterator<Item = ValueId> + use<> {
-    let items = match scope.function.op(scope.root(value)) {
-        Op::Display(Container::Tuple, items) => items.as_slice(),
-        _ => &[],
-    };
-    let handles = !scope.function.routes.is_empty();
-    let says = handles && items.iter().any(|(item, _)| is_other_type(scope, *item));
-    let taken = if says {
-        0
-    } else if handles {
-        1
-    } else {
-        items.len()
-    };
-    let items: Vec<ValueId> = items.iter().take(taken).filter(|(_, spread)| !spread).map(|(item, _)| *item).collect();
-    std::iter::once(value).chain(items)
+/// What a web framework sends of a value that a handler returns: of a tuple the first item, unless its headers say that it is no page.
+fn sent<'a>(scope: &'a Scope<'_, '_>, value: ValueId) -> Option<&'a Value> {
+    match scope.function.op(scope.root(value)) {
+        Op::Display(Container::Tuple, items) if !scope.function.routes.is_empty() => {
+            let is_page = !items.iter().any(|(item, _)| is_other_type(scope, *item));
+            items.first().filter(|_| is_page).map(|(body, _)| scope.fact(*body))
+        }
+        _ => Some(scope.fact(value)),
+    }
 }
 
 /// Whether headers say that what they stand beside is no page.

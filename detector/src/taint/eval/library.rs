@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::ends::stripped;
 use super::pass::Pass;
 use super::strings::{brace_format, dollar_format, first_word, join, map_case, replace, substitute, translate};
 use crate::dataflow::Lattice;
@@ -45,6 +46,11 @@ impl Pass<'_, '_> {
                 let stripped = holes(&part);
                 // A constant stays one; only its end may go.
                 if value.text.origins().is_none() && value.items.is_none() { value } else { stripped }
+            }
+            Returns::Stripped | Returns::EndStripped => {
+                let constant = value.text.origins().is_none() && value.items.is_none();
+                let both = effect.returns == Returns::Stripped;
+                if constant { value } else { Value::text(stripped(&value.to_text(), arguments, both)) }
             }
             Returns::Parts => {
                 let mut parts = Value::list(holes(&part));

@@ -3,6 +3,7 @@
 mod binding;
 mod calls;
 mod displays;
+mod ends;
 mod function;
 mod library;
 mod mutations;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::displays::{display, mapping};
+use super::ends::beginning;
 use super::pass::Pass;
 use crate::dataflow::{Analysis, Lattice, Ways};
 use crate::ssa::{BinaryOp, Cell, FunctionId, Op, ParameterKind, Piece, ValueId};
@@ -51,14 +52,16 @@ impl Analysis for Pass<'_, '_> {
                 Value::default()
             }
             Op::Subscript(container, index) => self.subscript(value, fact(facts, *container), fact(facts, *index)),
-            Op::Slice(sliced) => {
+            Op::Slice(sliced, from_start) => {
                 let sliced = fact(facts, *sliced);
                 if let Some(found) = self.protocol(sliced, &["__getitem__"], &[]) {
                     return Some(found);
                 }
                 let mut result = sliced.clone();
                 result.text = Text::default();
-                if let Some(hole) = sliced.text.collapse(languages()) {
+                if *from_start {
+                    result.text = beginning(&sliced.text);
+                } else if let Some(hole) = sliced.text.collapse(languages()) {
                     result.text = Text::hole(part(hole));
                 }
                 result.objects.retain(|object| matches!(object, Object::Path(_)));

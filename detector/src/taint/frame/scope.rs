@@ -10,22 +10,12 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::arguments::fact;
 use crate::dataflow::Solution;
-use crate::rules::Guarding;
-use crate::ssa::{
-    BlockId, CompareOp, Container, Dominators, Function, FunctionId, Instruction, Literal, Op, Terminator, ValueId,
-    origins,
-};
-use crate::taint::domain::{Object, Value};
+use crate::ssa::{BlockId, Dominators, Function, FunctionId, Literal, Op, Terminator, ValueId, origins};
+use crate::taint::domain::Value;
 use crate::taint::store::Solved;
 
 /// Values that a slice has at most.
 const MAX_SLICE: usize = 400;
-/// Joins of ways that are looked through for what was tested on each.
-const MAX_JOINS: usize = 3;
-/// Parts of a test, one in the other, that are told apart.
-const MAX_PARTS: usize = 8;
-/// Stands for the end of a block.
-const END: ValueId = ValueId(u32::MAX);
 /// Slices of one function that are remembered.
 const MAX_SLICES: usize = 4096;
 
@@ -141,7 +131,7 @@ impl<'a, 'p> Scope<'a, 'p> {
     }
 
     /// What stands at a place of a display: `a, b = first, second`.
-    fn item(&self, container: ValueId, index: usize) -> Option<ValueId> {
+    pub(super) fn item(&self, container: ValueId, index: usize) -> Option<ValueId> {
         let Op::Display(_, items) = self.function.op(self.root(container)) else { return None };
         let plain = items.iter().all(|(_, spread)| !spread);
         items.get(index).filter(|_| plain).map(|(item, _)| *item)
@@ -197,271 +187,8 @@ impl<'a, 'p> Scope<'a, 'p> {
         (0..self.function.values.len() as u32).map(ValueId).find(known).unwrap_or(name)
     }
 
-    /// Whether a test clears a value where it is used, in a block by an instruction.
-    pub(in crate::taint) fn is_cleared(&self, guarding: Guarding, value: ValueId, at: (BlockId, ValueId)) -> bool {
-        self.is_cleared_within(guarding, value, at, MAX_JOINS)
-    }
-
-    fn is_cleared_within(
-        &self,
-        guarding: Guarding,
-        value: ValueId,
-        (block, at): (BlockId, ValueId),
-        depth: usize,
-    ) -> bool {
-        let cleared = match guarding {
-            Guarding::UrlHost => self.host_is_tested(value, block),
-            Guarding::Folder => self.folder_is_tested(value, (block, at)),
-            Guarding::Authentic => self.is_authentic(value, block),
-            Guarding::Anything => return !self.tests(block).is_empty(),
-            Guarding::Content => return self.content_is_tested(value, block),
-            _ => return false,
-        };
-        let root = self.root(value);
-        let Op::Phi(operands) = self.function.op(root) else { return cleared };
-        // `if not known(url): url = "/"`: on each way it was tested, or is another.
-        let ways = &self.function.blocks[self.block(root).0 as usize].predecessors;
-        cleared
-            || depth > 0
-                && operands.len() == ways.len()
-                && operands.iter().zip(ways).all(|(operand, way)| {
-                    self.fact(*operand).origins().is_none()
-                        || *operand != root && self.is_cleared_within(guarding, *operand, (*way, END), depth - 1)
-                })
-    }
-
-    /// Whether a test before a block compares a path with the folder that it should be in.
-    fn folder_is_tested(&self, path: ValueId, (block, at): (BlockId, ValueId)) -> bool {
-        let of = self.parameters_and_calls(&self.slice(path));
-        self.tests(block).into_iter().any(|(condition, _)| self.compares_folder(condition, &of))
-            || self.refusals(block, at).any(|call| self.compares_folder(call, &of))
-    }
-
-    /// Calls that raise for a path outside of a folder and have come back by the time that an instruction of a block runs.
-    fn refusals(&self, block: BlockId, at: ValueId) -> impl Iterator<Item = ValueId> {
-        let refuses = move |(i, instruction): (usize, &Instruction)| {
-            let Op::Call { callee, .. } = &instruction.op else { return None };
-            let (path, _) = self.method(*callee).filter(|(_, name)| *name == "relative_to")?;
-            let call = ValueId(i as u32);
-            (self.has_returned(call, (block, at)) && self.is_resolved_last(path)).then_some(call)
-        };
-        self.function.values.iter().enumerate().filter_map(refuses)
-    }
-
-    /// Whether a call has come back, and not raised, by the time that an instruction of a block runs.
-    fn has_returned(&self, call: ValueId, (block, at): (BlockId, ValueId)) -> bool {
-        let own = self.block(call);
-        if own == block {
-            return call < at;
-        }
-        if !self.is_reached(own) || !self.dominates(own, block) {
-            return false;
-        }
-        let code = &self.function.blocks[own.0 as usize];
-        match code.terminator {
-            // The handler sees the way before the call as well.
-            Terminator::Goto(next) if !code.handlers.is_empty() => self.dominates(next, block),
-            _ => code.handlers.is_empty(),
-        }
-    }
-
-    /// Whether what an archive holds was looked at before a block: by a test that decides over the block, or name by name.
-    fn content_is_tested(&self, archive: ValueId, block: BlockId) -> bool {
-        if self.tests(block).iter().any(|test| !self.is_about_kind(test.0, MAX_JOINS)) {
-            return true;
-        }
-        let of = self.parameters_and_calls(&self.slice(archive));
-        self.function.blocks.iter().any(|code| match code.terminator {
-            Terminator::Branch { condition, .. } => self.compares_folder(condition, &of),
-            _ => false,
-        })
-    }
-
-    /// Whether a condition compares a path that is made of some values with a folder.
-    fn compares_folder(&self, condition: ValueId, of: &FxHashSet<ValueId>) -> bool {
-        const COMPARES: &[&str] = &["startswith", "is_relative_to", "commonpath", "commonprefix", "relative_to"];
-        let compares = |value: &ValueId| match self.function.op(*value) {
-            Op::Call { callee, arguments } => {
-                let begins = self.method(*callee).filter(|(_, name)| *name == "startswith");
-                if let (Some((text, _)), Some(start)) = (begins, arguments.first()) {
-                    return self.is_constant(start.value) || self.is_resolved(text);
-                }
-                let named = self.fact(*callee).paths().any(|path| COMPARES.iter().any(|name| path.ends_with(name)));
-                named || self.method(*callee).is_some_and(|(_, name)| COMPARES.contains(&name))
-            }
-            Op::Compare(CompareOp::In | CompareOp::NotIn, left, right) => {
-                self.as_text(*left).is_some_and(|text| matches!(text, ".." | "/" | "../" | "\\"))
-                    || self.is_folder_of(*right, &["parents"])
-            }
-            Op::Compare(CompareOp::Equal | CompareOp::NotEqual, left, right) => {
-                [left, right].into_iter().any(|side| self.is_folder_of(*side, &["dirname", "parent"]))
-            }
-            _ => false,
-        };
-        let slice = self.slice(condition);
-        slice.iter().any(compares) && slice.iter().any(|one| of.contains(one))
-    }
-
-    /// Whether a value is the folder, or the folders, that a resolved path is in: `path.parents`, `dirname(path)`.
-    fn is_folder_of(&self, value: ValueId, names: &[&str]) -> bool {
-        let path = match self.function.op(self.root(value)) {
-            Op::Attribute(path, name) if names.contains(&&**name) => *path,
-            Op::Call { callee, arguments } => match (self.method(*callee), arguments.as_slice()) {
-                (Some((_, name)), [path]) if names.contains(&name) => path.value,
-                _ => return false,
-            },
-            _ => return false,
-        };
-        self.is_resolved_last(path)
-    }
-
-    /// Whether a value is written in the program as it stands.
-    fn is_constant(&self, value: ValueId) -> bool {
-        match self.function.op(self.root(value)) {
-            Op::Literal(_) => true,
-            Op::Display(_, items) => items.iter().all(|(item, _)| self.is_constant(*item)),
-            _ => false,
-        }
-    }
-
-    /// Whether more was done to a text than cutting and joining: `..` is still in what begins with the right folder.
-    fn is_resolved(&self, text: ValueId) -> bool {
-        self.slice(text)
-            .iter()
-            .any(|value| matches!(self.function.op(*value), Op::Call { callee, .. } if !self.keeps(*callee)))
-    }
-
-    /// Whether that was done to a path last, and not to the folder alone that it begins with.
-    fn is_resolved_last(&self, path: ValueId) -> bool {
-        match self.function.op(self.root(path)) {
-            Op::Call { callee, arguments } if self.makes_path(*callee) => {
-                matches!(arguments.as_slice(), [only] if self.is_resolved_last(only.value))
-            }
-            Op::Call { callee, .. } => !self.keeps(*callee),
-            _ => false,
-        }
-    }
-
-    /// Whether a call leaves `..` in a text or path where it is.
-    fn keeps(&self, callee: ValueId) -> bool {
-        const KEEPS: &[&str] =
-            &["join", "joinpath", "strip", "lstrip", "rstrip", "decode", "encode", "get", "replace", "unquote"];
-        self.makes_path(callee) || self.method(callee).is_some_and(|(_, name)| KEEPS.contains(&name))
-    }
-
-    fn makes_path(&self, callee: ValueId) -> bool {
-        const MAKES: &[&str] = &["str", "os.fspath", "pathlib.Path", "pathlib.PurePath", "pathlib.PurePosixPath"];
-        self.fact(callee).paths().any(|path| MAKES.contains(&&**path))
-    }
-
-    /// Whether a test is about whether a file is there, which kind its name says it is, or what the caller asks for.
-    fn is_about_kind(&self, condition: ValueId, depth: usize) -> bool {
-        const KIND: &[&str] = &[
-            "exists",
-            "lexists",
-            "isfile",
-            "isdir",
-            "is_file",
-            "is_dir",
-            "is_tarfile",
-            "is_zipfile",
-            "endswith",
-            "isinstance",
-        ];
-        match self.function.op(self.root(condition)) {
-            Op::Not(inner) if depth > 0 => self.is_about_kind(*inner, depth - 1),
-            Op::Logic(_, parts) if depth > 0 => parts.iter().all(|part| self.is_about_kind(*part, depth - 1)),
-            Op::Call { callee, .. } => {
-                let method = self.method(*callee).is_some_and(|(_, name)| KIND.contains(&name));
-                method || self.fact(*callee).paths().any(|path| KIND.contains(&path.rsplit('.').next().unwrap_or(path)))
-            }
-            Op::Compare(CompareOp::Is | CompareOp::IsNot, ..) | Op::Parameter(_) => true,
-            Op::Compare(CompareOp::Equal | CompareOp::NotEqual, left, right) => {
-                self.as_text(*left).is_some() || self.as_text(*right).is_some()
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether the tests before a block let only listed hosts of a URL pass.
-    pub(in crate::taint) fn host_is_tested(&self, url: ValueId, block: BlockId) -> bool {
-        let of = self.parameters_and_calls(&self.slice(url));
-        let tests = self.tests(block);
-        self.are_local(&tests, self.root(url))
-            || tests.into_iter().any(|test| self.lets_listed_host_pass(test, &of, 8))
-            || self.function.values.iter().any(|instruction| match &instruction.op {
-                Op::Survived { value, call } => {
-                    self.dominates(instruction.block, block)
-                        && self.is_about(*value, &of)
-                        && self.calls_validator(*call)
-                }
-                _ => false,
-            })
-    }
-
-    /// Whether only data come to a block whose digest is the right one.
-    fn is_authentic(&self, data: ValueId, block: BlockId) -> bool {
-        let mut of = self.parameters_and_calls(&self.slice(data));
-        // What was read out of a request, where that can be told, and not the request.
-        let read = |value: &ValueId| !matches!(self.function.op(*value), Op::Load(_) | Op::Path(_) | Op::Unbound(_));
-        if of.iter().any(read) {
-            of.retain(|value| read(value));
-        }
-        let mut parts = vec![];
-        self.tests(block).into_iter().for_each(|test| self.parts_of(test, &mut parts, MAX_PARTS));
-        parts.into_iter().any(|(condition, truth)| {
-            let Op::Call { callee, arguments } = self.function.op(condition) else { return false };
-            truth
-                && self.fact(*callee).paths().any(|path| path.ends_with(".compare_digest"))
-                && arguments.iter().any(|one| self.is_about(one.value, &of) && self.is_keyed(one.value))
-        })
-    }
-
-    /// Whether a digest is made with a key.
-    fn is_keyed(&self, digest: ValueId) -> bool {
-        self.slice(digest).iter().any(|value| match self.function.op(*value) {
-            Op::Call { callee, .. } => {
-                self.fact(*callee).paths().any(|path| matches!(&**path, "hmac.new" | "hmac.digest" | "hmac.HMAC"))
-            }
-            _ => false,
-        })
-    }
-
-    /// Whether tests let pass only what begins with one `/`, which stays on the host (RFC 3986, 4.2).
-    fn are_local(&self, tests: &[Test], url: ValueId) -> bool {
-        let mut parts = vec![];
-        tests.iter().for_each(|test| self.parts_of(*test, &mut parts, MAX_PARTS));
-        let says = |wanted: &str, truth: bool| {
-            parts.iter().any(|part| part.1 == truth && self.begins(part.0, url).contains(&wanted))
-        };
-        says("/", true) && says("//", false)
-    }
-
-    /// What has to be true or false for a test to come out as it did.
-    fn parts_of(&self, (condition, truth): Test, parts: &mut Vec<Test>, depth: usize) {
-        let root = self.root(condition);
-        match self.function.op(root) {
-            Op::Not(inner) if depth > 0 => self.parts_of((*inner, !truth), parts, depth - 1),
-            Op::Logic(and, all) if *and == truth && depth > 0 => {
-                all.iter().for_each(|part| self.parts_of((*part, truth), parts, depth - 1));
-            }
-            _ => parts.push((root, truth)),
-        }
-    }
-
-    /// The texts with one of which a text begins where a condition is true.
-    fn begins(&self, condition: ValueId, text: ValueId) -> Vec<&str> {
-        let Op::Call { callee, arguments } = self.function.op(condition) else { return vec![] };
-        let asked = self.method(*callee).filter(|(asked, name)| *name == "startswith" && self.root(*asked) == text);
-        let (Some(_), [start]) = (asked, arguments.as_slice()) else { return vec![] };
-        match self.function.op(self.root(start.value)) {
-            Op::Display(Container::Tuple, items) => items.iter().filter_map(|item| self.as_text(item.0)).collect(),
-            _ => self.as_text(start.value).into_iter().collect(),
-        }
-    }
-
     /// What identifies where a value comes from: parameters and results of calls and loads that are no texts.
-    fn parameters_and_calls(&self, slice: &FxHashSet<ValueId>) -> FxHashSet<ValueId> {
+    pub(super) fn parameters_and_calls(&self, slice: &FxHashSet<ValueId>) -> FxHashSet<ValueId> {
         let is_source = |value: &&ValueId| match self.function.op(**value) {
             Op::Parameter(_) | Op::Load(_) => true,
             Op::Path(_) | Op::Unbound(_) | Op::Subscript(..) | Op::Call { .. } => {
@@ -472,104 +199,19 @@ impl<'a, 'p> Scope<'a, 'p> {
         slice.iter().filter(is_source).copied().collect()
     }
 
-    fn is_about(&self, value: ValueId, sources: &FxHashSet<ValueId>) -> bool {
+    pub(super) fn is_about(&self, value: ValueId, sources: &FxHashSet<ValueId>) -> bool {
         self.slice(value).iter().any(|one| sources.contains(one))
     }
 
-    fn lets_listed_host_pass(&self, (condition, truth): Test, of: &FxHashSet<ValueId>, depth: usize) -> bool {
-        if depth == 0 {
-            return false;
-        }
-        let next = |condition: ValueId, truth: bool| self.lets_listed_host_pass((condition, truth), of, depth - 1);
-        match self.function.op(self.root(condition)) {
-            Op::Not(inner) => next(*inner, !truth),
-            // All parts came out like that, or any of them may have decided.
-            Op::Logic(and, parts) if *and == truth => parts.iter().any(|part| next(*part, truth)),
-            Op::Logic(_, parts) => parts.iter().all(|part| next(*part, truth)),
-            Op::Compare(op, left, right) => {
-                let passes = matches!(
-                    (op, truth),
-                    (CompareOp::In | CompareOp::Equal | CompareOp::Is, true)
-                        | (CompareOp::NotIn | CompareOp::NotEqual | CompareOp::IsNot, false)
-                );
-                let constant = |side: ValueId| matches!(self.function.op(self.root(side)), Op::Literal(Literal::None));
-                let empty = |side: ValueId| self.as_text(side) == Some("");
-                passes
-                    && !constant(*right)
-                    && ((self.is_host(*left, of)
-                        && (!empty(*right) || matches!(op, CompareOp::Equal | CompareOp::NotEqual)))
-                        || self.is_host(*right, of) && matches!(op, CompareOp::Equal | CompareOp::NotEqual)
-                        || self.is_whole(*left, of))
+    /// What has to be true or false for a test to come out as it did.
+    pub(super) fn parts_of(&self, (condition, truth): Test, parts: &mut Vec<Test>, depth: usize) {
+        let root = self.root(condition);
+        match self.function.op(root) {
+            Op::Not(inner) if depth > 0 => self.parts_of((*inner, !truth), parts, depth - 1),
+            Op::Logic(and, all) if *and == truth && depth > 0 => {
+                all.iter().for_each(|part| self.parts_of((*part, truth), parts, depth - 1));
             }
-            // `not netloc`: the URL is relative.
-            Op::Attribute(..) | Op::Call { .. } if !truth && self.is_host(condition, of) => true,
-            Op::Call { callee, arguments } => {
-                let about = |value: ValueId| self.is_about(value, of);
-                if let Some((object, name)) = self.method(*callee)
-                    && matches!(name, "startswith" | "endswith")
-                {
-                    let host = self.is_host(object, of);
-                    let start = arguments.first().is_some_and(|one| self.is_beginning_of_url(one.value));
-                    return truth && (host || name == "startswith" && about(object) && start);
-                }
-                let asks = self.fact(*callee).objects.iter().any(|object| match object {
-                    Object::Function(_) | Object::Method(_) => true,
-                    Object::Path(path) => {
-                        let name = path.rsplit('.').next().unwrap_or(path);
-                        !matches!(name, "isinstance" | "len" | "bool" | "hasattr" | "str" | "search" | "match")
-                            || matches!(name, "search" | "match") && path.starts_with("re.")
-                    }
-                    _ => false,
-                });
-                asks && arguments.iter().any(|one| about(one.value))
-            }
-            _ => false,
+            _ => parts.push((root, truth)),
         }
-    }
-
-    /// Whether a constant fixes the host of the URLs that start with it.
-    fn is_beginning_of_url(&self, value: ValueId) -> bool {
-        let fixed = |text: &str| text.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
-        let known = self.fact(value);
-        match (known.text.literals(), &known.items) {
-            (Some(literals), None) => literals.iter().all(|text| fixed(text)),
-            // A list or name of allowed beginnings.
-            _ => known.origins().is_none(),
-        }
-    }
-
-    /// Whether a value is the host of a URL from one of these sources.
-    fn is_host(&self, value: ValueId, of: &FxHashSet<ValueId>) -> bool {
-        let slice = self.slice(value);
-        let parts = |value: &ValueId| {
-            matches!(self.function.op(*value), Op::Attribute(_, name)
-                if matches!(&**name, "hostname" | "netloc" | "host" | "scheme_and_host" | "domain"))
-                || matches!(self.function.op(*value), Op::Subscript(_, key) if self.is_second(*key))
-                || matches!(self.function.op(*value), Op::Item(parts, 1) if self.item(*parts, 1).is_none())
-        };
-        slice.iter().any(parts) && slice.iter().any(|one| of.contains(one))
-    }
-
-    fn is_second(&self, key: ValueId) -> bool {
-        matches!(self.function.op(self.root(key)), Op::Literal(Literal::Integer(1)))
-    }
-
-    /// Whether a value is the text from one of these sources itself.
-    fn is_whole(&self, value: ValueId, of: &FxHashSet<ValueId>) -> bool {
-        of.contains(&self.root(value))
-    }
-
-    /// Whether a call enters a function of the program that may raise by a test.
-    fn calls_validator(&self, call: ValueId) -> bool {
-        let Op::Call { callee, .. } = self.function.op(call) else { return false };
-        self.fact(*callee).objects.iter().any(|object| match object {
-            Object::Function(target) | Object::Method(target) => {
-                let target = self.solved.program.function(*target);
-                let stops = target.blocks.iter().any(|block| block.terminator == Terminator::Stop);
-                let tests = target.blocks.iter().any(|block| matches!(block.terminator, Terminator::Branch { .. }));
-                stops && tests
-            }
-            _ => false,
-        })
     }
 }

@@ -173,6 +173,10 @@ impl Scene<'_, '_> {
     /// Were both an attacker's, the test would have no meaning.
     fn is_policy(&self, container: ValueId, tested: ValueId) -> bool {
         let (root, origins) = (self.root(container), self.fact(container).origins());
+        // What nobody shows, and that is not made of what is tested.
+        if OriginTable::are_unseen(origins) && self.fact(tested).origins().intersection(origins).is_none() {
+            return true;
+        }
         matches!(self.function.op(root), Op::Parameter(_))
             && self.root(tested) != root
             && self.fact(tested).origins().intersection(origins).is_none()
@@ -247,6 +251,12 @@ impl Scene<'_, '_> {
                         }
                         _ => known.clone(),
                     },
+                    // A name that something has is one.
+                    ("hasattr", Some(_)) if truth == Some(true) => {
+                        let named = second.and_then(|second| self.view(second, value));
+                        let guard = self.solved.registry.name_guard().and_then(|guard| guard.keeps).zip(named);
+                        guard.map_or_else(|| known.clone(), |(keeps, view)| narrowed(known.clone(), view.widen(keeps)))
+                    }
                     ("bool", Some(first)) => match truth {
                         Some(truth) => self.constrain(known.clone(), value, first, truth, depth - 1),
                         None => known.clone(),
@@ -261,11 +271,15 @@ impl Scene<'_, '_> {
                     },
                     _ => {
                         let registry = self.solved.registry;
-                        let by_name = || truth.is_none().then(|| self.solved.guard_by_name(path)).flatten();
-                        let guard = registry.guard(path).or_else(by_name).copied();
-                        match guard.filter(|guard| guard.matches.is_none() || plain) {
-                            Some(guard) => self.guarded(known.clone(), value, &guard, (receiver, first, second), truth),
-                            None => known.clone(),
+                        let (known, subjects) = (known.clone(), (receiver, first, second));
+                        let by_name = self.solved.guard_by_name(path, truth).copied();
+                        match (registry.guard(path).filter(|guard| guard.matches.is_none() || plain), by_name) {
+                            (Some(guard), _) => self.guarded(known, value, guard, subjects, truth),
+                            (None, Some(guard)) => {
+                                let known = self.guarded(known, value, &guard, subjects, truth);
+                                self.guarded(known, value, &guard, (receiver, second, None), truth)
+                            }
+                            (None, None) => known,
                         }
                     }
                 },
