@@ -11,7 +11,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::arguments::fact;
 use crate::dataflow::Solution;
 use crate::rules::Guarding;
-use crate::ssa::{BlockId, CompareOp, Dominators, Function, FunctionId, Literal, Op, Terminator, ValueId, origins};
+use crate::ssa::{
+    BlockId, CompareOp, Dominators, Function, FunctionId, Literal, Op, Terminator, ValueId, origin, origins,
+};
 use crate::taint::domain::{Object, Value};
 use crate::taint::store::Solved;
 
@@ -165,6 +167,23 @@ impl<'a, 'p> Scope<'a, 'p> {
             Op::Attribute(object, name) => Some((*object, name)),
             _ => None,
         }
+    }
+
+    /// What a method is called on, also where a variable of the module holds the method: `match = PATTERN.match`.
+    pub(in crate::taint) fn receiver(&self, callee: ValueId) -> Option<&'a Value> {
+        if let Some((object, _)) = self.method(callee) {
+            return Some(self.fact(object));
+        }
+        let Op::Load(cell) = self.function.op(self.root(callee)) else { return None };
+        let owner = self.solved.program.function(cell.scope);
+        let facts = &self.solved.solutions[cell.scope.0 as usize].as_ref()?.facts;
+        owner.values.iter().find_map(|instruction| match &instruction.op {
+            Op::Store(stored, method) if stored == cell => match owner.op(origin(&owner.values, *method)) {
+                Op::Attribute(object, _) => Some(fact(facts, *object)),
+                _ => None,
+            },
+            _ => None,
+        })
     }
 
     /// The name by which `getattr` looked a value up, as it is known where a block runs.
@@ -332,6 +351,12 @@ impl<'a, 'p> Scope<'a, 'p> {
         if depth == 0 {
             return false;
         }
+        // What always comes out the same is no test, nor is it one that there is a URL.
+        let known = self.fact(condition);
+        let fixed = known.text.literals().is_some() && known.truth() != (true, true);
+        if fixed || of.contains(&self.root(condition)) {
+            return false;
+        }
         let next = |condition: ValueId, truth: bool| self.lets_listed_host_pass((condition, truth), of, depth - 1);
         match self.function.op(self.root(condition)) {
             Op::Not(inner) => next(*inner, !truth),
@@ -346,7 +371,13 @@ impl<'a, 'p> Scope<'a, 'p> {
                 );
                 let constant = |side: ValueId| matches!(self.function.op(self.root(side)), Op::Literal(Literal::None));
                 let empty = |side: ValueId| self.as_text(side) == Some("");
+                // The same of both sides: `host == host`.
+                let made_of = |side: ValueId| -> FxHashSet<ValueId> {
+                    self.slice(side).iter().filter(|one| of.contains(one)).copied().collect()
+                };
+                let (left_of, right_of) = (made_of(*left), made_of(*right));
                 passes
+                    && (left_of.is_empty() || left_of != right_of)
                     && !constant(*right)
                     && ((self.is_host(*left, of)
                         && (!empty(*right) || matches!(op, CompareOp::Equal | CompareOp::NotEqual)))
@@ -373,7 +404,15 @@ impl<'a, 'p> Scope<'a, 'p> {
                     }
                     _ => false,
                 });
-                asks && arguments.iter().any(|one| about(one.value))
+                // A listed host within another one is another one.
+                let within = arguments.iter().any(|one| match self.function.op(self.root(one.value)) {
+                    Op::Comprehension { result, .. } => match self.function.op(self.root(*result)) {
+                        Op::Compare(CompareOp::In, _, host) => self.is_host(*host, of) || self.is_whole(*host, of),
+                        _ => false,
+                    },
+                    _ => false,
+                });
+                asks && !within && arguments.iter().any(|one| about(one.value))
             }
             _ => false,
         }
