@@ -116,6 +116,9 @@ impl Pass<'_, '_> {
         if let Some(result) = self.by_name(call, path, receiver, arguments) {
             return result;
         }
+        if let Some(result) = Self::of_constants(path, receiver, arguments) {
+            return result;
+        }
         if let Some(result) = self.parsed(path, receiver, call) {
             return result;
         }

@@ -22,6 +22,14 @@ impl Pass<'_, '_> {
         self.object(value, &known)
     }
 
+    /// What the program has put in the place of a member of a module: `html.escape = str`.
+    fn replaced(&mut self, path: &str) -> Option<Value> {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        let may_be = self.solved.assigned.contains(name) || self.solved.rebinds();
+        let put = may_be.then(|| self.solved.load_field(None, &Rc::from(path), self.reader));
+        put.filter(|put| !put.is_none())
+    }
+
     fn object(&mut self, value: ValueId, known: &Known) -> Value {
         let mut result = Value::object(Object::Path(known.path.clone()));
         if let Some(text) = &known.text {
@@ -30,6 +38,9 @@ impl Pass<'_, '_> {
         if let Some((note, kind)) = &known.source {
             let origins = self.solved.source(self.id, value, note, *kind);
             result.join(&Value::any(origins));
+        }
+        if let Some(put) = self.replaced(&known.path) {
+            result.join(&put);
         }
         result
     }
@@ -220,6 +231,14 @@ impl Pass<'_, '_> {
     pub(super) fn set_attribute(&mut self, object: &Value, name: &Rc<str>, stored: &Value) {
         let mut known = false;
         for one in &object.objects {
+            // A member of a module or class from elsewhere.
+            if let Object::Path(path) = one
+                && !path.contains(['(', '[', '?'])
+            {
+                let member = format!("{path}.{name}");
+                let member = self.solved.registry.known(&member).path.clone();
+                self.solved.store_field(None, &member, stored);
+            }
             if let Object::Instance(class) | Object::Class(class) = one {
                 known = true;
                 match self.solved.program.setter(*class, name) {

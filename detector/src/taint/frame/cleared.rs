@@ -117,6 +117,12 @@ impl Scope<'_, '_> {
         if depth == 0 {
             return false;
         }
+        // What always comes out the same is no test, nor is it one that there is a URL.
+        let known = self.fact(condition);
+        let fixed = known.text.literals().is_some() && known.truth() != (true, true);
+        if fixed || of.contains(&self.root(condition)) {
+            return false;
+        }
         let next = |condition: ValueId, truth: bool| self.lets_listed_host_pass((condition, truth), of, depth - 1);
         match self.function.op(self.root(condition)) {
             Op::Not(inner) => next(*inner, !truth),
@@ -131,7 +137,13 @@ impl Scope<'_, '_> {
                 );
                 let constant = |side: ValueId| matches!(self.function.op(self.root(side)), Op::Literal(Literal::None));
                 let empty = |side: ValueId| self.as_text(side) == Some("");
+                // The same of both sides: `host == host`.
+                let made_of = |side: ValueId| -> FxHashSet<ValueId> {
+                    self.slice(side).iter().filter(|one| of.contains(one)).copied().collect()
+                };
+                let (left_of, right_of) = (made_of(*left), made_of(*right));
                 passes
+                    && (left_of.is_empty() || left_of != right_of)
                     && !constant(*right)
                     && ((self.is_host(*left, of)
                         && (!empty(*right) || matches!(op, CompareOp::Equal | CompareOp::NotEqual)))
@@ -158,7 +170,15 @@ impl Scope<'_, '_> {
                     }
                     _ => false,
                 });
-                asks && arguments.iter().any(|one| about(one.value))
+                // A listed host within another one is another one.
+                let within = arguments.iter().any(|one| match self.function.op(self.root(one.value)) {
+                    Op::Comprehension { result, .. } => match self.function.op(self.root(*result)) {
+                        Op::Compare(CompareOp::In, _, host) => self.is_host(*host, of) || self.is_whole(*host, of),
+                        _ => false,
+                    },
+                    _ => false,
+                });
+                asks && !within && arguments.iter().any(|one| about(one.value))
             }
             _ => false,
         }

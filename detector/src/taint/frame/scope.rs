@@ -10,7 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::arguments::fact;
 use crate::dataflow::Solution;
-use crate::ssa::{BlockId, Dominators, Function, FunctionId, Literal, Op, Terminator, ValueId, origins};
+use crate::ssa::{BlockId, Dominators, Function, FunctionId, Literal, Op, Terminator, ValueId, origin, origins};
 use crate::taint::domain::Value;
 use crate::taint::store::Solved;
 
@@ -170,6 +170,23 @@ impl<'a, 'p> Scope<'a, 'p> {
             Op::Attribute(object, name) => Some((*object, name)),
             _ => None,
         }
+    }
+
+    /// What a method is called on, also where a variable of the module holds the method: `match = PATTERN.match`.
+    pub(in crate::taint) fn receiver(&self, callee: ValueId) -> Option<&'a Value> {
+        if let Some((object, _)) = self.method(callee) {
+            return Some(self.fact(object));
+        }
+        let Op::Load(cell) = self.function.op(self.root(callee)) else { return None };
+        let owner = self.solved.program.function(cell.scope);
+        let facts = &self.solved.solutions[cell.scope.0 as usize].as_ref()?.facts;
+        owner.values.iter().find_map(|instruction| match &instruction.op {
+            Op::Store(stored, method) if stored == cell => match owner.op(origin(&owner.values, *method)) {
+                Op::Attribute(object, _) => Some(fact(facts, *object)),
+                _ => None,
+            },
+            _ => None,
+        })
     }
 
     /// The name by which `getattr` looked a value up, as it is known where a block runs.

@@ -120,6 +120,13 @@ impl Scene<'_, '_> {
                     [(Object::Nothing, false), (Object::Truth(false), false), (Object::Truth(true), true)]
                 {
                     if constant(&other, &object) && matches!(self.function.op(b), Op::Literal(_)) {
+                        // What is never `None` says nothing by not being it.
+                        let asked = self.fact(a);
+                        let truths = || asked.objects.iter().all(|one| matches!(one, Object::Truth(_)));
+                        let never = asked.is_number() || !asked.objects.is_empty() && truths();
+                        if object == Object::Nothing && never {
+                            return known;
+                        }
                         return self.constrain(known, value, a, stands_for == equal, depth - 1);
                     }
                 }
