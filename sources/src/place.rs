@@ -36,7 +36,7 @@ pub enum StoreKind {
 }
 
 impl StoreKind {
-    fn of(scheme: &str) -> Option<Self> {
+    pub(crate) fn of(scheme: &str) -> Option<Self> {
         [Self::S3, Self::Google, Self::Azure].into_iter().find(|kind| kind.scheme() == scheme)
     }
 
