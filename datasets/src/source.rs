@@ -41,6 +41,9 @@ impl Source {
         if uri.is_empty() {
             return Err(invalid("a data set's URI must not be empty"));
         }
+        if uri == "-" {
+            return Err(invalid("standard input is not read here, as a data set is read more than once: give a file"));
+        }
         let Some((scheme, rest)) = uri.split_once("://") else {
             return Ok(Self::File(Place::Path(PathBuf::from(uri))));
         };
