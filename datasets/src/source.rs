@@ -95,4 +95,11 @@ mod tests {
         assert!(Source::parse("").is_err());
         assert!(Source::parse("file://host/relative").is_err());
     }
+
+    #[test]
+    fn standard_input_is_refused_by_name() {
+        let Err(refused) = Source::parse("-") else { panic!("`-` is no file") };
+        assert!(refused.to_string().contains("standard input is not read here"), "{refused}");
+        assert!(Source::parse("./-").is_ok());
+    }
 }
