@@ -53,21 +53,23 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
 fn leaving(scope: &Scope<'_, '_>, leave: &Leave, value: ValueId, (handler, piece): (bool, bool)) -> Origins {
     let languages = &scope.solved.registry.languages;
     let numbers = if leave.quoted { numbers(scope) } else { Origins::NONE };
-    let holes = sent(scope, value).map(texts).unwrap_or_default().into_iter().flat_map(Text::templates).filter_map(
-        |template| {
-            let whole = handler
-                || languages.is_of(template, leave.language)
-                || leave.quoted && languages.recognises(template, leave.language);
-            if !(whole || piece && languages.recognises_piece(template, leave.language)) {
-                return None;
-            }
-            if leave.quoted {
-                let values = languages.with_values_only(template, leave.language, numbers, !whole);
-                return languages.injection(&values, leave.language);
-            }
-            languages.injection(template, leave.language)
-        },
-    );
+    let looked_at = match leave.quoted {
+        true => texts(scope.fact(value)),
+        false => sent(scope, value).map(|body| &body.text).into_iter().collect(),
+    };
+    let holes = looked_at.into_iter().flat_map(Text::templates).filter_map(|template| {
+        let whole = handler
+            || languages.is_of(template, leave.language)
+            || leave.quoted && languages.recognises(template, leave.language);
+        if !(whole || piece && languages.recognises_piece(template, leave.language)) {
+            return None;
+        }
+        if leave.quoted {
+            let values = languages.with_values_only(template, leave.language, numbers, !whole);
+            return languages.injection(&values, leave.language);
+        }
+        languages.injection(template, leave.language)
+    });
     holes.fold(Origins::NONE, |all, hole| all.union(hole.origins))
 }
 
@@ -119,10 +121,10 @@ fn has_word(name: &str, words: &[String]) -> bool {
     name.split('_').any(|word| words.iter().any(|own| own == word))
 }
 
-/// What a web framework sends of a value that a handler returns: of a tuple the first item, unless its headers say that it is no page.
+/// What a web framework sends of a value that is returned: of a tuple the first item, unless its headers say that it is no page.
 fn sent<'a>(scope: &'a Scope<'_, '_>, value: ValueId) -> Option<&'a Value> {
     match scope.function.op(scope.root(value)) {
-        Op::Display(Container::Tuple, items) if !scope.function.routes.is_empty() => {
+        Op::Display(Container::Tuple, items) => {
             let is_page = !items.iter().any(|(item, _)| is_other_type(scope, *item));
             items.first().filter(|_| is_page).map(|(body, _)| scope.fact(*body))
         }

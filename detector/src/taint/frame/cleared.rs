@@ -74,7 +74,9 @@ impl Scope<'_, '_> {
             of.retain(|value| read(value));
         }
         let mut parts = vec![];
-        self.tests(block).into_iter().for_each(|test| self.parts_of(test, &mut parts, MAX_PARTS));
+        for test in self.tests(block) {
+            self.parts_of(test, &mut parts, MAX_PARTS);
+        }
         parts.into_iter().any(|(condition, truth)| {
             let Op::Call { callee, arguments } = self.function.op(condition) else { return false };
             truth
@@ -96,7 +98,9 @@ impl Scope<'_, '_> {
     /// Whether tests let pass only what begins with one `/`, which stays on the host (RFC 3986, 4.2).
     fn are_local(&self, tests: &[Test], url: ValueId) -> bool {
         let mut parts = vec![];
-        tests.iter().for_each(|test| self.parts_of(*test, &mut parts, MAX_PARTS));
+        for test in tests {
+            self.parts_of(*test, &mut parts, MAX_PARTS);
+        }
         let says = |wanted: &str, truth: bool| {
             parts.iter().any(|part| part.1 == truth && self.begins(part.0, url).contains(&wanted))
         };

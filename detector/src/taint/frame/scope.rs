@@ -226,7 +226,9 @@ impl<'a, 'p> Scope<'a, 'p> {
         match self.function.op(root) {
             Op::Not(inner) if depth > 0 => self.parts_of((*inner, !truth), parts, depth - 1),
             Op::Logic(and, all) if *and == truth && depth > 0 => {
-                all.iter().for_each(|part| self.parts_of((*part, truth), parts, depth - 1));
+                for part in all {
+                    self.parts_of((*part, truth), parts, depth - 1);
+                }
             }
             _ => parts.push((root, truth)),
         }
