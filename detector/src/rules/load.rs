@@ -47,6 +47,7 @@ impl Registry {
         for (file, text) in library {
             let library: LibraryFile = read(file, text)?;
             registry.types.extend(library.types);
+            registry.modules.extend(library.modules);
             registry.names.extend(library.names);
             registry.words.extend(library.words);
             registry.settings.extend(library.settings);

@@ -17,6 +17,7 @@ pub struct Registry {
     /// Languages.
     pub languages: Languages,
     pub(super) types: HashMap<String, String>,
+    pub(super) modules: HashMap<String, String>,
     pub(super) known_types: HashSet<String>,
     pub(super) sources: Paths<(String, OriginKind)>,
     pub(super) effects: Paths<Effect>,

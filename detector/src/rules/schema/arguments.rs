@@ -86,6 +86,8 @@ pub enum Guarding {
     UrlHost,
     /// The folder that the path of a file is in.
     Folder,
+    /// A digest of the data, made with a key.
+    Authentic,
     /// Anything but whether a file is there and of which kind: what an archive holds.
     Content,
     /// Nothing clears it but what the values are.

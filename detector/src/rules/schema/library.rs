@@ -13,6 +13,9 @@ pub(in crate::rules) struct LibraryFile {
     /// What objects calls and attributes give: `sqlite3.connect()` is a `sqlite3.Connection()`.
     #[serde(default)]
     pub types: BTreeMap<String, String>,
+    /// Modules whose members another one has as well: `requests.api` is what `requests` offers.
+    #[serde(default)]
+    pub modules: BTreeMap<String, String>,
     /// What an attacker says.
     #[serde(default)]
     pub sources: Vec<SourceModel>,

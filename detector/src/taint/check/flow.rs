@@ -1,5 +1,7 @@
 //! Sinks that an attacker's value reaches.
 
+use std::rc::Rc;
+
 use rustc_hash::FxHashMap;
 
 use super::breach::Report;
@@ -7,8 +9,8 @@ use super::open;
 use super::sinks::{Given, are_met, danger, done, is_meant_from};
 use super::wrapper;
 use crate::rules::{Guarding, Part, Returns, Sink};
-use crate::ssa::{Argument, BinaryOp, Function, FunctionId, Op, Passing, ValueId, origin};
-use crate::taint::domain::{Items, Value};
+use crate::ssa::{Argument, BinaryOp, Function, FunctionId, Op, Passing, Program, ValueId, origin};
+use crate::taint::domain::{Items, Key, Object, Value};
 use crate::taint::frame::{Arguments, Scope, fact};
 use crate::taint::store::OriginTable;
 use crate::text::Origins;
@@ -25,7 +27,10 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
         dangers.clear();
         let Some(scope) = Scope::new(solved, id) else { continue };
         for (i, instruction) in function.values.iter().enumerate() {
-            let Some((receiver, paths, arguments)) = done(&instruction.op, &solution.facts, function) else { continue };
+            let Some((receiver, paths, arguments)) = done(&instruction.op, &solution.facts, function, solved.program)
+            else {
+                continue;
+            };
             let arguments = &*arguments;
             // `functools.partial(run, shell=True)`
             let bound = match &instruction.op {
@@ -40,7 +45,7 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
             }
             for path in &paths {
                 for sink in solved.registry.sinks(path) {
-                    if !report.wants(sink.rule) || !holds(sink, arguments, &solution.facts, bound) {
+                    if !report.wants(sink.rule) || !holds(sink, arguments, &solution.facts, bound, solved.program) {
                         continue;
                     }
                     let given = arguments.iter().enumerate().filter(|one| is_meant(sink, one.0, one.1));
@@ -60,7 +65,9 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
                         {
                             continue;
                         }
-                        let cleared = |guarding: Guarding| scope.is_cleared(guarding, value, instruction.block);
+                        let cleared = |guarding: Guarding| {
+                            scope.is_cleared(guarding, value, (instruction.block, ValueId(i as u32)))
+                        };
                         if is_meant_from(sink, (id, value), origins, solved) && !sink.cleared_by.is_some_and(cleared) {
                             report.add((sink.rule, None), (id, ValueId(i as u32)), Some((value, origins)));
                         }
@@ -79,7 +86,7 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
     }
 }
 
-fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value], bound: Option<&Items>) -> bool {
+fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value], bound: Option<&Items>, program: &Program) -> bool {
     if let Some(alongside) = &sink.alongside {
         let given = Arguments::new(arguments, facts);
         let has = |template: &crate::text::Template| {
@@ -97,7 +104,15 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value], bound: Option<&It
     if let Some(unless) = &sink.unless {
         let arguments = Arguments::new(arguments, facts);
         let named = || unless.names.iter().find_map(|name| arguments.keyword(name));
-        let given = arguments.positional(unless.at).or_else(named);
+        let before = || unless.names.iter().find_map(|name| bound?.known.get(&Key::Text(Rc::from(name.as_str()))));
+        let given = arguments.positional(unless.at).or_else(named).or_else(before);
+        let listed = |path: &str| unless.values.iter().any(|own| own == path);
+        // A class that is made from a listed one.
+        let is_listed = |object: &Object| match object {
+            Object::Path(path) => listed(path),
+            Object::Class(class) => program.foreign_bases(*class).any(|base| listed(base)),
+            _ => true,
+        };
         let lacks = |value: &Value| {
             let texts = value.text.literals().filter(|texts| !texts.is_empty());
             unless
@@ -108,8 +123,8 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value], bound: Option<&It
         };
         if given.is_some_and(|value| {
             unless.given || lacks(value) || {
-                value.paths().next().is_some()
-                    && value.paths().all(|path| unless.values.iter().any(|own| **own == **path))
+                value.objects.iter().any(|object| matches!(object, Object::Path(_) | Object::Class(_)))
+                    && value.objects.iter().all(is_listed)
             }
         }) {
             return false;

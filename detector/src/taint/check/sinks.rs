@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::rules::{Condition, Part, Sink, Whose};
-use crate::ssa::{Argument, Function, FunctionId, Op, Passing, ValueId, origin};
-use crate::taint::domain::{Items, Key, Value};
+use crate::ssa::{Argument, Function, FunctionId, Op, Passing, Program, Terminator, ValueId, origin};
+use crate::taint::domain::{Items, Key, Object, Value};
 use crate::taint::frame::{Arguments, fact};
 use crate::taint::store::{OriginTable, Solved};
 use crate::text::{Origins, Part as TextPart, Template};
@@ -15,7 +15,7 @@ use real_detector_api::OriginKind;
 pub(super) type Done<'a> = (Option<ValueId>, Vec<Rc<str>>, Cow<'a, [Argument]>);
 
 /// Calls, and assignments to attributes and entries.
-pub(super) fn done<'a>(op: &'a Op, facts: &[Value], function: &'a Function) -> Option<Done<'a>> {
+pub(super) fn done<'a>(op: &'a Op, facts: &[Value], function: &'a Function, program: &Program) -> Option<Done<'a>> {
     let plain = |value: &ValueId| Argument { passing: Passing::Positional, value: *value };
     let named = |object: ValueId, end: &str| -> Vec<Rc<str>> {
         fact(facts, object).paths().map(|path| Rc::from(format!("{path}{end}"))).collect()
@@ -26,7 +26,17 @@ pub(super) fn done<'a>(op: &'a Op, facts: &[Value], function: &'a Function) -> O
                 Op::Attribute(object, _) => Some(*object),
                 _ => None,
             };
-            let paths: Vec<Rc<str>> = fact(facts, *callee).paths().cloned().collect();
+            let called = fact(facts, *callee);
+            let mut paths: Vec<Rc<str>> = called.paths().cloned().collect();
+            for object in &called.objects {
+                paths.extend(made_by(program, object));
+            }
+            if let Some(object) = receiver.filter(|_| paths.iter().any(|path| path.ends_with("super().__init__")))
+                && is_super(function, facts, object)
+                && let Some(class) = function.method_of
+            {
+                paths.extend(program.foreign_bases(class).cloned());
+            }
             Some((receiver, paths, Cow::Borrowed(arguments)))
         }
         Op::SetAttribute(object, name, stored) => {
@@ -36,6 +46,22 @@ pub(super) fn done<'a>(op: &'a Op, facts: &[Value], function: &'a Function) -> O
             Some((None, named(*container, "[]="), Cow::Owned(vec![plain(key), plain(item)])))
         }
         _ => None,
+    }
+}
+
+/// Constructors from elsewhere that a call of a class of the program runs, unless its own methods refuse something.
+fn made_by(program: &Program, object: &Object) -> Vec<Rc<str>> {
+    let Object::Class(class) = object else { return vec![] };
+    let refuses =
+        |method: &FunctionId| program.function(*method).blocks.iter().any(|block| block.terminator == Terminator::Stop);
+    let own = program.method(*class, "__init__").is_some() || program.class(*class).methods.values().any(refuses);
+    if own { vec![] } else { program.foreign_bases(*class).cloned().collect() }
+}
+
+fn is_super(function: &Function, facts: &[Value], object: ValueId) -> bool {
+    match function.op(origin(&function.values, object)) {
+        Op::Call { callee, .. } => fact(facts, *callee).paths().any(|path| &**path == "super"),
+        _ => false,
     }
 }
 

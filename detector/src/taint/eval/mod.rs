@@ -2,6 +2,7 @@
 
 mod binding;
 mod calls;
+mod constants;
 mod displays;
 mod ends;
 mod function;

@@ -9,7 +9,8 @@ use super::pass::Pass;
 use crate::dataflow::{Analysis, Lattice, Ways};
 use crate::ssa::{BinaryOp, Cell, FunctionId, Op, ParameterKind, Piece, ValueId};
 use crate::taint::domain::{
-    Items, Key, Object, Value, binary, formatted, is_path, joined_path, languages, literal_value, part, with_item,
+    Items, Key, MAX_ENTRIES, Object, Value, binary, formatted, is_path, joined_path, languages, literal_value, part,
+    with_item,
 };
 use crate::taint::frame::fact;
 use crate::taint::store::Role;
@@ -107,13 +108,10 @@ impl Analysis for Pass<'_, '_> {
                 let compared = self.compared(fact(facts, *left), fact(facts, *right));
                 compared.unwrap_or_else(|| Value::number(Origins::NONE))
             }
-            Op::Not(_) => Value::number(Origins::NONE),
-            Op::Logic(_, parts) => {
-                let mut joined = Value::default();
-                for part in parts {
-                    joined.join(fact(facts, *part));
-                }
-                joined
+            Op::Not(value) => Self::negated(fact(facts, *value)),
+            Op::Logic(and, parts) => {
+                let parts: Vec<&Value> = parts.iter().map(|part| fact(facts, *part)).collect();
+                Self::decided(*and, &parts)
             }
             Op::Format(pieces) => Value::text(self.format(pieces, facts)),
             Op::Display(_, items) => display(items, facts),
@@ -129,16 +127,28 @@ impl Analysis for Pass<'_, '_> {
                 let container = fact(facts, *container);
                 match &container.items {
                     Some(items) if items.keys.is_none() => container.lookup(Some(&Key::Index(*index as i64))),
+                    // `connection, peer = listener.accept()`
+                    None if !container.is_none() => {
+                        let mut item = self.element_of(container);
+                        for path in container.paths() {
+                            item.join(&self.path(value, &[path, "[]"].concat()));
+                        }
+                        item
+                    }
                     _ => self.element_of(container),
                 }
             }
             Op::Rest(container) => Value::list(self.element_of(fact(facts, *container))),
             Op::Comprehension { result, .. } => Value::list(fact(facts, *result).clone()),
-            Op::MappingComprehension(key, item) => Value::container(Items {
-                known: BTreeMap::new(),
-                any: fact(facts, *item).clone(),
-                keys: Some(fact(facts, *key).clone()),
-            }),
+            Op::MappingComprehension(key, item) => {
+                let (key, item) = (fact(facts, *key), fact(facts, *item));
+                let keys = key.as_keys().filter(|keys| keys.len() <= MAX_ENTRIES).unwrap_or_default();
+                Value::container(Items {
+                    known: keys.into_iter().map(|key| (key, item.clone())).collect(),
+                    any: item.clone(),
+                    keys: Some(key.clone()),
+                })
+            }
             Op::Caught => {
                 let mut caught = Value::any(Origins::NONE);
                 caught.join(&self.solved.load_cell(&Cell::raised(), self.reader));

@@ -120,6 +120,13 @@ impl Scene<'_, '_> {
                     [(Object::Nothing, false), (Object::Truth(false), false), (Object::Truth(true), true)]
                 {
                     if constant(&other, &object) && matches!(self.function.op(b), Op::Literal(_)) {
+                        // What is never `None` says nothing by not being it.
+                        let asked = self.fact(a);
+                        let truths = || asked.objects.iter().all(|one| matches!(one, Object::Truth(_)));
+                        let never = asked.is_number() || !asked.objects.is_empty() && truths();
+                        if object == Object::Nothing && never {
+                            return known;
+                        }
                         return self.constrain(known, value, a, stands_for == equal, depth - 1);
                     }
                 }
@@ -228,6 +235,15 @@ impl Scene<'_, '_> {
         };
         let first = arguments.first().filter(|one| one.passing == Passing::Positional).map(|one| one.value);
         let second = arguments.get(1).filter(|one| one.passing == Passing::Positional).map(|one| one.value);
+        // `TABLE.get(value)` found something.
+        if let ([key], Some(table), Op::Attribute(_, name), Some(true)) =
+            (arguments.as_slice(), receiver, self.function.op(*callee), truth)
+            && &**name == "get"
+            && self.fact(table).items.as_ref().is_some_and(|items| items.keys.is_some())
+            && let Some(view) = self.view(key.value, value)
+        {
+            return member_of(known, self.fact(table), view);
+        }
         let plain = has_plain_flags(&Arguments::new(arguments, self.facts), 2);
         let mut result: Option<Value> = None;
         for object in &targets {
