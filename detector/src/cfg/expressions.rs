@@ -135,7 +135,7 @@ impl<'a> Lowerer<'a> {
                 if let Expr::Slice(slice) = &*subscript.slice {
                     return match self.sliced(value, slice) {
                         Some(literal) => self.push(Op::Literal(literal), span),
-                        None => self.push(Op::Slice(value), span),
+                        None => self.push(Op::Slice(value, slice.lower.is_none() && slice.step.is_none()), span),
                     };
                 }
                 let index = self.expression(&subscript.slice);

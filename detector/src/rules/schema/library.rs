@@ -77,6 +77,12 @@ pub(in crate::rules) struct ValidatorModel {
     pub first: Vec<String>,
     /// Words that their names end with.
     pub last: Vec<String>,
+    /// Words of which the name of a test has one.
+    pub tests: Vec<String>,
+    /// Words that the names of compiled patterns end with, constants aside.
+    pub patterns: Vec<String>,
+    /// Methods of patterns that look at the whole of a text.
+    pub matches: Vec<String>,
     /// Character class of what they let pass.
     pub keeps: String,
 }

@@ -153,8 +153,17 @@ pub(super) fn are_met(condition: &Condition, arguments: &[Argument], facts: &[Va
     })
 }
 
-/// Who can change what the sink does through an argument. What only executes is given whole statements by its callers.
-pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, only_executes: bool) -> Origins {
+/// How a statement comes to where it is executed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Given {
+    /// As it was handed over: what only executes is given whole statements by its callers.
+    pub(super) whole: bool,
+    /// With values beside it, which are bound.
+    pub(super) bound: bool,
+}
+
+/// Who can change what the sink does through an argument.
+pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, given: Given) -> Origins {
     if value.origins().is_none() && value.items.is_none() {
         return Origins::NONE;
     }
@@ -183,12 +192,13 @@ pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, only_execu
         return if value.is_number() { Origins::NONE } else { text.origins() };
     };
     let languages = &solved.registry.languages;
+    let unseen = if given.bound { OriginTable::are_of_helpers } else { OriginTable::are_unknown };
     text.templates()
         .iter()
-        .filter(|template| !only_executes || !is_callers_own(template))
+        .filter(|template| !given.whole || !is_callers_own(template))
         .filter_map(|template| {
-            languages
-                .injection(&languages.with_known_structure(template, language, OriginTable::are_settings), language)
+            let known = languages.with_known_structure(template, language, unseen, OriginTable::are_settings);
+            languages.injection(&known, language)
         })
         .fold(Origins::NONE, |all, hole| all.union(hole.origins))
 }
@@ -196,7 +206,7 @@ pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, only_execu
 /// Whether a text is one that a caller gave, whole.
 fn is_callers_own(template: &Template) -> bool {
     match template.0.as_slice() {
-        [TextPart::Hole(hole)] => OriginTable::are_parameters(hole.origins),
+        [TextPart::Hole(hole)] => OriginTable::are_parameters(hole.origins.known()),
         _ => false,
     }
 }

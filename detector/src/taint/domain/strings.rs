@@ -26,7 +26,7 @@ pub(in crate::taint) fn formatted(value: &Value, repr: bool, spec: &str) -> Text
         if hole.number {
             return Text::hole(hole);
         }
-        let chars = hole.chars.union(CharSet::of("'\"\\"));
+        let chars = hole.chars.difference(CharSet::of("\n\r\t")).union(CharSet::of("'\"\\"));
         // The text of a literal is one piece of Python.
         let python = ["python", "python-expression"].into_iter().filter_map(|id| languages().index(id));
         let closed = python.fold(LanguageSet::NONE, |closed, index| closed.union(LanguageSet::one(index)));

@@ -4,6 +4,7 @@ mod binding;
 mod calls;
 mod constants;
 mod displays;
+mod ends;
 mod function;
 mod library;
 mod mutations;

@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use super::pass::Pass;
 use crate::dataflow::Lattice;
-use crate::rules::Known;
+use crate::rules::{Effect, Known, Returns};
 use crate::ssa::{FunctionId, Op, ValueId, origin};
 use crate::taint::domain::{Object, Value};
+use crate::taint::frame::Arguments;
 use crate::taint::store::OriginTable;
 use crate::text::{Origins, Text};
 use real_detector_api::OriginKind;
@@ -146,10 +147,22 @@ impl Pass<'_, '_> {
             if !origins.is_none() {
                 result.join(&Value::any(origins));
             }
+        } else if let Some(property) = self.property(object, name) {
+            result.join(&self.effect(&property, Some(object), &Arguments::new(&[], &[]), value));
         } else if !object.origins().is_none() && !self.is_named_tuple(object) && !self.is_member(object, name) {
             result.join(&Value::any(object.origins()));
         }
         result
+    }
+
+    /// What an attribute keeps of the text that an object is: `Path(text).name`.
+    fn property(&self, object: &Value, name: &str) -> Option<Effect> {
+        let registry = self.solved.registry;
+        let effect = object.paths().find_map(|path| {
+            let whole = [path, ".", name].concat();
+            registry.has_own_effect(&whole).then(|| registry.effect(&whole)).flatten()
+        });
+        effect.filter(|effect| matches!(effect.returns, Returns::Keeps | Returns::Removes)).copied()
     }
 
     /// Whether the contents of a value are its fields by position, which are looked up by name.
@@ -193,7 +206,8 @@ impl Pass<'_, '_> {
         }
         let foreign: Vec<Rc<str>> = program.class(class).foreign_bases.clone();
         for base in foreign {
-            let path = format!("{base}().{name}");
+            let instance = format!("{base}()");
+            let path = [self.solved.registry.canonical(&instance), ".", name].concat();
             let path: Rc<str> = Rc::from(self.solved.registry.canonical(&path));
             result.join(&self.path(value, &path));
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::displays::{display, mapping};
+use super::ends::beginning;
 use super::pass::Pass;
 use crate::dataflow::{Analysis, Lattice, Ways};
 use crate::ssa::{BinaryOp, Cell, FunctionId, Op, ParameterKind, Piece, ValueId};
@@ -52,14 +53,16 @@ impl Analysis for Pass<'_, '_> {
                 Value::default()
             }
             Op::Subscript(container, index) => self.subscript(value, fact(facts, *container), fact(facts, *index)),
-            Op::Slice(sliced) => {
+            Op::Slice(sliced, from_start) => {
                 let sliced = fact(facts, *sliced);
                 if let Some(found) = self.protocol(sliced, &["__getitem__"], &[]) {
                     return Some(found);
                 }
                 let mut result = sliced.clone();
                 result.text = Text::default();
-                if let Some(hole) = sliced.text.collapse(languages()) {
+                if *from_start {
+                    result.text = beginning(&sliced.text);
+                } else if let Some(hole) = sliced.text.collapse(languages()) {
                     result.text = Text::hole(part(hole));
                 }
                 result.objects.retain(|object| matches!(object, Object::Path(_)));
@@ -124,6 +127,14 @@ impl Analysis for Pass<'_, '_> {
                 let container = fact(facts, *container);
                 match &container.items {
                     Some(items) if items.keys.is_none() => container.lookup(Some(&Key::Index(*index as i64))),
+                    // `connection, peer = listener.accept()`
+                    None if !container.is_none() => {
+                        let mut item = self.element_of(container);
+                        for path in container.paths() {
+                            item.join(&self.path(value, &[path, "[]"].concat()));
+                        }
+                        item
+                    }
                     _ => self.element_of(container),
                 }
             }
