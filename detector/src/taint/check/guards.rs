@@ -149,6 +149,7 @@ fn is_about(scope: &Scope<'_, '_>, value: ValueId, parameter: usize, depth: usiz
     joins.into_iter().take(MAX_DEPTH).any(|join| {
         let ways = &scope.function.blocks[scope.block(join).0 as usize].predecessors;
         ways.iter()
+            .take(MAX_DEPTH)
             .any(|way| scope.tests(*way).iter().any(|(condition, _)| is_test_of(scope, *condition, parameter, depth)))
     })
 }

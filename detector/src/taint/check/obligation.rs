@@ -14,6 +14,9 @@ use crate::ssa::{BlockId, FunctionId, Op, ParameterKind, ValueId};
 use crate::taint::domain::Object;
 use crate::taint::frame::{Scope, Test};
 
+/// Places of a function that are compared with each other, at most.
+const MAX_PLACES: usize = 64;
+
 pub(super) fn check(report: &mut Report<'_, '_>) {
     let registry = report.solved.registry;
     let wanted: Vec<&(usize, ObligationModel)> =
@@ -85,7 +88,8 @@ fn entries(scope: &Scope<'_, '_>, model: &ObligationModel) -> Option<Breach> {
     if principals.is_empty() {
         return None;
     }
-    let places = shared_places(scope);
+    let mut places = shared_places(scope);
+    places.truncate(MAX_PLACES);
     if !places.iter().any(|place| place.keyed) {
         return None;
     }
