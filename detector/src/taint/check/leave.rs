@@ -53,9 +53,10 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
 fn leaving(scope: &Scope<'_, '_>, leave: &Leave, value: ValueId, (handler, piece): (bool, bool)) -> Origins {
     let languages = &scope.solved.registry.languages;
     let numbers = if leave.quoted { numbers(scope) } else { Origins::NONE };
-    let looked_at = match leave.quoted {
-        true => texts(scope.fact(value)),
-        false => sent(scope, value).map(|body| &body.text).into_iter().collect(),
+    let looked_at = if leave.quoted {
+        texts(scope.fact(value))
+    } else {
+        sent(scope, value).map(|body| &body.text).into_iter().collect()
     };
     let holes = looked_at.into_iter().flat_map(Text::templates).filter_map(|template| {
         let whole = handler
