@@ -5,15 +5,20 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// Folders of `rules/`, by the constant that lists their files. The families of rules are read alike.
-const FOLDERS: [(&str, &[&str]); 3] =
-    [("RULES", &["flow", "constant", "obligation"]), ("LANGUAGES", &["languages"]), ("LIBRARY", &["library"])];
+/// Languages are in a file of their own, for the room that reads texts.
+const FOLDERS: [(&str, &str, &[&str]); 3] = [
+    ("rules.rs", "RULES", &["flow", "constant", "obligation"]),
+    ("languages.rs", "LANGUAGES", &["languages"]),
+    ("library.rs", "LIBRARY", &["library"]),
+];
 
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?).join("rules");
     refuse_strays(&root)?;
     println!("cargo::rerun-if-changed={}", root.display());
-    let mut code = String::new();
-    for (constant, folders) in FOLDERS {
+    let out = PathBuf::from(env::var("OUT_DIR").map_err(io::Error::other)?);
+    for (file, constant, folders) in FOLDERS {
+        let mut code = String::new();
         writeln!(code, "pub(super) const {constant}: &[(&str, &str)] = &[").map_err(io::Error::other)?;
         for folder in folders {
             let path = root.join(folder);
@@ -29,9 +34,9 @@ fn main() -> io::Result<()> {
             }
         }
         code.push_str("];\n");
+        fs::write(out.join(file), code)?;
     }
-    let out = PathBuf::from(env::var("OUT_DIR").map_err(io::Error::other)?);
-    fs::write(out.join("embedded.rs"), code)
+    Ok(())
 }
 
 fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
@@ -43,7 +48,7 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Whatever lies under `rules/` is a YAML file in one of the folders.
 fn refuse_strays(root: &Path) -> io::Result<()> {
-    let known: Vec<&str> = FOLDERS.iter().flat_map(|(_, folders)| folders.iter().copied()).collect();
+    let known: Vec<&str> = FOLDERS.iter().flat_map(|(_, _, folders)| folders.iter().copied()).collect();
     let refuse = |path: &Path| {
         Err(io::Error::other(format!(
             "{} would not be loaded: a rule is a .yaml file in one of rules/{{{}}}",

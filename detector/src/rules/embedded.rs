@@ -1,3 +1,4 @@
-//! The files under `rules/`, as text.
+//! The files under `rules/` but those of languages, as text.
 
-include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+include!(concat!(env!("OUT_DIR"), "/rules.rs"));
+include!(concat!(env!("OUT_DIR"), "/library.rs"));

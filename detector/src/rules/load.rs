@@ -4,11 +4,11 @@ use std::sync::OnceLock;
 
 use thiserror::Error;
 
-use super::embedded::{LANGUAGES, LIBRARY, RULES};
+use super::embedded::{LIBRARY, RULES};
 use super::models::{Effect, Guard, Leave, Open, Sink, Validators};
 use super::registry::Registry;
 use super::schema::{CallModel, GuardModel, LibraryFile, Of, Returns, Rule, SourceModel};
-use crate::text::{CharSet, Language, LanguageError, Languages, Pattern};
+use crate::text::{CharSet, Pattern};
 
 /// A mistake in the data files.
 #[derive(Debug, Error)]
@@ -26,7 +26,7 @@ pub struct RegistryError {
 /// The first mistake found.
 pub fn registry() -> Result<&'static Registry, &'static RegistryError> {
     static REGISTRY: OnceLock<Result<Registry, RegistryError>> = OnceLock::new();
-    REGISTRY.get_or_init(|| Registry::load(RULES, LANGUAGES, LIBRARY)).as_ref()
+    REGISTRY.get_or_init(|| Registry::load(RULES, LIBRARY)).as_ref()
 }
 
 impl Registry {
@@ -34,16 +34,9 @@ impl Registry {
     ///
     /// # Errors
     /// Where a file has another form, or names a language or class that does not exist.
-    pub fn load(
-        rules: &[(&str, &str)],
-        languages: &[(&str, &str)],
-        library: &[(&str, &str)],
-    ) -> Result<Self, RegistryError> {
-        let mut all = vec![];
-        for (file, text) in languages {
-            all.push(Language::parse(text).map_err(|problem: LanguageError| fault(file, problem))?);
-        }
-        let mut registry = Self { languages: Languages::new(all), ..Self::default() };
+    pub fn load(rules: &[(&str, &str)], library: &[(&str, &str)]) -> Result<Self, RegistryError> {
+        let languages = crate::text::languages().map_err(|(file, problem)| fault(file, problem))?;
+        let mut registry = Self { languages: languages.clone(), ..Self::default() };
         for (file, text) in library {
             let library: LibraryFile = read(file, text)?;
             registry.types.extend(library.types);

@@ -3,6 +3,8 @@
 //! A language is data (`rules/languages/*.yaml`). A template is *closed* in a language where no hole can end the quote it
 //! stands in, or be more than one piece where it stands bare, and all quotes end.
 
+use std::sync::Arc;
+
 use regex::Regex;
 use serde::Deserialize;
 use thiserror::Error;
@@ -186,15 +188,15 @@ enum State {
 }
 
 /// All languages.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Languages {
-    all: Vec<Language>,
+    all: Arc<Vec<Language>>,
 }
 
 impl Languages {
     /// Makes a set of languages known.
     pub fn new(all: Vec<Language>) -> Self {
-        Self { all }
+        Self { all: Arc::new(all) }
     }
 
     /// The index of a language.

@@ -2,6 +2,7 @@
 
 mod ambiguity;
 mod charset;
+mod embedded;
 mod forms;
 mod hole;
 mod language;
@@ -10,6 +11,7 @@ mod template;
 
 pub use ambiguity::{Ambiguity, ambiguity};
 pub use charset::CharSet;
+pub use embedded::languages;
 pub use forms::Text;
 pub use hole::{Hole, LanguageSet, Origins};
 pub use language::{Language, LanguageError, Languages};

@@ -149,6 +149,7 @@ fn is_about(scope: &Scope<'_, '_>, value: ValueId, parameter: usize, depth: usiz
     joins.into_iter().take(MAX_DEPTH).any(|join| {
         let ways = &scope.function.blocks[scope.block(join).0 as usize].predecessors;
         ways.iter()
+            .take(MAX_DEPTH)
             .any(|way| scope.tests(*way).iter().any(|(condition, _)| is_test_of(scope, *condition, parameter, depth)))
     })
 }
@@ -190,9 +191,9 @@ pub(super) fn chooses(scope: &Scope<'_, '_>, value: ValueId, parameter: usize) -
 }
 
 /// The blocks in which a value leaves the function, by whichever way it comes to a `return`.
-pub(super) fn ways_out(scope: &Scope<'_, '_>, value: ValueId) -> Vec<BlockId> {
-    let carried = returns(scope).into_iter().filter(|(_, one)| scope.slice(*one).contains(&value));
-    carried.map(|(block, _)| block).collect()
+pub(super) fn ways_out(scope: &Scope<'_, '_>, returns: &[(BlockId, ValueId)], value: ValueId) -> Vec<BlockId> {
+    let carried = returns.iter().filter(|(_, one)| scope.slice(*one).contains(&value));
+    carried.map(|(block, _)| *block).collect()
 }
 
 /// What a function returns, with the block in which it was decided that it is this: a conditional expression and a variable

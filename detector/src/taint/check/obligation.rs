@@ -14,6 +14,9 @@ use crate::ssa::{BlockId, FunctionId, Op, ParameterKind, ValueId};
 use crate::taint::domain::Object;
 use crate::taint::frame::{Scope, Test};
 
+/// Places of a function that are compared with each other, at most.
+const MAX_PLACES: usize = 64;
+
 pub(super) fn check(report: &mut Report<'_, '_>) {
     let registry = report.solved.registry;
     let wanted: Vec<&(usize, ObligationModel)> =
@@ -85,11 +88,23 @@ fn entries(scope: &Scope<'_, '_>, model: &ObligationModel) -> Option<Breach> {
     if principals.is_empty() {
         return None;
     }
-    let places = shared_places(scope);
-    let all_ways: Vec<Vec<BlockId>> = places
-        .iter()
-        .map(|place| if place.writes { vec![scope.block(place.value)] } else { guards::ways_out(scope, place.value) })
-        .collect();
+    let mut places = shared_places(scope);
+    places.truncate(MAX_PLACES);
+    if !places.iter().any(|place| place.keyed) {
+        return None;
+    }
+    let returns = guards::returns(scope);
+    let all_ways: Vec<Vec<BlockId>> =
+        places
+            .iter()
+            .map(|place| {
+                if place.writes {
+                    vec![scope.block(place.value)]
+                } else {
+                    guards::ways_out(scope, &returns, place.value)
+                }
+            })
+            .collect();
     let at = (0..places.len()).find(|at| {
         let (place, ways) = (&places[*at], &all_ways[*at]);
         // What both outcomes of a test do the test does not decide.
@@ -109,9 +124,11 @@ fn entries(scope: &Scope<'_, '_>, model: &ObligationModel) -> Option<Breach> {
                 || !place.writes && returned_by_choice(scope, place.value, parameter)
         };
         // What is written down with the entry is no one who asks, and one's own entry is named by oneself.
-        let idle = |parameter: &&usize| {
-            !place.written.contains(parameter) && !place.names.contains(parameter) && !decides(**parameter)
+        let is_written = |parameter: &usize| {
+            places.iter().any(|one| one.written.contains(parameter) && is_same(scope, one.root, place.root))
         };
+        let idle =
+            |parameter: &&usize| !is_written(parameter) && !place.names.contains(parameter) && !decides(**parameter);
         place.keyed && !ways.is_empty() && principals.iter().any(|parameter| idle(&parameter))
     })?;
     let place = &places[at];
@@ -191,9 +208,17 @@ fn is_part(scope: &Scope<'_, '_>, value: ValueId, of: usize, names: &[String], b
 
 /// Parameters that are requests: mappings whose body is read.
 fn requests(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<usize> {
-    let values = || (0..scope.function.values.len() as u32).map(ValueId);
+    let listed = |key: ValueId| {
+        scope.as_text(key).is_some_and(|text| model.words.iter().any(|word| word.eq_ignore_ascii_case(text)))
+    };
+    let is_read = |value: &ValueId| match scope.function.op(*value) {
+        Op::Subscript(_, key) => listed(*key),
+        Op::Call { arguments, .. } => arguments.first().is_some_and(|one| listed(one.value)),
+        _ => false,
+    };
+    let read: Vec<ValueId> = (0..scope.function.values.len() as u32).map(ValueId).filter(is_read).collect();
     (0..scope.function.parameters.len())
-        .filter(|index| values().any(|value| is_part(scope, value, *index, &model.words, false)))
+        .filter(|index| read.iter().any(|value| is_part(scope, *value, *index, &model.words, false)))
         .collect()
 }
 

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use super::object::{MAX_OBJECTS, Object, SHAPE_OBJECTS, TOP_OBJECTS, UNKNOWN, covers_objects, join_objects};
 use crate::dataflow::{Lattice, Widening};
 use crate::few::Few;
-use crate::rules::registry;
 use crate::text::{Hole, Languages, Origins, Text};
 
 /// Deepest containers in containers that are kept apart, and most entries of one.
@@ -53,13 +52,10 @@ pub struct Value {
     pub items: Option<Rc<Items>>,
 }
 
-/// The languages of the embedded rules.
+/// The embedded languages; none where they have a mistake, of which the rules tell.
 pub(in crate::taint) fn languages() -> &'static Languages {
     static NONE: std::sync::OnceLock<Languages> = std::sync::OnceLock::new();
-    match registry() {
-        Ok(registry) => &registry.languages,
-        Err(_) => NONE.get_or_init(Languages::default),
-    }
+    crate::text::languages().unwrap_or_else(|_| NONE.get_or_init(Languages::default))
 }
 
 impl Value {
@@ -381,6 +377,10 @@ impl Lattice for Value {
 impl Value {
     /// The least upper bound, with at most so many objects that are not of the program.
     fn join_up_to(&mut self, other: &Self, most: usize) -> bool {
+        if self.is_none() && other.objects.len() <= most {
+            self.clone_from(other);
+            return !other.is_none();
+        }
         let mut grew = self.text.join(&other.text, languages());
         grew |= join_objects(&mut self.objects, &other.objects, most);
         match (&mut self.items, &other.items) {

@@ -24,8 +24,9 @@ impl Pass<'_, '_> {
 
     /// What the program has put in the place of a member of a module: `html.escape = str`.
     fn replaced(&mut self, path: &str) -> Option<Value> {
-        let name = path.rsplit('.').next().unwrap_or(path);
-        let may_be = self.solved.assigned.contains(name) || self.solved.rebinds();
+        let replaced = &self.solved.replaced;
+        let named = || replaced.contains(path.rsplit('.').next().unwrap_or(path));
+        let may_be = !replaced.is_empty() && named() || self.solved.rebinds();
         let put = may_be.then(|| self.solved.load_field(None, &Rc::from(path), self.reader));
         put.filter(|put| !put.is_none())
     }

@@ -13,7 +13,7 @@ use crate::budget::Budget;
 use crate::dataflow::{Graph, Lattice, Solution};
 use crate::few::Few;
 use crate::rules::{Effect, Guard, Registry};
-use crate::ssa::{Cell, ClassId, Dominators, Function, FunctionId, Op, Program, ValueId, origins as roots_of};
+use crate::ssa::{Cell, ClassId, Dominators, Function, FunctionId, Op, Program, ValueId, origin, origins as roots_of};
 use crate::taint::domain::{Object, Value};
 use crate::text::Origins;
 use real_detector_api::OriginKind;
@@ -36,6 +36,8 @@ pub struct Solved<'p> {
     pub(in crate::taint) origins: OriginTable,
     /// Names of attributes that the program sets somewhere.
     pub(in crate::taint) assigned: HashSet<Rc<str>>,
+    /// Those of them that are set on what is not made in the program: members of modules and their classes.
+    pub(in crate::taint) replaced: HashSet<Rc<str>>,
     /// Whether the program puts names somewhere that its text does not show; found out where somebody asks.
     rebinds: OnceCell<bool>,
     /// Classes that the program itself makes objects of, or may.
@@ -87,7 +89,10 @@ impl<'p> Solved<'p> {
             solutions: vec![None; count],
             store: Store::new(count, budget.clone()),
             origins: OriginTable::default(),
-            assigned: assigned(program),
+            assigned: assigned(program, |_| true),
+            replaced: assigned(program, |object| {
+                matches!(object, Op::Path(_) | Op::Unbound(_) | Op::Load(_) | Op::Attribute(..))
+            }),
             rebinds: OnceCell::new(),
             constructed: constructed(program),
             made_from: made_from(program),
@@ -239,13 +244,19 @@ impl Solved<'_> {
     }
 }
 
-fn assigned(program: &Program) -> HashSet<Rc<str>> {
-    let all = program.functions.iter().flat_map(|function| &function.values);
-    all.filter_map(|instruction| match &instruction.op {
-        Op::SetAttribute(_, name, _) => Some(name.clone()),
-        _ => None,
-    })
-    .collect()
+/// Names of attributes that are set on an object that is made in such a way.
+fn assigned(program: &Program, is_meant: impl Fn(&Op) -> bool) -> HashSet<Rc<str>> {
+    let mut found = HashSet::default();
+    for function in &program.functions {
+        for instruction in &function.values {
+            if let Op::SetAttribute(object, name, _) = &instruction.op
+                && is_meant(function.op(origin(&function.values, *object)))
+            {
+                found.insert(name.clone());
+            }
+        }
+    }
+    found
 }
 
 /// By these a name gets a meaning that no definition or import shows: namespaces as dictionaries, and code from texts.
