@@ -61,3 +61,38 @@ fn a_job_can_be_suspended_and_changed_at_once() {
         assert_eq!(taken, can, "{:?}", refused.change);
     }
 }
+
+/// Fields of one rule are named together.
+#[test]
+fn every_field_that_was_changed_is_named() {
+    let table = Table::read();
+    let mut job = table.job_in(State::Begun);
+    job["status"] = table.begun.clone();
+    let mut changed = job.clone();
+    changed["spec"]["algorithm"]["ppo"]["steps"] = 11.into();
+    changed["spec"]["reward"] = serde_json::json!({"alpha": 1});
+    changed["spec"]["trainer"] = serde_json::json!({"nodes": 2, "image": "x"});
+    let errors = Validator::new().validate(&schema("RealTrainingJob"), &changed, Some(&job)).unwrap_err();
+    let errors: Vec<_> = errors.iter().map(|error| error.message.clone()).collect();
+    let places = "trainer.image trainer.nodes can be changed only while spec.suspend is true or before the first attempt has started";
+    assert_eq!(errors, ["algorithm reward cannot be changed after creation", places]);
+}
+
+/// The rules on changes pass by writes of the status, and by nothing else.
+#[test]
+fn a_change_is_refused_whatever_the_status_says() {
+    let table = Table::read();
+    for status in [
+        serde_json::json!({}),
+        serde_json::json!({"phase": "Pending"}),
+        serde_json::json!({"phase": "Running", "progress": {"step": 7, "totalSteps": 10, "percentage": 70}}),
+        serde_json::json!({"phase": "Succeeded", "progress": {"step": 10, "totalSteps": 10, "percentage": 100}}),
+    ] {
+        let mut job = table.job_in(State::Begun);
+        job["status"] = status;
+        let mut changed = job.clone();
+        changed["spec"]["algorithm"]["ppo"]["steps"] = 11.into();
+        let refused = Validator::new().validate(&schema("RealTrainingJob"), &changed, Some(&job));
+        assert!(refused.is_err(), "{}", job["status"]);
+    }
+}

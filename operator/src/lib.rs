@@ -15,6 +15,7 @@ pub mod conditions;
 mod context;
 mod controllers;
 pub mod event;
+pub mod hindrance;
 pub mod http;
 pub mod images;
 pub mod in_sync;

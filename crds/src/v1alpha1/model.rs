@@ -4,7 +4,7 @@ use kube::core::Rule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{defaults, rules};
+use super::{changes, defaults, rules};
 use crate::config::{self, Initialize, LoraTarget};
 
 /// The policy's starting point.
@@ -21,6 +21,7 @@ pub struct Model {
     pub secret_ref: Option<SecretRef>,
     /// `pretrained`: weights from the folder. `random`: drawn anew, as `transformers` does.
     #[serde(default = "defaults::pretrained")]
+    #[schemars(extend("x-kubernetes-validations" = [changes::never("model.initialize")]))]
     pub initialize: Initialize,
     /// Adapters (`LoRA`) that learn in place of the model's own parameters; all parameters learn where absent. The reference is the
     /// model without them, checkpoints hold them alone.

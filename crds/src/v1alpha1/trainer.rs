@@ -6,7 +6,7 @@ use kube::core::{Message, Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{PodPatch, Quantity, rules};
+use super::{PodPatch, Quantity, changes, rules};
 use crate::config::{Device, Dtype, GradientCheckpointing};
 
 /// Topology, resources and pods of the trainer. `real run` uses only `device`, `dtype` and `threads`.
@@ -40,6 +40,7 @@ pub struct Trainer {
     /// Device of model and optimiser: `auto` (CUDA where present), `cpu` or `cuda`.
     pub device: Device,
     /// Type of activations: `f32` or `bf16`; master weights and optimiser state are always 32 bits.
+    #[schemars(extend("x-kubernetes-validations" = [changes::never("dtype")]))]
     pub dtype: Dtype,
     /// CPU threads of the trainer; 0 for as many as there are cores.
     #[schemars(range(max = 1024))]

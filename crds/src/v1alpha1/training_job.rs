@@ -8,18 +8,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Algorithm, Checkpoint, Datasets, Evaluation, Model, RealTrainingJobStatus, Reward, Rollout, Trainer, defaults,
-    rules,
+    Algorithm, Checkpoint, Datasets, Evaluation, Model, RealTrainingJobStatus, Reward, Rollout, Trainer, changes,
+    defaults, rules,
 };
 
 /// The processes of a job share what an optimiser step learns from, each the same number. What is out of bounds anyway is left
-/// to the rule of its own field.
+/// to the rule of its own field; a modulus by zero is none where one of these holds.
 fn ranks_divide(algorithm: &str, field: &str) -> Rule {
     let size = format!("self.algorithm.{algorithm}.{field}");
     Rule::new(format!(
-        "!has(self.algorithm.{algorithm}) || !has({size}) || self.trainer.nodes < 1 || self.trainer.nodes > 4096 \
-         || self.trainer.processesPerNode < 1 || self.trainer.processesPerNode > 64 \
-         || {size} % (self.trainer.nodes * self.trainer.processesPerNode) == 0"
+        "!has(self.algorithm.{algorithm}) || !has({size}) || {size} % (self.trainer.nodes * self.trainer.processesPerNode) == 0 \
+         || self.trainer.nodes < 1 || self.trainer.nodes > 4096 || self.trainer.processesPerNode < 1 \
+         || self.trainer.processesPerNode > 64"
     ))
     .message(Message::Expression(format!(
         "'trainer.nodes · trainer.processesPerNode (%d) must divide algorithm.{algorithm}.{field} (%d)'\
@@ -72,8 +72,6 @@ fn ranks_divide(algorithm: &str, field: &str) -> Rule {
     ranks_divide("reinforcePlusPlus", "miniBatchSize"),
     ranks_divide("remax", "miniBatchSize"),
     ranks_divide("sft", "batchSize"),
-    Rule::new("has(self.managedBy) == has(oldSelf.managedBy) && (!has(self.managedBy) || self.managedBy == oldSelf.managedBy)")
-        .message("managedBy cannot be changed after creation").field_path(".managedBy"),
 ]))]
 pub struct RealTrainingJobSpec {
     /// While true there are no pods: a running job writes a checkpoint and stops, and continues from it later.
@@ -109,6 +107,7 @@ pub struct RealTrainingJobSpec {
     /// Seed of data order, initialisation and sampling.
     #[serde(default = "defaults::one")]
     #[schemars(range(max = 9_007_199_254_740_991_u64))]
+    #[schemars(extend("x-kubernetes-validations" = [changes::never("seed")]))]
     pub seed: u64,
     /// How often to try again.
     #[serde(default)]

@@ -8,9 +8,8 @@ use futures::Stream;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Service};
-use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::api::{ApiResource, DynamicObject};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Resource, ResourceExt};
 use real_crds::v1alpha1::{Phase, RealTrainingJob, RewardPool};
@@ -20,6 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::told::{Told, last_event};
 use super::turn::{Planned, Refusals, Turn, look};
 use super::workloads::Workloads;
 use super::{Own, Reconciler, Scope, own, received, selector, sweep};
@@ -29,8 +29,8 @@ use crate::cache::{Cache, Owner};
 use crate::child::{Child, is_owned_by};
 use crate::context::Context;
 use crate::job::{
-    Cause, Children, NO_PODS_AFTER, Names, Observed, OnItsWay, Plan, PodEvent, Poller, SLOW_AFTER, Settings, index,
-    is_finished, is_over, merged, obstacle, on_its_way, plan, time,
+    Cause, Children, NO_PODS_AFTER, Names, Observed, Plan, Poller, Settings, index, is_finished, is_over, merged, plan,
+    time,
 };
 use crate::labels::{JOB, KUEUE, KUEUE_QUEUE, TRAINER};
 use crate::metrics;
@@ -61,6 +61,7 @@ pub(crate) struct Jobs {
     poller: Arc<Poller>,
     pace: Pace,
     refusals: Refusals,
+    told: Told,
     written: Written,
     backoff: Backoff<String>,
     turnstile: Turnstile,
@@ -115,6 +116,7 @@ pub(crate) fn start(
         poller: poller.clone(),
         pace: Pace::new(PROGRESS),
         refusals: Refusals::new(),
+        told: Told::new(),
         written: Written::new(),
         backoff: Backoff::new(),
         turnstile,
@@ -250,12 +252,6 @@ fn lacks_pods(job: &Job, pods: &[Pod]) -> bool {
     late && !suspended && !pods.iter().any(|pod| is_owned_by(&pod.metadata, &uid))
 }
 
-/// Whether a pod has a node and has got no further for long, though its status says nothing of why.
-fn is_slow(pod: &Pod) -> bool {
-    let Some(OnItsWay::OnItsNode(since)) = on_its_way(pod) else { return false };
-    obstacle(pod).is_none() && Timestamp::now().duration_since(since).as_secs() >= SLOW_AFTER as i64
-}
-
 impl Jobs {
     async fn observe(&self, job: &RealTrainingJob, uid: &str) -> Result<Observed, Failure> {
         let owner: Owner = (job.namespace().unwrap_or_default(), job.name_any());
@@ -299,18 +295,13 @@ impl Jobs {
         };
         let current = job.status.as_ref().and_then(|status| status.job_name.as_deref());
         let pods_refused = match jobs.iter().find(|job| Some(job.name_any().as_str()) == current) {
-            Some(current) if lacks_pods(current, &pods) => self.last_event(current, "reason=FailedCreate").await?,
+            Some(current) if lacks_pods(current, &pods) => {
+                last_event(&self.context, current, "reason=FailedCreate").await?
+            }
             _ => None,
         };
         let pods_refused = pods_refused.map(|event| event.note.unwrap_or_default());
-        let pod_told = match pods.iter().find(|pod| is_slow(pod)) {
-            Some(pod) => self.last_event(pod, "type=Warning").await?.map(|event| PodEvent {
-                pod: pod.name_any(),
-                reason: event.reason.unwrap_or_default(),
-                note: event.note.unwrap_or_default(),
-            }),
-            None => None,
-        };
+        let pod_told = self.told.of(&self.context, &pods).await?;
         Ok(Observed {
             workload: current.and_then(|current| self.workloads.of(&owner.0, current)),
             pods_refused,
@@ -328,26 +319,6 @@ impl Jobs {
             checkpoint_holder: self.uses.holder(&owner),
             without_kueue: job.labels().contains_key(KUEUE_QUEUE) && !self.context.serves(KUEUE).await?,
         })
-    }
-
-    /// The last event about an object, of those that `which` selects. The API server reads all events of a namespace for it, so that it is
-    /// only asked where nothing else says more.
-    async fn last_event<K>(&self, about: &K, which: &str) -> Result<Option<Event>, Failure>
-    where
-        K: Resource<DynamicType = ()>,
-    {
-        let uid = about.uid().unwrap_or_default();
-        let of = ListParams::default().fields(&format!("regarding.uid={uid},{which}"));
-        let events = Api::<Event>::namespaced(self.context.client.clone(), &about.namespace().unwrap_or_default());
-        let found = events.list(&of).await;
-        let what = || format!("events of {} {}", K::kind(&()), about.name_any());
-        let found = found.map_err(|source| Failure::Read { what: what(), source })?;
-        let time = |event: &Event| {
-            let series = event.series.as_ref().map(|series| series.last_observed_time.0);
-            let deprecated = event.deprecated_last_timestamp.as_ref().map(|time| time.0);
-            series.max(deprecated).max(event.event_time.as_ref().map(|time| time.0))
-        };
-        Ok(found.items.into_iter().max_by_key(time))
     }
 
     /// Puts off what says nothing but how far a job is, while many are told of.

@@ -4,6 +4,7 @@ pub(crate) mod job;
 pub(crate) mod pool;
 mod runner;
 pub(crate) mod sweep;
+mod told;
 mod turn;
 pub(crate) mod workloads;
 

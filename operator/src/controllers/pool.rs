@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::told::Told;
 use super::turn::{Planned, Refusals, Turn, look};
 use super::{Own, Reconciler, Scope, received, selector};
 use crate::act::{Failure, Target, write_status};
@@ -69,6 +70,7 @@ pub(crate) struct Pools {
     asker: Asker,
     memories: Shared<String, Memory>,
     refusals: Refusals,
+    told: Told,
     written: Written,
     demands: Demands,
     backoff: Backoff<String>,
@@ -123,6 +125,7 @@ pub(crate) fn start(
         asker: Asker::new()?,
         memories: Shared::new(),
         refusals: Refusals::new(),
+        told: Told::new(),
         written: Written::new(),
         demands,
         backoff: Backoff::new(),
@@ -289,6 +292,12 @@ impl Pools {
                 demand
             }
         };
+        let pods = self.pods.owned(&owner);
+        let mut told = Vec::new();
+        for fleet in Fleet::ALL {
+            let of_fleet = pods.iter().map(|pod| &**pod).filter(|pod| fleet.owns(pod));
+            told.extend(self.told.of(&self.context, of_fleet).await?);
+        }
         let keda_available = self.context.serves("keda.sh").await?;
         Ok(Observed {
             deployments: objects(&self.deployments, &owner),
@@ -296,6 +305,8 @@ impl Pools {
             pdbs: objects(&self.budgets, &owner),
             network_policies: objects(&self.policies, &owner),
             service_accounts: objects(&self.accounts, &owner),
+            pods,
+            told,
             hpas: objects(&self.autoscalers, &owner),
             scaled_objects: if keda_available { self.scaled_objects(&owner).await? } else { Vec::new() },
             runtime_class_exists: self.runtime_class_exists(pool).await?,

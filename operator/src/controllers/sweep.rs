@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::told::Told;
 use super::turn::{Planned, Refusals, Turn, look};
 use super::workloads::Workloads;
 use super::{Own, Reconciler, Scope, pool, received, selector};
@@ -66,6 +67,7 @@ pub(crate) struct Sweeps {
     accounts: Cache<ServiceAccount>,
     policies: Cache<NetworkPolicy>,
     refusals: Refusals,
+    told: Told,
     written: Written,
     /// Jobs that were created and that no watch has shown yet, by sweep.
     started: Shared<String, HashMap<String, Instant>>,
@@ -106,6 +108,7 @@ pub(crate) fn start(
         accounts: Cache::new(SWEEP),
         policies: Cache::new(SWEEP),
         refusals: Refusals::new(),
+        told: Told::new(),
         written: Written::new(),
         started: Shared::new(),
         backoff: Backoff::new(),
@@ -293,11 +296,13 @@ impl Sweeps {
             name: namespace.name_any(),
             labels: namespace.labels().clone(),
         });
+        let pod_told = self.told.of(&self.context, pods.iter().map(|pod| &**pod)).await?;
         Ok(Observed {
             namespaces: namespaces.collect(),
             jobs: self.watched.iter().flat_map(|watched| watched.jobs.store.state()).collect(),
             cells,
             pods,
+            pod_told,
             workloads,
             started: self.started(uid),
             pool,

@@ -11,6 +11,7 @@ use real_crds::progress::Progress;
 use real_crds::v1alpha1::RewardPool;
 
 use super::queue::Workload;
+use crate::hindrance::PodEvent;
 use crate::labels;
 use crate::refusal::Refusal;
 
@@ -57,17 +58,6 @@ pub struct Children {
     pub service: Option<Service>,
     /// Network policy.
     pub network_policy: Option<NetworkPolicy>,
-}
-
-/// A warning about a pod.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PodEvent {
-    /// Name of the pod.
-    pub pod: String,
-    /// A word in `CamelCase`.
-    pub reason: String,
-    /// The same for people.
-    pub note: String,
 }
 
 /// What rank 0 said.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 use real_crds::Endpoints;
 use real_crds::v1alpha1::{PodPatch, Replicas, Resources, RewardPoolRef, RewardPoolSpec};
 use serde::Serialize;
@@ -45,6 +47,11 @@ impl Fleet {
         [(labels::POOL, pool), (labels::COMPONENT, self.component())]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into()
+    }
+
+    /// Whether a pod of the pool is this fleet's.
+    pub fn owns(self, pod: &Pod) -> bool {
+        pod.labels().get(labels::COMPONENT).is_some_and(|component| component == self.component())
     }
 
     /// [`Self::selector`] as `/scale` and `kubectl get pods -l` take it.

@@ -1,12 +1,13 @@
 //! What was seen of a pool's surroundings.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::{
     apps::v1::Deployment,
     autoscaling::v2::HorizontalPodAutoscaler,
-    core::v1::{Service, ServiceAccount},
+    core::v1::{Pod, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
@@ -19,6 +20,7 @@ use super::child::{Kind, Seen};
 use super::tally::Counts;
 use super::{Fleet, ScalingMemory};
 use crate::child::is_owned_by;
+use crate::hindrance::PodEvent;
 use crate::refusal::Refusal;
 
 /// What was seen.
@@ -37,6 +39,10 @@ pub struct Observed {
     pub network_policies: Vec<NetworkPolicy>,
     /// Service accounts.
     pub service_accounts: Vec<ServiceAccount>,
+    /// Pods of both fleets.
+    pub pods: Vec<Arc<Pod>>,
+    /// What was last said of those that have a node and have got no further for long, one of a fleet.
+    pub told: Vec<PodEvent>,
     /// Autoscalers.
     pub hpas: Vec<HorizontalPodAutoscaler>,
     /// KEDA's scaled objects.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use real_crds::v1alpha1::{RewardPool, RewardPoolStatus, ScalingMode};
 use serde::{Serialize, Serializer};
@@ -16,7 +17,10 @@ use super::scaling::{self, Situation, Why};
 use super::status::{self, Findings, FleetFinding};
 use super::{Child, ChildRef, Fleet, Kind, Observed, ScalingMemory, Settings};
 use crate::event::PlannedEvent;
+use crate::hindrance::{Hindrance, hindrance};
 use crate::in_sync::in_sync;
+use crate::job::is_over;
+use crate::requeue;
 
 /// Between two looks at a fleet that the operator scales.
 const SCALING_PAUSE: Duration = Duration::from_secs(15);
@@ -102,6 +106,7 @@ pub fn plan(pool: &RewardPool, observed: &Observed, now: Timestamp, settings: &S
             deployment: deployments[index],
             desired: sizes[index].0,
             why: sizes[index].1,
+            hindrance: hindered(pool, observed, Fleet::ALL[index], now),
         }),
         tally: &memory.tally,
     };
@@ -114,6 +119,15 @@ pub fn plan(pool: &RewardPool, observed: &Observed, now: Timestamp, settings: &S
         status: (pool.status.as_ref() != Some(&status)).then_some(status),
         memory,
     }
+}
+
+/// What keeps a fleet's pods from running.
+fn hindered(pool: &RewardPool, observed: &Observed, fleet: Fleet, now: Timestamp) -> Hindrance {
+    let pods = observed.pods.iter().map(|pod| &**pod).filter(|pod| fleet.owns(pod) && !is_over(pod));
+    let pods: Vec<&Pod> = pods.collect();
+    let told = observed.told.iter().find(|told| pods.iter().any(|pod| pod.name_any() == told.pod));
+    let scheduler = fleet.patch(&pool.spec).and_then(|patch| patch.scheduler_name.as_deref());
+    hindrance(&pods, told, scheduler, now)
 }
 
 /// How many replicas a fleet is to have, and why where the operator decided it.
@@ -243,6 +257,11 @@ fn requeue(pool: &RewardPool, observed: &Observed, findings: &Findings, soon: bo
     let mode = pool.spec.scaling.mode;
     let runs = findings.fleets.iter().any(|found| found.desired > 0) || observed.consumers.active > 0;
     let absent = findings.class_missing.is_some() || (mode == ScalingMode::Keda && !observed.keda_available);
+    let hindered = findings.fleets.iter().filter_map(|found| {
+        let mut again = None;
+        requeue::by(&mut again, findings.now, found.hindrance.look_again?);
+        again
+    });
     [
         soon.then_some(SOON),
         runs.then_some(if mode == ScalingMode::Operator { SCALING_PAUSE } else { REPORTING_PAUSE }),
@@ -250,5 +269,6 @@ fn requeue(pool: &RewardPool, observed: &Observed, findings: &Findings, soon: bo
     ]
     .into_iter()
     .flatten()
+    .chain(hindered)
     .min()
 }

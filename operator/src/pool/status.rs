@@ -11,6 +11,7 @@ use super::tally::Tally;
 use super::{Fleet, Kind, Observed};
 use crate::conditions::{self, Conditions};
 use crate::event::PlannedEvent;
+use crate::hindrance::Hindrance;
 
 /// Jobs may start.
 pub const READY: &str = "Ready";
@@ -58,6 +59,8 @@ pub(super) struct FleetFinding<'a> {
     pub(super) deployment: Option<&'a Deployment>,
     pub(super) desired: u32,
     pub(super) why: Option<Why>,
+    /// What keeps its pods from running.
+    pub(super) hindrance: Hindrance,
 }
 
 /// Status, reason and message of a condition.
@@ -159,7 +162,12 @@ impl Findings<'_> {
         if ready >= needed {
             return Verdict::yes("Available", format!("{ready} ready, {} wanted", found.desired));
         }
-        found.failure().unwrap_or_else(|| Verdict::no(STARTING, format!("{ready} ready, {needed} needed")))
+        let counted = format!("{ready} ready, {needed} needed");
+        // What is said of a pod is nearer to the cause than that they take long.
+        let pods =
+            || found.hindrance.why.as_ref().map(|(reason, why)| Verdict::no(reason, format!("{counted}: {why}")));
+        let failure = found.makes_none().or_else(pods).or_else(|| found.takes_too_long());
+        failure.unwrap_or_else(|| Verdict::no(STARTING, counted))
     }
 
     fn isolation(&self, previous: &[Condition]) -> Verdict {
@@ -343,11 +351,28 @@ impl FleetFinding<'_> {
         FleetStatus { selector: Some(self.fleet.selector_text(&pool.name_any())), ..self.counts() }
     }
 
-    /// Why the Deployment does not get its pods, in its controller's words.
+    /// Why the Deployment does not get its pods, in its controller's words; with what keeps them from running.
     fn failure(&self) -> Option<Verdict> {
+        self.makes_none().or_else(|| {
+            let verdict = self.takes_too_long()?;
+            let Some((_, why)) = &self.hindrance.why else { return Some(verdict) };
+            Some(Verdict { message: format!("{} {why}", verdict.message), ..verdict })
+        })
+    }
+
+    /// Why the Deployment can make no pods.
+    fn makes_none(&self) -> Option<Verdict> {
+        self.says("ReplicaFailure", "True")
+    }
+
+    /// That its pods are not ready in time.
+    fn takes_too_long(&self) -> Option<Verdict> {
+        self.says("Progressing", "False")
+    }
+
+    fn says(&self, type_: &str, status: &str) -> Option<Verdict> {
         let conditions = self.seen()?.conditions.as_ref()?;
-        let bad = |type_: &str, status: &str| conditions.iter().find(|one| one.type_ == type_ && one.status == status);
-        let found = bad("ReplicaFailure", "True").or_else(|| bad("Progressing", "False"))?;
+        let found = conditions.iter().find(|one| one.type_ == type_ && one.status == status)?;
         let reason = found.reason.as_deref().filter(|reason| !reason.is_empty()).unwrap_or("Failed");
         let message = found.message.as_deref().unwrap_or("the Deployment does not get its pods");
         Some(Verdict::no(reason, message))

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use real_crds::v1alpha1::{RealTrainingJob, RewardPool};
 
+use crate::hindrance::PodEvent;
 use crate::job::Workload;
 use crate::refusal::Refusal;
 
@@ -22,6 +23,8 @@ pub struct Observed {
     pub cells: Vec<Arc<Job>>,
     /// Pods of those Jobs.
     pub pods: Vec<Arc<Pod>>,
+    /// What was last said of one of them that has a node and has got no further for long.
+    pub pod_told: Option<PodEvent>,
     /// What Kueue says of those Jobs that it holds back, by name.
     pub workloads: BTreeMap<String, Workload>,
     /// Cells whose Jobs were created and which no watch has shown yet.

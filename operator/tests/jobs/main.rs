@@ -16,6 +16,7 @@ mod refusals;
 mod restarts;
 mod scheduling;
 mod scope;
+mod slow;
 mod suspension;
 mod transcript;
 

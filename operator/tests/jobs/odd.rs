@@ -1,11 +1,7 @@
 //! Odd objects, as somebody new to it writes them: each is refused at its field, told to be unacceptable and why, or runs. None is
 //! accepted and then waits for ever without a word.
 
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::api::events::v1::Event;
 use kube::api::PostParams;
-use kube::{Resource, ResourceExt as _};
 use real_crds::v1alpha1::{RealTrainingJob, RewardPool};
 use serde_json::{Value, json};
 
@@ -179,43 +175,4 @@ async fn every_odd_pool_is_refused_at_its_field() {
         let refused = rig.api().create(&PostParams::default(), &pool).await.expect_err(words);
         assert!(refused.to_string().contains(words), "{refused}");
     }
-}
-
-/// A warning about an object, as the parts of a cluster write it.
-async fn warn<K>(rig: &Rig, about: &K, reason: &str, note: &str)
-where
-    K: Resource<DynamicType = ()>,
-{
-    rig.create::<Event>(json!({
-        "metadata": {"generateName": about.name_any()}, "eventTime": format!("{:.6}", jiff::Timestamp::now()),
-        "reason": reason, "note": note, "type": "Warning", "action": "Mounting",
-        "reportingController": "kubelet", "reportingInstance": "rig",
-        "regarding": {"apiVersion": K::api_version(&()), "kind": K::kind(&()), "name": about.name_any(),
-            "namespace": rig.namespace, "uid": about.uid()},
-    }))
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pod_that_cannot_be_started_on_its_node_says_why_though_only_an_event_knows() {
-    let rig = Rig::new("mount").await;
-    let _operator = rig.operator();
-    let secret = json!({"model": {"storageUri": "hf://org/name", "secretRef": {"name": "hub"}}});
-    let pods = rig.start("mount", secret).await;
-    let pod = rig.api::<Pod>().get(&pods[0]).await.unwrap();
-    let note = "MountVolume.SetUp failed for volume \"real-credentials-0\" : secret \"hub\" not found";
-    warn(&rig, &pod, "FailedMount", note).await;
-    // It has had its node for three minutes.
-    let since = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(3);
-    let waiting = json!({"status": {"phase": "Pending",
-        "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": since}],
-        "containerStatuses": [{"name": "trainer", "image": "real-trainer", "imageID": "", "restartCount": 0, "ready": false,
-            "state": {"waiting": {"reason": "ContainerCreating"}}}]}});
-    rig.status::<Pod>(&pods[0], waiting).await;
-    let job = rig.phase("mount", "Starting", "FailedMount").await;
-    let told = serde_json::to_string(&job.status).unwrap();
-    assert!(told.contains("secret \\\"hub\\\" not found"), "{told}");
-    // Once it runs, nothing is wrong any more.
-    rig.run_pods("mount", &pods).await;
-    assert_eq!(rig.all::<Job>().await.len(), 1);
 }

@@ -1,6 +1,7 @@
 //! What is run: jobs of ours, and bare Indexed Jobs.
 
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use real_crds::v1alpha1::RealTrainingJob;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -35,6 +36,20 @@ impl Kind for Job {
     fn job_of(name: &str) -> String {
         name.to_owned()
     }
+}
+
+/// A bare Job of the pods that the operator makes, as a Job of its own has them on the server. They have a configuration, volumes and
+/// bounds, and every write of a pod carries them.
+pub(crate) fn as_heavy(template: &PodTemplateSpec, name: &str) -> Job {
+    let mut job = Job::named(name);
+    let mut template = template.clone();
+    // The server's own, of the Job that it was read from.
+    let labels = template.metadata.iter_mut().filter_map(|metadata| metadata.labels.as_mut());
+    labels.for_each(|labels| labels.retain(|key, _| !key.ends_with("controller-uid") && !key.ends_with("job-name")));
+    if let Some(spec) = &mut job.spec {
+        spec.template = template;
+    }
+    job
 }
 
 impl Kind for RealTrainingJob {

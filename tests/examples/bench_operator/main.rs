@@ -4,7 +4,8 @@
 //! Nodes are simulated: every pod runs for a second and succeeds. Each run has a control plane of its own. What is printed is a
 //! table in Markdown: jobs a second from the first creation to the last completion; processor time of the API server and of the
 //! operator; the operator's largest resident set; its writes and reads a job, by its own metrics; how long after a job its Job
-//! was there; and how much a new leader asks when all jobs are finished. To standard error: what the API server answered, and what
+//! was there; and how much a new leader asks when all jobs are finished. Bare Jobs are run twice: as small as Jobs can be, and of the
+//! pods that ours have. To standard error: what the API server answered, and what
 //! it sent to watches, a job. Where `BENCH_PROFILES` names a folder, profiles of the API server go there, for `go tool pprof`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is what it is for")]
 
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::api::PostParams;
 use kube::core::NamespaceResourceScope;
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -30,7 +32,7 @@ use real_crds::v1alpha1::RealTrainingJob;
 use real_test_kube::ControlPlane;
 use serde::{Serialize, de::DeserializeOwned};
 
-use kinds::{Kind, PODS};
+use kinds::{Kind, PODS, as_heavy};
 use nodes::nodes;
 use operator::Operator;
 use server::Server;
@@ -61,13 +63,15 @@ async fn main() -> Result<()> {
     );
     println!("|---|---|---|---|---|---|---|---|");
     for count in if counts.is_empty() { vec![200, 1000] } else { counts } {
-        let bare = Run::start(None).await?.finish::<Job>(count).await?;
-        let ours = Run::start(Some(&operator)).await?.finish::<RealTrainingJob>(count).await?;
-        println!(
-            "| {count}, ours ÷ bare | {:.2} | {:.2} | | | | | |",
-            ours.rate / bare.rate,
-            ours.api_cpu / bare.api_cpu
-        );
+        let bare = Run::start(None).await?.finish(count, Job::WHAT, Job::named).await?;
+        let ours =
+            Run::start(Some(&operator)).await?.finish(count, RealTrainingJob::WHAT, RealTrainingJob::named).await?;
+        let heavy = |name: &str| as_heavy(&ours.template, name);
+        let heavy = Run::start(None).await?.finish(count, "bare Jobs of the same pods", heavy).await?;
+        for (what, other) in [("bare", &bare), ("bare of the same pods", &heavy)] {
+            let (rate, cpu) = (ours.rate / other.rate, ours.api_cpu / other.api_cpu);
+            println!("| {count}, ours ÷ {what} | {rate:.2} | {cpu:.2} | | | | | |");
+        }
     }
     Ok(())
 }
@@ -83,6 +87,8 @@ struct Run {
 struct Figures {
     rate: f64,
     api_cpu: f64,
+    /// Pods of a Job that ran.
+    template: PodTemplateSpec,
 }
 
 impl Run {
@@ -106,7 +112,7 @@ impl Run {
     }
 
     /// Creates `count` objects of kind `K`, waits until all are complete, and prints a row.
-    async fn finish<K>(mut self, count: usize) -> Result<Figures>
+    async fn finish<K>(mut self, count: usize, what: &str, make: impl Fn(&str) -> K) -> Result<Figures>
     where
         K: Kind + Resource<DynamicType = (), Scope = NamespaceResourceScope>,
         K: Clone + std::fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static,
@@ -115,7 +121,7 @@ impl Run {
         let mut server = Server::of(&self.plane)?;
         server.begin().await?;
         let profile = std::env::var_os("BENCH_PROFILES").map(|folder| {
-            let name = format!("{}-{count}.pprof", K::WHAT.replace(' ', "-"));
+            let name = format!("{}-{count}.pprof", what.replace(' ', "-"));
             server.profile(Path::new(&folder).join(name), PROFILE)
         });
         let begun = Instant::now();
@@ -123,10 +129,10 @@ impl Run {
         let seen = tokio::spawn(jobs_seen(Api::namespaced(self.plane.client(), &self.namespace), count));
         let created: HashMap<String, Instant> = stream::iter(0..count)
             .map(|number| {
-                let api = api.clone();
+                let (api, name) = (api.clone(), format!("job-{number}"));
+                let object = make(&name);
                 async move {
-                    let name = format!("job-{number}");
-                    api.create(&PostParams::default(), &K::named(&name)).await?;
+                    api.create(&PostParams::default(), &object).await?;
                     anyhow::Ok((name, Instant::now()))
                 }
             })
@@ -137,10 +143,12 @@ impl Run {
         let seconds = begun.elapsed().as_secs_f64();
         let (rate, api_cpu) = (count as f64 / seconds, server.cpu()?);
         let seen = seen.await??;
-        server.tell(K::WHAT, count).await?;
+        server.tell(what, count).await?;
         if let Some(profile) = profile {
             profile.await??;
         }
+        let jobs: Api<Job> = Api::namespaced(self.plane.client(), &self.namespace);
+        let template = jobs.get(&K::job_of("job-0")).await?.spec.context("a Job has a spec")?.template;
         let mut waits: Vec<f64> = created
             .iter()
             .filter_map(|(name, at)| Some(seen.get(&K::job_of(name))?.saturating_duration_since(*at).as_secs_f64()))
@@ -167,8 +175,8 @@ impl Run {
                 )
             }
         };
-        println!("| {count} {} | {rate:.1} | {api_cpu:.1} | {own} |", K::WHAT);
-        Ok(Figures { rate, api_cpu })
+        println!("| {count} {what} | {rate:.1} | {api_cpu:.1} | {own} |");
+        Ok(Figures { rate, api_cpu, template })
     }
 }
 

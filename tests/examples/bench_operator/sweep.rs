@@ -14,7 +14,7 @@ use real_crds::progress::Outcome;
 use real_crds::v1alpha1::{RealEvalSweep, RewardPool};
 use serde_json::json;
 
-use crate::kinds::{PODS, parse};
+use crate::kinds::{Kind as _, PODS, parse};
 use crate::process::{cpu, peak};
 use crate::server::Server;
 use crate::{PATIENCE, Run};
@@ -46,7 +46,7 @@ pub(crate) fn head() {
 pub(crate) async fn rows(program: &Path, cells: usize) -> Result<()> {
     ensure!(cells.is_multiple_of(OF_A_SUITE), "{cells} is no multiple of {OF_A_SUITE}");
     let begun = Instant::now();
-    let bare = Run::start(None).await?.finish::<Job>(cells).await?;
+    let bare = Run::start(None).await?.finish(cells, Job::WHAT, Job::named).await?;
     eprintln!("{cells} bare Jobs took {:.0} s with their control plane", begun.elapsed().as_secs_f64());
     let mut run = Run::start(Some(program)).await?;
     open(&run).await?;

@@ -9,10 +9,11 @@ use real_crds::v1alpha1::{NodeCounts, Phase};
 use super::{Planner, Poll, Verdict, after, gate, ready};
 use crate::conditions::whole_seconds;
 use crate::event::many;
+use crate::hindrance::{ASK_AGAIN_AFTER, NO_SCHEDULER, Slow, UNSCHEDULABLE, slow, unseen};
 use crate::job::attempt::queue;
 use crate::job::children::out_of_sync;
 use crate::job::ending::{Cause, failing};
-use crate::job::gang::{Gang, OnItsWay, UNSCHEDULABLE, cut_off, gang, is_running, on_its_way};
+use crate::job::gang::{Gang, cut_off, gang, is_running};
 use crate::job::observed::index;
 use crate::job::status::{ALL_PODS_RUN, ATTEMPT_STARTED, SCHEDULED};
 use crate::job::{Names, leaving};
@@ -24,10 +25,6 @@ pub(crate) const NO_PODS_AFTER: u64 = 30;
 /// The same where its controller has not looked at the Job yet: when many come at once it takes its time, and no admission is to
 /// blame.
 const NOT_TAKEN_UP_AFTER: u64 = 120;
-/// Seconds after which a pod that nothing seems to hinder is slow.
-pub(crate) const SLOW_AFTER: u64 = 120;
-/// Seconds after which it is asked again why there are none.
-const LOOK_AGAIN_AFTER: u64 = 60;
 
 impl Planner<'_> {
     pub(super) fn starting(&mut self) -> Verdict {
@@ -86,7 +83,7 @@ impl Planner<'_> {
             Gang::NoPods => {
                 self.draft.warning = true;
                 let name = current.name_any();
-                self.look_again_at(after(self.now, LOOK_AGAIN_AFTER));
+                self.look_again_at(after(self.now, ASK_AGAIN_AFTER));
                 if let Some(event) = &self.observed.pods_refused {
                     self.draft.condition(SCHEDULED, false, "PodsRefused", "");
                     let message = format!("{name} can make no pods: {}", of_pods(event));
@@ -126,37 +123,30 @@ impl Planner<'_> {
 
     /// Pods that nothing hinders, as far as their statuses say. After a while it is told what is known besides.
     fn on_the_way(&mut self, pods: &[&Pod]) -> Verdict {
-        let since = |way: OnItsWay| match way {
-            OnItsWay::Unseen(since) | OnItsWay::OnItsNode(since) => since,
-        };
-        let slow = pods.iter().filter_map(|pod| Some((pod, on_its_way(pod)?))).min_by_key(|(_, way)| since(*way));
-        let Some((pod, way)) = slow else { return self.starting() };
-        let late = after(since(way), SLOW_AFTER);
-        if self.now < late {
-            self.look_again_at(late);
+        let Some(slow) = slow(pods.iter().copied(), self.observed.pod_told.as_ref(), self.now) else {
             return self.starting();
+        };
+        match slow {
+            Slow::NotYet(late) => self.look_again_at(late),
+            _ => self.look_again_at(after(self.now, ASK_AGAIN_AFTER)),
         }
-        self.look_again_at(after(self.now, LOOK_AGAIN_AFTER));
-        match (way, &self.observed.pod_told) {
-            (OnItsWay::Unseen(_), _) => {
+        match slow {
+            Slow::NotYet(_) | Slow::Silent => self.starting(),
+            Slow::Unseen(pod) => {
                 let patch = self.job.spec.trainer.pod_patch.as_ref();
-                let scheduler = patch.and_then(|patch| patch.scheduler_name.as_deref()).unwrap_or("default-scheduler");
+                let why = unseen(&leaving::who(pod), patch.and_then(|patch| patch.scheduler_name.as_deref()));
                 self.draft.warning = true;
-                self.draft.condition(SCHEDULED, false, "NoScheduler", "");
-                let message = format!(
-                    "no scheduler has looked at {} for {SLOW_AFTER} s: does {scheduler} run? spec.trainer.podPatch.schedulerName can be \
-                     changed while spec.suspend is true",
-                    leaving::who(pod)
-                );
-                (Phase::Starting, "NoScheduler".to_owned(), message)
+                self.draft.condition(SCHEDULED, false, NO_SCHEDULER, "");
+                let message =
+                    format!("{why} spec.trainer.podPatch.schedulerName can be changed while spec.suspend is true");
+                (Phase::Starting, NO_SCHEDULER.to_owned(), message)
             }
-            (OnItsWay::OnItsNode(_), Some(event)) => {
+            Slow::Said(event) => {
                 self.draft.warning = true;
                 self.draft.condition(SCHEDULED, true, "Scheduled", "");
                 let message = format!("attempt {}: {}: {}", self.attempt, event.pod, event.note);
                 (Phase::Starting, event.reason.clone(), message)
             }
-            _ => self.starting(),
         }
     }
 

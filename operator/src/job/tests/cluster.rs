@@ -9,8 +9,9 @@ use real_crds::progress::{Checkpoint, Progress};
 use super::act::carry_out;
 use super::pods::{State, exited, running};
 use super::situation::Situation;
+use crate::hindrance::PodEvent;
 use crate::job::ending::ending;
-use crate::job::{Plan, PodEvent, Report, Workload};
+use crate::job::{Plan, Report, Workload};
 use crate::refusal::{Lasting, Refusal};
 
 /// Seconds that the pods of these jobs have to end.

@@ -6,8 +6,9 @@ use real_crds::v1alpha1::{Resources, ScalingMode};
 use serde_json::{Map, Value, json};
 
 use super::world::{World, summary};
+use crate::hindrance::PodEvent;
 use crate::pool::tally::Counts;
-use crate::pool::{Consumers, FleetLoad, Kind};
+use crate::pool::{Consumers, Fleet, FleetLoad, Kind};
 
 const DETECTOR: &str = "quickstart-detector";
 const SANDBOX: &str = "quickstart-sandbox";
@@ -375,4 +376,45 @@ fn trouble() {
         ),
     ]);
     insta::assert_yaml_snapshot!(all);
+}
+
+/// What the pods of a fleet wait for, and what a pool without detectors says then.
+#[test]
+fn what_keeps_pods_from_running_is_told() {
+    let late = |reason: &str| {
+        let condition = deployment_condition("Progressing", "False", reason, "it has timed out.");
+        json!({"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "conditions": condition})
+    };
+    let said = |status: Value, told: Option<PodEvent>, deployment: Value| {
+        let mut world =
+            World::new().used_by(1).acted().edited(Kind::Deployment, DETECTOR, |object| object["status"] = deployment);
+        let labels = Fleet::Detector.selector("quickstart");
+        let pod = json!({"metadata": {"name": "d", "labels": labels, "creationTimestamp": "2026-01-01T11:00:00Z"}, "status": status});
+        world.observed.pods.push(std::sync::Arc::new(serde_json::from_value(pod).unwrap()));
+        world.observed.told.extend(told);
+        let status = world.look().status.unwrap();
+        ["Ready", "Stalled"].map(|type_| {
+            let condition = crate::conditions::find(&status.conditions, type_).unwrap();
+            format!("{} {}: {}", condition.status, condition.reason, condition.message)
+        })
+    };
+    let waiting = |reason: &str, message: &str| {
+        json!({"phase": "Pending", "containerStatuses": [{"name": "detector", "image": "", "imageID": "", "ready": false,
+            "restartCount": 0, "state": {"waiting": {"reason": reason, "message": message}}}]})
+    };
+    let on_its_node = json!({"phase": "Pending",
+        "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T11:00:00Z"}]});
+    let event = PodEvent { pod: "d".into(), reason: "FailedMount".into(), note: "no such Secret".into() };
+    let fine = "False NotStalled: nothing is in the way";
+    let pulls = said(waiting("ImagePullBackOff", "no such image"), None, json!({}));
+    assert_eq!(pulls, ["False ImagePullBackOff: detector: 0 ready, 1 needed: d: no such image", fine]);
+    let pulls = said(waiting("ImagePullBackOff", "no such image"), None, late("ProgressDeadlineExceeded"));
+    assert_eq!(pulls[1], "True ProgressDeadlineExceeded: it has timed out. d: no such image");
+    let mounts = said(on_its_node.clone(), Some(event), json!({}));
+    assert_eq!(mounts, ["False FailedMount: detector: 0 ready, 1 needed: d: no such Secret", fine]);
+    let nothing = said(on_its_node, None, json!({}));
+    assert_eq!(nothing, ["False Starting: detector: 0 ready, 1 needed", fine]);
+    let unseen = said(json!({"phase": "Pending"}), None, json!({}));
+    let words = "no scheduler has looked at pod d for 120 s: does default-scheduler run?";
+    assert_eq!(unseen, [format!("False NoScheduler: detector: 0 ready, 1 needed: {words}"), fine.to_owned()]);
 }

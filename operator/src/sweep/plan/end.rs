@@ -3,8 +3,11 @@
 use super::recurring::NOT_YET_DUE;
 use super::{
     ACCEPTED, Cell, Child, Hindrance, Plan, Planner, Rejection, STALLED, Standing, SweepPhase, Verdict, count, find,
-    is_ended, obstacle, queue, whole_seconds,
+    is_ended, queue, whole_seconds,
 };
+use k8s_openapi::api::core::v1::Pod;
+
+use crate::hindrance::hindrance;
 use crate::requeue::{after, is_outlived};
 
 /// Seconds in which a sweep that cannot run as it is may be mended before it fails.
@@ -100,12 +103,19 @@ impl Planner<'_> {
     }
 
     /// What the pods wait for, where none of them runs.
-    fn stuck(&self) -> Option<(String, String)> {
-        let alive = || self.observed.pods.iter().filter(|pod| !crate::job::is_over(pod));
-        if alive().any(|pod| crate::job::is_running(pod)) {
+    fn stuck(&mut self) -> Option<(String, String)> {
+        let alive: Vec<&Pod> =
+            self.observed.pods.iter().map(|pod| &**pod).filter(|pod| !crate::job::is_over(pod)).collect();
+        if alive.iter().any(|pod| crate::job::is_running(pod)) {
             return None;
         }
-        alive().find_map(|pod| obstacle(pod))
+        let patch = self.sweep.spec.evaluator.pod_patch.as_ref();
+        let scheduler = patch.and_then(|patch| patch.scheduler_name.as_deref());
+        let found = hindrance(&alive, self.observed.pod_told.as_ref(), scheduler, self.now);
+        if let Some(time) = found.look_again {
+            self.look_again_at(time);
+        }
+        found.why
     }
 
     /// A sweep that can never run as it is: someone may mend it, for a while. What runs goes on.

@@ -35,7 +35,6 @@ use crate::child::Child;
 use crate::conditions::{find, whole_seconds};
 use crate::event::{PlannedEvent, for_event, many};
 use crate::images::Images;
-use crate::job::obstacle;
 use crate::pool::gate;
 use crate::refusal::Refusal;
 use crate::requeue;

@@ -223,6 +223,8 @@ pub(super) fn running() -> Vec<Case> {
         "reason": "Unschedulable", "message": "0/3 nodes are available"}]});
     let pulling = json!({"phase": "Pending", "containerStatuses": [{"name": "trainer", "image": "", "imageID": "",
         "ready": false, "restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}]});
+    let on_its_node = json!({"phase": "Pending",
+        "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-03-01T12:00:00Z"}]});
     let runs = json!({"phase": "Running", "containerStatuses": [{"name": "trainer", "image": "", "imageID": "",
         "ready": true, "restartCount": 0, "state": {"running": {}}}]});
     vec![
@@ -246,6 +248,13 @@ pub(super) fn running() -> Vec<Case> {
         }),
         ("pods that find no node are told", Situation::started().later(60).pod(0, 0, unscheduled.clone())),
         ("an image that cannot be pulled is told", Situation::started().later(60).pod(0, 0, pulling)),
+        ("a pod that gets no further on its node says what its last event says", {
+            let mut case = Situation::started().later(300).pod(0, 0, on_its_node);
+            let pod = case.observed.pods[0].metadata.name.clone().unwrap();
+            let note = "secret \"hub\" not found".to_owned();
+            case.observed.pod_told = Some(crate::hindrance::PodEvent { pod, reason: "FailedMount".into(), note });
+            case
+        }),
         (
             "how one cell waits is no news while another runs",
             Situation::started().later(60).pod(0, 0, unscheduled).pod(1, 0, runs),
