@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -23,8 +23,8 @@ impl Room {
     }
 
     /// Takes a file's part; says whether there was room for it.
-    fn take(&mut self, data: &Metadata) -> bool {
-        let left = self.bytes.checked_sub(data.blocks() * 512).zip(self.files.checked_sub(1));
+    fn take(&mut self, bytes: u64) -> bool {
+        let left = self.bytes.checked_sub(bytes).zip(self.files.checked_sub(1));
         (self.bytes, self.files) = left.unwrap_or((0, 0));
         left.is_some()
     }
@@ -65,7 +65,7 @@ impl Room {
         let mut folders = Vec::new();
         for entry in fs::read_dir(by_descriptor(folder)).into_iter().flatten().flatten() {
             let Ok(data) = entry.metadata() else { continue };
-            if !self.take(&data) {
+            if !self.take(data.blocks() * 512) {
                 return None;
             }
             if data.is_dir() {
@@ -75,18 +75,33 @@ impl Room {
         Some(folders)
     }
 
+    /// Files that have lost their names are held by descriptors and by what is mapped of them.
     fn holds_nameless(&mut self, device: u64, pids: &[i32]) -> bool {
         let mut seen = HashSet::new();
         let descriptors =
             pids.iter().filter_map(|pid| fs::read_dir(format!("/proc/{pid}/fd")).ok()).flatten().flatten();
         for data in descriptors.filter_map(|entry| fs::metadata(entry.path()).ok()) {
             let nameless = data.is_file() && data.nlink() == 0 && data.dev() == device;
-            if nameless && seen.insert(data.ino()) && !self.take(&data) {
+            if nameless && seen.insert(data.ino()) && !self.take(data.blocks() * 512) {
                 return false;
             }
         }
-        true
+        let maps = pids.iter().filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/maps")).ok());
+        maps.flat_map(|maps| maps.lines().filter_map(|line| nameless_map(line, device)).collect::<Vec<_>>())
+            .all(|(inode, bytes)| !seen.insert(inode) || self.take(bytes))
     }
+}
+
+/// Inode and end of what a line of `/proc/PID/maps` says of a file of this device that has no name any more.
+fn nameless_map(line: &str, device: u64) -> Option<(u64, u64)> {
+    let mut words = line.strip_suffix(" (deleted)")?.split_ascii_whitespace();
+    let (from, to) = words.next()?.split_once('-')?;
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    let start = number(words.nth(1)?)?;
+    let (major, minor) = words.next()?.split_once(':')?;
+    let same = libc::makedev(number(major)? as u32, number(minor)? as u32) == device;
+    let inode = words.next()?.parse().ok()?;
+    same.then_some((inode, start + number(to)?.checked_sub(number(from)?)?))
 }
 
 /// Opens a folder and nothing that a link leads to.
@@ -142,6 +157,19 @@ mod tests {
         );
         drop((nameless, twice));
         assert!(holds(8 << 20, 1000, folder.path()));
+    }
+
+    #[test]
+    fn what_is_mapped_of_a_file_without_a_name_counts() {
+        let line = "7f00000000-7f00200000 rw-s 00100000 00:1b 4711                       /dev/shm/a b (deleted)";
+        let device = libc::makedev(0, 0x1b);
+        assert_eq!(nameless_map(line, device), Some((4711, 3 << 20)), "what lies before the part that is mapped, too");
+        assert_eq!(nameless_map(line, device + 1), None);
+        for other in
+            [line.trim_end_matches(" (deleted)"), "7f00000000-7f00200000 rw-p 00000000 00:00 0 ", " (deleted)", ""]
+        {
+            assert_eq!(nameless_map(other, device), None, "{other}");
+        }
     }
 
     #[test]

@@ -52,6 +52,68 @@ async fn numpy_is_there_however_a_program_gets_at_it() {
 }
 
 #[tokio::test]
+async fn values_that_python_calls_equal_are_equal() {
+    let prelude = "import collections, dataclasses, datetime, decimal, fractions, random, types\n\
+        UTC = datetime.timezone.utc\nEAST = datetime.timezone(datetime.timedelta(hours=5))\n\
+        @dataclasses.dataclass\nclass Point:\n    x: float\n    note: str = dataclasses.field(default='', compare=False)\n\
+        @dataclasses.dataclass(eq=False)\nclass Plain:\n    x: float\n";
+    let exact = [
+        ("range(0)", "range(5, 5)", true),
+        ("range(0, 3, 2)", "range(0, 4, 2)", true),
+        ("range(7, 8, 3)", "range(7, 9, 5)", true),
+        ("range(10 ** 30)", "range(0, 10 ** 30)", true),
+        ("range(3)", "range(4)", false),
+        ("range(2)", "[0, 1]", false),
+        ("fractions.Fraction(4, 2)", "2", true),
+        ("fractions.Fraction(3, 40)", "decimal.Decimal('.075')", true),
+        ("fractions.Fraction(1, 2)", "0.5", true),
+        ("fractions.Fraction(1, 10)", "0.1", false),
+        ("fractions.Fraction(2, 6)", "fractions.Fraction(1, 3)", true),
+        ("fractions.Fraction(1, 3)", "1 / 3", false),
+        ("memoryview(b'ab')", "b'ab'", true),
+        ("types.MappingProxyType({1: 2})", "{1: 2}", true),
+        ("{1: 2, 3: 4}.keys()", "{3, 1}", true),
+        ("{1: [2]}.items()", "{1: [2]}.items()", true),
+        ("{1: 2}.keys()", "[1]", false),
+        ("collections.deque([1], maxlen=3)", "collections.deque([1.0])", true),
+        ("collections.deque([1])", "[1]", false),
+        ("types.SimpleNamespace(a=1, b=2)", "types.SimpleNamespace(b=2, a=1)", true),
+        ("datetime.datetime(2024, 1, 1, 17, tzinfo=EAST)", "datetime.datetime(2024, 1, 1, 12, tzinfo=UTC)", true),
+        ("datetime.datetime(2024, 1, 1, 12)", "datetime.datetime(2024, 1, 1, 12, tzinfo=UTC)", false),
+        ("[Point(1, 'a')]", "[Point(1.0, 'b')]", true),
+        ("Point(1)", "Point(2)", false),
+        ("Point(0.1 + 0.2)", "Point(0.3)", false),
+        ("Plain(1)", "Plain(1)", true),
+        ("Plain(1)", "Point(1)", false),
+        ("random.random() != random.random()", "True", true),
+    ];
+    let close = [
+        ("Point(0.1 + 0.2)", "Point(0.3)", true),
+        ("fractions.Fraction(1, 3)", "0.3333333333", true),
+        ("collections.deque([fractions.Fraction(1, 3)])", "collections.deque([0.34])", false),
+    ];
+    under_each_tier(async |server| {
+        for (cases, policy) in
+            [(&exact[..], json!({"policy": "exact"})), (&close[..], json!({"policy": "numeric", "tolerance": 1e-6}))]
+        {
+            let values: Vec<_> = cases.iter().map(|(value, ..)| format!("lambda: {value}")).collect();
+            let program = format!("VALUES = [{}]\ndef value(at):\n    return VALUES[at]()", values.join(", "));
+            let test = |(at, (_, expected, _)): (usize, &(&str, &str, bool))| {
+                call("value", &[&at.to_string()], &json!({"returns": {"source": expected}}))
+            };
+            let tests: Vec<_> = cases.iter().enumerate().map(test).collect();
+            let batch = json!({"tests": tests, "setup": {"prelude": prelude}, "comparison": policy});
+            let results = server.results(&program, batch).await;
+            for ((value, expected, same), result) in cases.iter().zip(&results) {
+                let wanted = if *same { Status::Passed } else { Status::WrongAnswer };
+                assert_eq!(result.status, wanted, "{value} and {expected}: {result:?}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn standard_input_and_output() {
     under_each_tier(async |server| {
         let echo = "for n in range(2):\n    print(int(input(f'number {n}: ')) * 2)\n";

@@ -124,6 +124,10 @@ fn walls(policy: Policy) -> Vec<c_long> {
 fn last(policy: Policy) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError> {
     let mut refused: BTreeMap<c_long, Vec<SeccompRule>> =
         walls(policy).into_iter().map(|call| (call, Vec::new())).collect();
+    if !policy.sockets {
+        // Files that have lost their names are counted by who has them open: none may be under way to somebody.
+        refused.extend([libc::SYS_sendmsg, libc::SYS_sendmmsg].map(|call| (call, Vec::new())));
+    }
     if policy.signals_to_self_only {
         for call in SIGNALS {
             refused.insert(*call, vec![all(&[condition(0, Op::Ne, u64::from(PID_PLACEHOLDER))?])?]);
@@ -144,6 +148,7 @@ fn rules(policy: Policy) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, JailError
     allow(PROCESSES);
     allow(MEMORY);
     allow(TIME);
+    allow(PAIRS);
     allow(LEGACY);
     allow(TIMES_OF_FILES);
     if policy.metadata == Metadata::Own {
@@ -386,9 +391,8 @@ const TIME: &[c_long] = &[
 
 const SOCKETS: &[c_long] = &[libc::SYS_bind, libc::SYS_listen, libc::SYS_connect, libc::SYS_accept, libc::SYS_accept4];
 
-/// Connected pairs and what `x86_64` still has of older names.
-#[cfg(target_arch = "x86_64")]
-const LEGACY: &[c_long] = &[
+/// What connected pairs are used with.
+const PAIRS: &[c_long] = &[
     libc::SYS_sendto,
     libc::SYS_recvfrom,
     libc::SYS_sendmsg,
@@ -400,6 +404,11 @@ const LEGACY: &[c_long] = &[
     libc::SYS_getpeername,
     libc::SYS_setsockopt,
     libc::SYS_getsockopt,
+];
+
+/// Older names.
+#[cfg(target_arch = "x86_64")]
+const LEGACY: &[c_long] = &[
     libc::SYS_open,
     libc::SYS_creat,
     libc::SYS_stat,
@@ -431,6 +440,8 @@ const LEGACY: &[c_long] = &[
     libc::SYS_pause,
     libc::SYS_time,
 ];
+#[cfg(not(target_arch = "x86_64"))]
+const LEGACY: &[c_long] = &[libc::SYS_renameat];
 
 /// Connected pairs and an older name.
 #[cfg(not(target_arch = "x86_64"))]

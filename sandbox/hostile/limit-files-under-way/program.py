@@ -1,0 +1,17 @@
+import os
+import socket
+import time
+
+left, right = socket.socketpair()
+try:
+    for number in range(10):
+        file = open(str(number), "wb", buffering=0)
+        os.unlink(str(number))
+        for _ in range(15):
+            file.write(bytes(1 << 20))
+        socket.send_fds(left, [b"x"], [file.fileno()])
+        file.close()
+    time.sleep(2)
+    print("all of it")
+except OSError:
+    print("held")
