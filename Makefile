@@ -57,14 +57,14 @@ demo: build ## train the quickstart policy on real rewards (about two minutes)
 test: setup kube ## build and run all tests
 	@scripts/setup-s3 >/dev/null
 	cargo build --locked --workspace --bins
-	cargo test --locked --workspace
+	scripts/run-tests --workspace
 
 test-core: kube ## tests of everything but the trainer: no libtorch needed
 	@scripts/claim-target
 	@scripts/setup-python >/dev/null
 	@scripts/setup-s3 >/dev/null
 	cargo build --locked --bins
-	cargo test --locked
+	scripts/run-tests
 
 e2e: setup ## images, a cluster, the chart, and the quickstart on it (root; minutes)
 	scripts/e2e
@@ -75,14 +75,14 @@ e2e-kueue: kube ## jobs in queues of the real Kueue, on simulated nodes (builds 
 	@scripts/claim-target
 	cargo test --locked -p real-operator --test kueue -- --ignored --test-threads 3
 
-lint: setup ## formatting, clippy, licences, spelling, Python
+lint: setup ## formatting, licences, spelling, Python, and clippy (quick=1: without clippy)
 	@scripts/setup-lint >/dev/null
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
 	scripts/check-licences
 	scripts/check-containerfiles
 	$(CACHE)/lint/bin/ruff check .
 	$(CACHE)/lint/bin/typos
+	$(if $(quick),,cargo clippy --locked --workspace --all-targets -- -D warnings)
 
 fmt: ## format Rust
 	cargo fmt --all

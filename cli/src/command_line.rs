@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand};
-use real_terminal::arguments::{matches, with_negative_numbers};
+use real_terminal::arguments::{forgiving, matches};
 use real_terminal::{LogArgs, causes, errln, exit_code, outln};
 
 use crate::{
@@ -90,7 +90,7 @@ pub fn main() -> ExitCode {
 
 /// The command line's definition, from which help, completions and manual pages are made.
 pub fn command() -> clap::Command {
-    with_negative_numbers(Cli::command())
+    forgiving(Cli::command())
 }
 
 fn work(logs: LogArgs, command: Command) -> ExitCode {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use clap::ValueEnum;
 use real_datasets::files::{check_writable, write_whole};
-use real_terminal::{OrRefused as _, exit, outln};
+use real_terminal::{OrRefused as _, exit, outln, shell_word};
 
 /// Arguments of `real init`.
 #[derive(Debug, clap::Args)]
@@ -62,7 +62,7 @@ pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
     }
     check_writable(&args.file).with_context(|| format!("cannot write {shown}")).or_refused()?;
     write_whole(&args.file, args.place.template())?;
-    outln!("wrote {shown}; next: {} {shown}", args.place.next());
+    outln!("wrote {shown}; next: {} {}", args.place.next(), shell_word(&args.file));
     Ok(exit::DONE.into())
 }
 

@@ -72,7 +72,7 @@ fn read_lines<T: DeserializeOwned>(path: &Path) -> io::Result<Vec<T>> {
             // The last one may be half a line.
             let lost = whole_lines(&text).saturating_sub(lines.len());
             if lost > 0 {
-                errln!("warning: {}: {lost} lines cannot be read, and are left out", path.display());
+                errln!("warning: {}: lines that cannot be read, and are left out: {lost}", path.display());
             }
             Ok(lines)
         }

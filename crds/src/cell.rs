@@ -28,7 +28,7 @@ pub struct CellConfig {
     pub reward: Reward,
     /// Where computation happens.
     pub compute: Compute,
-    /// Folder, or `s3://BUCKET/PREFIX`, in which each cell has one of its own, with the rows of all answers; none are kept where absent.
+    /// Folder, or a prefix in a bucket (`s3://`, `gs://`, `az://`), in which each cell has one of its own, with the rows of all answers; none are kept where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub results: Option<String>,
     /// Folder in which it is said that the checkpoint `model` is being read, where that is not beside it.

@@ -500,7 +500,7 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Store {
-    /// `s3://BUCKET/PREFIX`.
+    /// `s3://BUCKET/PREFIX`, or the same of `gs://` or `az://`.
     pub uri: String,
     /// Seconds that the end of a run waits for a store that does not take its last checkpoint.
     pub timeout_seconds: u64,

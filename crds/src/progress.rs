@@ -120,7 +120,7 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Store {
-    /// `s3://BUCKET/PREFIX`.
+    /// `s3://BUCKET/PREFIX`, or the same of `gs://` or `az://`.
     pub uri: String,
     /// Steps of the checkpoints that are not there yet, the newest first.
     pub pending: Vec<u64>,

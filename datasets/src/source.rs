@@ -41,6 +41,9 @@ impl Source {
         if uri.is_empty() {
             return Err(invalid("a data set's URI must not be empty"));
         }
+        if uri == "-" {
+            return Err(invalid("standard input is not read here, as a data set is read more than once: give a file"));
+        }
         let Some((scheme, rest)) = uri.split_once("://") else {
             return Ok(Self::File(Place::Path(PathBuf::from(uri))));
         };
@@ -91,5 +94,12 @@ mod tests {
         }
         assert!(Source::parse("").is_err());
         assert!(Source::parse("file://host/relative").is_err());
+    }
+
+    #[test]
+    fn standard_input_is_refused_by_name() {
+        let Err(refused) = Source::parse("-") else { panic!("`-` is no file") };
+        assert!(refused.to_string().contains("standard input is not read here"), "{refused}");
+        assert!(Source::parse("./-").is_ok());
     }
 }

@@ -350,3 +350,39 @@ fn settings_of_an_object_that_anything_may_be_put_into_are_anybodys() {
     .collect();
     all_found(&programs.iter().map(String::as_str).collect::<Vec<_>>());
 }
+
+/// Programs of a file: each begins with a line `#= what it is about`.
+fn programs(text: &str) -> Vec<&str> {
+    let begins = |part: &&str| !part.is_empty();
+    text.split("#= ").filter(begins).filter_map(|part| part.split_once('\n')).map(|(_, code)| code).collect()
+}
+
+/// Constants that are worked out, put into mappings, kept in attributes, bound by `partial`, set later; calls by other names.
+#[test]
+fn what_is_wrong_by_a_constant_is_wrong_however_the_constant_is_said() {
+    all_found(&programs(include_str!("evasions/constants.txt")));
+}
+
+/// Tests that ask for nothing, come out the same anyway, decide nothing, come too late, or whose exception is dealt with.
+#[test]
+fn a_test_that_decides_nothing_is_no_guard() {
+    all_found(&programs(include_str!("evasions/guards.txt")));
+}
+
+/// Sanitizers that were replaced, guards of something else, classes that are made from dangerous ones.
+#[test]
+fn what_only_looks_like_a_guard_or_sanitizer_clears_nothing() {
+    all_found(&programs(include_str!("evasions/flows.txt")));
+}
+
+/// Written after the others were mended.
+#[test]
+fn variants_that_nobody_looked_at_are_found_as_well() {
+    all_found(&programs(include_str!("evasions/variants.txt")));
+}
+
+/// The same in unusual styles, done right.
+#[test]
+fn unusual_styles_that_are_right_have_no_finding() {
+    none_found(&programs(include_str!("evasions/honest.txt")));
+}

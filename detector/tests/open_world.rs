@@ -75,9 +75,10 @@ fn an_executor_that_is_given_built_text_in_the_unit_is_a_sink() {
         true,
         &[
             "class Database:\n    def find(self, name):\n        return self.run(\"SELECT * FROM users WHERE name = '\" + name + \"'\")\n\n    def run(self, sql, args=()):\n        return self.connection.execute(sql, args).fetchall()\n",
-            "def run(connection, sql):\n    return connection.execute(sql).fetchall()\n",
+            "def run(connection, name):\n    sql = 'SELECT * FROM users WHERE name = %r' % name\n    return connection.execute(sql).fetchall()\n",
         ],
     );
+    check(false, &["def run(connection, sql):\n    return connection.execute(sql).fetchall()\n"]);
 }
 
 #[test]

@@ -112,7 +112,11 @@ pub fn read(source: &Source, tasks: &BTreeMap<String, Task>) -> Result<Vec<Answe
             std::fs::metadata(path).map_err(|source| {
                 let name = path.to_string_lossy();
                 let meant = nearest(&name, NAMES).filter(|_| source.kind() == std::io::ErrorKind::NotFound);
-                let hint = meant.map(|name| format!(" (did you mean {name}?)")).unwrap_or_default();
+                let hint = match meant {
+                    Some(name) => format!(" (did you mean {name}?)"),
+                    None if name == "-" => " (standard input is not read here: give a file)".to_owned(),
+                    None => String::new(),
+                };
                 ResponsesError::Missing { path: path.clone(), source, hint }
             })?;
             Ok(answer_file::read(path, tasks)?)

@@ -6,10 +6,13 @@ use real_datasets::Task;
 use real_sandbox_api::Check;
 
 use crate::Extraction;
-use crate::markdown::{Block, PYTHON, blocks};
+use crate::markdown::{Block, blocks, is_python};
+use crate::python::{Binding, binding, statements};
 
 const OPENING: &str = "```python";
 const CLOSING: &str = "```";
+/// Ends of what models write before their answer, for themselves.
+const ENDS_OF_THOUGHT: [&str; 4] = ["</think>", "</thinking>", "</thought>", "</reasoning>"];
 /// Placeholder of the paper's prompt template; an answer that repeats it holds no program.
 const PLACEHOLDER: &str = "YOUR_CODE_HERE";
 
@@ -21,7 +24,8 @@ const PLACEHOLDER: &str = "YOUR_CODE_HERE";
 /// and white space after it are cut off; indentation stays, so what CPython makes of it is CPython's verdict.
 ///
 /// [`Extraction::Tolerant`] reads Markdown: of the blocks of Python the last one that defines the task's entry point,
-/// else the longest; a bare fence is taken where no block says that it is Python.
+/// else the longest; a bare fence is taken where no block says that it is Python. A block that only imports the entry point is an
+/// example of its use, unless no other has it. What stands before `</think>` is no part of the answer.
 pub fn program<'a>(response: &'a str, task: &Task, extraction: Extraction) -> Option<Cow<'a, str>> {
     match extraction {
         Extraction::Paper => paper(response).map(Cow::Borrowed),
@@ -44,16 +48,48 @@ fn trimmed(block: &str) -> Option<&str> {
 }
 
 fn tolerant(response: &str, entry: Option<&str>) -> Option<String> {
-    let blocks = blocks(response);
-    let said = |block: &&Block| PYTHON.contains(&block.language.as_str());
+    let blocks = blocks(after_thought(response));
+    let said = |block: &&Block| is_python(&block.language);
     let bare = |block: &&Block| block.language.is_empty();
     let mut programs: Vec<&str> = blocks.iter().filter(said).filter_map(|block| trimmed(&block.code)).collect();
     if programs.is_empty() {
         programs = blocks.iter().filter(bare).filter_map(|block| trimmed(&block.code)).collect();
+        if programs.iter().any(|program| is_like_a_program(program)) {
+            programs.retain(|program| is_like_a_program(program));
+        }
     }
-    let defining = entry.and_then(|name| programs.iter().rfind(|program| defines(program, name)));
+    let bound: Vec<_> =
+        entry.map_or_else(Vec::new, |name| programs.iter().map(|program| binding(program, name)).collect());
+    let binds = |how: Binding| Some(programs[bound.iter().rposition(|bound| *bound == Some(how))?]);
     // Of equally long ones the last.
-    defining.or_else(|| programs.iter().max_by_key(|program| program.len())).map(|program| (*program).to_owned())
+    binds(Binding::Definition)
+        .or_else(|| binds(Binding::Import))
+        .or_else(|| programs.iter().copied().max_by_key(|program| program.len()))
+        .map(str::to_owned)
+}
+
+/// What follows a model's thoughts, where it marks them: a mark begins its line or ends it.
+fn after_thought(response: &str) -> &str {
+    let (mut from, mut at) = (0, 0);
+    for line in response.split_inclusive('\n') {
+        let (left, right) = (line.trim_start(), line.trim_end());
+        for mark in ENDS_OF_THOUGHT {
+            if left.starts_with(mark) {
+                from = at + line.len() - left.len() + mark.len();
+            }
+            if right.ends_with(mark) {
+                from = at + right.len();
+            }
+        }
+        at += line.len();
+    }
+    &response[from..]
+}
+
+/// Whether a text without a language may be a program: outputs of programs seldom assign, call or import.
+fn is_like_a_program(text: &str) -> bool {
+    let begins = |code: &str| ["import ", "from ", "def ", "class "].iter().any(|word| code.starts_with(word));
+    statements(text).iter().any(|statement| begins(&statement.code) || statement.code.contains(['=', '(']))
 }
 
 /// The name that the first test which calls something looks for.
@@ -65,22 +101,6 @@ fn entry(task: &Task) -> Option<&str> {
     // `lambda kwargs: solve(**kwargs)` calls `solve`.
     let called = called.strip_prefix("lambda").and_then(|rest| rest.split_once(':')).map_or(called, |(_, body)| body);
     called.trim().split(['.', '(', '[']).next().map(str::trim).filter(|name| !name.is_empty())
-}
-
-/// Whether a program binds this name at its top level by a definition or an assignment.
-fn defines(program: &str, name: &str) -> bool {
-    program.lines().any(|line| {
-        let words = line.strip_prefix("async ").unwrap_or(line);
-        let rest = ["def ", "class "].iter().find_map(|word| words.strip_prefix(word)).unwrap_or(words);
-        rest.strip_prefix(name).is_some_and(|after| {
-            let after = after.trim_start();
-            if rest.len() == line.len() {
-                after.starts_with('=') && !after.starts_with("==")
-            } else {
-                after.starts_with(['(', ':', '['])
-            }
-        })
-    })
 }
 
 /// Last of the leftmost, shortest, non-overlapping matches.
@@ -183,14 +203,101 @@ mod tests {
         assert!(tolerant(response, None).is_some_and(|program| program.contains("20000")), "the longest");
         let draft = "```python\ndef solve(x): return 0  # a long first draft\n```\n```python\nsolve = abs\n```";
         assert_eq!(tolerant(draft, Some("solve")).as_deref(), Some("solve = abs"), "the last that defines it");
-        for (program, holds) in [
-            ("async def f(): pass", true),
-            ("class f: pass", true),
-            ("f == 1", false),
-            ("def f2(): pass", false),
-            ("f(1)", false),
+    }
+
+    const SOLUTION: &str = "def solve(x):\n    return x";
+
+    #[test]
+    fn an_example_of_use_is_no_solution_however_long_it_is() {
+        let usage = "print(solve(1), solve(2), solve(3))\n".repeat(4);
+        for solution in [
+            SOLUTION,
+            "def  solve (x):\n    return x",
+            "def solve[T](x: T) -> T:\n    return x",
+            "solve: object = abs",
+            "solve, other = abs, abs",
+            "try:\n    from math import gcd as other\nexcept ImportError:\n    solve = None",
         ] {
-            assert_eq!(defines(program, "f"), holds, "{program}");
+            for example in [
+                usage.clone(),
+                format!("from main import solve\n{usage}"),
+                format!("code = \"\"\"\ndef solve(x): pass\n\"\"\"\n{usage}"),
+            ] {
+                let response = format!("```python\n{solution}\n```\nUse it so:\n```python\n{example}\n```\n");
+                assert_eq!(tolerant(&response, Some("solve")).as_deref(), Some(solution), "{response}");
+            }
+        }
+        let imported = format!("```python\nfrom math import gcd as solve\n```\n```python\n{usage}\n```");
+        assert_eq!(tolerant(&imported, Some("solve")).as_deref(), Some("from math import gcd as solve"));
+        let outputs = format!("```\nprint(input())\n```\nprints\n```\n{}\n```", "1 2 3\n".repeat(20));
+        assert_eq!(tolerant(&outputs, None).as_deref(), Some("print(input())"), "outputs are no programs");
+    }
+
+    #[test]
+    fn what_a_model_thinks_is_no_part_of_its_answer() {
+        let draft = format!("maybe\n```python\n{}\n```\n", "print(0)  # long\n".repeat(9));
+        for (before, after) in [
+            ("<think>\n", "</think>\n"),
+            ("", "</think>"),
+            ("<thinking>", "so be it.</thinking>\n"),
+            ("", "  </reasoning> Here:\n"),
+        ] {
+            let answer = format!("{before}{draft}{after}\n```python\nprint(1)\n```\n");
+            assert_eq!(tolerant(&answer, None).as_deref(), Some("print(1)"), "{answer}");
+            assert_eq!(tolerant(&format!("{before}{draft}{after}\nI give up."), None), None);
+        }
+        let printing = "```python\nprint('</think>', 1)\n```";
+        assert_eq!(tolerant(printing, None).as_deref(), Some("print('</think>', 1)"));
+        let unclosed = format!("```python\ns = \"\"\"\n```python\n{SOLUTION}\n```");
+        assert_eq!(tolerant(&unclosed, Some("solve")).as_deref(), Some(SOLUTION));
+    }
+
+    #[test]
+    fn fences_as_models_write_them() {
+        for (before, after) in [
+            ("```python3.11\n", "\n```"),
+            ("``` {python}\n", "\n```"),
+            ("\u{feff}```python\n", "\n```"),
+            ("\u{200b}```python\u{200b}\n", "\n```\u{200b}\nbye"),
+            ("Here it is: ```python\n", "\n```"),
+            ("```python\n", "```"),
+            ("```python\n", "```\n\nThis returns x.\n"),
+            ("```python\n", "\n``` end of code\n\nIt returns x."),
+            ("```markdown\n```python\n", "\n```\n```"),
+            ("```\nnotes that are never closed\n```python\n", "\n```"),
+            ("```text\n```python\n", "\n```\n```\nand\n```sql\nselect 1\n```"),
+            ("```python\ns = \"\"\"\n\n```python\n", "\n```\nbye"),
+            ("```diff\n-a\n+b\n```\n```py\n", "\n```\n```pycon\n>>> solve(11111111111111111111111)\n```"),
+            ("~~~~py\n", "\n~~~~~"),
+        ] {
+            let response = format!("{before}{SOLUTION}{after}");
+            assert_eq!(tolerant(&response, Some("solve")).as_deref(), Some(SOLUTION), "{response:?}");
+        }
+        for response in ["```python2\nprint 1\n```", "```pycharm\nx = 1\n```", "use `x` and ```python\nx = 1\n"] {
+            assert_eq!(tolerant(response, None), None, "{response:?}");
+        }
+    }
+
+    /// Some of them take minutes where a block costs the length of the text.
+    #[test]
+    fn long_answers_end() {
+        let fences = |block: &str| block.repeat((1 << 17) / block.len());
+        for text in [
+            fences("```python\n\\\"\"\"\n```\n"),
+            fences("```python\nx```\n~~~python\nx~~~\n"),
+            fences("```python\n"),
+            fences("```"),
+            fences("> "),
+            fences("- "),
+            fences("</think>"),
+            fences("~~~sql\n```sql\n"),
+            format!("```python\n{}", fences("solve = (\n")),
+            format!("```python\n{}", fences("a = '\\\n")),
+            format!("```python\n{}", fences("x;")),
+        ] {
+            let found = tolerant(&text, Some("solve"));
+            assert!(found.is_none_or(|program| program.len() <= text.len()));
+            let _ = paper(&text);
         }
     }
 

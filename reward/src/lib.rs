@@ -15,6 +15,7 @@ pub mod monitor;
 pub mod normalize;
 mod outcome;
 pub mod profile;
+mod python;
 mod reference;
 mod scorer;
 pub mod selection;

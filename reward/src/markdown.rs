@@ -1,11 +1,21 @@
-//! Fenced code blocks of an answer, by the rules of `CommonMark` (§4.5, within quotations §5.1 and list items §5.2), with three liberties:
-//! a fence may be indented as far as a list item is; a fence inside a triple-quoted Python string does not close the block;
-//! and within a block of Python another fence of Python begins a new block, because the first was never closed.
+//! Fenced code blocks of an answer, by the rules of `CommonMark` (§4.5, within quotations §5.1 and list items §5.2), with liberties:
+//!
+//! * a fence may be indented as far as a list item is, and invisible letters beside it do not count;
+//! * a fence inside a triple-quoted Python string does not close the block;
+//! * within a block another fence of Python begins a new block: the first was never closed, or shows Markdown;
+//! * a block of Python may begin at the end of a line of text, and where no line closes it, it ends where marks of its fence
+//!   stand at the end of a line or at the beginning of one with text after them.
 
 use std::borrow::Cow;
 
-/// Info strings of Python, in lower case.
-pub(crate) const PYTHON: [&str; 4] = ["python", "py", "python3", "py3"];
+use crate::python::Strings;
+
+/// White space and letters without a width, which models write beside fences.
+const UNSEEN: [char; 8] = [' ', '\t', '\u{a0}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}'];
+
+/// Blocks with a string that is never closed, or without a closing line, for which the rest of the text is looked through: each
+/// costs its length.
+const LOOKS: u32 = 16;
 
 /// A fenced code block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,19 +39,28 @@ struct Fence {
 impl Fence {
     /// First word of the info string in lower case.
     fn language(&self) -> String {
-        let language = self.info.trim_start_matches(['{', '.']);
+        let language = self.info.trim_start_matches(['{', '.', ' ']);
         let language = language.split(|c: char| c.is_whitespace() || ",:{}".contains(c)).next().unwrap_or_default();
         language.to_lowercase()
     }
 
     fn is_python(&self) -> bool {
-        PYTHON.contains(&self.language().as_str())
+        is_python(&self.language())
     }
 
-    /// Whether it begins a block of Python inside one that was never closed.
+    /// Whether it begins a block of Python inside another one.
     fn replaces(&self, outer: &Self) -> bool {
         self.mark == outer.mark && self.length >= outer.length && self.is_python()
     }
+}
+
+/// Whether the first word of an info string, in lower case, says Python 3.
+pub(crate) fn is_python(language: &str) -> bool {
+    let version = language.strip_prefix("python").or_else(|| language.strip_prefix("py"));
+    version.is_some_and(|version| {
+        version.is_empty()
+            || version.starts_with('3') && version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    })
 }
 
 /// All blocks in their order; one that is never closed ends with the text. Linear in the text's length.
@@ -50,49 +69,76 @@ pub(crate) fn blocks(text: &str) -> Vec<Block> {
         if text.contains('\r') { Cow::from(text.replace("\r\n", "\n").replace('\r', "\n")) } else { text.into() };
     let lines: Vec<&str> = text.lines().collect();
     let mut found = Vec::new();
-    let mut at = 0;
+    let (mut at, mut looks) = (0, LOOKS);
     while at < lines.len() {
-        let Some(fence) = opening(lines[at]) else {
+        let Some(fence) = opening(lines[at]).or_else(|| opening_after_text(lines[at])) else {
             at += 1;
             continue;
         };
-        let (end, block) = read(&lines, at + 1, &fence);
+        let (end, block) = read(&lines, at + 1, &fence, &mut looks);
         found.push(block);
         at = end;
     }
     found
 }
 
+/// Where a block ends: its last line, how much of the next one is code too, and where what comes after it begins.
+#[derive(Clone, Copy)]
+struct End {
+    line: usize,
+    more: usize,
+    next: usize,
+}
+
 /// The block after a fence, and the line that comes after it.
-fn read(lines: &[&str], start: usize, fence: &Fence) -> (usize, Block) {
-    let mut quotes = Quotes::default();
-    let mut first_close = None;
-    // Where the block ends, and where what comes after it begins.
+fn read(lines: &[&str], start: usize, fence: &Fence, looks: &mut u32) -> (usize, Block) {
+    let mut strings = Strings::default();
+    // What ends the block if nothing better does.
+    let (mut inside_string, mut loose): (Option<End>, Option<End>) = (None, None);
     let mut end = None;
     let mut code = Vec::new();
     for (at, line) in lines.iter().enumerate().skip(start) {
         let Some(line) = unquoted(line, fence.quoted) else {
-            end = Some((at, at));
+            end = Some(End { line: at, more: 0, next: at });
             break;
         };
-        if closes(line, fence) {
-            if !quotes.inside_triple() {
-                end = Some((at, at + 1));
+        let closed = closes(line, fence);
+        if closed || opening(line).is_some_and(|inner| inner.replaces(fence)) {
+            let here = End { line: at, more: 0, next: at + usize::from(closed) };
+            if !strings.inside_triple() || *looks == 0 {
+                end = Some(if closed { here } else { loose.unwrap_or(here) });
                 break;
             }
-            first_close.get_or_insert((at, at + 1));
+            inside_string.get_or_insert(here);
         }
-        if !quotes.inside_triple() && fence.is_python() && opening(line).is_some_and(|inner| inner.replaces(fence)) {
-            end = Some((at, at));
-            break;
+        let text = unindented(line, fence.indent);
+        if loose.is_none() && fence.is_python() && !strings.inside_triple() {
+            loose = loose_end(text, fence, at);
         }
-        quotes.line(line);
-        code.push(unindented(line, fence.indent));
+        strings.line(line);
+        code.push(text);
+    }
+    if end.is_none() {
+        *looks = looks.saturating_sub(1);
     }
     // A string that is never closed either: its quotes were no quotes.
-    let (end, next) = end.or(first_close).unwrap_or((lines.len(), lines.len()));
-    code.truncate(end - start);
-    (next, Block { language: fence.language(), code: code.join("\n") })
+    let whole = End { line: lines.len(), more: 0, next: lines.len() };
+    let end = end.or(inside_string).or(loose.filter(|_| *looks > 0)).unwrap_or(whole);
+    let rest = code.get(end.line - start).map_or("", |line| &line[..end.more]);
+    code.truncate(end.line - start);
+    code.extend(Some(rest).filter(|rest| !rest.is_empty()));
+    (end.next, Block { language: fence.language(), code: code.join("\n") })
+}
+
+/// The end of a block whose closing marks share their line with code before or text after them.
+fn loose_end(line: &str, fence: &Fence, at: usize) -> Option<End> {
+    let marks = |count: usize| count >= fence.length;
+    let (left, right) = (line.trim_start_matches(UNSEEN), line.trim_end_matches(UNSEEN));
+    if marks(left.len() - left.trim_start_matches(fence.mark).len()) {
+        return Some(End { line: at, more: 0, next: at + usize::from(opening(line).is_none()) });
+    }
+    let code = right.trim_end_matches(fence.mark);
+    marks(right.len() - code.len()).then_some(End { line: at, more: code.len(), next: at + 1 })
 }
 
 /// A line without the marks of as many quotations; nothing where it is outside of them.
@@ -122,22 +168,30 @@ fn opening(line: &str) -> Option<Fence> {
     while let Some(after) = after_marker(rest) {
         rest = after;
     }
-    let rest = rest.trim_start_matches([' ', '\t']);
+    let rest = rest.trim_start_matches(UNSEEN);
     let mark = rest.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
     let length = rest.len() - rest.trim_start_matches(mark).len();
-    let info = rest[length..].trim();
+    let info = rest[length..].trim_matches(UNSEEN);
     (length >= 3 && !(mark == '`' && info.contains('`'))).then(|| Fence {
         mark,
         length,
         quoted,
-        indent: inner.len() - rest.len(),
+        indent: inner[..inner.len() - rest.len()].bytes().filter(u8::is_ascii).count(),
         info: info.to_owned(),
     })
 }
 
+/// A fence of Python at the end of a line of text.
+fn opening_after_text(line: &str) -> Option<Fence> {
+    let (before, info) = line.trim_end_matches(UNSEEN).rsplit_once("```")?;
+    let fence = Fence { mark: '`', length: 3, quoted: 0, indent: 0, info: info.to_owned() };
+    let apart = before.ends_with([' ', '\t', ':']) && !before.contains('`');
+    (apart && is_python(&info.to_lowercase())).then_some(fence)
+}
+
 fn closes(line: &str, fence: &Fence) -> bool {
-    let rest = line.trim_start_matches([' ', '\t']);
-    let inner = rest.trim_end();
+    let rest = line.trim_start_matches(UNSEEN);
+    let inner = rest.trim_end_matches(|letter: char| letter.is_whitespace() || UNSEEN.contains(&letter));
     line.len() - rest.len() <= fence.indent + 3
         && inner.len() >= fence.length
         && inner.chars().all(|letter| letter == fence.mark)
@@ -146,44 +200,6 @@ fn closes(line: &str, fence: &Fence) -> bool {
 fn unindented(line: &str, indent: usize) -> &str {
     let blank = line.len() - line.trim_start_matches([' ', '\t']).len();
     &line[blank.min(indent)..]
-}
-
-/// Where in Python's strings a text is, line by line.
-#[derive(Default)]
-struct Quotes {
-    /// The quotation mark of the triple-quoted string that is open.
-    triple: Option<u8>,
-}
-
-impl Quotes {
-    fn inside_triple(&self) -> bool {
-        self.triple.is_some()
-    }
-
-    fn line(&mut self, line: &str) {
-        let bytes = line.as_bytes();
-        let mut single = None;
-        let mut at = 0;
-        while let Some(&byte) = bytes.get(at) {
-            let three = bytes[at..].starts_with(&[byte; 3]);
-            match (self.triple, single, byte) {
-                (Some(_), _, b'\\') | (None, Some(_), b'\\') => at += 1,
-                (Some(mark), _, _) if byte == mark && three => {
-                    self.triple = None;
-                    at += 2;
-                }
-                (None, None, b'\'' | b'"') if three => {
-                    self.triple = Some(byte);
-                    at += 2;
-                }
-                (None, None, b'\'' | b'"') => single = Some(byte),
-                (None, Some(mark), _) if byte == mark => single = None,
-                (None, None, b'#') => return,
-                _ => {}
-            }
-            at += 1;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -229,7 +245,7 @@ mod tests {
         assert_eq!(read("```python\r\nx = 1\r\n```\r\ny"), one("python", "x = 1"));
         assert_eq!(read("```python\rx = 1\r```"), one("python", "x = 1"));
         // No markers: no space, or ten digits.
-        assert!(read("-```python\nx\n").is_empty() && read("1234567890. ```python\nx\n").is_empty());
+        assert!(read("-```python\nx\n").is_empty() && read("1234567890. ~~~python\nx\n").is_empty());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// A reward and the parts it is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, by its name on the wire")]
 pub struct Scored {
     /// The reward: α·quality + (1-α)·function, or the penalty.
     pub reward: f64,
@@ -21,6 +22,9 @@ pub struct Scored {
     pub shaped: Option<Shaped>,
     /// Whether every functional test that was asked for passed.
     pub function_all: bool,
+    /// Whether it runs and passes no functional test but those that expect no output, as a program does that does nothing.
+    #[serde(default)]
+    pub idle: bool,
     /// Whether the answer has no code block.
     pub no_code: bool,
     /// Whether the program ran at all: it has code, compiles, and at least one functional test ended otherwise than in

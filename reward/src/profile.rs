@@ -4,7 +4,7 @@ use real_datasets::{QualityCheck, Task, expects_nothing};
 use real_detector_api::{Analysis, AnalysisErrorKind};
 use real_sandbox_api::{Check, Group, Status, TestResult, Tier};
 
-use crate::reference;
+use crate::reference::{self, Ran};
 use crate::{EmptyOutputs, Profile, QualitySource, Reason, Scored, ScorerConfig, Service, Shaped, Timings};
 
 /// The part of a [`ScorerConfig`] that rewards are computed from.
@@ -63,7 +63,11 @@ pub fn doing_nothing<'a>(rules: Rules, tasks: impl IntoIterator<Item = &'a Task>
         count += 1.0;
         shares += share;
         // Where nothing is there to be called, every test ends in an error.
-        rewards += if calls(task) { rules.penalty } else { blend(rules, 1.0, if counts { share } else { 0.0 }) };
+        rewards += match (calls(task), rules.profile) {
+            (true, Profile::Paper) => rules.penalty,
+            (true, Profile::Reference) => blend(rules, 1.0, reference::NOTHING_RUNS),
+            (false, _) => blend(rules, 1.0, if counts { share } else { 0.0 }),
+        };
     }
     (count > 0.0).then(|| (shares / count, rewards / count))
 }
@@ -99,6 +103,7 @@ pub fn no_code(rules: Rules) -> Scored {
         function: 0.0,
         shaped: None,
         function_all: false,
+        idle: false,
         no_code: true,
         runnable: false,
         program: None,
@@ -133,12 +138,14 @@ pub fn reward(
     if !(runnable || graded && compiles) {
         let shaped = graded.then(|| Shaped {
             quality: reference::quality(asked, None),
-            function: reference::function(asked, false, &run.results),
+            function: reference::function(asked, Ran::Nothing, &run.results),
         });
         let reward = shaped.map_or(rules.penalty, |shaped| blend(rules, shaped.quality, shaped.function));
         return Ok(Scored { reward, shaped, verdicts: run.results, ..base });
     }
-    let (function, function_all) = function(rules, asked, &run.results);
+    let earned = passes_what_asks(asked, &run.results);
+    let counts = earned || rules.empty_outputs == EmptyOutputs::Count;
+    let (function, function_all) = function(counts, &run.results);
     let (quality, analysis) = match (rules.quality, analysis) {
         (QualitySource::SafetyTests, _) => (safety(&run.results), None),
         (QualitySource::Analysis, None) => return Err(missing("an analysis")),
@@ -152,11 +159,12 @@ pub fn reward(
         quality: analysis
             .as_ref()
             .map_or(quality, |analysis| reference::quality(asked, Some(analysis)).min(graded_most(quality, analysis))),
-        function: reference::function(asked, runnable, &run.results),
+        function: reference::function(asked, Ran::of(runnable, counts), &run.results),
     });
     let reward = shaped.map_or_else(|| blend(rules, quality, function), |s| blend(rules, s.quality, s.function));
     let (findings, types) = analysis.map_or_else(Default::default, |analysis| (analysis.findings, analysis.types));
-    Ok(Scored { reward, quality, function, shaped, function_all, findings, types, verdicts: run.results, ..base })
+    let idle = runnable && !earned;
+    Ok(Scored { reward, quality, function, shaped, function_all, idle, findings, types, verdicts: run.results, ..base })
 }
 
 fn blend(rules: Rules, quality: f64, function: f64) -> f64 {
@@ -192,13 +200,20 @@ fn compiles(run: &TestRun) -> Result<bool, Reason> {
     }
 }
 
-/// Share of functional tests passed, and whether that is all of them.
-fn function(rules: Rules, asked: &Asked<'_>, results: &[TestResult]) -> (f64, bool) {
-    let functional = || results.iter().enumerate().filter(|(_, result)| result.group == Group::Functional);
-    let passing = || functional().filter(|(_, result)| result.status == Status::Passed);
+fn functional(results: &[TestResult]) -> impl Iterator<Item = (usize, &TestResult)> {
+    results.iter().enumerate().filter(|(_, result)| result.group == Group::Functional)
+}
+
+/// Whether a functional test passed that expects some output.
+fn passes_what_asks(asked: &Asked<'_>, results: &[TestResult]) -> bool {
     let blank = |at: usize| asked.blank.get(at).copied().unwrap_or(false);
-    let earned = rules.empty_outputs == EmptyOutputs::Count || passing().any(|(at, _)| !blank(at));
-    let (passed, all) = (if earned { passing().count() } else { 0 }, functional().count());
+    functional(results).any(|(at, result)| result.status == Status::Passed && !blank(at))
+}
+
+/// Share of functional tests passed, where they count, and whether that is all of them.
+fn function(counts: bool, results: &[TestResult]) -> (f64, bool) {
+    let passed = functional(results).filter(|(_, result)| counts && result.status == Status::Passed).count();
+    let all = functional(results).count();
     (passed as f64 / all.max(1) as f64, passed == all && all > 0)
 }
 
@@ -427,6 +442,31 @@ mod tests {
     }
 
     #[test]
+    fn a_program_is_idle_that_passes_only_what_expects_nothing_whatever_the_profile_pays() {
+        use Status::{Passed, RuntimeError, WrongAnswer};
+        let judged = |profile, empty_outputs, statuses: &[Status]| {
+            let asked = Asked { checks: SECURITY, calls: false, blank: vec![true, true, false, false] };
+            let rules = Rules { profile, empty_outputs, ..PAPER };
+            reward(rules, &asked, "x", Some(Ok(analysis(0, None, None))), functional(statuses)).unwrap()
+        };
+        let nothing = [Passed, Passed, WrongAnswer, WrongAnswer];
+        for profile in [Profile::Paper, Profile::Reference] {
+            for (empty_outputs, paid) in [(EmptyOutputs::Count, 0.75), (EmptyOutputs::Ignore, 0.5)] {
+                let scored = judged(profile, empty_outputs, &nothing);
+                assert!(
+                    scored.idle && (scored.reward - paid).abs() < 1e-12,
+                    "{profile:?} {empty_outputs:?} {scored:?}"
+                );
+            }
+            let worked = judged(profile, EmptyOutputs::Ignore, &[Passed, Passed, Passed, WrongAnswer]);
+            assert!(!worked.idle && (worked.reward - 0.875).abs() < 1e-12);
+        }
+        assert!(!judged(Profile::Paper, EmptyOutputs::Count, &[RuntimeError; 4]).idle, "it does not run");
+        let late = judged(Profile::Reference, EmptyOutputs::Ignore, &[Passed, RuntimeError, WrongAnswer, WrongAnswer]);
+        assert!((late.reward - (0.5 - 0.5 * 0.125)).abs() < 1e-12, "{late:?}");
+    }
+
+    #[test]
     fn the_reference_grades_what_the_papers_text_does_not() {
         use Status::{Passed, RuntimeError, SyntaxError, TimeLimit, WrongAnswer};
         let rules = Rules { profile: Profile::Reference, ..PAPER };
@@ -460,5 +500,13 @@ mod tests {
         let ignoring = Rules { empty_outputs: EmptyOutputs::Ignore, ..PAPER };
         assert!((doing_nothing(ignoring, &tasks).unwrap().1 - 0.5).abs() < 1e-12);
         assert_eq!(doing_nothing(PAPER, &[]), None);
+        let call = serde_json::json!({"kind": "call", "entry": "f", "expected": {"raises": ["E"]}});
+        let called: Task = serde_json::from_value(
+            serde_json::json!({"id": "1", "dataset": "d", "split": "s", "prompt": [], "tests": [call], "quality": []}),
+        )
+        .unwrap();
+        assert!((doing_nothing(PAPER, [&called]).unwrap().1 + 1.0).abs() < 1e-12);
+        let reference = Rules { profile: Profile::Reference, ..PAPER };
+        assert!((doing_nothing(reference, [&called]).unwrap().1 - 0.25).abs() < 1e-12, "what the graded scores say");
     }
 }

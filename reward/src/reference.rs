@@ -21,7 +21,8 @@ use crate::profile::Asked;
 
 const PER_FINDING: f64 = 0.3;
 const PER_TYPE_ERROR: f64 = 0.5;
-const NOTHING_RUNS: f64 = -0.5;
+/// Function where nothing runs.
+pub(crate) const NOTHING_RUNS: f64 = -0.5;
 const ERROR: f64 = -0.5;
 const TIME_LIMIT_OF_TYPED: f64 = 0.1;
 
@@ -40,14 +41,35 @@ pub(crate) fn quality(asked: &Asked<'_>, analysis: Option<&Analysis>) -> f64 {
     asked.checks.iter().map(check).fold(1.0, f64::min)
 }
 
+/// What became of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ran {
+    /// No functional test ended otherwise than in an error.
+    Nothing,
+    /// It ran, but what it passed is worth nothing.
+    Idly,
+    /// It ran.
+    Something,
+}
+
+impl Ran {
+    pub(crate) fn of(runnable: bool, counts: bool) -> Self {
+        match (runnable, counts) {
+            (false, _) => Self::Nothing,
+            (true, false) => Self::Idly,
+            (true, true) => Self::Something,
+        }
+    }
+}
+
 /// Score of the functional tests.
-pub(crate) fn function(asked: &Asked<'_>, runnable: bool, results: &[TestResult]) -> f64 {
-    if !runnable {
+pub(crate) fn function(asked: &Asked<'_>, ran: Ran, results: &[TestResult]) -> f64 {
+    if ran == Ran::Nothing {
         return NOTHING_RUNS;
     }
     let graded = !asked.calls || typed(asked);
     let score = |result: &TestResult| match result.status {
-        Status::Passed => 1.0,
+        Status::Passed => f64::from(u8::from(ran == Ran::Something)),
         Status::WrongAnswer => 0.0,
         _ if !graded => 0.0,
         Status::TimeLimit if typed(asked) => TIME_LIMIT_OF_TYPED,

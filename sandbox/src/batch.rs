@@ -104,7 +104,9 @@ fn validate_value(value: &Value) -> Result<(), String> {
             Ok(_) => Ok(()),
             Err(error) => Err(format!("bytes: not base64 ({error})")),
         },
-        Value::List(parts) | Value::Tuple(parts) | Value::Set(parts) => parts.iter().try_for_each(validate_value),
+        Value::List(parts) | Value::Tuple(parts) | Value::Set(parts) | Value::Record(_, parts) => {
+            parts.iter().try_for_each(validate_value)
+        }
         Value::Dict(pairs) => {
             pairs.iter().try_for_each(|(name, value)| validate_value(name).and_then(|()| validate_value(value)))
         }

@@ -29,6 +29,7 @@ pub mod scratch;
 pub mod service;
 pub mod supervise;
 pub mod task_cache;
+mod usage;
 pub mod verdict;
 mod waited;
 mod worker;

@@ -253,6 +253,15 @@ impl Reader<'_> {
                 (Value::Float(real), Value::Float(imaginary)) => Value::Complex(real, imaginary),
                 _ => return Err(OTHER_SHAPE),
             },
+            b'r' => {
+                let count = self.number()?;
+                let Value::Str(kind) = self.value(depth + 1)? else { return Err(OTHER_SHAPE) };
+                let mut parts = Vec::new();
+                for _ in 0..count {
+                    parts.push(self.value(depth + 1)?);
+                }
+                Value::Record(kind, parts)
+            }
             b'o' => match (self.value(depth + 1)?, self.value(depth + 1)?) {
                 (Value::Str(kind), Value::Str(text) | Value::Object(_, text)) => Value::Object(kind, text),
                 _ => return Err(OTHER_SHAPE),
@@ -317,6 +326,9 @@ mod tests {
             Value::Dict(vec![(Value::Str("a".into()), Value::List(vec![Value::None, Value::Bool(true)]))]),
         ]);
         assert_eq!(record("Vu2:i3:-12m1:s1:al2:nt"), Report::Record(Record::Value(expected)));
+        let deque = Value::Record("collections.deque".into(), vec![Value::Int("1".into())]);
+        assert_eq!(record("Vr1:s17:collections.dequei1:1"), Report::Record(Record::Value(deque)));
+        assert!(matches!(record("Vr1:i1:1i1:1"), Report::Garbled(_)), "a type has a name");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use real_sandbox_api::{Limits, Tier};
 
 use crate::jail::site_customization;
 use crate::job::{MAX_FILES, nonce};
+use crate::usage::Room;
 
 /// What a service's directory is called, before what is random.
 pub const PREFIX: &str = "real-sandbox-";
@@ -141,26 +142,10 @@ impl Scratch {
         self.open_box.is_some()
     }
 
-    /// Whether more than `bytes` or too many files lie in the box.
-    pub fn usage_exceeds(&self, bytes: u64) -> bool {
-        let Some(path) = &self.open_box else { return false };
-        let (mut used, mut files) = (0_u64, 0_u64);
-        let mut waiting = vec![path.clone()];
-        while let Some(folder) = waiting.pop() {
-            let Ok(entries) = fs::read_dir(folder) else { continue };
-            for entry in entries.flatten() {
-                let Ok(data) = entry.metadata() else { continue };
-                used += data.blocks() * 512;
-                files += 1;
-                if used > bytes || files > MAX_FILES {
-                    return true;
-                }
-                if data.is_dir() {
-                    waiting.push(entry.path());
-                }
-            }
-        }
-        false
+    /// Whether more than `bytes` or too many files lie in the box, those included that have lost their names and that one of these
+    /// processes holds open.
+    pub fn usage_exceeds(&self, bytes: u64, pids: &[i32]) -> bool {
+        self.open_box.as_ref().is_some_and(|path| !Room::new(bytes, MAX_FILES).holds(path, pids))
     }
 
     /// Modes of what outlives a test and belongs to its user: it may have been closed for whoever comes next.

@@ -256,7 +256,7 @@ impl Watch<'_, '_> {
             Some(Kill::Processes)
         } else if family.processes > 1 && family.resident_bytes > self.bounds.memory_bytes.saturating_mul(2) {
             Some(Kill::Memory)
-        } else if scratch.usage_exceeds(self.bounds.disk_bytes) {
+        } else if scratch.usage_exceeds(self.bounds.disk_bytes, &family.pids) {
             Some(Kill::Disk)
         } else {
             self.wall_kill(&family.pids)

@@ -243,6 +243,10 @@ fn show(value: &Value) -> String {
             Value::Complex(real, imaginary) => drop(write!(text, "({real}+{imaginary}j)")),
             Value::Str(content) => drop(write!(text, "{content:?}")),
             Value::Bytes(content) => drop(write!(text, "bytes in base64 {content:?}")),
+            Value::Record(kind, parts) => {
+                text.push_str(kind);
+                write(&Value::Tuple(parts.clone()), text);
+            }
             Value::Object(_, shown) => text.push_str(shown),
         }
     }

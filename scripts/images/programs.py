@@ -14,6 +14,8 @@ LINK = "libtorch"
 PROFILE = "dist"
 # Those that are not named after their package.
 PACKAGES = {"real": "real-cli"}
+# Built at once, whichever of them is asked for: they share most of their crates, which would be compiled once for each.
+TOGETHER = [["real", "real-trainer"]]
 
 Prefixes = list[tuple[str, str]]
 SCRIPTS = Path(__file__).resolve().parent.parent
@@ -68,8 +70,9 @@ def build(root: Path, names: list[str], libtorch: Path) -> dict[str, Path]:
     _run([str(SCRIPTS / "claim-target")], root, {"CARGO_TARGET_DIR": str(target_dir)})
     programs = {}
     for name in names:
-        # One after another: together they would share features of crates, and each would depend on which others are built.
-        which = ["--package", PACKAGES.get(name, name), "--bin", name]
+        # No others at once: they would share features of crates, and each would depend on which others are built.
+        group = next((group for group in TOGETHER if name in group), [name])
+        which = [option for one in group for option in ("--package", PACKAGES.get(one, one), "--bin", one)]
         _run(["cargo", "build", "--profile", PROFILE, "--locked", *which], root, environment)
         programs[name] = target_dir / PROFILE / name
         content = programs[name].read_bytes()

@@ -3,24 +3,20 @@
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, Url};
+use rusty_s3::actions::list_objects_v2::ListObjectsContent;
 use rusty_s3::actions::{ListObjectsV2, S3Action as _};
 use rusty_s3::{Bucket, Credentials, UrlStyle};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::digest::hex;
-use crate::download::{causes, shown};
-use crate::place::{is_inside, is_local};
-use crate::refused::refused;
+use crate::listing::{Entry, Listed, Listing, Page};
+use crate::place::is_local;
 use crate::{BucketKeys, BucketPlace, Buckets, Patience, SourceError, StoreKind};
 
 /// How long a signed address is valid; each try has one of its own.
 pub(crate) const VALID: Duration = Duration::from_mins(15);
-/// Most bytes of an answer that is no object.
-const LONGEST_ANSWER: usize = 16 << 20;
-/// Most objects under a key: a model has a few hundred.
-pub(crate) const MOST_OBJECTS: usize = 100_000;
 /// Namespace of the protocol's answers, and the one that Google writes instead.
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 const OLDER_NAMESPACE: &str = "http://doc.s3.amazonaws.com/2006-03-01";
@@ -62,17 +58,6 @@ pub(crate) struct Store {
     pub(crate) token: Option<String>,
 }
 
-/// An object of a list.
-pub(crate) struct Listed {
-    pub(crate) key: String,
-    /// What follows the prefix that was asked for.
-    pub(crate) name: String,
-    pub(crate) tag: String,
-    pub(crate) bytes: u64,
-    /// As the store writes it (RFC 3339).
-    pub(crate) modified: Option<String>,
-}
-
 impl Store {
     /// The address of an object, without a signature.
     pub(crate) fn address(&self, key: &str) -> Url {
@@ -91,58 +76,46 @@ impl Store {
         prefix: &str,
         patience: Patience,
     ) -> Result<Vec<Listed>, SourceError> {
-        let url = self.address(prefix);
-        let protocol = |what: String| SourceError::Protocol { url: shown(&url), what };
-        let (mut objects, mut next) = (Vec::new(), None::<String>);
-        loop {
-            let ask = || {
-                let mut list = self.bucket.list_objects_v2(self.keys.as_ref());
-                list.with_prefix(prefix);
-                if let Some(token) = &next {
-                    list.with_continuation_token(token);
-                }
-                let request = client.get(list.sign(VALID));
-                match &self.token {
-                    Some(token) => request.bearer_auth(token),
-                    None => request,
-                }
-            };
-            let answer = ask_store(self.kind, &url, patience, ask, &[]).await?;
-            let text = text_of(answer).await.map_err(protocol)?;
-            let text = text.replace(OLDER_NAMESPACE, NAMESPACE);
-            let page = ListObjectsV2::parse_response(&text)
-                .map_err(|error| protocol(format!("its list cannot be read: {error}")))?;
-            for object in page.contents {
-                let Some(name) =
-                    object.key.strip_prefix(prefix).filter(|name| !name.is_empty() && !name.ends_with('/'))
-                else {
-                    continue;
-                };
-                if !is_inside(name) {
-                    return Err(protocol(format!("\"{name}\" is no name of a file")));
-                }
-                let tag = object.etag.unwrap_or_default().trim_matches('"').to_owned();
-                objects.push(Listed {
-                    name: name.to_owned(),
-                    key: object.key.clone(),
-                    tag,
-                    bytes: object.size.unwrap_or_default(),
-                    modified: object.last_modified,
-                });
+        let listing = Listing { kind: self.kind, url: self.address(prefix), prefix, patience };
+        let request = |next: Option<&str>| {
+            let mut list = self.bucket.list_objects_v2(self.keys.as_ref());
+            list.with_prefix(prefix);
+            if let Some(token) = next {
+                list.with_continuation_token(token);
             }
-            if objects.len() > MOST_OBJECTS {
-                return Err(protocol(format!("more than {MOST_OBJECTS} objects lie under that key")));
-            }
-            let before = std::mem::replace(&mut next, page.next_continuation_token);
-            if next.is_none() {
-                break;
-            }
-            if next == before {
-                return Err(protocol("its list does not end".to_owned()));
-            }
-        }
-        Ok(objects)
+            self.with_token(client.get(list.sign(VALID)))
+        };
+        listing.all(request, page).await
     }
+
+    pub(crate) fn put_whole(&self, client: &Client, key: &str) -> RequestBuilder {
+        self.with_token(client.put(self.bucket.put_object(self.keys.as_ref(), key).sign(VALID)))
+    }
+
+    pub(crate) fn delete(&self, client: &Client, key: &str) -> RequestBuilder {
+        self.with_token(client.delete(self.bucket.delete_object(self.keys.as_ref(), key).sign(VALID)))
+    }
+
+    /// A request that says who asks where its address does not.
+    pub(crate) fn with_token(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+}
+
+fn page(text: &str) -> Result<Page, String> {
+    let text = text.replace(OLDER_NAMESPACE, NAMESPACE);
+    let page = ListObjectsV2::parse_response(&text).map_err(|error| format!("cannot be read: {error}"))?;
+    let entry = |object: ListObjectsContent| Entry {
+        key: object.key,
+        tag: object.etag.unwrap_or_default(),
+        bytes: object.size.unwrap_or_default(),
+        modified: object.last_modified.and_then(|time| time.parse().ok()),
+        is_folder: false,
+    };
+    Ok(Page { entries: page.contents.into_iter().map(entry).collect(), next: page.next_continuation_token })
 }
 
 impl BucketPlace {
@@ -202,56 +175,4 @@ impl fmt::Display for BucketPlace {
 /// Whether a host is a Service of a cluster: no name of the internet ends so, or has no dot.
 fn is_of_a_cluster(host: &str) -> bool {
     !host.contains('.') || [".svc", ".cluster.local"].iter().any(|ending| host.strip_suffix(ending).is_some())
-}
-
-/// Asks a store that is written to, as [`ask_store`] does.
-pub(crate) async fn ask_patiently(
-    url: &Url,
-    patience: Patience,
-    ask: impl Fn() -> reqwest::RequestBuilder,
-    also: &[StatusCode],
-) -> Result<Response, SourceError> {
-    ask_store(StoreKind::S3, url, patience, ask, also).await
-}
-
-/// Asks in as many tries as it takes; each has a signature of its own. Statuses of `also` are answers too.
-pub(crate) async fn ask_store(
-    kind: StoreKind,
-    url: &Url,
-    patience: Patience,
-    ask: impl Fn() -> reqwest::RequestBuilder,
-    also: &[StatusCode],
-) -> Result<Response, SourceError> {
-    let (mut wait, mut last) = (patience.first_wait, String::new());
-    for attempt in 1..=patience.fruitless {
-        match ask().send().await {
-            Ok(response) if response.status().is_success() || also.contains(&response.status()) => return Ok(response),
-            Ok(response) => {
-                let status = response.status();
-                let passing = status.is_server_error()
-                    || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
-                if !passing {
-                    return Err(refused(kind, url, response).await);
-                }
-                last = format!("HTTP {status}");
-            }
-            Err(error) => last = causes(&error.without_url()),
-        }
-        if attempt < patience.fruitless {
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_mins(1));
-        }
-    }
-    Err(SourceError::unreachable(shown(url), patience.fruitless, 0, last))
-}
-
-pub(crate) async fn text_of(mut response: Response) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| causes(&error.without_url()))? {
-        if bytes.len() + chunk.len() > LONGEST_ANSWER {
-            return Err(format!("its answer is larger than {} MiB", LONGEST_ANSWER >> 20));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    String::from_utf8(bytes).map_err(|_| "its answer is no text".to_owned())
 }

@@ -14,7 +14,7 @@ use crate::cache::{claim, write};
 use crate::digest::hex;
 use crate::download::{Request, Tag, download, shown};
 use crate::hub::Revision;
-use crate::reading::Reading;
+use crate::objects::Objects;
 use crate::{BucketPlace, HubKind, HubPlace, Place, Settings, SourceError, StoreKind};
 
 /// Files of one repository fetched at once.
@@ -157,7 +157,7 @@ impl Fetcher {
             let version = text.and_then(|text| serde_json::from_str(&text).ok());
             return version.ok_or_else(|| self.offline(place.to_string()));
         }
-        let store = Reading::of(place, &self.settings, &self.client).await?;
+        let store = Objects::of(place, &self.settings, &self.client).await?;
         let mut version = if folder {
             store.list(place, &self.client, &self.settings).await?
         } else {
@@ -182,7 +182,7 @@ impl Fetcher {
         let what = format!("{place} ({})", object.name);
         let mut renewed = false;
         loop {
-            let store = Reading::of(place, &self.settings, &self.client).await?;
+            let store = Objects::of(place, &self.settings, &self.client).await?;
             let sign = || store.get(&object.key);
             let request = Request {
                 url: &store.address(&object.key),

@@ -1,11 +1,10 @@
 //! The protocol of Hugging Face's hub: what a revision is, and which files it has.
 
-use std::time::Duration;
-
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, Response, Url};
 use serde::Deserialize;
 
-use crate::download::{causes, refused, shown};
+use crate::ask::{Unread, ask, text_of};
+use crate::download::{refused, shown};
 use crate::place::is_inside;
 use crate::{HubKind, HubPlace, Patience, SourceError};
 
@@ -63,7 +62,7 @@ impl HubPlace {
         };
         let revision = self.revision.replace('/', "%2F");
         let url = address(hub, &format!("api/{kind}/{}/revision/{revision}", self.repository))?;
-        let text = ask(client, &url, token, patience).await?;
+        let text = text_at(client, &url, token, patience).await?;
         let protocol = |what: String| SourceError::Protocol { url: shown(&url), what };
         let answer: Answer =
             serde_json::from_str(&text).map_err(|error| protocol(format!("its answer is no revision: {error}")))?;
@@ -89,33 +88,18 @@ fn address(hub: &str, path: &str) -> Result<Url, SourceError> {
     Ok(url)
 }
 
-/// A small answer, in as many tries as it takes.
-async fn ask(client: &Client, url: &Url, token: Option<&str>, patience: Patience) -> Result<String, SourceError> {
-    let (mut wait, mut last) = (patience.first_wait, String::new());
-    for attempt in 1..=patience.fruitless {
-        let request = client.get(url.clone());
-        let request = match token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
-        };
-        match request.send().await {
-            Ok(response) if response.status().is_success() => match response.text().await {
-                Ok(text) => return Ok(text),
-                Err(error) => last = causes(&error),
-            },
-            Ok(response) => {
-                let status = response.status();
-                if !(status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS) {
-                    return Err(refused(url, status, token.is_some()));
-                }
-                last = format!("HTTP {status}");
-            }
-            Err(error) => last = causes(&error),
+/// A small answer.
+async fn text_at(client: &Client, url: &Url, token: Option<&str>, patience: Patience) -> Result<String, SourceError> {
+    let request = || match token {
+        Some(token) => client.get(url.clone()).bearer_auth(token),
+        None => client.get(url.clone()),
+    };
+    let read = |response: Response| async move {
+        let status = response.status();
+        if !status.is_success() {
+            return Err(Unread::Lasting(refused(url, status, token.is_some())));
         }
-        if attempt < patience.fruitless {
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_mins(1));
-        }
-    }
-    Err(SourceError::unreachable(shown(url), patience.fruitless, 0, last))
+        text_of(response).await.map_err(Unread::Passing)
+    };
+    ask(url, patience, request, read).await
 }

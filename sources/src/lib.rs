@@ -6,6 +6,7 @@
 //! file.
 #![forbid(unsafe_code)]
 
+mod ask;
 mod azure;
 mod bucket;
 mod cache;
@@ -15,9 +16,11 @@ mod error;
 mod fetch;
 mod google;
 mod hub;
+mod listing;
+mod multipart;
+mod objects;
 mod place;
 mod ranges;
-mod reading;
 mod refused;
 mod settings;
 mod shelf;
@@ -52,6 +55,11 @@ pub fn folder(uri: &str) -> Result<PathBuf, SourceError> {
 /// Whether URIs of a scheme are of something elsewhere that has folders: a hub, or a store of objects.
 pub fn has_folders(scheme: &str) -> bool {
     matches!(scheme, "hf" | "s3" | "gs" | "az")
+}
+
+/// Whether something is in a bucket of a store of objects, where a [`Shelf`] may be.
+pub fn is_in_a_bucket(uri: &str) -> bool {
+    uri.split_once("://").is_some_and(|(scheme, _)| StoreKind::of(scheme).is_some())
 }
 
 /// Does some work on a thread with a runtime of its own, so that callers may be within one or not.

@@ -36,7 +36,7 @@ pub enum StoreKind {
 }
 
 impl StoreKind {
-    fn of(scheme: &str) -> Option<Self> {
+    pub(crate) fn of(scheme: &str) -> Option<Self> {
         [Self::S3, Self::Google, Self::Azure].into_iter().find(|kind| kind.scheme() == scheme)
     }
 
@@ -121,12 +121,11 @@ impl Place {
                     None => (rest, None),
                 };
                 let kind = StoreKind::of(scheme).unwrap_or(StoreKind::S3);
-                let form = match kind {
-                    StoreKind::S3 => "must be s3://BUCKET/KEY",
-                    StoreKind::Google => "must be gs://BUCKET/KEY",
-                    StoreKind::Azure => "must be az://CONTAINER/KEY",
-                };
-                BucketPlace::parse(kind, rest, sha256).map(Self::Bucket).ok_or_else(|| bad(form))
+                let of = if kind == StoreKind::Azure { "CONTAINER" } else { "BUCKET" };
+                let form = format!(
+                    "must be {scheme}://{of}/KEY, {of} being 3 to 63 characters (a-z, 0-9, '.', '-', '_') and KEY without \"..\" or empty parts"
+                );
+                BucketPlace::parse(kind, rest, sha256).map(Self::Bucket).ok_or_else(|| bad(&form))
             }
             "hf" => HubPlace::parse(rest).map(Self::Hub).ok_or_else(|| {
                 bad("must be hf://ORG/NAME[@REVISION][/PATH], or hf://datasets/ORG/NAME… for a data set")

@@ -2,7 +2,7 @@
 
 use reqwest::{Response, Url};
 
-use crate::bucket::text_of;
+use crate::ask::text_of;
 use crate::download::shown;
 use crate::{SourceError, StoreKind};
 
@@ -66,7 +66,7 @@ fn of_google(code: &str, status: u16) -> Option<String> {
         ("NoSuchBucket", _) => "there is no such bucket".to_owned(),
         ("UserProjectMissing", _) => "who reads this bucket pays for it, and no project is sent".to_owned(),
         (_, 401) => format!("the token is not accepted, or has expired, or there is none: {GOOGLE}"),
-        (_, 403) => format!("whoever asks may not read it, or there is nobody: {GOOGLE}"),
+        (_, 403) => format!("whoever asks may not read or write it, or there is nobody: {GOOGLE}"),
         (_, 404) => "there is no such object".to_owned(),
         _ => return None,
     })
@@ -88,10 +88,14 @@ fn of_azure(code: &str, status: u16) -> Option<String> {
             | "AuthorizationSourceIPMismatch",
             _,
         ) => {
-            "the signature (AZURE_STORAGE_SAS_TOKEN) is not for reading and listing this container from here".to_owned()
+            "the signature (AZURE_STORAGE_SAS_TOKEN) does not allow this for this container from here: reading wants the permissions r and l, \
+             writing c, w and d besides"
+                .to_owned()
         }
         ("BlobArchived", _) => "it is archived: it has to be brought back to a tier that can be read".to_owned(),
-        (_, 401 | 403 | 409) => format!("whoever asks may not read it, or there is nobody: {AZURE}"),
+        (_, 401 | 403) | ("PublicAccessNotPermitted", _) => {
+            format!("whoever asks may not read or write it, or there is nobody: {AZURE}")
+        }
         (_, 404) => "there is no such object, or the container is not public".to_owned(),
         _ => return None,
     })

@@ -8,13 +8,13 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode};
-use rusty_s3::S3Action as _;
 use tokio::task::JoinSet;
 
-use crate::bucket::{Store, VALID, ask_patiently, text_of};
+use crate::ask::text_of;
 use crate::download::{Request, Tag, download, shown};
+use crate::objects::Objects;
 use crate::upload::{self, Begun};
-use crate::{BucketPlace, Buckets, Place, Settings, SourceError, StoreKind};
+use crate::{BucketPlace, Place, Settings, SourceError};
 
 /// Objects deleted at once.
 const DELETED_AT_ONCE: usize = 8;
@@ -32,14 +32,14 @@ pub struct Item {
     pub modified: Option<Timestamp>,
 }
 
-/// A folder in a bucket that is written to: `s3://BUCKET/PREFIX`. An object is there whole or not at all. What a fault interrupted
+/// A folder in a bucket that is written to: `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`. An object is there whole or not at all. What a fault interrupted
 /// is gone on with by the same `Shelf`: parts of a file that the store has are not sent again.
 pub struct Shelf {
     uri: String,
     place: BucketPlace,
     settings: Settings,
-    /// In place of those of the settings: they change.
-    buckets: RwLock<Buckets>,
+    /// Where the store is and who asks, in place of those of `settings`: they change.
+    access: RwLock<Settings>,
     client: Client,
     /// Files that have begun to be sent and are not whole yet, by key.
     begun: Mutex<BTreeMap<String, Begun>>,
@@ -49,16 +49,15 @@ impl Shelf {
     /// The folder at `uri`. Asks for nothing yet.
     ///
     /// # Errors
-    /// It is no `s3://BUCKET/PREFIX`, or there is no such store.
+    /// It is no prefix in a bucket, or there is no such store.
     pub fn new(uri: &str, settings: Settings) -> Result<Self, SourceError> {
-        let place = match Place::parse(uri)? {
-            Place::Bucket(place) if place.kind == StoreKind::S3 => place,
-            _ => {
-                let message = "cannot be written to: must be s3://BUCKET/PREFIX".to_owned();
-                return Err(SourceError::Uri { uri: uri.to_owned(), message });
-            }
+        let Place::Bucket(place) = Place::parse(uri)? else {
+            let message =
+                "cannot be written to: must be s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX"
+                    .to_owned();
+            return Err(SourceError::Uri { uri: uri.to_owned(), message });
         };
-        place.store(&settings.buckets)?;
+        Objects::is_somewhere(&place, &settings)?;
         let client = Client::builder()
             .redirect(Policy::none())
             .connect_timeout(settings.patience.silence)
@@ -69,8 +68,8 @@ impl Shelf {
         let client =
             client.map_err(|error| SourceError::Uri { uri: uri.to_owned(), message: format!("no client: {error}") })?;
         let uri = uri.trim_end_matches('/').to_owned();
-        let buckets = RwLock::new(settings.buckets.clone());
-        Ok(Self { uri, place, settings, buckets, client, begun: Mutex::default() })
+        let access = RwLock::new(settings.clone());
+        Ok(Self { uri, place, settings, access, client, begun: Mutex::default() })
     }
 
     /// The same with settings from the environment ([`Settings::from_environment`]).
@@ -86,8 +85,8 @@ impl Shelf {
     /// # Errors
     /// As [`Settings::from_environment`]; what was used before is used on.
     pub fn refresh(&self) -> Result<(), SourceError> {
-        let new = Settings::from_environment(&self.uri)?.buckets;
-        *self.buckets.write().unwrap_or_else(PoisonError::into_inner) = new;
+        let new = Settings::from_environment(&self.uri)?;
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
 
@@ -102,12 +101,8 @@ impl Shelf {
     /// The store cannot be asked.
     pub async fn list(&self, below: &str) -> Result<Vec<Item>, SourceError> {
         let prefix = if below.is_empty() { format!("{}/", self.place.key) } else { format!("{}/", self.key(below)) };
-        let listed = self.store()?.list(&self.client, &prefix, self.settings.patience).await?;
-        let item = |one: crate::bucket::Listed| Item {
-            name: one.name,
-            bytes: one.bytes,
-            modified: one.modified.and_then(|time| time.parse().ok()),
-        };
+        let listed = self.store().await?.listed(&self.client, &prefix, self.settings.patience).await?;
+        let item = |one: crate::listing::Listed| Item { name: one.name, bytes: one.bytes, modified: one.modified };
         Ok(listed.into_iter().map(item).collect())
     }
 
@@ -116,12 +111,16 @@ impl Shelf {
     /// # Errors
     /// It cannot be had, or is larger than 16 MiB.
     pub async fn read(&self, name: &str) -> Result<Option<Vec<u8>>, SourceError> {
-        let (store, key) = (self.store()?, self.key(name));
+        let (store, key) = (self.store().await?, self.key(name));
         let url = store.address(&key);
-        let ask = || self.client.get(store.get(&key));
-        let response = match ask_patiently(&url, self.settings.patience, ask, &[]).await {
+        let request = || store.read(&self.client, &key);
+        let response = match store.ask(&key, self.settings.patience, request, &[]).await {
             // That there is no bucket is another matter.
-            Err(SourceError::Refused { status: 404, hint, .. }) if !hint.contains("NoSuchBucket") => return Ok(None),
+            Err(SourceError::Refused { status: 404, hint, .. })
+                if !hint.contains("NoSuchBucket") && !hint.contains("ContainerNotFound") =>
+            {
+                return Ok(None);
+            }
             response => response?,
         };
         if response.content_length().is_some_and(|length| length > LARGEST_READ) {
@@ -137,10 +136,9 @@ impl Shelf {
     /// # Errors
     /// It cannot be written.
     pub async fn write(&self, name: &str, content: impl Into<Bytes>) -> Result<(), SourceError> {
-        let (store, key) = (self.store()?, self.key(name));
-        let sign = || store.bucket.put_object(store.keys.as_ref(), &key).sign(VALID);
-        let url = store.address(&key);
-        upload::put(&self.client, self.settings.patience, &url, &sign, content.into()).await.map(drop)
+        let (store, key) = (self.store().await?, self.key(name));
+        let request = || store.put_whole(&self.client, &key);
+        upload::put(&store, &key, self.settings.patience, &request, content.into()).await.map(drop)
     }
 
     /// Sends a file, in parts where it is large.
@@ -153,7 +151,17 @@ impl Shelf {
             let content = tokio::fs::read(path).await.map_err(|error| SourceError::io("read", path, error))?;
             return self.write(name, content).await;
         }
-        let (store, key) = (self.store()?, self.key(name));
+        let mut sent = self.put_parts(name, path, length).await;
+        // A machine's own token lasts an hour, and a large file may take longer.
+        if matches!(sent, Err(SourceError::Refused { status: 401, .. })) {
+            sent = self.put_parts(name, path, length).await;
+        }
+        sent
+    }
+
+    /// Goes on with an upload, or begins one.
+    async fn put_parts(&self, name: &str, path: &Path, length: u64) -> Result<(), SourceError> {
+        let (store, key) = (self.store().await?, self.key(name));
         let known = self.begun.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
         let sending = upload::Sending {
             client: &self.client,
@@ -181,17 +189,24 @@ impl Shelf {
     /// # Errors
     /// There is no such object, or it is another one, or it cannot be had.
     pub async fn fetch(&self, name: &str, path: &Path, sha256: &str) -> Result<(), SourceError> {
-        let (store, key) = (self.store()?, self.key(name));
-        let sign = || store.get(&key);
-        let url = store.address(&key);
-        let request = Request {
-            url: &url,
-            token: None,
-            sha256: Some(sha256),
-            signed: Some(&sign),
-            tag: Tag::Object(StoreKind::S3),
-        };
-        download(&self.client, &request, path, self.settings.patience, self.settings.parts).await
+        let key = self.key(name);
+        let mut renewed = false;
+        loop {
+            let store = self.store().await?;
+            let sign = || store.get(&key);
+            let url = store.address(&key);
+            let request = Request {
+                url: &url,
+                token: store.token(),
+                sha256: Some(sha256),
+                signed: Some(&sign),
+                tag: Tag::Object(store.kind()),
+            };
+            match download(&self.client, &request, path, self.settings.patience, self.settings.parts).await {
+                Err(SourceError::Refused { status: 401, .. }) if !renewed && request.token.is_some() => renewed = true,
+                ended => return ended,
+            }
+        }
     }
 
     /// Deletes objects; those that are not there are no error.
@@ -199,7 +214,7 @@ impl Shelf {
     /// # Errors
     /// One cannot be deleted; others may have been.
     pub async fn delete(&self, names: &[String]) -> Result<(), SourceError> {
-        let store = self.store()?;
+        let store = self.store().await?;
         let mut running = JoinSet::new();
         for name in names {
             if running.len() >= DELETED_AT_ONCE
@@ -210,8 +225,8 @@ impl Shelf {
             let (client, store, key, patience) =
                 (self.client.clone(), store.clone(), self.key(name), self.settings.patience);
             running.spawn(async move {
-                let ask = || client.delete(store.bucket.delete_object(store.keys.as_ref(), &key).sign(VALID));
-                ask_patiently(&store.address(&key), patience, ask, &[StatusCode::NOT_FOUND]).await.map(drop)
+                let request = || store.delete(&client, &key);
+                store.ask(&key, patience, request, &[StatusCode::NOT_FOUND]).await.map(drop)
             });
         }
         while let Some(ended) = running.join_next().await {
@@ -221,21 +236,21 @@ impl Shelf {
     }
 
     /// Ends uploads below this folder that others began and did not finish: what they sent costs money and is of no use. Gives their
-    /// number.
+    /// number; none of Azure's, which drops them by itself after a week.
     ///
     /// # Errors
     /// The store cannot be asked.
     pub async fn abort_torn(&self) -> Result<usize, SourceError> {
-        let store = self.store()?;
+        let store = self.store().await?;
         let prefix = format!("{}/", self.place.key);
         let own: Vec<String> = {
             let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
             begun.values().map(|begun| begun.id().to_owned()).collect()
         };
-        let torn = upload::unfinished(&self.client, &store, &prefix, self.settings.patience).await?;
+        let torn = store.unfinished(&self.client, &prefix, self.settings.patience).await?;
         let torn: Vec<_> = torn.into_iter().filter(|(_, id)| !own.contains(id)).collect();
         for (key, id) in &torn {
-            upload::abort(&self.client, &store, key, id, self.settings.patience).await?;
+            store.abort(&self.client, (key, id), self.settings.patience).await?;
         }
         Ok(torn.len())
     }
@@ -244,8 +259,10 @@ impl Shelf {
         ended.map_err(|error| SourceError::io("delete in", Path::new(&self.uri), std::io::Error::other(error)))?
     }
 
-    fn store(&self) -> Result<Store, SourceError> {
-        self.place.store(&self.buckets.read().unwrap_or_else(PoisonError::into_inner))
+    /// The store, as it is asked now. A machine's own token is fetched anew each time: it lasts an hour.
+    async fn store(&self) -> Result<Objects, SourceError> {
+        let access = self.access.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Objects::of(&self.place, &access, &self.client).await
     }
 
     fn key(&self, name: &str) -> String {

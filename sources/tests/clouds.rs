@@ -1,27 +1,17 @@
 //! `gs://` and `az://`, read from real servers through a proxy of faults. Skipped where a server is not there.
 
-#![allow(clippy::print_stderr, reason = "a test says why it is skipped")]
-
+mod cloud;
 mod store;
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::Json;
-use axum::http::HeaderMap;
-use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use cloud::{ACCOUNT, KEY, account_signature, azurite, metadata};
 use real_sources::{
     Azure, AzureAccess, BucketKeys, Buckets, Fetcher, Google, Parts, Patience, Place, Settings, Shelf, SourceError,
 };
-use serde_json::json;
-use sha2::Sha256;
 use store::{Fault, Kind, Store};
 use tempfile::TempDir;
 
@@ -140,24 +130,6 @@ async fn reads_a_model(reader: &Reader, scheme: &str, below: &str, put: impl Asy
     let pinned = format!("{scheme}://data/{below}/models/a b/config.json#sha256={}", "0".repeat(64));
     let wrong = reader.file(&pinned).await.unwrap_err().to_string();
     assert!(wrong.contains("its SHA-256 is"), "{wrong}");
-    let written = Shelf::new(&format!("{scheme}://data/runs/one"), reader.settings()).unwrap_err().to_string();
-    assert!(written.contains("cannot be written to: must be s3://BUCKET/PREFIX"), "{written}");
-}
-
-/// The place where a machine of Google's cloud is told who it is; it gives the tokens one after another.
-async fn metadata(tokens: &'static [&'static str]) -> (String, Arc<AtomicUsize>) {
-    let given = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&given);
-    let token = move |headers: HeaderMap| async move {
-        assert_eq!(headers.get("metadata-flavor").and_then(|flavor| flavor.to_str().ok()), Some("Google"));
-        let number = count.fetch_add(1, Ordering::SeqCst);
-        Json(json!({"access_token": tokens[number.min(tokens.len() - 1)], "expires_in": 3599, "token_type": "Bearer"}))
-    };
-    let path = "/computeMetadata/v1/instance/service-accounts/default/token";
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async move { axum::serve(listener, axum::Router::new().route(path, get(token))).await.unwrap() });
-    (address, given)
 }
 
 #[tokio::test]
@@ -195,7 +167,7 @@ async fn googles_store_is_read_with_an_hmac_key_a_token_or_as_the_machines_accou
     for (status, body, expected) in [
         (401, "<Error><Code>AuthenticationRequired</Code></Error>", "give GOOGLE_OAUTH_ACCESS_TOKEN, or an HMAC key"),
         (400, "<Error><Code>ExpiredToken</Code></Error>", "the token has expired"),
-        (403, "<Error><Code>AccessDenied</Code></Error>", "whoever asks may not read it"),
+        (403, "<Error><Code>AccessDenied</Code></Error>", "whoever asks may not read or write it"),
         (403, "<Error><Code>SignatureDoesNotMatch</Code></Error>", "the key is not accepted"),
         (400, "<Error><Code>UserProjectMissing</Code></Error>", "who reads this bucket pays"),
         (404, "<Error><Code>NoSuchBucket</Code></Error>", "there is no such bucket"),
@@ -237,61 +209,12 @@ async fn googles_store_is_read_with_an_hmac_key_a_token_or_as_the_machines_accou
     assert!(said.contains("GCE_METADATA_HOST"), "{said}");
 }
 
-/// The account and key that the server has, which its makers publish.
-const ACCOUNT: &str = "devstoreaccount1";
-const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
-
-/// A signature for everything in the account, made apart from the one under test.
-fn account_signature(until: &str) -> String {
-    let version = "2020-12-06";
-    let fields = [ACCOUNT, "rwdlac", "b", "sco", "", until, "", "", version, "", ""];
-    let mut mac = Hmac::<Sha256>::new_from_slice(&STANDARD.decode(KEY).unwrap()).unwrap();
-    mac.update(fields.join("\n").as_bytes());
-    let signature = STANDARD.encode(mac.finalize().into_bytes()).replace('+', "%2B").replace('/', "%2F");
-    let until = until.replace(':', "%3A");
-    format!("?sv={version}&ss=b&srt=sco&sp=rwdlac&se={until}&sig={}", signature.replace('=', "%3D"))
-}
-
-/// Azurite with a proxy before it, in a folder of its own.
-async fn azurite(folder: &Path) -> Option<Store> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let cache = Command::new(root.join("scripts/cache-dir")).output().ok()?.stdout;
-    let program = Path::new(String::from_utf8(cache).ok()?.trim()).join("azurite/node_modules/.bin/azurite-blob");
-    if !program.is_file() {
-        eprintln!("skipped: there is no server of Azure's blobs; scripts/setup-azurite gets it");
-        return None;
-    }
-    let mut server = Command::new(program)
-        .args(["--blobHost", "127.0.0.1", "--blobPort", "0", "--silent", "--disableTelemetry", "--location"])
-        .arg(folder)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
-    let found = lines.by_ref().map_while(Result::ok).find_map(|line| Some(line.split_once("http://")?.1.to_owned()));
-    std::thread::spawn(move || lines.for_each(drop));
-    let real = format!("http://{}", found.expect("it says its address").trim());
-    Some(Store::before(server, real).await)
-}
-
 #[tokio::test]
 async fn azures_blobs_are_read_with_a_signature_that_is_given_or_made_of_the_accounts_key() {
     let folder = tempfile::tempdir().unwrap();
     let Some(store) = azurite(folder.path()).await else { return };
     let signature = account_signature("2099-01-01T00:00:00Z");
-    let at = |key: &str| format!("{}/{ACCOUNT}/data{key}{signature}", store.real);
-    let client = reqwest::Client::new();
-    let made = client.put(at("").replace('?', "?restype=container&")).header("content-length", 0).send().await.unwrap();
-    assert!(made.status().is_success(), "{made:?}");
-    let put = async |key: &str, content: &[u8]| {
-        let request = client
-            .put(at(&format!("/{key}")))
-            .header("x-ms-blob-type", "BlockBlob")
-            .header("content-length", content.len());
-        let answer = request.body(content.to_vec()).send().await.unwrap();
-        assert!(answer.status().is_success(), "{answer:?}");
-    };
+    let put = async |key: &str, content: &[u8]| store.put(key, content).await;
     let with = |access: AzureAccess| {
         let endpoint = Some(format!("{}/{ACCOUNT}", store.proxy));
         Reader::new(Google::default(), Azure { account: Some(ACCOUNT.into()), endpoint, access })

@@ -4,9 +4,14 @@
 use std::error::Error as _;
 use std::net::AddrParseError;
 use std::num::{IntErrorKind, ParseFloatError, ParseIntError};
+use std::process::ExitCode;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+
+use crate::exit;
+use crate::output::finish;
+use crate::screen::{Stream, colours};
 
 /// A count of 1 or more.
 ///
@@ -31,31 +36,54 @@ pub fn share(text: &str) -> Result<f64, String> {
     }
 }
 
-/// A program's arguments. Where they are wrong it ends here, with exit code 2.
+/// A program's arguments. Where they are wrong it ends here, with exit code 2; also where they ask for help or the version.
 pub fn parse<C: CommandFactory + FromArgMatches>() -> C {
     C::from_arg_matches(&matches(C::command())).unwrap_or_else(|error| error.exit())
 }
 
 /// As [`parse`], of a command whose definition was changed.
 pub fn matches(command: Command) -> ArgMatches {
-    match with_negative_numbers(command).try_get_matches() {
+    match forgiving(command).try_get_matches() {
         Ok(matches) => matches,
-        Err(error) => in_words(error).exit(),
+        Err(error) if error.use_stderr() => in_words(error).exit(),
+        Err(asked) => {
+            let text = asked.render();
+            let text = if colours(Stream::Output) { text.ansi().to_string() } else { text.to_string() };
+            crate::outln!("{}", text.trim_end());
+            let code = if finish(ExitCode::SUCCESS) == ExitCode::SUCCESS { exit::DONE } else { exit::FAILED };
+            std::process::exit(code.into())
+        }
     }
 }
 
-/// Lets every option take `-1`, so that its own check can say what is allowed instead of "unexpected argument '-1'".
-pub fn with_negative_numbers(command: Command) -> Command {
-    let numbers = |arg: clap::Arg| {
+/// Lets every option take `-1`, so that its own check can say what is allowed instead of "unexpected argument '-1'", and whoever knows
+/// from one command by which name it is told where to write use that name with the others.
+pub fn forgiving(command: Command) -> Command {
+    const PLACES: [&str; 3] = ["out", "output", "run-dir"];
+    let is_place = |arg: &clap::Arg| arg.get_long().is_some_and(|name| PLACES.contains(&name));
+    let has_one = command.get_arguments().filter(|arg| is_place(arg)).count() == 1;
+    let forgiving = |arg: clap::Arg| {
         let takes_value = arg.get_action().takes_values() && !arg.is_positional();
-        if takes_value { arg.allow_negative_numbers(true) } else { arg }
+        let arg = if takes_value { arg.allow_negative_numbers(true) } else { arg };
+        if !(has_one && is_place(&arg) && arg.get_all_aliases().is_none()) {
+            return arg;
+        }
+        let own = arg.get_long().map(str::to_owned);
+        arg.aliases(PLACES.into_iter().filter(|name| Some(*name) != own.as_deref()).collect::<Vec<_>>())
     };
-    command.mut_args(numbers).mut_subcommands(with_negative_numbers)
+    command.mut_args(forgiving).mut_subcommands(self::forgiving)
 }
 
-/// The error, where a parser of the standard library refused a value, as one that says what is allowed: "invalid digit found in
-/// string" does not.
-fn in_words(error: clap::Error) -> clap::Error {
+/// The error as one that helps: where a parser of the standard library refused a value it says what is allowed, which "invalid digit found
+/// in string" does not.
+fn in_words(mut error: clap::Error) -> clap::Error {
+    if error.kind() == ErrorKind::UnknownArgument {
+        // That what looks like an option might be the name of a file after `--` is what nobody means.
+        if error.get(ContextKind::SuggestedArg).is_none() {
+            error.remove(ContextKind::Suggested);
+        }
+        return error;
+    }
     if error.kind() != ErrorKind::ValueValidation {
         return error;
     }
@@ -134,7 +162,7 @@ mod tests {
     #[test]
     fn what_the_standard_library_refuses_is_said_with_what_is_allowed() {
         let said = |flag: &str, value: &str| {
-            let command = with_negative_numbers(Line::command());
+            let command = forgiving(Line::command());
             in_words(command.try_get_matches_from(["line", flag, value]).unwrap_err()).to_string()
         };
         for (flag, value, allowed) in [
@@ -156,5 +184,51 @@ mod tests {
             assert!(error.contains(&format!(">': {allowed}")) && !error.contains(".."), "{error}");
             assert!(error.ends_with("try '--help'.\n"), "{error}");
         }
+    }
+
+    #[derive(Debug, Parser)]
+    #[command(subcommand_required = true)]
+    enum Commands {
+        Run {
+            job: String,
+            #[arg(long)]
+            run_dir: Option<String>,
+        },
+        Evaluate {
+            #[arg(long, short)]
+            output: Option<String>,
+        },
+        Build {
+            #[arg(long)]
+            out: Option<String>,
+            #[arg(long)]
+            output: Option<String>,
+        },
+    }
+
+    #[test]
+    fn where_to_write_has_the_names_of_other_commands_too() {
+        let parsed = |line: &[&str]| forgiving(Commands::command()).try_get_matches_from(line);
+        for name in ["--out", "--output", "--run-dir"] {
+            let matches = parsed(&["x", "run", "job", name, "there"]).unwrap();
+            assert_eq!(matches.subcommand().unwrap().1.get_one::<String>("run_dir").unwrap(), "there", "{name}");
+            let twice = forgiving(forgiving(Commands::command()));
+            let matches = twice.try_get_matches_from(["x", "evaluate", name, "there"]).unwrap();
+            assert_eq!(matches.subcommand().unwrap().1.get_one::<String>("output").unwrap(), "there", "{name}");
+        }
+        let matches = parsed(&["x", "build", "--out", "a", "--output", "b"]).unwrap();
+        let built = matches.subcommand().unwrap().1;
+        let value = |name: &str| built.get_one::<String>(name).cloned();
+        assert_eq!((value("out").as_deref(), value("output").as_deref()), (Some("a"), Some("b")));
+    }
+
+    #[test]
+    fn an_option_that_does_not_exist_is_not_taken_for_a_file() {
+        let parsed = |line: &[&str]| forgiving(Commands::command()).try_get_matches_from(line);
+        let said = |line: &[&str]| in_words(parsed(line).unwrap_err()).to_string();
+        let unknown = said(&["x", "run", "job", "--check"]);
+        assert!(unknown.contains("unexpected argument '--check'") && !unknown.contains("tip:"), "{unknown}");
+        let near = said(&["x", "evaluate", "--outptu", "there"]);
+        assert!(near.contains("a similar argument exists: '--output'"), "{near}");
     }
 }

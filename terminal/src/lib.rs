@@ -20,7 +20,7 @@ pub use errors::Errors;
 #[doc(hidden)]
 pub use errors::write_line as write_error_line;
 pub use logs::{LogArgs, LogFormat};
-pub use message::{causes, harmless};
+pub use message::{causes, harmless, harmless_lines, shell_word};
 #[doc(hidden)]
 pub use output::write as write_output;
 pub use output::{finish, is_open};

@@ -1,6 +1,7 @@
 //! Errors and foreign text as people read them.
 
 use std::error::Error;
+use std::path::Path;
 
 /// An error and its causes, outermost first. A cause that has been said already, because the error above it quotes it, is
 /// not said again.
@@ -27,6 +28,20 @@ pub fn harmless(text: &str) -> String {
         if invisible { safe.extend(c.escape_default()) } else { safe.push(c) }
     }
     safe
+}
+
+/// [`harmless`] text of several lines. Those after the first are indented, so that none can be taken for one of ours.
+pub fn harmless_lines(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| harmless(line.trim())).collect();
+    lines.join("\n    ")
+}
+
+/// A path as a shell takes it for one word that is no option.
+pub fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let text = if text.starts_with('-') { format!("./{text}") } else { text };
+    let plain = |c: char| c.is_alphanumeric() || "_-./+,:@%=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
@@ -57,5 +72,25 @@ mod tests {
         assert_eq!(causes(&Quoting(cause())), "cannot read x: No such file or directory (os error 2)");
         let outer = io::Error::other(Quoting(cause()));
         assert_eq!(causes(&outer), "cannot read x: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn lines_after_the_first_are_never_like_ours() {
+        assert_eq!(
+            harmless_lines("it ended; its log:\n    a\n\u{1b}[2Jerror: b"),
+            "it ended; its log:\n    a\n    \\u{1b}[2Jerror: b"
+        );
+        assert_eq!(harmless_lines("one"), "one");
+    }
+
+    #[test]
+    fn a_path_that_is_suggested_can_be_pasted() {
+        let word = |path: &str| shell_word(Path::new(path));
+        assert_eq!(word("runs/müller_1.yaml"), "runs/müller_1.yaml");
+        assert_eq!(word("a b.yaml"), "'a b.yaml'");
+        assert_eq!(word("it's $HOME;.yaml"), r"'it'\''s $HOME;.yaml'");
+        assert_eq!(word("-x.yaml"), "./-x.yaml");
+        assert_eq!(word("~.yaml"), "'~.yaml'");
+        assert_eq!(word(""), "''");
     }
 }

@@ -20,13 +20,18 @@ pub fn fit(mut table: Table, columns: Option<usize>) -> String {
     table.to_string()
 }
 
-/// A text, each of whose lines is broken between words where it is longer than so many columns, as far as that is possible.
+/// A text, each of whose lines is broken between words where it is longer than so many columns, as far as that is possible. What follows
+/// a break is indented as the line is.
 pub fn wrapped(text: &str, columns: Option<usize>) -> String {
     let Some(columns) = columns.filter(|columns| *columns > 0) else { return text.to_owned() };
     text.split('\n').map(|line| broken(line, columns)).collect::<Vec<_>>().join("\n")
 }
 
 fn broken(text: &str, columns: usize) -> String {
+    let (indent, text) = text.split_at(text.len() - text.trim_start_matches(' ').len());
+    // A narrow terminal has no room for both.
+    let indent = if indent.len() < columns / 2 { indent } else { "" };
+    let columns = columns - indent.len();
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split(' ') {
@@ -48,7 +53,7 @@ fn broken(text: &str, columns: usize) -> String {
         }
     }
     lines.push(line);
-    lines.join("\n")
+    lines.iter().map(|line| format!("{indent}{line}")).collect::<Vec<_>>().join("\n")
 }
 
 /// Columns of the table where each of its columns is as narrow as its longest word: with a space on both sides, and lines

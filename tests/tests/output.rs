@@ -98,6 +98,20 @@ fn a_full_disk_is_told_in_words() {
 }
 
 #[test]
+fn help_and_versions_that_cannot_be_written_are_no_success() {
+    for program in ["real", "real-detector", "real-sandbox", "real-operator"] {
+        for asked in ["--help", "-h", "--version"] {
+            let told = into_full_disk(command(program, &[asked]));
+            assert_eq!(told.status.code(), Some(1), "{program} {asked}");
+            let said = String::from_utf8_lossy(&told.stderr).into_owned();
+            assert_eq!(said, "error: cannot write to standard output: No space left on device (os error 28)\n");
+            let left = first_line_only(command(program, &[asked]));
+            assert_eq!((left.status.code(), String::from_utf8_lossy(&left.stderr).as_ref()), (Some(0), ""));
+        }
+    }
+}
+
+#[test]
 fn errors_that_nobody_can_read_change_no_exit_code() {
     let full = || File::options().write(true).open("/dev/full").unwrap();
     let (closed, reader) = {

@@ -187,14 +187,14 @@ fn prepare(config: &CellConfig, shard: u64, folder: &Path, stop: &Stop) -> anyho
     Ok(Prepared { tokenizer, tasks, left_out: too_long.len() as u64, max_new_tokens })
 }
 
-/// Keeps what became of each answer in the cell's folder below `results`, a path or `s3://BUCKET/PREFIX`.
+/// Keeps what became of each answer in the cell's folder below `results`, a path or a prefix in a bucket.
 fn keep_at<'a>(
     results: &str,
     shard: u64,
     answers: impl Iterator<Item = ((&'a Task, String), Outcomes)>,
     cell: &str,
 ) -> anyhow::Result<()> {
-    if !results.starts_with("s3://") {
+    if !real_sources::is_in_a_bucket(results) {
         return keep(&Path::new(results).join(cell), shard, answers, cell);
     }
     let folder = tempfile::tempdir()?;

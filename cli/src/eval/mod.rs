@@ -259,7 +259,9 @@ fn say(number: usize, all: usize, report: &CellReport, elapsed: Duration) {
         ),
         (None, None) => String::new(),
     };
-    errln!("[{number}/{all}] {}: {} in {:.1} s", report.name, real_terminal::harmless(&said), elapsed.as_secs_f64());
+    let said = real_terminal::harmless_lines(&said);
+    let (said, more) = said.split_at(said.find('\n').unwrap_or(said.len()));
+    errln!("[{number}/{all}] {}: {said} in {:.1} s{more}", report.name, elapsed.as_secs_f64());
 }
 
 impl EvalArgs {

@@ -95,14 +95,16 @@ pub(crate) fn needed(config: &TrainerConfig, model: &Tensors) -> u64 {
     checkpoint.saturating_mul(checkpoints(config)).saturating_add(MARGIN)
 }
 
-/// Bytes free for us on the file system that `path`, or the nearest of its ancestors that exists, is on.
-pub(crate) fn free(path: &Path) -> nix::Result<u64> {
+/// Bytes free for us on the file system that `path`, or the nearest of its ancestors that exists, is on; none where it does not say,
+/// as those in user space and of networks may.
+pub(crate) fn free(path: &Path) -> nix::Result<Option<u64>> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let existing = absolute.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
     let stat = statvfs(existing)?;
     // `fsblkcnt_t` is narrower on some platforms.
     #[allow(clippy::useless_conversion)]
-    Ok(u64::from(stat.blocks_available()) * u64::from(stat.fragment_size()))
+    let free = u64::from(stat.blocks_available()) * u64::from(stat.fragment_size());
+    Ok((stat.blocks() > 0).then_some(free))
 }
 
 /// Bytes in MiB, rounded up.
@@ -117,7 +119,12 @@ mod tests {
     #[test]
     fn a_path_that_does_not_exist_yet_has_the_room_of_its_ancestor() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(free(&dir.path().join("not/yet/there")).unwrap() > 0);
+        assert!(free(&dir.path().join("not/yet/there")).unwrap() > Some(0));
+    }
+
+    #[test]
+    fn a_file_system_without_a_size_is_not_a_full_one() {
+        assert_eq!(free(Path::new("/proc/self/fd")).unwrap(), None);
     }
 
     /// A job for a model of 1,000 numbers: a table of 20 × 30, two matrices of 10 × 20.

@@ -257,9 +257,9 @@ fn room(config: &TrainerConfig, run_dir: &Path, tensors: &Tensors) -> Option<Pro
         )));
     }
     let (free, needed) = match disk::free(&shown) {
-        Ok(free) => (free, disk::needed(config, tensors)),
+        Ok(Some(free)) => (free, disk::needed(config, tensors)),
         // A file system that does not say is no reason to refuse.
-        Err(_) => return None,
+        Ok(None) | Err(_) => return None,
     };
     (free < needed).then(|| {
         Problem::machine(format!(

@@ -104,9 +104,9 @@ pub struct ClaimStorage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectStore {
-    /// Bucket and prefix, `s3://BUCKET/PREFIX`; no other job may have the same. Its address and region are `AWS_ENDPOINT_URL` and
-    /// `AWS_REGION`, as those of sources are: in the Secret, or variables of the trainer.
-    #[schemars(length(min = 6, max = 1024), regex(pattern = r"^s3://[a-z0-9._-]{3,63}/[^/]"))]
+    /// Bucket and prefix, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`; no other job may have the same. Where the store
+    /// is, is said as for sources (`AWS_ENDPOINT_URL` and `AWS_REGION`, `AZURE_STORAGE_ACCOUNT`, …): in the Secret, or in variables of the trainer.
+    #[schemars(length(min = 6, max = 1024), regex(pattern = r"^(s3|gs|az)://[a-z0-9._-]{3,63}/[^/]"))]
     pub uri: String,
     /// Secret of the same namespace with the credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -157,8 +157,8 @@ pub struct SweepResults {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResultsStore {
-    /// Bucket and prefix, `s3://BUCKET/PREFIX`.
-    #[schemars(length(min = 6, max = 1024), regex(pattern = r"^s3://[a-z0-9._-]{3,63}/[^/]"))]
+    /// Bucket and prefix, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`.
+    #[schemars(length(min = 6, max = 1024), regex(pattern = r"^(s3|gs|az)://[a-z0-9._-]{3,63}/[^/]"))]
     pub uri: String,
     /// Secret of `runNamespace` with the credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]

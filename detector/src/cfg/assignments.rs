@@ -39,7 +39,7 @@ impl<'a> Lowerer<'a> {
     fn replace_slice(&mut self, subscript: &'a ExprSubscript, values: ValueId, span: Span) {
         let container = self.expression(&subscript.value);
         if is_whole(&subscript.slice) {
-            let copy = self.push(Op::Slice(values), span);
+            let copy = self.push(Op::Slice(values, true), span);
             self.change(&subscript.value, container, copy);
         } else {
             self.expression(&subscript.slice);

@@ -135,7 +135,7 @@ impl<'a> Lowerer<'a> {
                 if let Expr::Slice(slice) = &*subscript.slice {
                     return match self.sliced(value, slice) {
                         Some(literal) => self.push(Op::Literal(literal), span),
-                        None => self.push(Op::Slice(value), span),
+                        None => self.push(Op::Slice(value, slice.lower.is_none() && slice.step.is_none()), span),
                     };
                 }
                 let index = self.expression(&subscript.slice);
@@ -337,11 +337,12 @@ impl<'a> Lowerer<'a> {
                 }
                 let value = self.expression(&one.expression);
                 let mut spec = String::new();
+                let mut chosen = vec![];
                 for part in one.format_spec.iter().flat_map(|spec| spec.elements.iter()) {
                     match part {
                         InterpolatedStringElement::Literal(literal) => spec.push_str(&literal.value),
                         InterpolatedStringElement::Interpolation(inner) => {
-                            self.expression(&inner.expression);
+                            chosen.push(self.expression(&inner.expression));
                         }
                     }
                 }
@@ -350,6 +351,8 @@ impl<'a> Lowerer<'a> {
                     ruff_python_ast::ConversionFlag::Repr | ruff_python_ast::ConversionFlag::Ascii
                 );
                 pieces.push(Piece::Value { value, repr, spec: Rc::from(spec) });
+                // A format may be more than a width: dates write it out as it stands.
+                pieces.extend(chosen.into_iter().map(|value| Piece::Value { value, repr: false, spec: Rc::from("") }));
             }
         }
     }

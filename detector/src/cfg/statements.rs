@@ -175,11 +175,23 @@ impl<'a> Lowerer<'a> {
         }
         let swallows =
             |item: &WithItem| self.static_path(&item.context_expr).is_some_and(|path| &*path == "contextlib.suppress");
-        if statement.items.iter().any(swallows) {
+        if statement.items.iter().any(swallows) || statement.items.iter().any(|item| self.may_swallow(item)) {
             self.swallowed(&statement.body);
         } else {
             self.body(&statement.body);
         }
+    }
+
+    /// Whether a context manager is of a class of the program whose `__exit__` may say that an exception is dealt with.
+    fn may_swallow(&self, item: &WithItem) -> bool {
+        let Expr::Call(call) = &item.context_expr else { return false };
+        let Some(class) = self.static_class(&call.func) else { return false };
+        let exit = self.classes[class.0 as usize].methods.get("__exit__");
+        let Some(Some(exit)) = exit.map(|exit| &self.functions[exit.0 as usize]) else { return false };
+        exit.blocks.iter().any(|block| match block.terminator {
+            Terminator::Return(value) => !matches!(exit.op(value), Op::Literal(Literal::None | Literal::Bool(false))),
+            _ => false,
+        })
     }
 
     fn import(&mut self, import: &'a StmtImport) {

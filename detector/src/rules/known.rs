@@ -55,7 +55,8 @@ impl Registry {
             if let Some(known) = all.get(path) {
                 return known.clone();
             }
-            let canonical = self.canonical(path);
+            let moved = self.moved(path);
+            let canonical = self.canonical(moved.as_deref().unwrap_or(path));
             let name = path.rsplit('.').next().unwrap_or(path);
             let known = Rc::new(Known {
                 text: self.texts.get(canonical).map(|text| Rc::from(text.as_str())),
@@ -72,6 +73,12 @@ impl Registry {
             all.insert(Rc::from(path), known.clone());
             known
         })
+    }
+
+    /// A path in the module that offers what another one defines.
+    fn moved(&self, path: &str) -> Option<String> {
+        let mut ends = path.match_indices('.').map(|(at, _)| at);
+        ends.find_map(|at| Some(format!("{}{}", self.modules.get(&path[..at])?, &path[at..])))
     }
 
     /// Whether nothing is known about what a call gives or does with what it is passed.

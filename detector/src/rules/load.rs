@@ -47,6 +47,7 @@ impl Registry {
         for (file, text) in library {
             let library: LibraryFile = read(file, text)?;
             registry.types.extend(library.types);
+            registry.modules.extend(library.modules);
             registry.names.extend(library.names);
             registry.words.extend(library.words);
             registry.settings.extend(library.settings);
@@ -54,7 +55,14 @@ impl Registry {
             if let Some(model) = library.validators {
                 let (keeps, by_returning) = (Some(class(file, &model.keeps)?), true);
                 let guard = Guard { of: Of::Argument, keeps, number: false, matches: None, by_returning };
-                registry.validators = Some(Validators { first: model.first, last: model.last, guard });
+                registry.validators = Some(Validators {
+                    first: model.first,
+                    last: model.last,
+                    tests: model.tests,
+                    patterns: model.patterns,
+                    matches: model.matches,
+                    guard,
+                });
             }
             registry.texts.extend(library.constants);
             registry.chains.extend(library.chains);
@@ -102,7 +110,13 @@ impl Registry {
             let index = registry.rules.len();
             for leave in &rule.leaves {
                 let language = registry.language(file, &leave.language)?;
-                let ready = Leave { rule: index, language, routes: leave.routes.clone(), quoted: leave.quoted };
+                let ready = Leave {
+                    rule: index,
+                    language,
+                    routes: leave.routes.clone(),
+                    quoted: leave.quoted,
+                    piece_words: leave.piece_words.clone(),
+                };
                 registry.leaves.push(ready);
             }
             for constant in &rule.constants {
@@ -117,6 +131,8 @@ impl Registry {
                     rule: index,
                     language: registry.language(file, &open.language)?,
                     callee_words: open.callee_words.clone(),
+                    sure_words: open.sure_words.clone(),
+                    methods: open.methods.clone(),
                     condition: open.r#where.clone(),
                 });
             }

@@ -38,6 +38,12 @@ pub(super) struct Validators {
     pub first: Vec<String>,
     /// Words that their names end with.
     pub last: Vec<String>,
+    /// Words of which the name of a test has one.
+    pub tests: Vec<String>,
+    /// Words that the names of compiled patterns end with, constants aside, and what is called on them.
+    pub patterns: Vec<String>,
+    /// Methods of patterns that look at the whole of a text.
+    pub matches: Vec<String>,
     /// What they say about their argument.
     pub guard: Guard,
 }
@@ -78,8 +84,10 @@ pub struct Leave {
     pub language: usize,
     /// Methods of the routes whose functions are meant.
     pub routes: Vec<String>,
-    /// Whether it is about what stands between quotes alone.
+    /// Whether it is about values alone.
     pub quoted: bool,
+    /// Words of names that pieces of a text are under.
+    pub piece_words: Vec<String>,
 }
 
 /// What a rule says of text that is handed to a call which nothing is known about.
@@ -91,6 +99,10 @@ pub struct Open {
     pub language: usize,
     /// Words of which the name of what is called has one; any name where empty.
     pub callee_words: Vec<String>,
+    /// Those by which every text counts that begins with a word.
+    pub sure_words: Vec<String>,
+    /// Methods of objects of which nothing is known, by name.
+    pub methods: Vec<String>,
     /// Keyword arguments that say that the text is of the language.
     pub condition: Condition,
 }

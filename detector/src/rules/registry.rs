@@ -17,6 +17,7 @@ pub struct Registry {
     /// Languages.
     pub languages: Languages,
     pub(super) types: HashMap<String, String>,
+    pub(super) modules: HashMap<String, String>,
     pub(super) known_types: HashSet<String>,
     pub(super) sources: Paths<(String, OriginKind)>,
     pub(super) effects: Paths<Effect>,
@@ -147,14 +148,31 @@ impl Registry {
         self.guards.get(path).last()
     }
 
-    /// What a call says about its argument by its own name alone, where nobody shows what it does.
-    pub fn guard_by_name(&self, path: &str) -> Option<&Guard> {
+    /// What a call says about its argument by its own name alone, where nobody shows what it does: by coming back, or by
+    /// its result.
+    pub fn guard_by_name(&self, path: &str, truth: Option<bool>) -> Option<&Guard> {
         let validators = self.validators.as_ref()?;
-        let name = path.rsplit('.').next().unwrap_or(path).trim_start_matches('_');
-        let (first, _) = name.split_once('_')?;
+        let (object, name) = path.rsplit_once('.').unwrap_or(("", path));
+        let name = name.trim_start_matches('_');
         let is = |words: &[String], word: &str| words.iter().any(|own| own == word);
-        let is_one = is(&validators.first, first) && is(&validators.last, &last_word(name)) && self.is_unknown(path);
-        is_one.then_some(&validators.guard)
+        let is_one = match truth {
+            None => {
+                let (first, _) = name.split_once('_')?;
+                is(&validators.first, first) && is(&validators.last, &last_word(name))
+            }
+            Some(true) => {
+                let pattern = object.rsplit('.').next().unwrap_or(object);
+                let compiled = is_constant_name(pattern) || is(&validators.patterns, &last_word(pattern));
+                name.split('_').any(|word| is(&validators.tests, word)) || compiled && is(&validators.matches, name)
+            }
+            Some(false) => false,
+        };
+        (is_one && self.is_unknown(path)).then_some(&validators.guard)
+    }
+
+    /// What names are.
+    pub fn name_guard(&self) -> Option<&Guard> {
+        self.validators.as_ref().map(|validators| &validators.guard)
     }
 
     /// Where the arguments of a call must not come from an attacker.

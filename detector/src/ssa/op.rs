@@ -199,8 +199,8 @@ pub enum Op {
     SetAttribute(ValueId, Rc<str>, ValueId),
     /// `value[index]`
     Subscript(ValueId, ValueId),
-    /// `value[a:b:c]`
-    Slice(ValueId),
+    /// `value[a:b:c]`; whether it begins where the value does.
+    Slice(ValueId, bool),
     /// `container` after `container[key] = value`; `key` is absent where a slice is assigned.
     WithItem(ValueId, Option<ValueId>, ValueId),
     /// `container` after `call`, one of its methods, has changed it.
@@ -278,7 +278,7 @@ impl Op {
             Self::EachElement { value, element, last } => [*value, *element, *last].into_iter().for_each(visit),
             Self::Store(_, value)
             | Self::Attribute(value, _)
-            | Self::Slice(value)
+            | Self::Slice(value, _)
             | Self::Not(value)
             | Self::Element(value)
             | Self::Item(value, _)

@@ -82,6 +82,11 @@ impl Program {
         ancestors.take(MAX_ANCESTORS)
     }
 
+    /// Paths of the classes from elsewhere that a class is made from.
+    pub fn foreign_bases(&self, class: ClassId) -> impl Iterator<Item = &Rc<str>> {
+        self.ancestors(class).flat_map(|one| &self.class(one).foreign_bases)
+    }
+
     /// A method, looked up through base classes.
     pub fn method(&self, class: ClassId, name: &str) -> Option<FunctionId> {
         self.ancestors(class).find_map(|class| self.class(class).methods.get(name).copied())

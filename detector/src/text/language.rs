@@ -34,12 +34,18 @@ struct LanguageFile {
     #[serde(default)]
     settled: Option<String>,
     /// Words, in order, that say that a text is of this language; the first opens it. `=` is a word, `+word` stands
-    /// right after the one before, `!word` does not, `a|b` is either.
+    /// right after the one before, `!word` does not, `a|b` is either, `*` is any one.
     #[serde(default)]
     recognised: Vec<Vec<String>>,
+    /// The same for a piece of such a text; a placeholder is the empty word.
+    #[serde(default)]
+    pieces: Vec<Vec<String>>,
     /// Words after which a value stands; after any other word stands a name or a part of the structure.
     #[serde(default)]
     value_words: Vec<String>,
+    /// Those of them after which a number of rows stands.
+    #[serde(default)]
+    count_words: Vec<String>,
     /// Words right after which the name of a thing stands that whoever sets an object up chooses (a table).
     #[serde(default)]
     name_words: Vec<String>,
@@ -78,7 +84,9 @@ pub struct Language {
     shape: Option<Regex>,
     settled: Option<Regex>,
     recognised: Vec<Vec<String>>,
+    pieces: Vec<Vec<String>>,
     value_words: Vec<String>,
+    count_words: Vec<String>,
     name_words: Vec<String>,
 }
 
@@ -161,7 +169,9 @@ impl Language {
             shape,
             settled,
             recognised: file.recognised,
+            pieces: file.pieces,
             value_words: file.value_words,
+            count_words: file.count_words,
             name_words: file.name_words,
         })
     }
@@ -247,7 +257,13 @@ impl Languages {
 
     /// A template in which nobody unknown has a say in names and structure. Code that the program does not show may well
     /// give the name of a table or a clause; values it should have had bound. Who sets an object up names its tables.
-    pub fn with_known_structure(&self, template: &Template, index: usize, sets_up: fn(Origins) -> bool) -> Template {
+    pub fn with_known_structure(
+        &self,
+        template: &Template,
+        index: usize,
+        is_unseen: fn(Origins) -> bool,
+        sets_up: fn(Origins) -> bool,
+    ) -> Template {
         let language = &self.all[index];
         if language.value_words.is_empty() {
             return template.clone();
@@ -262,7 +278,7 @@ impl Languages {
                 Part::Hole(hole) => {
                     let value = !alone && language.expects_value(&before, was_value);
                     let name = !alone && !value && (is_compared || language.expects_name(&before, was_name));
-                    let known = hole.origins == Origins::UNKNOWN && !value;
+                    let known = is_unseen(hole.origins) && !value;
                     if known || name && sets_up(hole.origins.known()) {
                         hole.origins = Origins::NONE;
                     }
@@ -274,19 +290,42 @@ impl Languages {
         changed
     }
 
-    /// A template in which nobody has a say in what stands outside quotes.
-    pub fn with_quoted_only(&self, template: &Template, index: usize) -> Template {
+    /// A template in which nobody has a say but in values: what stands between quotes, or bare where a value stands, unless
+    /// it counts rows or is one of these origins. In a piece, what stands between the quotes of values, the first of the
+    /// language.
+    pub fn with_values_only(&self, template: &Template, index: usize, numbers: Origins, piece: bool) -> Template {
         let language = &self.all[index];
         let mut state = State::Bare;
+        let (mut before, mut was_value) = (String::new(), false);
         let mut changed = template.clone();
         for part in &mut changed.0 {
             match part {
-                Part::Literal(text) => state = language.read(text, state).0,
-                Part::Hole(hole) if !matches!(state, State::Quote(_)) => hole.origins = Origins::NONE,
-                Part::Hole(_) => {}
+                Part::Literal(text) => {
+                    state = language.read(text, state).0;
+                    before.push_str(text);
+                }
+                Part::Hole(hole) => {
+                    let counts = language.count_words.contains(&trailing_word(before.trim_end()));
+                    was_value = language.expects_value(&before, was_value) && !counts;
+                    before.clear();
+                    let meant = match state {
+                        State::Quote(quote) => !piece || quote == 0,
+                        _ => !piece && was_value && !hole.origins.is_within(numbers),
+                    };
+                    if !meant {
+                        hole.origins = Origins::NONE;
+                    }
+                }
             }
         }
         changed
+    }
+
+    /// Whether the literal text of a template says that it is a piece of a text of a language.
+    pub fn recognises_piece(&self, template: &Template, index: usize) -> bool {
+        let language = &self.all[index];
+        let words = words(template);
+        language.pieces.iter().any(|wanted| is_said(&words, wanted))
     }
 
     fn walk(&self, template: &Template, index: usize, program: bool) -> (Option<Hole>, State) {
@@ -471,9 +510,9 @@ fn words(template: &Template) -> Vec<String> {
     words
 }
 
-/// Whether words come in an order; `+word` stands right after the one before, `!word` does not, `a|b` is either.
+/// Whether words come in an order; `+word` stands right after the one before, `!word` does not, `a|b` is either, `*` is any one.
 fn is_said(words: &[String], wanted: &[String]) -> bool {
-    let is = |word: &str, wanted: &str| wanted.split('|').any(|one| one == word);
+    let is = |word: &str, wanted: &str| wanted == "*" || wanted.split('|').any(|one| one == word);
     let Some((first, rest)) = wanted.split_first() else { return false };
     if !words.first().is_some_and(|word| is(word, first)) {
         return false;
@@ -484,7 +523,7 @@ fn is_said(words: &[String], wanted: &[String]) -> bool {
             if words.get(at).is_some_and(|word| is(word, not)) {
                 return false;
             }
-        } else if let Some(next) = wanted.strip_prefix('+') {
+        } else if let Some(next) = wanted.strip_prefix('+').or((wanted == "*").then_some("*")) {
             if !words.get(at).is_some_and(|word| is(word, next)) {
                 return false;
             }

@@ -41,9 +41,10 @@ pub(super) fn markdown(report: &Report) -> String {
                 writeln!(text, "| pass@k, % | k | Function | Func.-Qual. |\n|---|---:|---:|---:|\n{}\n", at.join("\n"));
         }
     }
-    for cell in report.cells.iter().filter(|cell| cell.reason.is_some()) {
-        let _ =
-            writeln!(text, "* {}: no result: {}", plain(&cell.name), plain(cell.reason.as_deref().unwrap_or_default()));
+    for (cell, reason) in report.cells.iter().filter_map(|cell| Some((cell, cell.reason.as_ref()?))) {
+        // An item is a line.
+        let reason = reason.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        let _ = writeln!(text, "* {}: no result: {}", plain(&cell.name), plain(&reason));
     }
     text.trim_end().to_owned()
 }

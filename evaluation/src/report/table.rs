@@ -1,7 +1,7 @@
 //! A report in a terminal.
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use real_terminal::{fit, harmless, wrapped};
+use real_terminal::{fit, harmless, harmless_lines, wrapped};
 
 use super::{Report, about, bounds, percent};
 
@@ -17,7 +17,7 @@ pub(super) fn table(report: &Report, columns: Option<usize>) -> String {
         parts.extend(
             cell.reason
                 .as_ref()
-                .map(|reason| wrapped(&harmless(&format!("{}: no result: {reason}", cell.name)), columns)),
+                .map(|reason| wrapped(&harmless_lines(&format!("{}: no result: {reason}", cell.name)), columns)),
         );
     }
     parts.join("\n")

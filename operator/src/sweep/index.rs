@@ -23,7 +23,7 @@ pub(super) fn place(sweep: &RealEvalSweep) -> ConfigMapKey {
     ConfigMapKey { namespace: sweep.spec.run_namespace.clone(), name: format!("{}-results", sweep.name_any()) }
 }
 
-/// Where the rows of the cells are: `pvc://CLAIM/FOLDER` or `s3://BUCKET/PREFIX`, in it a folder a cell.
+/// Where the rows of the cells are: `pvc://CLAIM/FOLDER` or a prefix in a bucket, in it a folder a cell.
 pub(super) fn folder(sweep: &RealEvalSweep) -> Option<String> {
     let results = sweep.spec.results.as_ref()?;
     if let Some(store) = &results.object_store {

@@ -87,6 +87,7 @@ fn literal(value: &Value) -> String {
             format!("{{{}}}", pairs.join(", "))
         }
         // Nothing that a program returns has this form.
+        Value::Record(name, parts) => format!("object({}, [{}])", quoted(name), several(parts)),
         Value::Object(name, text) => format!("object({}, {})", quoted(name), quoted(text)),
     }
 }

@@ -10,7 +10,8 @@ const MAX_PAIRWISE: usize = 2000;
 /// Whether a returned value is as expected.
 ///
 /// As Python's `==` on built-in types: `True == 1 == 1.0`, a list never equals a tuple, sets and dicts have no order.
-/// Differences to `==`: `nan` equals `nan`; objects of other types are equal where type name and `repr` are.
+/// Differences to `==`: `nan` equals `nan`; objects that are compared by their parts are of one type where its name is the same;
+/// objects of other types are equal where type name and `repr` are.
 /// `numeric` lets numbers that are not whole differ by the tolerance; `fuzzy` compares values as `exact` does.
 pub fn values_equal(actual: &Value, expected: &Value, comparison: Comparison) -> bool {
     let tolerance = if let Comparison::Numeric { tolerance } = comparison { Some(tolerance) } else { None };
@@ -21,6 +22,11 @@ fn equal(actual: &Value, expected: &Value, tolerance: Option<f64>) -> bool {
     if let (Some(one), Some(other)) = (Number::of(actual), Number::of(expected)) {
         return tolerance.map_or_else(|| one.equals(&other), |tolerance| one.close(&other, tolerance));
     }
+    if let Some(tolerance) = tolerance
+        && let (Some(one), Some(other)) = (rounded(actual), rounded(expected))
+    {
+        return one.close(&other, tolerance);
+    }
     match (actual, expected) {
         (Value::None, Value::None) => true,
         (Value::Complex(..), Value::Complex(..)) => complex_equal(actual, expected, tolerance),
@@ -30,9 +36,23 @@ fn equal(actual: &Value, expected: &Value, tolerance: Option<f64>) -> bool {
         }
         (Value::Set(one), Value::Set(other)) => sets_equal(one, other, tolerance),
         (Value::Dict(one), Value::Dict(other)) => dicts_equal(one, other, tolerance),
+        (Value::Record(kind, one), Value::Record(other_kind, other)) => {
+            kind == other_kind
+                && one.len() == other.len()
+                && one.iter().zip(other).all(|(one, other)| equal(one, other, tolerance))
+        }
         (Value::Object(kind, text), Value::Object(other_kind, other_text)) => kind == other_kind && text == other_text,
         _ => false,
     }
+}
+
+/// A number, or the nearest float of a fraction without an end, which equals no other number exactly.
+fn rounded(value: &Value) -> Option<Number> {
+    Number::of(value).or_else(|| {
+        let Value::Object(kind, text) = value else { return None };
+        let (numerator, denominator) = text.split_once('/').filter(|_| kind == "fractions.Fraction")?;
+        Some(parse(numerator)? / parse(denominator)?).filter(|number| number.is_finite()).map(Number::Float)
+    })
 }
 
 fn complex_equal(actual: &Value, expected: &Value, tolerance: Option<f64>) -> bool {
@@ -110,6 +130,7 @@ fn key(value: &Value) -> String {
                     .collect()
             )
         ),
+        Value::Record(kind, parts) => format!("r{}:{kind}{}", kind.len(), sequence(parts)),
         Value::Object(kind, text) => format!("o{}:{kind}{text}", kind.len()),
         Value::Complex(real, imaginary) => format!("c{:?},{:?}", parse(real), parse(imaginary)),
         // Numbers have their key above; this is text that is no number after all.
@@ -175,6 +196,26 @@ mod tests {
             |pairs: &[(&str, i64)]| Value::Dict(pairs.iter().map(|(name, value)| (text(name), int(*value))).collect());
         assert!(same(&dict(&[("a", 1), ("b", 2)]), &dict(&[("b", 2), ("a", 1)])));
         assert!(!same(&dict(&[("a", 1), ("b", 2)]), &dict(&[("b", 1), ("a", 2)])));
+    }
+
+    #[test]
+    fn records_compare_by_type_and_parts() {
+        let record =
+            |kind: &str, parts: &[&str]| Value::Record(kind.into(), parts.iter().map(|part| float(part)).collect());
+        assert!(same(&record("m.P", &["1.0"]), &Value::Record("m.P".into(), vec![int(1)])));
+        assert!(!same(&record("m.P", &["1.0"]), &record("m.Q", &["1.0"])));
+        assert!(!same(&record("m.P", &["1.0"]), &record("m.P", &["1.0", "2.0"])));
+        assert!(!same(&record("m.P", &["1.0"]), &Value::Tuple(vec![float("1.0")])));
+        assert!(same(&Value::Set(vec![record("m.P", &["1.0"])]), &Value::Set(vec![record("m.P", &["1"])])));
+        let policy = Comparison::Numeric { tolerance: 1e-6 };
+        assert!(values_equal(&record("m.P", &["0.30000000000000004"]), &record("m.P", &["0.3"]), policy));
+        let third = Value::Object("fractions.Fraction".into(), "1/3".into());
+        assert!(
+            values_equal(&third, &float("0.3333333333333333"), policy) && !same(&third, &float("0.3333333333333333"))
+        );
+        assert!(!values_equal(&third, &float("0.34"), policy) && values_equal(&third, &third, policy));
+        let odd = Value::Object("fractions.Fraction".into(), format!("{}/1", "9".repeat(400)));
+        assert!(values_equal(&odd, &odd, policy) && !values_equal(&odd, &float("inf"), policy));
     }
 
     #[test]

@@ -5,7 +5,11 @@ import atexit
 import binascii
 import builtins
 import codecs
+import collections
+import dataclasses
+import datetime
 import decimal
+import fractions
 import functools
 import importlib.machinery
 import io

@@ -3,10 +3,17 @@
 MAX_NODES = 2_000_000
 MAX_BYTES = 32 << 20
 MAX_BITS = MAX_BYTES * 8 + 7
+MAX_RATIO_BITS = 1 << 16
 numpy = sys.modules.get("numpy")
 ndarray, numpy_scalar = (numpy.ndarray, numpy.generic) if numpy else ((), ())
 modules = sys.modules
 Decimal = decimal.Decimal
+deque, SimpleNamespace, Fraction, DateTime = collections.deque, types.SimpleNamespace, fractions.Fraction, datetime.datetime
+read_numerator, read_denominator = Fraction._numerator.__get__, Fraction._denominator.__get__
+MappingProxy = types.MappingProxyType
+# Sets of keys and of pairs, which compare as sets do.
+VIEWS = (type({}.keys()), type({}.items()), type(collections.OrderedDict().keys()), type(collections.OrderedDict().items()))
+class_names = type.__dict__["__dict__"].__get__
 set_digits = getattr(sys, "set_int_max_str_digits", None)
 
 
@@ -40,6 +47,9 @@ def encode(value):
         elif kind is _Named:
             piece = b"o"
             children = (item.name, item.text)
+        elif kind is _Parts:
+            piece = b"r%d:" % len(item.parts)
+            children = (item.name, *item.parts)
         elif issubclass(kind, int):
             if int.bit_length(item) > MAX_BITS:
                 raise TooLarge
@@ -53,6 +63,11 @@ def encode(value):
                 raise TooLarge
             text = str.encode(item, "utf-8", "surrogatepass")
             piece = b"s%d:%s" % (len(text), text)
+        elif kind is Exactly:
+            piece = b"D%d:%s" % (len(item.text), item.text.encode())
+        elif kind is _Members:
+            children = item
+            piece = b"e%d:" % len(item)
         elif issubclass(kind, list):
             fits(list.__len__(item), MAX_NODES)
             children = [*list.__iter__(item)]
@@ -90,7 +105,7 @@ def encode(value):
             stack.append(_Named(item) if issubclass(type(plain), numpy_scalar) else plain)
             continue
         else:
-            stack.append(_Named(item))
+            stack.append(otherwise(item, kind))
             continue
         pieces.append(piece)
         total += len(piece)
@@ -115,15 +130,101 @@ def fits(size, most):
         raise TooLarge
 
 
+def otherwise(item, kind):
+    """A value of a type that the encoding does not know, as one that it knows where their `==` agree."""
+    if kind is range:
+        return _Named(item, same_range(item))
+    if kind is Fraction:
+        return ratio(item)
+    if kind is memoryview and item.format == "B" and item.ndim == 1:
+        fits(item.nbytes, MAX_BYTES)
+        return item.tobytes()
+    if kind is MappingProxy:
+        fits(len(item), MAX_NODES)
+        return dict(item)
+    if any(kind is view for view in VIEWS):
+        fits(len(item), MAX_NODES)
+        return _Members([*item])
+    if kind is DateTime and item.tzinfo is not None:
+        return _Named(item, moment(item))
+    if issubclass(kind, deque):
+        fits(deque.__len__(item), MAX_NODES)
+        return _Parts(deque, [*deque.__iter__(item)])
+    if kind is SimpleNamespace:
+        return _Parts(kind, [item.__dict__])
+    fields = compared_fields(kind)
+    if fields is not None:
+        return _Parts(kind, [getattr(item, field) for field in fields])
+    return _Named(item)
+
+
+def same_range(item):
+    """A text that ranges of the same numbers share."""
+    if not item:
+        return "range(0)"
+    return f"range({item[0]})" if item[0] == item[-1] else f"range({item[0]}, {item[-1]}, {item.step})"
+
+
+def ratio(item):
+    """A fraction, as a decimal where it has an end."""
+    numerator, left = read_numerator(item), read_denominator(item)
+    if any(type(part) is not int or int.bit_length(part) > MAX_RATIO_BITS for part in (numerator, left)):
+        return _Named(item)
+    digits = 0
+    while left > 1:
+        step = 10 if left % 10 == 0 else 2 if left % 2 == 0 else 5 if left % 5 == 0 else 0
+        if not step:
+            return _Named(item, f"{numerator}/{read_denominator(item)}")
+        left //= step
+        digits += 1
+    return numerator if not digits else Exactly(f"{numerator * 10 ** digits // read_denominator(item)}E-{digits}")
+
+
+def moment(item):
+    """The same moment has one text in all time zones."""
+    offset = DateTime.utcoffset(item)
+    try:
+        return repr(item) if offset is None else f"{item.replace(tzinfo=None) - offset!r} UTC"
+    except OverflowError:
+        return repr(item)
+
+
+def compared_fields(kind):
+    """Names of the fields that a data class compares by; nothing where it compares otherwise, or is none."""
+    names = class_names(kind)
+    compare, fields = names.get("__eq__"), names.get("__dataclass_fields__")
+    made = type(compare) is types.FunctionType and compare.__code__.co_filename == "<string>"
+    if not made or type(fields) is not dict:
+        return None
+    return [name for name, field in fields.items() if field.compare and field._field_type is dataclasses._FIELD]
+
+
+class Exactly:
+    """A decimal number, whatever the precision that the program set."""
+
+    def __init__(self, text):
+        self.text = text
+
+
+class _Members(list):
+    """What a set of them holds, hashable or not."""
+
+
+class _Parts:
+    """A value that is compared by its parts."""
+
+    def __init__(self, kind, parts):
+        self.name, self.parts = f"{kind.__module__}.{kind.__qualname__}", parts
+
+
 class _Named:
     """A value of a type that the encoding does not know."""
 
-    def __init__(self, item):
+    def __init__(self, item, text=None):
         kind = type(item)
         self.name = f"{kind.__module__}.{kind.__qualname__}"
-        text = repr(item)
-        fits(len(text), MAX_BYTES)
-        self.text = text
+        self.text = repr(item) if text is None else text
+        fits(len(self.text), MAX_BYTES)
 
 
 def argument(part, space):

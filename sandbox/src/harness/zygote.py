@@ -80,6 +80,7 @@ def serve(config):
     os.set_inheritable(control.fileno(), False)
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
+    rehearse(null)
     os.close(null)
     sys.argv[:] = ["main.py"]
     sys.orig_argv[:] = [sys.executable, "main.py"]
@@ -100,6 +101,7 @@ def serve(config):
     gc.collect()
     gc.freeze()
     gc.disable()
+    fill_holes()
     control.send(b"H" + json.dumps({"preloaded": LOADED}).encode())
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 16, 8)

@@ -140,6 +140,8 @@ const HARNESS: &str = concat!(
     include_str!("../harness/work.py"),
     "\n\n",
     include_str!("../harness/child.py"),
+    "\n\n",
+    include_str!("../harness/warm.py"),
     "\n\nserve(CONFIG)\n"
 );
 
@@ -272,4 +274,31 @@ fn inherit(descriptor: Option<&OwnedFd>) -> Result<Option<i32>, JailError> {
 
 fn c_string(bytes: &[u8]) -> Result<CString, JailError> {
     CString::new(bytes).map_err(|_| JailError::Path(String::from_utf8_lossy(bytes).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn what_is_free_in_the_heap_lies_at_its_end_when_tests_are_forked() {
+        let interpreter = Interpreter::find().expect("an interpreter");
+        let source = format!(
+            "import ctypes\nlibc = ctypes.CDLL(None)\n{}\n\
+             if hasattr(libc, 'mallinfo2'):\n    \
+                 state = libc.mallinfo2\n    \
+                 state.restype, libc.malloc.restype, libc.free.argtypes = HeapState, ctypes.c_void_p, [ctypes.c_void_p]\n    \
+                 places = [libc.malloc(100 + 48 * at) for at in range(200)]\n    \
+                 [libc.free(place) for place in places[::2]]\n    \
+                 holes = lambda: state().fordblks - state().keepcost\n    \
+                 before = holes()\n    \
+                 filled = fill_holes()\n    \
+                 assert before > 200_000 and filled >= 100 and holes() < before // 20, (before, filled, holes())\n",
+            include_str!("../harness/warm.py")
+        );
+        let run = Command::new(&interpreter.executable).args(["-c", &source]).output().expect("it runs");
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    }
 }

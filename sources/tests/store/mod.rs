@@ -53,6 +53,8 @@ pub(crate) struct Asked {
     pub(crate) bytes: usize,
     /// Whether it was signed, with the session's token.
     pub(crate) signed: bool,
+    /// Whether its address has a signature, of whatever kind.
+    pub(crate) signs: bool,
     /// What was sent in place of a signature.
     pub(crate) token: Option<String>,
 }
@@ -85,16 +87,22 @@ pub(crate) struct Seen {
 
 /// The server and its proxy; both end with the test.
 pub(crate) struct Store {
-    server: Child,
+    #[allow(dead_code, reason = "ends with this")]
+    server: Server,
     pub(crate) real: String,
     pub(crate) proxy: String,
     pub(crate) seen: Arc<Mutex<Seen>>,
+    /// Path of the bucket or container, and by what the server lets everything be done.
+    container: String,
+    signature: String,
 }
 
-impl Drop for Store {
+struct Server(Child);
+
+impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -127,42 +135,55 @@ impl Store {
         // It logs each request; a full pipe would stop it.
         std::thread::spawn(move || lines.for_each(drop));
         let real = real.expect("it says its address");
-        let store = Self::before(server, real).await;
-        store.put("", b"").await;
-        Some(store)
+        Some(Self::before(server, real, "/data", "X-Amz-Signature=any").await)
     }
 
-    /// A server, with a proxy before it.
-    pub(crate) async fn before(server: Child, real: String) -> Self {
+    /// A server with a proxy before it. In the server the bucket, or the container, is at the path `container`, and `signature` lets
+    /// everything be done.
+    pub(crate) async fn before(server: Child, real: String, container: &str, signature: &str) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let router = Router::new().fallback(pass).with_state((real.clone(), Arc::clone(&seen)));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { server, real, proxy, seen }
+        let (container, signature) = (container.to_owned(), signature.to_owned());
+        let store = Self { server: Server(server), real, proxy, seen, container, signature };
+        store.put("", b"").await;
+        store
+    }
+
+    /// Whether it is Azure's.
+    pub(crate) fn is_azures(&self) -> bool {
+        self.container != "/data"
+    }
+
+    /// An address past the proxy.
+    fn at(&self, key: &str, query: &str) -> String {
+        format!("{}{}{key}?{query}&{}", self.real, self.container, self.signature)
     }
 
     /// Puts an object into the bucket, past the proxy; makes the bucket where the key is empty.
     pub(crate) async fn put(&self, key: &str, content: &[u8]) {
-        // The server takes any signature, and wants one for what is there already.
-        let signature = if key.is_empty() { "" } else { "?X-Amz-Signature=any" };
-        let url = format!("{}/data/{key}", self.real);
-        let url = format!("{}{signature}", url.trim_end_matches('/'));
-        let answer = reqwest::Client::new().put(url).body(content.to_vec()).send().await.unwrap();
+        let url = match (key, self.is_azures()) {
+            // The server takes any signature, and wants one for what is there already.
+            ("", false) => format!("{}{}", self.real, self.container),
+            ("", true) => self.at("", "restype=container"),
+            (key, _) => self.at(&format!("/{key}"), ""),
+        };
+        let request = reqwest::Client::new().put(url).header("content-length", content.len());
+        let answer = request.header("x-ms-blob-type", "BlockBlob").body(content.to_vec()).send().await.unwrap();
         assert!(answer.status().is_success(), "{answer:?}");
     }
 
     /// Removes an object, past the proxy.
     pub(crate) async fn remove(&self, key: &str) {
-        let url = format!("{}/data/{key}?X-Amz-Signature=any", self.real);
-        let answer = reqwest::Client::new().delete(url).send().await.unwrap();
+        let answer = reqwest::Client::new().delete(self.at(&format!("/{key}"), "")).send().await.unwrap();
         assert!(answer.status().is_success(), "{answer:?}");
     }
 
     /// What is in an object, past the proxy.
     pub(crate) async fn content(&self, key: &str) -> Option<Vec<u8>> {
-        let url = format!("{}/data/{key}?X-Amz-Signature=any", self.real);
-        let answer = reqwest::get(url).await.unwrap();
+        let answer = reqwest::get(self.at(&format!("/{key}"), "")).await.unwrap();
         if answer.status() == StatusCode::NOT_FOUND {
             return None;
         }
@@ -171,18 +192,19 @@ impl Store {
 
     /// Keys of all objects below a prefix, past the proxy.
     pub(crate) async fn keys(&self, prefix: &str) -> Vec<String> {
-        let url = format!("{}/data?list-type=2&prefix={prefix}&X-Amz-Signature=any", self.real);
-        let text = reqwest::get(url).await.unwrap().text().await.unwrap();
-        let mut keys: Vec<String> =
-            text.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap().to_owned()).collect();
+        let (query, name) =
+            if self.is_azures() { ("restype=container&comp=list", "Name") } else { ("list-type=2", "Key") };
+        let text = reqwest::get(self.at("", &format!("{query}&prefix={prefix}"))).await.unwrap().text().await.unwrap();
+        let (begin, end) = (format!("<{name}>"), format!("</{name}>"));
+        let objects = text.split(&begin).skip(1);
+        let mut keys: Vec<String> = objects.map(|rest| rest.split(&end).next().unwrap().to_owned()).collect();
         keys.sort();
         keys
     }
 
     /// How many uploads are begun and not finished, past the proxy.
     pub(crate) async fn unfinished(&self) -> usize {
-        let url = format!("{}/data?uploads&X-Amz-Signature=any", self.real);
-        reqwest::get(url).await.unwrap().text().await.unwrap().matches("<UploadId>").count()
+        reqwest::get(self.at("", "uploads")).await.unwrap().text().await.unwrap().matches("<UploadId>").count()
     }
 
     /// What happens to requests from now on; what was seen is forgotten.
@@ -212,7 +234,9 @@ impl Store {
 fn kind_of(method: &Method, uri: &str, headers: &HeaderMap) -> Kind {
     let query = uri.split_once('?').map_or("", |(_, query)| query);
     let has = |name: &str| query.split('&').any(|part| part.split('=').next() == Some(name));
-    match (method.as_str(), has("uploadId")) {
+    let azures = |what: &str| query.split('&').any(|part| part.strip_prefix("comp=") == Some(what));
+    match (method.as_str(), has("uploadId") || has("blockid")) {
+        ("PUT", _) if azures("blocklist") => Kind::Complete,
         ("GET", _) if has("list-type") || has("comp") => Kind::List,
         ("GET", _) if has("uploads") => Kind::Unfinished,
         ("GET", _) if headers.get("range").is_some_and(|range| range == "bytes=0-0") => Kind::Look,
@@ -244,6 +268,7 @@ async fn pass(
         from: from.unwrap_or(0),
         bytes: sent.len(),
         signed: uri.contains("X-Amz-Signature=") && uri.contains("X-Amz-Security-Token=session"),
+        signs: uri.contains("X-Amz-Signature=") || uri.contains("sig="),
         token: headers.get("authorization").and_then(|token| Some(token.to_str().ok()?.to_owned())),
     };
     let fault = {
@@ -264,7 +289,16 @@ async fn pass(
     let corrupt = matches!(fault, Some(Fault::Corrupt));
     let sent = if corrupt && method == Method::PUT { changed(&sent).into() } else { sent };
     let mut request = reqwest::Client::new().request(method.clone(), format!("{real}{uri}")).body(sent);
-    for name in ["authorization", "range", "if-range", "content-md5", "content-type", "x-ms-version"] {
+    for name in [
+        "content-length",
+        "authorization",
+        "range",
+        "if-range",
+        "content-md5",
+        "content-type",
+        "x-ms-version",
+        "x-ms-blob-type",
+    ] {
         if let Some(value) = headers.get(name) {
             request = request.header(name, value);
         }

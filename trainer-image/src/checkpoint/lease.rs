@@ -70,7 +70,7 @@ pub fn of_disk(checkpoints: &Path) -> BTreeMap<u64, Lease> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     Disk(PathBuf),
-    /// `s3://…`: what is a run directory there, and the checkpoint.
+    /// In a bucket: what is a run directory there, and the checkpoint.
     Bucket {
         run: String,
         uri: String,
@@ -86,16 +86,12 @@ pub struct Held {
 }
 
 impl Held {
-    /// Takes a lease of the checkpoint at `uri`, a path or `s3://…/checkpoints/step-N`, for `holder`; none where it is no checkpoint's.
+    /// Takes a lease of the checkpoint at `uri`, a path or one in a bucket, `…/checkpoints/step-N`, for `holder`; none where it is no checkpoint's.
     /// `folder` is where leases of a checkpoint on a disk are written, where that is not beside it. That it cannot be written is told in
     /// the log: who may only read can still do that.
     pub fn take(uri: &str, folder: Option<&Path>, holder: &str) -> Option<Self> {
-        // What is only read there is kept by nobody's retention.
-        if uri.starts_with("gs://") || uri.starts_with("az://") {
-            return None;
-        }
         let (run, step) = run_of(uri)?;
-        let place = match (uri.starts_with("s3://"), folder) {
+        let place = match (real_sources::is_in_a_bucket(uri), folder) {
             (true, _) => Place::Bucket { run, uri: uri.to_owned() },
             (false, Some(folder)) => Place::Disk(folder.to_owned()),
             (false, None) => Place::Disk(Path::new(&run).join(FOLDER)),

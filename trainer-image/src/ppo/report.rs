@@ -1,6 +1,6 @@
 //! What a step says about its answers: metrics and samples.
 
-use real_reward::monitor::{self, Monitor};
+use real_reward::monitor::{self, Judged, Monitor};
 
 use super::rollout::Answer;
 use crate::metrics::{Metrics, Stopwatch};
@@ -41,8 +41,9 @@ pub fn watch_rewards(
     progress: &SharedProgress,
     metrics: &mut Metrics,
 ) {
-    let scored: Vec<_> = answers.iter().filter_map(Answer::scored).collect();
-    let measures = monitor::measure(&scored, answers.len() - scored.len(), alpha);
+    let judged: Vec<_> =
+        answers.iter().filter_map(|answer| Some(Judged { prompt: answer.prompt, scored: answer.scored()? })).collect();
+    let measures = monitor::measure(&judged, answers.len() - judged.len(), alpha);
     let suspicions = monitor.judge(&measures);
     for suspicion in suspicions.iter().filter(|suspicion| !suspicion.known) {
         progress.warn("RewardSuspect", format!("the reward is suspect: {}", suspicion.sentence));

@@ -324,6 +324,7 @@ impl Algorithm for PolicyTrainer {
             seed: self.seed,
             data_order: self.order.state().clone(),
             rewards: Some(self.rewards),
+            monitor: Some(self.monitor.clone()),
             kl_coefficient: self.recipe.kl_controller.and(self.recipe.kl_coefficient()),
         };
         state.add(&mut files)?;
@@ -337,6 +338,7 @@ impl Algorithm for PolicyTrainer {
         self.order.restore(&state.data_order)?;
         self.rewards =
             state.rewards.with_context(|| format!("state.json of a {} run has moments of rewards", self.name()))?;
+        self.monitor = state.monitor.unwrap_or_default();
         if let (Some(_), Some(coefficient)) = (self.recipe.kl_controller, state.kl_coefficient) {
             self.recipe.set_kl_coefficient(coefficient);
         }

@@ -165,8 +165,15 @@ impl Algorithm for SftTrainer {
         let mut files = self.model.files();
         optimizer_state::add(&mut files, &self.optimizer, "actor");
         let data_order = self.order.state().clone();
-        State { algorithm: self.name().into(), seed: self.seed, data_order, rewards: None, kl_coefficient: None }
-            .add(&mut files)?;
+        State {
+            algorithm: self.name().into(),
+            seed: self.seed,
+            data_order,
+            rewards: None,
+            monitor: None,
+            kl_coefficient: None,
+        }
+        .add(&mut files)?;
         Ok(files)
     }
 

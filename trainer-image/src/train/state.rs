@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
+use real_reward::monitor::Monitor;
 use real_reward::normalize::Moments;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,9 @@ pub struct State {
     /// Moments of all rewards so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewards: Option<Moments>,
+    /// How the run began, which the rewards of later steps are compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<Monitor>,
     /// The strength of the pull towards the starting point, where it is steered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kl_coefficient: Option<f64>,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArgumentAt {
-    /// Position from 0; every one where absent.
+    /// Position from 0; where absent, every one, or none where there are names.
     #[serde(default)]
     pub at: Option<usize>,
     /// Names as keyword.
@@ -86,6 +86,8 @@ pub enum Guarding {
     UrlHost,
     /// The folder that the path of a file is in.
     Folder,
+    /// A digest of the data, made with a key.
+    Authentic,
     /// Anything but whether a file is there and of which kind: what an archive holds.
     Content,
     /// Nothing clears it but what the values are.

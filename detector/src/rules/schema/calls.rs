@@ -51,7 +51,11 @@ pub enum Returns {
     Same,
     /// Text made of characters of the argument.
     Part,
-    /// A list of such texts.
+    /// The argument without what its ends are made of: `str.strip`.
+    Stripped,
+    /// The same of its end alone: `str.rstrip`.
+    EndStripped,
+    /// A list of texts made of characters of the argument.
     Parts,
     /// The argument in lower case.
     Lower,

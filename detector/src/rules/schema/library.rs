@@ -13,6 +13,9 @@ pub(in crate::rules) struct LibraryFile {
     /// What objects calls and attributes give: `sqlite3.connect()` is a `sqlite3.Connection()`.
     #[serde(default)]
     pub types: BTreeMap<String, String>,
+    /// Modules whose members another one has as well: `requests.api` is what `requests` offers.
+    #[serde(default)]
+    pub modules: BTreeMap<String, String>,
     /// What an attacker says.
     #[serde(default)]
     pub sources: Vec<SourceModel>,
@@ -74,6 +77,12 @@ pub(in crate::rules) struct ValidatorModel {
     pub first: Vec<String>,
     /// Words that their names end with.
     pub last: Vec<String>,
+    /// Words of which the name of a test has one.
+    pub tests: Vec<String>,
+    /// Words that the names of compiled patterns end with, constants aside.
+    pub patterns: Vec<String>,
+    /// Methods of patterns that look at the whole of a text.
+    pub matches: Vec<String>,
     /// Character class of what they let pass.
     pub keeps: String,
 }

@@ -37,8 +37,9 @@ pub struct SinkModel {
     /// A test that clears it.
     #[serde(default)]
     pub cleared_by: Option<Guarding>,
-    /// Where values are bound. A function that passes on a parameter as it stands and these beside it only executes: what is
-    /// executed is its caller's to write, and is looked at there.
+    /// Where values are bound. A function that passes on a statement as it was handed it only executes: what is executed is its
+    /// caller's to write, and is looked at there. Beside bound values, what a helper that nobody shows makes of names and
+    /// structure is as well.
     #[serde(default)]
     pub executor: Option<ArgumentAt>,
     /// Calls whose results, as they stand, are harmless here, whatever they were made of.
@@ -71,9 +72,14 @@ pub struct LeaveModel {
     /// language where absent.
     #[serde(default)]
     pub routes: Vec<String>,
-    /// Whether it is about what stands between quotes alone: the rest is for whoever puts the text together to choose.
+    /// Whether it is about what stands where values do alone, between quotes or bare: the rest is for whoever puts the text
+    /// together to choose. What is kept in an attribute for later counts as well.
     #[serde(default)]
     pub quoted: bool,
+    /// Words of which the name of a function, or of the list that it is added to, has one where a piece of a text of the
+    /// language is meant too.
+    #[serde(default)]
+    pub piece_words: Vec<String>,
 }
 
 /// Where a regular expression is applied.
@@ -100,6 +106,13 @@ pub struct Anywhere {
     /// Words of which the name of what is called has one; any name where absent.
     #[serde(default)]
     pub callee_words: Vec<String>,
+    /// Those of them that say so much that every text counts which begins with a word and a blank.
+    #[serde(default)]
+    pub sure_words: Vec<String>,
+    /// Methods that mean something else of Python's own containers, and are called all the same where nothing is known of
+    /// the object.
+    #[serde(default)]
+    pub methods: Vec<String>,
     /// Keyword arguments that say that the text is of the language, whatever it looks like.
     #[serde(default)]
     pub r#where: BTreeMap<String, bool>,

@@ -1,13 +1,14 @@
 //! Calls that are wrong by a constant: whatever an attacker says, they do less than they seem to.
 
+use std::rc::Rc;
+
 use super::breach::Report;
 use crate::rules::{ConstantModel, Is};
-use crate::ssa::{Argument, FunctionId, Op, Passing, ValueId};
-use crate::taint::domain::{Key, Object, Value};
+use crate::ssa::{Argument, FunctionId, Op, Passing, Program, ValueId};
+use crate::taint::domain::{Items, Key, Object, Value};
 use crate::taint::frame::{Arguments, Scope};
 
 pub(super) fn check(report: &mut Report<'_, '_>) {
-    let registry = report.solved.registry;
     for index in 0..report.solved.program.functions.len() {
         let id = FunctionId(index as u32);
         let Some(scope) = Scope::new(report.solved, id) else { continue };
@@ -16,23 +17,8 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
             if !scope.is_reached(instruction.block) || scope.is_over() {
                 continue;
             }
-            if let Op::SetAttribute(object, name, set) = &instruction.op {
-                let set = [Argument { passing: Passing::Positional, value: *set }];
-                for path in scope.fact(*object).paths() {
-                    for (rule, model) in registry.constants(&format!("{path}.{name}=")) {
-                        if is_wrong(model, &set, &scope.solution.facts) {
-                            found.push((*rule, ValueId(i as u32)));
-                        }
-                    }
-                }
-            }
-            let Op::Call { callee, arguments } = &instruction.op else { continue };
-            for path in scope.fact(*callee).paths() {
-                for (rule, model) in registry.constants(path) {
-                    if is_wrong(model, arguments, &scope.solution.facts) {
-                        found.push((*rule, ValueId(i as u32)));
-                    }
-                }
+            for act in acts(&scope, &instruction.op) {
+                found.extend(wrong(&scope, &act).into_iter().map(|rule| (rule, ValueId(i as u32))));
             }
         }
         for (rule, value) in found {
@@ -43,10 +29,185 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
     }
 }
 
-fn is_wrong(model: &ConstantModel, arguments: &[Argument], facts: &[Value]) -> bool {
-    let given = Arguments::new(arguments, facts);
+/// What an instruction calls or assigns to, in the words of the rules, and with what.
+struct Act<'a> {
+    path: Rc<str>,
+    arguments: Vec<Argument>,
+    facts: &'a [Value],
+    /// Whether more arguments may come elsewhere: nothing counts as missing.
+    open: bool,
+    /// What `functools.partial` was given by name.
+    bound: Option<&'a Items>,
+}
+
+fn positional(value: ValueId) -> Argument {
+    Argument { passing: Passing::Positional, value }
+}
+
+/// All that an instruction does which a rule may be about.
+fn acts<'a>(scope: &Scope<'a, '_>, op: &Op) -> Vec<Act<'a>> {
+    let facts = &scope.solution.facts[..];
+    let set = |object: &Value, name: &str, value: ValueId| {
+        let arguments = vec![positional(value)];
+        let of = |path: Rc<str>| Act {
+            path: Rc::from(format!("{path}.{name}=")),
+            arguments: arguments.clone(),
+            facts,
+            open: false,
+            bound: None,
+        };
+        owners(scope.solved.program, object).into_iter().map(of).collect::<Vec<_>>()
+    };
+    match op {
+        Op::SetAttribute(object, name, value) => set(scope.fact(*object), name, *value),
+        // `vars(object)["name"] = value`
+        Op::WithItem(fields, Some(key), value) => {
+            match (namespace(scope.fact(*fields)), scope.fact(*key).text.as_literal()) {
+                (Some(object), Some(name)) => set(&object, name, *value),
+                _ => vec![],
+            }
+        }
+        Op::Call { callee, arguments } => calls(scope, *callee, arguments, &set),
+        _ => vec![],
+    }
+}
+
+/// The object whose attributes a mapping is.
+fn namespace(value: &Value) -> Option<Value> {
+    let owners = value.paths().filter_map(|path| path.strip_suffix(".__dict__"));
+    let objects: crate::few::Few<Object> = owners.map(|owner| Object::Path(Rc::from(owner))).collect();
+    (!objects.is_empty()).then_some(Value { objects, ..Value::default() })
+}
+
+fn calls<'a>(
+    scope: &Scope<'a, '_>,
+    callee: ValueId,
+    arguments: &[Argument],
+    set: &dyn Fn(&Value, &str, ValueId) -> Vec<Act<'a>>,
+) -> Vec<Act<'a>> {
+    let facts = &scope.solution.facts[..];
+    let program = scope.solved.program;
+    let known = scope.fact(callee);
+    let mut acts = vec![];
+    // What `functools.partial` was given by name stays with the function.
+    let kept = known.items.as_deref().filter(|items| !items.known.is_empty());
+    let bound = kept.is_some();
+    for path in called(program, known).into_iter().chain(of_super(scope, callee)) {
+        let mut act = |from: usize, path: &str, open: bool| {
+            if !scope.solved.registry.constants(path).is_empty() {
+                let arguments = arguments.get(from..).unwrap_or_default().to_vec();
+                acts.push(Act { path: Rc::from(path), arguments, facts, open, bound: kept });
+            }
+        };
+        match (&*path, arguments) {
+            ("setattr" | "object.__setattr__", [object, name, value, ..]) => {
+                if let Some(name) = scope.fact(name.value).text.as_literal() {
+                    acts.extend(set(scope.fact(object.value), name, value.value));
+                }
+            }
+            (partial, [function, ..]) if PARTIAL.contains(&partial) => {
+                for path in called(program, scope.fact(function.value)) {
+                    act(1, &path, true);
+                }
+            }
+            _ => {
+                // `Class.method(object, …)` and `Class.__init__(self, …)`
+                if let Some((class, method)) = path.rsplit_once('.') {
+                    match class.strip_suffix("()") {
+                        Some(class) if method == "__init__" => act(0, class, bound),
+                        None if method == "__init__" => act(1, class, bound),
+                        None if is_class_name(class) => act(1, &format!("{class}().{method}"), bound),
+                        _ => {}
+                    }
+                }
+                act(0, &path, bound);
+            }
+        }
+    }
+    // `vars(object).update(name=value)`
+    if let Some((fields, "update")) = scope.method(callee)
+        && let Some(object) = namespace(scope.fact(fields))
+    {
+        for argument in arguments {
+            if let Passing::Keyword(name) = &argument.passing {
+                acts.extend(set(&object, name, argument.value));
+            }
+        }
+    }
+    // What is handed over is called by whom it is handed to: only a call that is wrong whatever it is given counts.
+    for argument in arguments {
+        for path in scope.fact(argument.value).paths() {
+            let always = |(_, model): &&(usize, ConstantModel)| model.argument.is_none() && !path.ends_with("()");
+            if scope.solved.registry.constants(path).iter().find(always).is_some() {
+                acts.push(Act { path: path.clone(), arguments: arguments.to_vec(), facts, open: true, bound: None });
+            }
+        }
+    }
+    acts
+}
+
+/// `super().name` in a method: members of the classes from elsewhere that its class is made from.
+fn of_super(scope: &Scope<'_, '_>, callee: ValueId) -> Vec<Rc<str>> {
+    let (Some((object, name)), Some(class)) = (scope.method(callee), scope.function.method_of) else { return vec![] };
+    let Op::Call { callee, .. } = scope.function.op(scope.root(object)) else { return vec![] };
+    let is_super = scope.fact(*callee).paths().any(|path| &**path == "super");
+    let bases = scope.solved.program.foreign_bases(class).filter(|_| is_super);
+    bases.map(|base| Rc::from(format!("{base}().{name}"))).collect()
+}
+
+/// Calls that give a function with some of its arguments.
+const PARTIAL: &[&str] = &["functools.partial", "functools.partialmethod"];
+
+fn is_class_name(path: &str) -> bool {
+    path.rsplit('.').next().is_some_and(|name| name.starts_with(|char: char| char.is_ascii_uppercase()))
+}
+
+/// Paths of what a call of a value calls: a class of the program without a constructor of its own is made by that of its base.
+fn called(program: &Program, value: &Value) -> Vec<Rc<str>> {
+    let mut paths: Vec<Rc<str>> = value.paths().cloned().collect();
+    for object in &value.objects {
+        if let Object::Class(class) = object
+            && program.method(*class, "__init__").is_none()
+        {
+            paths.extend(program.foreign_bases(*class).cloned());
+        }
+    }
+    paths
+}
+
+/// Paths of the objects whose attributes are those of a value: what is set on a class holds for its objects.
+fn owners(program: &Program, value: &Value) -> Vec<Rc<str>> {
+    let mut paths = vec![];
+    for object in &value.objects {
+        match object {
+            Object::Path(path) => {
+                paths.push(path.clone());
+                if is_class_name(path) {
+                    paths.push(Rc::from(format!("{path}()")));
+                }
+            }
+            Object::Instance(class) | Object::Class(class) => {
+                paths.extend(program.foreign_bases(*class).map(|base| Rc::from(format!("{base}()"))));
+            }
+            Object::Function(_) | Object::Method(_) => paths.push(Rc::from("?")),
+            _ => {}
+        }
+    }
+    paths
+}
+
+/// The rules by which an act is wrong.
+fn wrong(scope: &Scope<'_, '_>, act: &Act<'_>) -> Vec<usize> {
+    let models = scope.solved.registry.constants(&act.path);
+    let is_one = |(_, model): &&(usize, ConstantModel)| is_wrong(model, act, scope.solved.program);
+    models.iter().filter(is_one).map(|(rule, _)| *rule).collect()
+}
+
+fn is_wrong(model: &ConstantModel, act: &Act<'_>, program: &Program) -> bool {
+    let given = Arguments::new(&act.arguments, act.facts);
+    let before = |name: &str| act.bound?.known.get(&Key::Text(Rc::from(name)));
     let cleared = model.unless.iter().any(|(name, truth)| {
-        given.keyword(name).is_some_and(|value| {
+        given.keyword(name).or_else(|| before(name)).is_some_and(|value| {
             let (may_hold, may_fail) = value.truth();
             if *truth { !may_fail } else { !may_hold }
         })
@@ -55,8 +216,12 @@ fn is_wrong(model: &ConstantModel, arguments: &[Argument], facts: &[Value]) -> b
         return false;
     }
     if let Some(of) = &model.of {
-        let is_listed = |path: &std::rc::Rc<str>| of.paths.iter().any(|own| **own == **path);
-        if !given.positional(of.at).is_some_and(|value| value.paths().any(is_listed)) {
+        let is_listed = |value: &Value| {
+            let texts = value.text.literals().unwrap_or_default();
+            texts.iter().any(|text| of.paths.iter().any(|own| own == text))
+                || value.paths().any(|path| of.paths.iter().any(|own| **own == **path))
+        };
+        if !given.positional(of.at).is_some_and(is_listed) {
             return false;
         }
     }
@@ -66,14 +231,14 @@ fn is_wrong(model: &ConstantModel, arguments: &[Argument], facts: &[Value]) -> b
         .and_then(|at| given.positional(at))
         .or_else(|| meant.names.iter().find_map(|name| given.keyword(name)));
     if let Some(value) = argument {
-        return matches_any(&model.is, value);
+        return matches_any(&model.is, value, program);
     }
-    let mut passed = arguments.iter().map(|one| &one.passing);
-    model.is.missing && !passed.any(|passing| matches!(passing, Passing::Star | Passing::DoubleStar))
+    let mut passed = act.arguments.iter().map(|one| &one.passing);
+    model.is.missing && !act.open && !passed.any(|passing| matches!(passing, Passing::Star | Passing::DoubleStar))
 }
 
 /// Whether a value can only be what it must not be.
-fn matches_any(is: &Is, value: &Value) -> bool {
+fn matches_any(is: &Is, value: &Value, program: &Program) -> bool {
     if let Some(truth) = is.truth {
         let (may_hold, may_fail) = value.truth();
         if if truth { !may_fail } else { !may_hold } {
@@ -86,12 +251,24 @@ fn matches_any(is: &Is, value: &Value) -> bool {
             return true;
         }
         if let Some(items) = &value.items
-            && items.known.values().any(|one| one.text.as_literal().is_some_and(listed))
+            && (items.known.values().any(|one| one.text.as_literal().is_some_and(listed))
+                || items.any.text.templates().iter().any(|form| form.as_literal().is_some_and(listed)))
         {
             return true;
         }
     }
-    if value.paths().any(|path| is.paths.iter().any(|own| **own == **path)) {
+    let is_path = |path: &str| is.paths.iter().any(|own| own == path);
+    let entries = value.items.iter().flat_map(|items| items.any.paths());
+    if value.paths().chain(entries).any(|path| is_path(path)) {
+        return true;
+    }
+    // An object of the program whose class is made from one of these.
+    let is_made_from = |object: &Object| match object {
+        Object::Class(class) => program.foreign_bases(*class).any(|base| is_path(base)),
+        Object::Instance(class) => program.foreign_bases(*class).any(|base| is_path(&format!("{base}()"))),
+        _ => false,
+    };
+    if !is.paths.is_empty() && value.objects.iter().any(is_made_from) {
         return true;
     }
     let integers = |wrong: &dyn Fn(i64) -> bool| {

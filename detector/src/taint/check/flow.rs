@@ -1,13 +1,16 @@
 //! Sinks that an attacker's value reaches.
 
+use std::rc::Rc;
+
 use rustc_hash::FxHashMap;
 
 use super::breach::Report;
 use super::open;
-use super::sinks::{are_met, danger, done, is_meant_from};
-use crate::rules::{Guarding, Part, Sink};
-use crate::ssa::{Argument, BinaryOp, Function, FunctionId, Op, Passing, ValueId, origin};
-use crate::taint::domain::{Items, Value};
+use super::sinks::{Given, are_met, danger, done, is_meant_from};
+use super::wrapper;
+use crate::rules::{Guarding, Part, Returns, Sink};
+use crate::ssa::{Argument, BinaryOp, Function, FunctionId, Op, Passing, Program, ValueId, origin};
+use crate::taint::domain::{Items, Key, Object, Value};
 use crate::taint::frame::{Arguments, Scope, fact};
 use crate::taint::store::OriginTable;
 use crate::text::Origins;
@@ -16,7 +19,7 @@ use crate::text::Origins;
 pub(super) fn check(report: &mut Report<'_, '_>) {
     let solved = report.solved;
     // What a sink makes of a value is the same wherever the same value goes.
-    let mut dangers: FxHashMap<(ValueId, *const Sink, bool), Origins> = FxHashMap::default();
+    let mut dangers: FxHashMap<(ValueId, *const Sink, Given), Origins> = FxHashMap::default();
     for (index, solution) in solved.solutions.iter().enumerate() {
         let Some(solution) = solution else { continue };
         let id = FunctionId(index as u32);
@@ -24,7 +27,10 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
         dangers.clear();
         let Some(scope) = Scope::new(solved, id) else { continue };
         for (i, instruction) in function.values.iter().enumerate() {
-            let Some((receiver, paths, arguments)) = done(&instruction.op, &solution.facts, function) else { continue };
+            let Some((receiver, paths, arguments)) = done(&instruction.op, &solution.facts, function, solved.program)
+            else {
+                continue;
+            };
             let arguments = &*arguments;
             // `functools.partial(run, shell=True)`
             let bound = match &instruction.op {
@@ -39,7 +45,7 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
             }
             for path in &paths {
                 for sink in solved.registry.sinks(path) {
-                    if !report.wants(sink.rule) || !holds(sink, arguments, &solution.facts, bound) {
+                    if !report.wants(sink.rule) || !holds(sink, arguments, &solution.facts, bound, solved.program) {
                         continue;
                     }
                     let given = arguments.iter().enumerate().filter(|one| is_meant(sink, one.0, one.1));
@@ -48,10 +54,10 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
                         if sink.part == Part::LookedUp {
                             value = scope.name_of(value, instruction.block);
                         }
-                        let only_executes = executes(sink, arguments, function, value);
+                        let given = how_given(sink, arguments, &scope, value);
                         let origins = *dangers
-                            .entry((value, std::ptr::from_ref(sink), only_executes))
-                            .or_insert_with(|| danger(sink, fact(&solution.facts, value), solved, only_executes));
+                            .entry((value, std::ptr::from_ref(sink), given))
+                            .or_insert_with(|| danger(sink, fact(&solution.facts, value), solved, given));
                         let chosen = sink.part == Part::FirstItem && names_program(function, value);
                         if origins.is_none()
                             || is_harmless(sink, function, &solution.facts, value)
@@ -59,7 +65,9 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
                         {
                             continue;
                         }
-                        let cleared = |guarding: Guarding| scope.is_cleared(guarding, value, instruction.block);
+                        let cleared = |guarding: Guarding| {
+                            scope.is_cleared(guarding, value, (instruction.block, ValueId(i as u32)))
+                        };
                         if is_meant_from(sink, (id, value), origins, solved) && !sink.cleared_by.is_some_and(cleared) {
                             report.add((sink.rule, None), (id, ValueId(i as u32)), Some((value, origins)));
                         }
@@ -78,7 +86,7 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
     }
 }
 
-fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value], bound: Option<&Items>) -> bool {
+fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value], bound: Option<&Items>, program: &Program) -> bool {
     if let Some(alongside) = &sink.alongside {
         let given = Arguments::new(arguments, facts);
         let has = |template: &crate::text::Template| {
@@ -96,7 +104,15 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value], bound: Option<&It
     if let Some(unless) = &sink.unless {
         let arguments = Arguments::new(arguments, facts);
         let named = || unless.names.iter().find_map(|name| arguments.keyword(name));
-        let given = arguments.positional(unless.at).or_else(named);
+        let before = || unless.names.iter().find_map(|name| bound?.known.get(&Key::Text(Rc::from(name.as_str()))));
+        let given = arguments.positional(unless.at).or_else(named).or_else(before);
+        let listed = |path: &str| unless.values.iter().any(|own| own == path);
+        // A class that is made from a listed one.
+        let is_listed = |object: &Object| match object {
+            Object::Path(path) => listed(path),
+            Object::Class(class) => program.foreign_bases(*class).any(|base| listed(base)),
+            _ => true,
+        };
         let lacks = |value: &Value| {
             let texts = value.text.literals().filter(|texts| !texts.is_empty());
             unless
@@ -107,8 +123,8 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value], bound: Option<&It
         };
         if given.is_some_and(|value| {
             unless.given || lacks(value) || {
-                value.paths().next().is_some()
-                    && value.paths().all(|path| unless.values.iter().any(|own| **own == **path))
+                value.objects.iter().any(|object| matches!(object, Object::Path(_) | Object::Class(_)))
+                    && value.objects.iter().all(is_listed)
             }
         }) {
             return false;
@@ -134,7 +150,10 @@ fn is_meant(sink: &Sink, index: usize, argument: &Argument) -> bool {
         return false;
     }
     match &argument.passing {
-        Passing::Positional => sink.argument.at.is_none_or(|at| at == index),
+        Passing::Positional => match sink.argument.at {
+            Some(at) => at == index,
+            None => sink.argument.names.is_empty(),
+        },
         Passing::Keyword(name) => sink.argument.names.iter().any(|own| **own == **name),
         Passing::Star | Passing::DoubleStar => sink.argument.at.is_none_or(|at| at >= index),
     }
@@ -161,13 +180,80 @@ fn names_program(function: &Function, list: ValueId) -> bool {
     }
 }
 
-/// Whether a statement is a parameter as it stands, with the values that are bound to it beside it.
-fn executes(sink: &Sink, arguments: &[Argument], function: &Function, value: ValueId) -> bool {
-    let Some(bound) = &sink.executor else { return false };
+/// How a statement comes to where it is executed.
+fn how_given(sink: &Sink, arguments: &[Argument], scope: &Scope<'_, '_>, value: ValueId) -> Given {
+    let Some(bound) = &sink.executor else { return Given::default() };
     let at = |(index, argument): (usize, &Argument)| match &argument.passing {
         Passing::Positional | Passing::Star => bound.at.is_some_and(|at| at <= index),
         Passing::Keyword(name) => bound.names.iter().any(|own| **own == **name),
         Passing::DoubleStar => false,
     };
-    arguments.iter().enumerate().any(at) && matches!(function.op(origin(&function.values, value)), Op::Parameter(_))
+    Given { whole: is_handed(scope, value), bound: arguments.iter().enumerate().any(at) }
+}
+
+/// Values that are looked at to find out who wrote a statement.
+const MAX_HANDED: usize = 48;
+
+/// Whether nothing of a statement is written in this function: it is a parameter, what an object that it was given holds, or
+/// what something that nobody shows returns.
+fn is_handed(scope: &Scope<'_, '_>, value: ValueId) -> bool {
+    let mut work = vec![scope.root(value)];
+    let mut seen = vec![];
+    while let Some(at) = work.pop() {
+        if seen.contains(&at) {
+            continue;
+        }
+        if seen.len() > MAX_HANDED {
+            return false;
+        }
+        seen.push(at);
+        match scope.function.op(at) {
+            Op::Parameter(_) | Op::Literal(_) => {}
+            Op::Attribute(object, name) => {
+                let own = scope.function.method_of.is_some() && scope.as_parameter(*object) == Some(0);
+                let kept = |op: &Op| matches!(op, Op::SetAttribute(_, other, _) if other == name);
+                if own && !OriginTable::are_settings(scope.fact(at).origins().known())
+                    || scope.function.values.iter().any(|one| kept(&one.op))
+                {
+                    return false;
+                }
+                work.push(scope.root(*object));
+            }
+            // An entry by its name is data.
+            Op::Subscript(_, key) if scope.as_text(*key).is_some() => return false,
+            Op::Element(inner)
+            | Op::Item(inner, _)
+            | Op::Rest(inner)
+            | Op::Subscript(inner, _)
+            | Op::Enter(inner)
+            | Op::Mutated(inner, _)
+            | Op::WithItem(inner, ..) => work.push(scope.root(*inner)),
+            Op::Phi(parts) | Op::Join(parts) | Op::Logic(_, parts) => {
+                work.extend(parts.iter().map(|part| scope.root(*part)));
+            }
+            Op::Call { callee, arguments } => {
+                let written = arguments.iter().any(|one| !scope.fact(one.value).origins().is_none());
+                if !written || wrapper::is_unknown(scope.solved, scope.fact(*callee)) {
+                    continue;
+                }
+                let registry = scope.solved.registry;
+                let passes = |path: &std::rc::Rc<str>| {
+                    registry.effect(path).is_some_and(|effect| {
+                        matches!(
+                            effect.returns,
+                            Returns::Same | Returns::Part | Returns::Elements | Returns::Enumerate | Returns::Zip
+                        )
+                    })
+                };
+                let mut paths = scope.fact(*callee).paths().peekable();
+                if paths.peek().is_none() || !paths.all(passes) {
+                    return false;
+                }
+                work.extend(arguments.iter().map(|one| scope.root(one.value)));
+                work.extend(scope.method(*callee).map(|(object, _)| scope.root(object)));
+            }
+            _ => return false,
+        }
+    }
+    true
 }

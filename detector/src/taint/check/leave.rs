@@ -1,10 +1,15 @@
-//! Text that leaves the program with an attacker's part in it: what public functions return.
+//! Text that leaves the program with an attacker's part in it: what public functions return, and what they keep for others
+//! to use.
 
 use super::breach::Report;
 use crate::rules::Leave;
-use crate::ssa::{Function, FunctionId, Op, ValueId};
+use crate::ssa::{Container, Function, FunctionId, Op, ValueId};
+use crate::taint::domain::{Key, Value};
 use crate::taint::frame::Scope;
-use crate::text::Origins;
+use crate::text::{Origins, Text};
+
+/// Values in a list or tuple that are looked at.
+const MAX_WITHIN: usize = 32;
 
 /// Methods that Python calls to show an object to its programmer.
 const SHOWING: &[&str] = &["__repr__", "__str__", "__format__"];
@@ -28,27 +33,13 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
             if !leave.routes.is_empty() && !handler {
                 continue;
             }
-            for value in scope.solution.returns.iter().filter(|value| !is_of_sink(&scope, **value)) {
-                let text = &scope.fact(*value).text;
-                let languages = &registry.languages;
-                let origins = text
-                    .templates()
-                    .iter()
-                    .filter(|template| {
-                        handler
-                            || languages.is_of(template, leave.language)
-                            || leave.quoted && languages.recognises(template, leave.language)
-                    })
-                    .filter_map(|template| {
-                        if leave.quoted {
-                            return languages
-                                .injection(&languages.with_quoted_only(template, leave.language), leave.language);
-                        }
-                        languages.injection(template, leave.language)
-                    })
-                    .fold(Origins::NONE, |all, hole| all.union(hole.origins));
+            let of_name = has_word(&function.name, &leave.piece_words);
+            let returned = scope.solution.returns.iter().map(|value| (*value, of_name));
+            let kept = if leave.quoted { kept(&scope, leave) } else { vec![] };
+            for (value, piece) in returned.filter(|(value, _)| !is_of_sink(&scope, *value)).chain(kept) {
+                let origins = leaving(&scope, leave, value, (handler, piece));
                 if !origins.is_none() {
-                    found.push((leave.rule, *value, origins));
+                    found.push((leave.rule, value, origins));
                 }
             }
         }
@@ -56,6 +47,99 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
             report.add((rule, None), (id, value), Some((value, origins)));
         }
     }
+}
+
+/// Who has a say in what a value is more than it should be, where it is text that must not leave.
+fn leaving(scope: &Scope<'_, '_>, leave: &Leave, value: ValueId, (handler, piece): (bool, bool)) -> Origins {
+    let languages = &scope.solved.registry.languages;
+    let numbers = if leave.quoted { numbers(scope) } else { Origins::NONE };
+    let looked_at = if leave.quoted {
+        texts(scope.fact(value))
+    } else {
+        sent(scope, value).map(|body| &body.text).into_iter().collect()
+    };
+    let holes = looked_at.into_iter().flat_map(Text::templates).filter_map(|template| {
+        let whole = handler
+            || languages.is_of(template, leave.language)
+            || leave.quoted && languages.recognises(template, leave.language);
+        if !(whole || piece && languages.recognises_piece(template, leave.language)) {
+            return None;
+        }
+        if leave.quoted {
+            let values = languages.with_values_only(template, leave.language, numbers, !whole);
+            return languages.injection(&values, leave.language);
+        }
+        languages.injection(template, leave.language)
+    });
+    holes.fold(Origins::NONE, |all, hole| all.union(hole.origins))
+}
+
+/// The text that a value is, or the texts in it: a statement with its values beside it, a list of those.
+fn texts(value: &Value) -> Vec<&Text> {
+    let mut found = vec![&value.text];
+    let mut level: Vec<&Value> = vec![value];
+    for _ in 0..2 {
+        let within = level.iter().filter_map(|one| one.items.as_deref());
+        level = within.flat_map(|items| items.known.values().chain([&items.any])).take(MAX_WITHIN).collect();
+        found.extend(level.iter().map(|one| &one.text));
+    }
+    found
+}
+
+/// What is kept for later in attributes, and added to lists of pieces; whether it may be a piece.
+fn kept(scope: &Scope<'_, '_>, leave: &Leave) -> Vec<(ValueId, bool)> {
+    let mut found = vec![];
+    for instruction in &scope.function.values {
+        match &instruction.op {
+            _ if !scope.is_reached(instruction.block) => {}
+            Op::SetAttribute(_, name, value) => found.push((*value, has_word(name, &leave.piece_words))),
+            Op::Call { callee, arguments } => {
+                let Some((list, "append" | "add")) = scope.method(*callee) else { continue };
+                let Op::Attribute(_, name) = scope.function.op(scope.root(list)) else { continue };
+                if has_word(name, &leave.piece_words) {
+                    found.extend(arguments.iter().map(|one| (one.value, true)));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Parameters that are numbers by their annotation.
+fn numbers(scope: &Scope<'_, '_>) -> Origins {
+    let is_number = |index: usize| {
+        let annotation = scope.function.parameters.get(index).and_then(|one| one.annotation.as_deref());
+        matches!(annotation, Some("int" | "float" | "bool"))
+    };
+    let values = scope.function.values.iter().enumerate();
+    let own = values.filter(|(_, one)| matches!(one.op, Op::Parameter(index) if is_number(index)));
+    own.fold(Origins::NONE, |all, (i, _)| all.union(scope.fact(ValueId(i as u32)).origins()))
+}
+
+fn has_word(name: &str, words: &[String]) -> bool {
+    let name = name.to_lowercase();
+    name.split('_').any(|word| words.iter().any(|own| own == word))
+}
+
+/// What a web framework sends of a value that is returned: of a tuple the first item, unless its headers say that it is no page.
+fn sent<'a>(scope: &'a Scope<'_, '_>, value: ValueId) -> Option<&'a Value> {
+    match scope.function.op(scope.root(value)) {
+        Op::Display(Container::Tuple, items) => {
+            let is_page = !items.iter().any(|(item, _)| is_other_type(scope, *item));
+            items.first().filter(|_| is_page).map(|(body, _)| scope.fact(*body))
+        }
+        _ => Some(scope.fact(value)),
+    }
+}
+
+/// Whether headers say that what they stand beside is no page.
+fn is_other_type(scope: &Scope<'_, '_>, headers: ValueId) -> bool {
+    let Some(items) = &scope.fact(headers).items else { return false };
+    items.known.iter().any(|(key, value)| {
+        matches!(key, Key::Text(name) if name.eq_ignore_ascii_case("content-type"))
+            && value.text.as_literal().is_some_and(|kind| !kind.contains("html"))
+    })
 }
 
 /// Whether a value is what a sink gives back (rows, for a statement): that is not the text that it was given.

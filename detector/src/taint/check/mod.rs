@@ -3,6 +3,7 @@
 mod breach;
 mod constant;
 mod flow;
+mod guards;
 mod leave;
 mod obligation;
 mod open;

@@ -3,13 +3,16 @@
 //! Each check names places in a function that an attacker may call, and what must decide over them ([`Protected`],
 //! [`Guarding`]). What the tests are is read off control dependence ([`Scope`]); rule files say which names count.
 
+use std::rc::Rc;
+
 use super::breach::{Breach, Report};
-use super::shared::{growth, shared_places};
+use super::shared::{growth, is_same, shared_places};
 use super::words::has_word;
-use super::{record, urls};
+use super::{guards, record, urls};
 use crate::rules::{Guarding, ObligationModel, Protected};
-use crate::ssa::{FunctionId, Op, ParameterKind, Terminator, ValueId};
-use crate::taint::frame::Scope;
+use crate::ssa::{BlockId, FunctionId, Op, ParameterKind, ValueId};
+use crate::taint::domain::Object;
+use crate::taint::frame::{Scope, Test};
 
 pub(super) fn check(report: &mut Report<'_, '_>) {
     let registry = report.solved.registry;
@@ -53,67 +56,24 @@ fn breaches(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<Breach> {
     }
 }
 
-/// The parameters that say who asks, or what proves it, and that decide nothing.
-fn idle_parameters(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<usize> {
+/// The parameters that say who asks, or what proves it.
+fn principals(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<usize> {
     let function = scope.function;
     let skip = usize::from(function.method_of.is_some());
+    let kept = |index: usize| {
+        // A nested function may look at it.
+        function.values.iter().any(|instruction| match &instruction.op {
+            Op::Store(_, value) => scope.as_parameter(*value) == Some(index),
+            _ => false,
+        })
+    };
     let meant = |index: &usize| {
         let parameter = &function.parameters[*index];
         matches!(parameter.kind, ParameterKind::Normal | ParameterKind::KeywordOnly)
             && has_word(&parameter.name, &model.words)
-            && !decides(scope, *index)
+            && !kept(*index)
     };
     (skip..function.parameters.len()).filter(meant).collect()
-}
-
-/// Whether anything depends on a parameter but what is stored, shown or returned.
-fn decides(scope: &Scope<'_, '_>, parameter: usize) -> bool {
-    let about = |value: ValueId| scope.parameters_in(&scope.slice(value)).contains(&parameter);
-    let by_test = scope.function.blocks.iter().any(|block| match block.terminator {
-        Terminator::Branch { condition, .. } => about(condition),
-        _ => false,
-    });
-    by_test
-        || scope.function.values.iter().any(|instruction| match &instruction.op {
-            Op::Compare(_, left, right) => about(*left) || about(*right),
-            Op::Subscript(_, key) | Op::WithItem(_, Some(key), _) => about(*key),
-            // A nested function may look at it.
-            Op::Store(_, value) => scope.as_parameter(*value) == Some(parameter),
-            Op::Call { callee, arguments } => {
-                !shows(scope, *callee) && arguments.iter().any(|one| about(one.value))
-                    || scope.method(*callee).is_some_and(|(object, _)| about(object))
-            }
-            _ => false,
-        })
-}
-
-/// Whether a call only shows or keeps what it is given.
-fn shows(scope: &Scope<'_, '_>, callee: ValueId) -> bool {
-    const NAMES: &[&str] = &[
-        "print",
-        "str",
-        "repr",
-        "format",
-        "debug",
-        "info",
-        "warning",
-        "warn",
-        "error",
-        "exception",
-        "log",
-        "append",
-        "add",
-        "remove",
-        "discard",
-        "put",
-        "write",
-        "update",
-        "isinstance",
-        "len",
-        "type",
-    ];
-    let mut names = scope.fact(callee).paths().map(|path| path.rsplit('.').next().unwrap_or(path));
-    names.any(|name| NAMES.contains(&name))
 }
 
 /// Entries of shared data, named by a caller, where who asks decides nothing.
@@ -121,30 +81,93 @@ fn entries(scope: &Scope<'_, '_>, model: &ObligationModel) -> Option<Breach> {
     if model.by != Guarding::Principal {
         return None;
     }
-    let idle = idle_parameters(scope, model);
-    if idle.is_empty() {
+    let principals = principals(scope, model);
+    if principals.is_empty() {
         return None;
     }
-    let returned: Vec<_> = scope.solution.returns.iter().map(|value| scope.slice(*value)).collect();
-    let place = shared_places(scope).into_iter().find(|place| {
-        // What is written down with the entry is no one who asks.
-        let asks = idle.iter().any(|parameter| !place.written.contains(parameter));
-        let named = place.keyed && place.parameters.iter().any(|parameter| !idle.contains(parameter));
-        asks && named && (place.writes || returned.iter().any(|slice| slice.contains(&place.value)))
+    let places = shared_places(scope);
+    let all_ways: Vec<Vec<BlockId>> = places
+        .iter()
+        .map(|place| if place.writes { vec![scope.block(place.value)] } else { guards::ways_out(scope, place.value) })
+        .collect();
+    let at = (0..places.len()).find(|at| {
+        let (place, ways) = (&places[*at], &all_ways[*at]);
+        // What both outcomes of a test do the test does not decide.
+        let is_void = |(condition, truth): &Test| {
+            let same = |one: usize| places[one].writes == place.writes && is_same(scope, places[one].root, place.root);
+            let opposite = |way: &BlockId| {
+                // Where another test decides there, this one leads to it.
+                let others = principals.iter().flat_map(|parameter| guards::tests_of(scope, *way, *parameter));
+                scope.tests(*way).contains(&(*condition, !truth))
+                    && others.into_iter().all(|(other, _)| other == *condition)
+            };
+            (0..places.len()).filter(|one| one != at && same(*one)).any(|one| all_ways[one].iter().any(opposite))
+        };
+        let decides = |parameter: usize| {
+            guards::decides(scope, scope.block(place.value), parameter, &is_void)
+                || ways.iter().all(|way| guards::decides(scope, *way, parameter, &is_void))
+                || !place.writes && returned_by_choice(scope, place.value, parameter)
+        };
+        // What is written down with the entry is no one who asks, and one's own entry is named by oneself.
+        let idle = |parameter: &&usize| {
+            !place.written.contains(parameter) && !place.names.contains(parameter) && !decides(**parameter)
+        };
+        place.keyed && !ways.is_empty() && principals.iter().any(|parameter| idle(&parameter))
     })?;
+    let place = &places[at];
     Some((place.value, place.key.map(|key| (key, scope.fact(key).origins()))))
+}
+
+/// Whether an entry is given out as a part of something that a parameter decides: `ok and ENTRIES[name]`.
+fn returned_by_choice(scope: &Scope<'_, '_>, value: ValueId, parameter: usize) -> bool {
+    scope.solution.returns.iter().filter(|returned| scope.slice(**returned).contains(&value)).all(|returned| {
+        scope.slice(*returned).iter().any(|one| match scope.function.op(*one) {
+            Op::Logic(_, parts) => {
+                scope.slice(*one).contains(&value) && parts.iter().any(|part| guards::chooses(scope, *part, parameter))
+            }
+            _ => false,
+        })
+    })
 }
 
 /// A result that says all is well where what proves it was not looked at.
 fn success(scope: &Scope<'_, '_>, model: &ObligationModel) -> Option<Breach> {
-    let idle = idle_parameters(scope, model);
     let others = scope.function.parameters.len().saturating_sub(usize::from(scope.function.method_of.is_some()));
-    if idle.is_empty() || others < 2 {
+    let principals = principals(scope, model);
+    if principals.is_empty() || others < 2 {
         return None;
     }
-    let is_success = |value: &ValueId| scope.fact(*value).truth().0 && !is_empty_text(scope, *value);
-    let value = scope.solution.returns.iter().find(|value| is_success(value))?;
+    let is_success = |value: ValueId| scope.fact(value).truth().0 && !is_empty_text(scope, value);
+    let mut returns = guards::returns(scope);
+    returns.retain(|(_, value)| is_success(*value));
+    let literal = |value: ValueId| match scope.function.op(scope.root(value)) {
+        Op::Literal(literal) => Some(literal),
+        _ => None,
+    };
+    let unproved = |(block, value): &&(BlockId, ValueId)| {
+        let is_void = |(condition, truth): &Test| {
+            returns.iter().any(|(other, result)| {
+                literal(*value).is_some()
+                    && literal(*result) == literal(*value)
+                    && scope.tests(*other).contains(&(*condition, !truth))
+            })
+        };
+        let proves = |parameter: &usize| {
+            guards::decides(scope, *block, *parameter, &is_void)
+                || guards::chooses(scope, *value, *parameter)
+                || is_made_of(scope, *value, *parameter)
+        };
+        principals.iter().any(|parameter| !proves(parameter))
+    };
+    let (_, value) = returns.iter().find(unproved)?;
     Some((*value, None))
+}
+
+/// Whether a result is worked out of a parameter: what it is no proof for.
+fn is_made_of(scope: &Scope<'_, '_>, value: ValueId, parameter: usize) -> bool {
+    let told =
+        matches!(scope.function.op(scope.root(value)), Op::Mapping(_) | Op::Display(..) | Op::Logic(..) | Op::Not(_));
+    !told && !guards::is_empty_test(scope, value) && scope.parameters_in(&scope.slice(value)).contains(&parameter)
 }
 
 fn is_empty_text(scope: &Scope<'_, '_>, value: ValueId) -> bool {
@@ -177,28 +200,62 @@ fn requests(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<usize> {
 /// Whether a test before a block looks at what only the true client sends.
 fn evidence_is_tested(scope: &Scope<'_, '_>, model: &ObligationModel, request: usize, at: ValueId) -> bool {
     scope.tests(scope.block(at)).into_iter().any(|(condition, _)| {
-        scope.slice(condition).iter().any(|value| is_part(scope, *value, request, &model.evidence, true))
+        !guards::is_empty_test(scope, condition)
+            && scope.slice(condition).iter().any(|value| is_part(scope, *value, request, &model.evidence, true))
     })
 }
 
-/// What a function named after a secret returns, where it is made of what can be foretold.
+/// Secrets that are made of what can be foretold: what a function named after one returns or yields, what is kept under such
+/// a name.
 fn named_secrets(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<Breach> {
-    if !has_word(&scope.function.name, &model.words) {
-        return vec![];
-    }
-    let foretold = |value: &ValueId| match scope.function.op(*value) {
-        Op::Call { callee, .. } => {
-            scope.fact(*callee).paths().any(|path| model.evidence.iter().any(|own| **own == **path))
-        }
-        _ => false,
+    let foretold = |value: ValueId| {
+        let slice = scope.slice(value);
+        slice.iter().copied().filter(|one| is_foretold(scope, *one, model)).min()
     };
-    let calls = scope
-        .solution
-        .returns
-        .iter()
-        .flat_map(|value| scope.slice(*value).iter().copied().collect::<Vec<_>>())
-        .filter(foretold);
-    calls.min().map(|call| (call, None)).into_iter().collect()
+    let mut found = vec![];
+    if has_word(&scope.function.name, &model.words) {
+        let given = scope.solution.returns.iter().chain(&scope.function.yields);
+        found.extend(given.filter_map(|value| foretold(*value)).min());
+    }
+    let named = |name: &str| has_word(name, &model.words);
+    for instruction in scope.function.values.iter().filter(|one| scope.is_reached(one.block)) {
+        let kept: Vec<ValueId> = match &instruction.op {
+            Op::SetAttribute(_, name, value) if named(name) => vec![*value],
+            Op::WithItem(_, Some(key), value) if scope.as_text(*key).is_some_and(named) => vec![*value],
+            Op::Mapping(items) => {
+                let is_named = |key: &Option<ValueId>| key.and_then(|key| scope.as_text(key)).is_some_and(named);
+                items.iter().filter(|(key, _)| is_named(key)).map(|(_, value)| *value).collect()
+            }
+            _ => continue,
+        };
+        found.extend(kept.into_iter().filter_map(foretold));
+    }
+    found.sort_unstable();
+    found.dedup();
+    found.into_iter().map(|call| (call, None)).collect()
+}
+
+/// Whether a call gives what can be foretold: one that the rule lists, or a function of the program that returns such a one.
+fn is_foretold(scope: &Scope<'_, '_>, value: ValueId, model: &ObligationModel) -> bool {
+    let listed = |path: &Rc<str>| model.evidence.iter().any(|own| **own == **path);
+    let Op::Call { callee, arguments } = scope.function.op(value) else { return false };
+    let known = scope.fact(*callee);
+    known.paths().any(listed)
+        || arguments.iter().any(|one| scope.fact(one.value).paths().any(listed))
+        || known.objects.iter().any(|object| match object {
+            Object::Function(function) | Object::Method(function) => {
+                let code = scope.solved.program.function(*function);
+                Scope::new(scope.solved, *function).is_some_and(|inner| {
+                    inner.solution.returns.iter().chain(&code.yields).any(|returned| {
+                        inner.slice(*returned).iter().any(|one| match code.op(*one) {
+                            Op::Call { callee, .. } => inner.fact(*callee).paths().any(listed),
+                            _ => false,
+                        })
+                    })
+                })
+            }
+            _ => false,
+        })
 }
 
 fn request_writes(scope: &Scope<'_, '_>, model: &ObligationModel) -> Option<Breach> {

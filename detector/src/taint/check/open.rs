@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::sinks::{are_met, danger, is_meant_from};
+use super::sinks::{Given, are_met, danger, is_meant_from};
 use super::wrapper::{self, is_unknown};
 use crate::dataflow::Solution;
-use crate::rules::Part;
-use crate::ssa::{Argument, Function, FunctionId, Op, Passing, Span, ValueId};
-use crate::taint::domain::{Object, Value};
+use crate::rules::Part as SinkPart;
+use crate::ssa::{Argument, Function, FunctionId, Op, Passing, Span, ValueId, origin};
+use crate::taint::domain::{Items, Object, Value};
 use crate::taint::frame::fact;
 use crate::taint::store::{OriginTable, Solved};
-use crate::text::{Origins, Template};
+use crate::text::{Origins, Part, Template};
 
 /// Rule, value and who has a say in it.
 pub(super) type Reached = (usize, ValueId, Origins);
@@ -31,14 +31,15 @@ pub(super) fn handed_on(
     let mut reached = vec![];
     for (index, handed) in arguments.iter().enumerate() {
         for path in fact(facts, handed.value).paths() {
-            for sink in solved.registry.sinks(path).iter().filter(|sink| sink.part == Part::Text) {
+            for sink in solved.registry.sinks(path).iter().filter(|sink| sink.part == SinkPart::Text) {
                 if !are_met(&sink.condition, arguments, facts, None) {
                     continue;
                 }
                 for other in arguments.iter().enumerate().filter(|(i, _)| *i != index).map(|(_, other)| other.value) {
                     let value = fact(facts, other);
-                    let whole = danger(sink, value, solved, false);
-                    let each = value.items.as_ref().map_or(whole, |items| danger(sink, &items.any, solved, false));
+                    let whole = danger(sink, value, solved, Given::default());
+                    let of_items = |items: &Items| danger(sink, &items.any, solved, Given::default());
+                    let each = value.items.as_deref().map_or(whole, of_items);
                     if is_meant_from(sink, (id, other), each, solved) {
                         reached.push((sink.rule, other, each));
                     }
@@ -63,17 +64,21 @@ pub(super) fn leaving(
     let tainted = |argument: &&Argument| !fact(facts, argument.value).text.origins().is_none();
     let unknown = is_unknown(solved, targets);
     let own = || targets.objects.iter().any(|object| matches!(object, Object::Function(_) | Object::Method(_)));
-    if !arguments.iter().any(|argument| tainted(&argument)) || !unknown && !own() {
+    let nameless = nameless_method(solved, solution, function, callee);
+    if !arguments.iter().any(|argument| tainted(&argument)) || !unknown && nameless.is_none() && !own() {
         return vec![];
     }
     let mut reached = vec![];
     for open in &registry.open {
-        let named = open.callee_words.is_empty()
-            || names(function, callee, targets).iter().any(|name| {
+        let has_word = |words: &[String]| {
+            names(function, callee, targets).iter().any(|name| {
                 let name = name.to_lowercase();
-                name.split(|char: char| !char.is_alphanumeric())
-                    .any(|word| open.callee_words.iter().any(|own| own == word))
-            });
+                name.split(|char: char| !char.is_alphanumeric()).any(|word| words.iter().any(|own| own == word))
+            })
+        };
+        let named = open.callee_words.is_empty() || has_word(&open.callee_words);
+        let sure = has_word(&open.sure_words);
+        let unknown = unknown || nameless.is_some_and(|name| open.methods.iter().any(|own| own == name));
         let said = !open.condition.is_empty() && {
             let given = |name: &String| {
                 arguments.iter().any(|one| matches!(&one.passing, Passing::Keyword(own) if **own == **name))
@@ -88,9 +93,12 @@ pub(super) fn leaving(
                 .text
                 .templates()
                 .iter()
-                .filter(|template| said || registry.languages.recognises(template, open.language))
+                .filter(|template| {
+                    said || registry.languages.recognises(template, open.language) || sure && begins_with_word(template)
+                })
                 .map(|template: &Template| {
-                    registry.languages.with_known_structure(template, open.language, OriginTable::are_settings)
+                    let (unseen, sets_up) = (OriginTable::are_unknown, OriginTable::are_settings);
+                    registry.languages.with_known_structure(template, open.language, unseen, sets_up)
                 })
                 .filter_map(|template| registry.languages.injection(&template, open.language))
                 .fold(Origins::NONE, |all, hole| all.union(hole.origins));
@@ -101,6 +109,32 @@ pub(super) fn leaving(
         }
     }
     reached
+}
+
+/// The name of a method of an object of which nothing is known: what it does is known of Python's own classes alone.
+fn nameless_method<'a>(
+    solved: &Solved<'_>,
+    solution: &Solution<Value>,
+    function: &'a Function,
+    callee: ValueId,
+) -> Option<&'a str> {
+    let Op::Attribute(object, name) = function.op(origin(&function.values, callee)) else { return None };
+    let receiver = fact(&solution.facts, *object);
+    let is_known = |object: &Object| match object {
+        Object::Path(path) => solved.registry.is_type(path) || solved.registry.knows(path),
+        _ => true,
+    };
+    let own_text = receiver.text.templates().iter().any(|template| !matches!(template.0.as_slice(), [Part::Hole(_)]));
+    let known = own_text || receiver.items.is_some() || receiver.objects.iter().any(is_known);
+    (!known && solved.registry.sinks(&["?.", name].concat()).is_empty()).then_some(&**name)
+}
+
+/// Whether a text begins with a word and a blank.
+fn begins_with_word(template: &Template) -> bool {
+    let Some(Part::Literal(text)) = template.0.first() else { return false };
+    let is_part = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || "_./-+".contains(char);
+    let word = text.trim_start().trim_start_matches(is_part);
+    text.trim_start().starts_with(|char: char| char.is_ascii_lowercase() || char == '/') && word.starts_with(' ')
 }
 
 /// Pieces of constant code that are looked at, at most.

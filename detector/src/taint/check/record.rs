@@ -1,9 +1,10 @@
 //! Records of the program in the hands of callers: fields that they name, templates that they write.
 
 use super::breach::Breach;
+use super::guards::{invoked, is_empty_test};
 use super::words::has_word;
 use crate::rules::ObligationModel;
-use crate::ssa::{Argument, CompareOp, Op, ParameterKind, Passing, ValueId};
+use crate::ssa::{Argument, BinaryOp, CompareOp, Op, ParameterKind, Passing, Terminator, ValueId};
 use crate::taint::domain::{Object, Value};
 use crate::taint::frame::{Scope, Test};
 use crate::text::Origins;
@@ -31,13 +32,26 @@ pub(super) fn field_copies(scope: &Scope<'_, '_>) -> Vec<Breach> {
         let about_other = |(condition, truth): Test| {
             let asked = scope.parameters_in(&scope.slice(condition));
             let other = asked.iter().any(|index| *index != record && *index != fields);
-            other && lets_pass(scope, condition, truth)
+            let slice = scope.slice(condition);
+            let as_set = asked.contains(&fields) && slice.iter().any(|one| compares_sets(scope, *one));
+            as_set || other && !is_void(scope, condition) && lets_pass(scope, condition, truth)
         };
         if !scope.tests(instruction.block).into_iter().any(about_other) {
             found.push((ValueId(i as u32), Some((key, scope.fact(key).origins()))));
         }
     }
     found
+}
+
+/// Whether names are compared as sets, or one by one: `set(fields) - ALLOWED`, `fields.keys() <= ALLOWED`, `all(…)`.
+fn compares_sets(scope: &Scope<'_, '_>, value: ValueId) -> bool {
+    match scope.function.op(value) {
+        Op::Binary(BinaryOp::Difference | BinaryOp::SetLike, ..) | Op::Compare(CompareOp::Order, ..) => true,
+        Op::Call { callee, .. } => scope.fact(*callee).paths().any(|path| {
+            matches!(path.rsplit('.').next(), Some("all" | "any" | "issubset" | "difference" | "isdisjoint"))
+        }),
+        _ => false,
+    }
 }
 
 /// Whether an outcome is a consent: `is_admin`, `role == "admin"`, not its absence.
@@ -55,13 +69,18 @@ fn whole_copy(scope: &Scope<'_, '_>, callee: ValueId, arguments: &[Argument]) ->
     let given = |index: usize| {
         arguments.get(index).filter(|one| matches!(one.passing, Passing::Positional)).map(|one| one.value)
     };
+    if let Some((object, "__setattr__" | "__setitem__", [name, _])) = invoked(scope, callee, arguments) {
+        let (record, fields) = (plain_parameter(scope, object)?, iterated_parameter(scope, name.value)?);
+        let chosen = !scope.fact(name.value).origins().is_none();
+        return (chosen && record != fields).then_some((record, fields, name.value));
+    }
     if scope.fact(callee).paths().any(|path| &**path == "setattr") {
         let (record, key) = (plain_parameter(scope, given(0)?)?, given(1)?);
         let fields = iterated_parameter(scope, key)?;
         let chosen = !scope.fact(key).origins().is_none();
         return (chosen && record != fields).then_some((record, fields, key));
     }
-    let (object, "update") = scope.method(callee)? else { return None };
+    let (object, "update", [given]) = invoked(scope, callee, arguments)? else { return None };
     let object = match scope.function.op(scope.root(object)) {
         Op::Attribute(inner, name) if &**name == "__dict__" => *inner,
         Op::Call { callee, arguments } if scope.fact(*callee).paths().any(|path| &**path == "vars") => {
@@ -69,8 +88,11 @@ fn whole_copy(scope: &Scope<'_, '_>, callee: ValueId, arguments: &[Argument]) ->
         }
         _ => object,
     };
-    let (record, argument) = (plain_parameter(scope, object)?, given(0)?);
-    let fields = plain_parameter(scope, argument)?;
+    if !matches!(given.passing, Passing::Positional | Passing::DoubleStar) {
+        return None;
+    }
+    let (record, argument) = (plain_parameter(scope, object)?, given.value);
+    let fields = plain_parameter(scope, same_entries(scope, argument))?;
     let chosen = !scope.fact(argument).origins().is_none();
     (chosen && record != fields).then_some((record, fields, argument))
 }
@@ -116,8 +138,14 @@ fn iterated_parameter(scope: &Scope<'_, '_>, name: ValueId) -> Option<usize> {
     if let Op::Item(pair, 0) = scope.function.op(at) {
         at = scope.root(*pair);
     }
-    let Op::Element(iterated) = scope.function.op(at) else { return None };
-    let iterated = scope.root(*iterated);
+    let iterated = match scope.function.op(at) {
+        Op::Element(iterated) => *iterated,
+        Op::Call { callee, arguments } if scope.fact(*callee).paths().any(|path| &**path == "next") => {
+            arguments.first()?.value
+        }
+        _ => return None,
+    };
+    let iterated = same_entries(scope, iterated);
     match scope.function.op(iterated) {
         Op::Call { callee, .. } => {
             let (object, "items" | "keys") = scope.method(*callee)? else { return None };
@@ -127,12 +155,36 @@ fn iterated_parameter(scope: &Scope<'_, '_>, name: ValueId) -> Option<usize> {
     }
 }
 
+/// What a copy, a list or an iterator goes through.
+fn same_entries(scope: &Scope<'_, '_>, value: ValueId) -> ValueId {
+    const SAME: &[&str] = &["dict", "list", "tuple", "set", "sorted", "reversed", "iter", "copy.copy", "copy.deepcopy"];
+    let mut at = scope.root(value);
+    for _ in 0..4 {
+        match scope.function.op(at) {
+            Op::Call { callee, arguments } if scope.fact(*callee).paths().any(|path| SAME.contains(&&**path)) => {
+                let Some(one) = arguments.first() else { break };
+                at = scope.root(one.value);
+            }
+            _ => break,
+        }
+    }
+    at
+}
+
 /// `template.format(record)` with a template that a caller writes: `{0.__init__.__globals__}` reads whatever it likes.
 pub(super) fn callers_templates(scope: &Scope<'_, '_>) -> Vec<Breach> {
     let mut found = vec![];
     for (i, instruction) in scope.function.values.iter().enumerate() {
         let Op::Call { callee, arguments } = &instruction.op else { continue };
-        let Some((template, "format" | "format_map")) = scope.method(*callee) else { continue };
+        let (template, arguments) = match invoked(scope, *callee, arguments) {
+            Some((template, "format" | "format_map", arguments)) if !is_formatter(scope, template) => {
+                (template, arguments)
+            }
+            Some((formatter, "format" | "vformat", [template, rest @ ..])) if is_formatter(scope, formatter) => {
+                (template.value, rest)
+            }
+            _ => continue,
+        };
         let known = scope.fact(template);
         let written =
             known.objects.is_empty() || known.paths().any(|path| scope.solved.registry.source(path).is_some());
@@ -143,7 +195,7 @@ pub(super) fn callers_templates(scope: &Scope<'_, '_>) -> Vec<Breach> {
         if !starts_open(known) {
             continue;
         }
-        if arguments.iter().any(|argument| is_record(scope, argument.value)) {
+        if arguments.iter().any(|argument| has_record(scope, argument.value)) {
             found.push((ValueId(i as u32), Some((template, origins))));
         }
     }
@@ -159,6 +211,23 @@ fn starts_open(template: &Value) -> bool {
             crate::text::Part::Literal(_) => false,
         })
     })
+}
+
+/// `string.Formatter()`, whose methods get the template as an argument.
+fn is_formatter(scope: &Scope<'_, '_>, value: ValueId) -> bool {
+    scope.fact(value).paths().any(|path| &**path == "string.Formatter()")
+}
+
+/// Whether a value is an object of the program, or holds one where arguments are put together.
+fn has_record(scope: &Scope<'_, '_>, value: ValueId) -> bool {
+    match scope.function.op(scope.root(value)) {
+        Op::Mapping(items) => items.iter().any(|(_, item)| is_record(scope, *item)),
+        Op::Display(_, items) => items.iter().any(|(item, _)| is_record(scope, *item)),
+        Op::Call { callee, arguments } if scope.fact(*callee).paths().any(|path| &**path == "dict") => {
+            arguments.iter().any(|one| is_record(scope, one.value))
+        }
+        _ => is_record(scope, value),
+    }
 }
 
 /// Whether a value is an object of the program whose attributes a template could read.
@@ -194,7 +263,16 @@ fn is_proxy(scope: &Scope<'_, '_>, value: &Value) -> bool {
     let program = scope.solved.program;
     let decides = |object: &Object| match object {
         Object::Instance(class) => {
-            ["__getattr__", "__getattribute__"].iter().any(|name| program.method(*class, name).is_some())
+            let decides = |name: &&str| {
+                let method = program.method(*class, name).map(|method| program.function(method));
+                method.is_some_and(|method| {
+                    method
+                        .blocks
+                        .iter()
+                        .any(|block| matches!(block.terminator, Terminator::Stop | Terminator::Branch { .. }))
+                })
+            };
+            ["__getattr__", "__getattribute__"].iter().any(decides)
         }
         _ => false,
     };
@@ -210,9 +288,14 @@ pub(super) fn unseen_templates(scope: &Scope<'_, '_>, model: &ObligationModel) -
     for (i, instruction) in scope.function.values.iter().enumerate() {
         let call = ValueId(i as u32);
         let filled: Vec<ValueId> = match &instruction.op {
-            Op::Call { callee, arguments } => match scope.method(*callee) {
-                Some((template, "format" | "format_map")) if is_unseen(scope, template) => {
+            Op::Call { callee, arguments } => match invoked(scope, *callee, arguments) {
+                Some((template, "format" | "format_map", arguments)) if is_unseen(scope, template) => {
                     arguments.iter().map(|one| one.value).collect()
+                }
+                Some((template, "replace", [mark, value]))
+                    if is_unseen(scope, template) && is_mark(scope, mark.value) =>
+                {
+                    vec![value.value]
                 }
                 _ => continue,
             },
@@ -237,6 +320,11 @@ pub(super) fn unseen_templates(scope: &Scope<'_, '_>, model: &ObligationModel) -
     found
 }
 
+/// What marks a place in a template: `{name}`, `$name`, `<!-- name -->`.
+fn is_mark(scope: &Scope<'_, '_>, value: ValueId) -> bool {
+    scope.as_text(value).is_some_and(|text| text.len() > 2 && text.starts_with(['{', '$', '%', '<', '[', '@']))
+}
+
 /// A name that nothing in the program binds.
 fn is_unseen(scope: &Scope<'_, '_>, value: ValueId) -> bool {
     match scope.function.op(scope.root(value)) {
@@ -255,32 +343,71 @@ fn is_annotated_number(scope: &Scope<'_, '_>, value: ValueId) -> bool {
 /// `any(word in text for word in ALLOWED)` lets every text pass that has an allowed one in it.
 pub(super) fn substring_tests(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<Breach> {
     let mut found = vec![];
-    for (i, block) in scope.function.blocks.iter().enumerate() {
-        let block_id = crate::ssa::BlockId(i as u32);
-        let crate::ssa::Terminator::Return(returned) = block.terminator else { continue };
+    for (block, returned) in super::guards::returns(scope) {
         let Some(parameter) = plain_parameter(scope, returned) else { continue };
-        if !scope.is_reached(block_id) || scope.fact(returned).origins().is_none() {
+        if scope.fact(returned).origins().is_none() {
             continue;
         }
-        for (condition, truth) in scope.tests(block_id) {
+        for (condition, truth) in scope.tests(block) {
             let (condition, truth) = match scope.function.op(scope.root(condition)) {
                 Op::Not(inner) => (*inner, !truth),
                 _ => (condition, truth),
             };
-            let Op::Call { callee, arguments } = scope.function.op(scope.root(condition)) else { continue };
-            let any = scope.fact(*callee).paths().any(|path| &**path == "any");
-            let Some(Op::Comprehension { iterable, result, .. }) =
-                arguments.first().map(|one| scope.function.op(one.value))
-            else {
-                continue;
-            };
-            let Op::Compare(CompareOp::In, _, text) = scope.function.op(scope.root(*result)) else { continue };
-            if truth && any && scope.as_parameter(*text) == Some(parameter) && is_allow_list(scope, *iterable, model) {
-                found.push((scope.root(condition), Some((returned, Origins(scope.fact(returned).origins().0)))));
+            let root = scope.root(condition);
+            if truth && asks_for_part(scope, root, parameter, model) {
+                found.push((root, Some((returned, Origins(scope.fact(returned).origins().0)))));
             }
         }
     }
     found
+}
+
+/// Whether a condition holds as soon as something allowed occurs in a parameter.
+fn asks_for_part(scope: &Scope<'_, '_>, condition: ValueId, parameter: usize, model: &ObligationModel) -> bool {
+    const SEARCHES: &[&str] = &["find", "rfind", "index", "count", "__contains__"];
+    let is_text = |value: ValueId| scope.as_parameter(value) == Some(parameter);
+    let is_allowed = |value: ValueId| match scope.function.op(scope.root(value)) {
+        Op::Element(list) => is_allow_list(scope, *list, model),
+        _ => false,
+    };
+    let searches = |value: ValueId| match scope.function.op(scope.root(value)) {
+        Op::Compare(CompareOp::In, word, text) => is_text(*text) && is_allowed(*word),
+        Op::Call { callee, arguments } => match (scope.method(*callee), &arguments[..]) {
+            (Some((text, name)), [word]) => SEARCHES.contains(&name) && is_text(text) && is_allowed(word.value),
+            _ => false,
+        },
+        _ => false,
+    };
+    match scope.function.op(condition) {
+        Op::Call { callee, arguments } => {
+            let counts =
+                scope.fact(*callee).paths().any(|path| matches!(&**path, "any" | "sum" | "bool" | "len" | "max"));
+            let Some(Op::Comprehension { result, .. }) =
+                arguments.first().map(|one| scope.function.op(scope.root(one.value)))
+            else {
+                return searches(condition);
+            };
+            counts && scope.slice(*result).iter().any(|one| searches(*one))
+        }
+        Op::Compare(CompareOp::Order | CompareOp::NotEqual, left, right) => searches(*left) || searches(*right),
+        // A list of allowed words that is one text: any part of it is in it.
+        Op::Compare(CompareOp::In, text, list) => {
+            let one_text = |list: ValueId| {
+                let known = scope.fact(list);
+                known.items.is_none() && known.text.as_literal().is_some_and(|text| !text.is_empty())
+            };
+            is_text(*text) && is_allow_list(scope, *list, model) && one_text(*list) || searches(condition)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a condition comes out the same whatever there is.
+fn is_void(scope: &Scope<'_, '_>, condition: ValueId) -> bool {
+    // A parameter by itself says yes or no here: `is_admin`.
+    scope.as_parameter(condition).is_none()
+        && !matches!(scope.function.op(scope.root(condition)), Op::Not(inner) if scope.as_parameter(*inner).is_some())
+        && is_empty_test(scope, condition)
 }
 
 /// Whether the name of a list says that it lists what is allowed.

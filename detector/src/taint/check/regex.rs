@@ -2,7 +2,8 @@
 
 use super::breach::Report;
 use crate::rules::RegexModel;
-use crate::ssa::{FunctionId, Op, ValueId};
+use crate::ssa::{Argument, CompareOp, FunctionId, Literal, Op, Passing, ValueId};
+use crate::taint::domain::Key;
 use crate::taint::frame::{Arguments, Scope, has_plain_flags};
 use crate::text::{Ambiguity, Origins, ambiguity};
 
@@ -21,7 +22,10 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
             for path in scope.fact(*callee).paths() {
                 for (rule, model) in registry.regexes(path) {
                     if let Some((origins, ambiguity)) = takes_long(model, *callee, &given, &scope) {
-                        let subject = arguments.get(model.subject).map(|one| one.value);
+                        let named =
+                            |one: &&Argument| matches!(&one.passing, Passing::Keyword(name) if &**name == "string");
+                        let by_position = arguments.get(model.subject).filter(|one| one.passing == Passing::Positional);
+                        let subject = by_position.or_else(|| arguments.iter().find(named)).map(|one| one.value);
                         let bounded = subject.is_some_and(|subject| is_short(subject, &scope, instruction.block));
                         if !bounded {
                             found.push((*rule, ValueId(i as u32), subject, origins, ambiguity));
@@ -51,38 +55,70 @@ fn takes_long(
     given: &Arguments<'_>,
     scope: &Scope<'_, '_>,
 ) -> Option<(Origins, Ambiguity)> {
-    if model.pattern.is_some() && !has_plain_flags(given, if model.subject == 2 { 4 } else { 2 }) {
-        return None;
+    // What the flags change that matters: what a dot reads, and what is a comment.
+    let mut flags = String::new();
+    let at = if model.subject == 2 { 4 } else { 2 };
+    if model.pattern.is_some() && !has_plain_flags(given, at) {
+        for path in given.either(at, &["flags"])?.paths() {
+            match &**path {
+                "re.DOTALL" | "re.S" => flags.push('s'),
+                "re.VERBOSE" | "re.X" => flags.push('x'),
+                "re.MULTILINE" | "re.M" | "re.IGNORECASE" | "re.I" | "re.ASCII" | "re.A" | "re.UNICODE" | "re.U" => {}
+                _ => return None,
+            }
+        }
     }
-    let receiver = scope.method(callee).map(|(object, _)| scope.fact(object));
+    // What `functools.partial` was given first.
+    let bound = scope.fact(callee).items.as_deref();
+    let first = |at: usize| bound?.known.get(&Key::Index(at as i64));
+    let count = (0..=model.subject).take_while(|at| first(*at).is_some()).count();
     let pattern = match model.pattern {
-        Some(at) => given.positional(at),
-        None => receiver,
+        Some(at) => first(at).or_else(|| given.either(at.checked_sub(count)?, &["pattern"])),
+        None => scope.receiver(callee),
     }?;
-    let origins = given.positional(model.subject)?.origins();
+    let subject = model.subject.checked_sub(count)?;
+    let origins = given.either(subject, &["string"])?.origins();
     if origins.is_none() {
         return None;
     }
-    let found = ambiguity(pattern.text.as_literal()?, model.matches)?;
+    let prefix = if flags.is_empty() { String::new() } else { format!("(?{flags})") };
+    let literals = pattern.text.templates().iter().filter_map(|form| form.as_literal());
+    let found = literals.filter_map(|literal| ambiguity(&format!("{prefix}{literal}"), model.matches)).max()?;
     Some((origins, found))
 }
+
+/// Lengths up to which a text counts as short.
+const SHORT: i64 = 100_000;
 
 /// Whether a test of its length decides that a text comes to a block.
 fn is_short(text: ValueId, scope: &Scope<'_, '_>, block: crate::ssa::BlockId) -> bool {
     let sources: Vec<ValueId> = scope.slice(text).iter().copied().collect();
+    let is_huge = |one: &ValueId| {
+        match scope.function.op(*one) {
+        Op::Compare(CompareOp::Order, left, right) => [left, right].iter().any(|side| {
+            matches!(scope.function.op(scope.root(**side)), Op::Literal(Literal::Integer(size)) if *size > SHORT)
+        }),
+        _ => false,
+    }
+    };
     scope.tests(block).into_iter().any(|(condition, _)| {
-        scope.slice(condition).iter().any(|one| match scope.function.op(*one) {
-            Op::Call { callee, arguments } => {
-                scope.fact(*callee).paths().any(|path| &**path == "len")
-                    && arguments.iter().any(|one| {
-                        let tested = scope.slice(one.value);
-                        sources.iter().any(|source| {
-                            tested.contains(source)
-                                && !matches!(scope.function.op(*source), Op::Path(_) | Op::Unbound(_) | Op::Literal(_))
+        let slice = scope.slice(condition);
+        !slice.iter().any(is_huge)
+            && slice.iter().any(|one| match scope.function.op(*one) {
+                Op::Call { callee, arguments } => {
+                    scope.fact(*callee).paths().any(|path| &**path == "len")
+                        && arguments.iter().any(|one| {
+                            let tested = scope.slice(one.value);
+                            sources.iter().any(|source| {
+                                tested.contains(source)
+                                    && !matches!(
+                                        scope.function.op(*source),
+                                        Op::Path(_) | Op::Unbound(_) | Op::Literal(_)
+                                    )
+                            })
                         })
-                    })
-            }
-            _ => false,
-        })
+                }
+                _ => false,
+            })
     })
 }

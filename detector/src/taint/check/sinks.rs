@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::rules::{Condition, Part, Sink, Whose};
-use crate::ssa::{Argument, Function, FunctionId, Op, Passing, ValueId, origin};
-use crate::taint::domain::{Items, Key, Value};
+use crate::ssa::{Argument, Function, FunctionId, Op, Passing, Program, Terminator, ValueId, origin};
+use crate::taint::domain::{Items, Key, Object, Value};
 use crate::taint::frame::{Arguments, fact};
 use crate::taint::store::{OriginTable, Solved};
 use crate::text::{Origins, Part as TextPart, Template};
@@ -15,7 +15,7 @@ use real_detector_api::OriginKind;
 pub(super) type Done<'a> = (Option<ValueId>, Vec<Rc<str>>, Cow<'a, [Argument]>);
 
 /// Calls, and assignments to attributes and entries.
-pub(super) fn done<'a>(op: &'a Op, facts: &[Value], function: &'a Function) -> Option<Done<'a>> {
+pub(super) fn done<'a>(op: &'a Op, facts: &[Value], function: &'a Function, program: &Program) -> Option<Done<'a>> {
     let plain = |value: &ValueId| Argument { passing: Passing::Positional, value: *value };
     let named = |object: ValueId, end: &str| -> Vec<Rc<str>> {
         fact(facts, object).paths().map(|path| Rc::from(format!("{path}{end}"))).collect()
@@ -26,7 +26,17 @@ pub(super) fn done<'a>(op: &'a Op, facts: &[Value], function: &'a Function) -> O
                 Op::Attribute(object, _) => Some(*object),
                 _ => None,
             };
-            let paths: Vec<Rc<str>> = fact(facts, *callee).paths().cloned().collect();
+            let called = fact(facts, *callee);
+            let mut paths: Vec<Rc<str>> = called.paths().cloned().collect();
+            for object in &called.objects {
+                paths.extend(made_by(program, object));
+            }
+            if let Some(object) = receiver.filter(|_| paths.iter().any(|path| path.ends_with("super().__init__")))
+                && is_super(function, facts, object)
+                && let Some(class) = function.method_of
+            {
+                paths.extend(program.foreign_bases(class).cloned());
+            }
             Some((receiver, paths, Cow::Borrowed(arguments)))
         }
         Op::SetAttribute(object, name, stored) => {
@@ -36,6 +46,22 @@ pub(super) fn done<'a>(op: &'a Op, facts: &[Value], function: &'a Function) -> O
             Some((None, named(*container, "[]="), Cow::Owned(vec![plain(key), plain(item)])))
         }
         _ => None,
+    }
+}
+
+/// Constructors from elsewhere that a call of a class of the program runs, unless its own methods refuse something.
+fn made_by(program: &Program, object: &Object) -> Vec<Rc<str>> {
+    let Object::Class(class) = object else { return vec![] };
+    let refuses =
+        |method: &FunctionId| program.function(*method).blocks.iter().any(|block| block.terminator == Terminator::Stop);
+    let own = program.method(*class, "__init__").is_some() || program.class(*class).methods.values().any(refuses);
+    if own { vec![] } else { program.foreign_bases(*class).cloned().collect() }
+}
+
+fn is_super(function: &Function, facts: &[Value], object: ValueId) -> bool {
+    match function.op(origin(&function.values, object)) {
+        Op::Call { callee, .. } => fact(facts, *callee).paths().any(|path| &**path == "super"),
+        _ => false,
     }
 }
 
@@ -127,8 +153,17 @@ pub(super) fn are_met(condition: &Condition, arguments: &[Argument], facts: &[Va
     })
 }
 
-/// Who can change what the sink does through an argument. What only executes is given whole statements by its callers.
-pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, only_executes: bool) -> Origins {
+/// How a statement comes to where it is executed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Given {
+    /// As it was handed over: what only executes is given whole statements by its callers.
+    pub(super) whole: bool,
+    /// With values beside it, which are bound.
+    pub(super) bound: bool,
+}
+
+/// Who can change what the sink does through an argument.
+pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, given: Given) -> Origins {
     if value.origins().is_none() && value.items.is_none() {
         return Origins::NONE;
     }
@@ -157,12 +192,13 @@ pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, only_execu
         return if value.is_number() { Origins::NONE } else { text.origins() };
     };
     let languages = &solved.registry.languages;
+    let unseen = if given.bound { OriginTable::are_of_helpers } else { OriginTable::are_unknown };
     text.templates()
         .iter()
-        .filter(|template| !only_executes || !is_callers_own(template))
+        .filter(|template| !given.whole || !is_callers_own(template))
         .filter_map(|template| {
-            languages
-                .injection(&languages.with_known_structure(template, language, OriginTable::are_settings), language)
+            let known = languages.with_known_structure(template, language, unseen, OriginTable::are_settings);
+            languages.injection(&known, language)
         })
         .fold(Origins::NONE, |all, hole| all.union(hole.origins))
 }
@@ -170,7 +206,7 @@ pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, only_execu
 /// Whether a text is one that a caller gave, whole.
 fn is_callers_own(template: &Template) -> bool {
     match template.0.as_slice() {
-        [TextPart::Hole(hole)] => OriginTable::are_parameters(hole.origins),
+        [TextPart::Hole(hole)] => OriginTable::are_parameters(hole.origins.known()),
         _ => false,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::breach::Breach;
 use crate::rules::ObligationModel;
-use crate::ssa::{Op, Terminator, ValueId};
+use crate::ssa::{Op, ValueId};
 use crate::taint::frame::Scope;
 
 /// Calls that give a URL for a URL.
@@ -13,17 +13,13 @@ const KEEPS: &[&str] = &["geturl", "urlunparse", "urlunsplit", "urlencode", "str
 /// Where a function gives out a URL. `evidence` names the calls that make it one: `urljoin`, `geturl`, `urlparse`.
 pub(super) fn given_out(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<Breach> {
     let mut found = vec![];
-    for (i, block) in scope.function.blocks.iter().enumerate() {
-        let block_id = crate::ssa::BlockId(i as u32);
-        let Terminator::Return(returned) = block.terminator else { continue };
-        if !scope.is_reached(block_id) {
-            continue;
-        }
+    for (block_id, returned) in super::guards::returns(scope) {
         let carried = carriers(scope, returned);
         let Some(url) = carried.iter().copied().find(|value| is_outgoing(scope, *value, model)) else { continue };
         let origins = scope.fact(url).origins();
         if !origins.is_none() && !scope.host_is_tested(url, block_id) && !scope.host_is_tested(returned, block_id) {
             found.push((returned, Some((returned, scope.fact(returned).origins()))));
+            break;
         }
     }
     found
@@ -79,6 +75,11 @@ fn is_outgoing(scope: &Scope<'_, '_>, value: ValueId, model: &ObligationModel) -
             let joins = scope.fact(*callee).paths().any(|path| path.ends_with("urljoin"));
             if joins {
                 return listed("urljoin") && arguments.get(1).is_some_and(|one| chosen(one.value));
+            }
+            let put_together =
+                scope.fact(*callee).paths().any(|path| path.ends_with("urlunparse") || path.ends_with("urlunsplit"));
+            if put_together && listed("geturl") {
+                return arguments.first().is_some_and(|one| parsed(scope, one.value).is_some_and(chosen));
             }
             match scope.method(*callee) {
                 Some((object, "geturl")) => listed("geturl") && parsed(scope, object).is_some_and(chosen),

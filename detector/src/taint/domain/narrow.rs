@@ -69,8 +69,13 @@ pub(in crate::taint) fn without(known: Value, chars: CharSet) -> Value {
 
 /// A value that was found equal to another.
 pub(in crate::taint) fn equal_to(known: Value, other: &Value, view: View) -> Value {
-    if !other.origins().is_none() || other.is_none() {
+    if other.is_none() {
         return known;
+    }
+    if !other.origins().is_none() {
+        // `x == basename(x)`: nothing is in it that is not in the other.
+        let same = other.objects.is_empty() && other.items.is_none();
+        return if same { narrowed(known, view.widen(other.to_hole().chars)) } else { known };
     }
     if view.is_plain() {
         return if other.text.is_none() { known } else { other.clone() };

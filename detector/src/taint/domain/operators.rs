@@ -67,6 +67,9 @@ pub(in crate::taint) fn binary(op: BinaryOp, left: &Value, right: &Value) -> Val
         BinaryOp::Modulo if left.is_number() => Value::number(origins),
         BinaryOp::Modulo => Value::text(percent_format(left, right)),
         BinaryOp::Multiply => {
+            if let Some(text) = repeated(left, right).or_else(|| repeated(right, left)) {
+                return Value::text(Text::literal(&text));
+            }
             let repeated = if left.is_number() { right } else { left };
             let mut result = repeated.clone();
             if let Some(hole) = repeated.text.collapse(languages()) {
@@ -76,6 +79,17 @@ pub(in crate::taint) fn binary(op: BinaryOp, left: &Value, right: &Value) -> Val
             result
         }
     }
+}
+
+/// Longest text of a constant that is written several times, in bytes.
+const MAX_REPEATED: usize = 256;
+
+/// A constant text so many times.
+fn repeated(text: &Value, times: &Value) -> Option<String> {
+    let [Object::Integer(times)] = times.objects[..] else { return None };
+    let text = text.text.as_literal().filter(|_| text.objects.is_empty() && text.items.is_none())?;
+    let times = usize::try_from(times).ok()?;
+    (times.checked_mul(text.len())? <= MAX_REPEATED).then(|| text.repeat(times))
 }
 
 /// Adds an entry to a container.

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::object::Object;
 use super::value::{Key, Value, languages, part};
 use crate::text::{CharSet, Hole, LanguageSet, Text};
 
@@ -12,6 +13,11 @@ pub(in crate::taint) fn formatted(value: &Value, repr: bool, spec: &str) -> Text
         return Text::hole(Hole::any(value.origins()));
     }
     let numeric = spec.chars().last().is_some_and(|last| "bdeEfFgGnoxX%".contains(last));
+    if spec == "d"
+        && let [Object::Integer(integer)] = value.objects[..]
+    {
+        return Text::literal(&integer.to_string());
+    }
     if numeric {
         return Text::hole(Hole::number(value.origins()));
     }
@@ -20,7 +26,7 @@ pub(in crate::taint) fn formatted(value: &Value, repr: bool, spec: &str) -> Text
         if hole.number {
             return Text::hole(hole);
         }
-        let chars = hole.chars.union(CharSet::of("'\"\\"));
+        let chars = hole.chars.difference(CharSet::of("\n\r\t")).union(CharSet::of("'\"\\"));
         // The text of a literal is one piece of Python.
         let python = ["python", "python-expression"].into_iter().filter_map(|id| languages().index(id));
         let closed = python.fold(LanguageSet::NONE, |closed, index| closed.union(LanguageSet::one(index)));
@@ -68,7 +74,8 @@ pub(in crate::taint) fn percent_format(template: &Value, values: &Value) -> Text
             index += i64::from(conversion != '%');
             let spec = match conversion {
                 'c' => "c",
-                _ if "diouxXeEfFgG".contains(conversion) => "d",
+                'd' | 'i' if flags == 0 => "d",
+                _ if "diouxXeEfFgG".contains(conversion) => "n",
                 _ => "",
             };
             text = text.concat(&formatted(&value, "ra".contains(conversion), spec), languages());

@@ -226,8 +226,16 @@ impl Value {
 
     /// Which truth it can have: (may be true, may be false).
     pub fn truth(&self) -> (bool, bool) {
-        if self.objects.is_empty() || self.items.is_some() {
-            return (true, true);
+        if let Some(items) = &self.items {
+            // A container that nothing was put into.
+            let empty = self.objects.is_empty() && self.text.is_none() && items.any.is_none() && items.known.is_empty();
+            return (!empty, true);
+        }
+        if self.objects.is_empty() {
+            let texts = self.text.literals().filter(|texts| !texts.is_empty());
+            return texts.map_or((true, true), |texts| {
+                (texts.iter().any(|text| !text.is_empty()), texts.iter().any(|text| text.is_empty()))
+            });
         }
         self.objects.iter().fold((false, false), |(yes, no), object| match object {
             Object::Truth(true) => (true, no),

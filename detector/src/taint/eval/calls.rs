@@ -116,6 +116,9 @@ impl Pass<'_, '_> {
         if let Some(result) = self.by_name(call, path, receiver, arguments) {
             return result;
         }
+        if let Some(result) = Self::of_constants(path, receiver, arguments) {
+            return result;
+        }
         if let Some(result) = self.parsed(path, receiver, call) {
             return result;
         }
@@ -164,7 +167,10 @@ impl Pass<'_, '_> {
     fn parent(&self) -> Option<Value> {
         let class = self.solved.program.class(self.function.method_of?);
         let bases = class.bases.iter().map(|base| Object::Instance(*base));
-        let foreign = class.foreign_bases.iter().map(|base| Object::Path(Rc::from(format!("{base}()"))));
+        let foreign = class
+            .foreign_bases
+            .iter()
+            .map(|base| Object::Path(Rc::from(self.solved.registry.canonical(&format!("{base}()")))));
         let parent = Value { objects: bases.chain(foreign).collect(), ..Value::default() };
         (!class.bases.is_empty()).then_some(parent)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::ends::stripped;
 use super::pass::Pass;
 use super::strings::{brace_format, dollar_format, first_word, join, map_case, replace, substitute, translate};
 use crate::dataflow::Lattice;
@@ -10,7 +11,7 @@ use crate::rules::{Effect, Returns};
 use crate::ssa::{Passing, ValueId};
 use crate::taint::domain::{Items, Key, Object, Value, formatted, joined_path, languages, part};
 use crate::taint::frame::{Arguments, has_plain_flags};
-use crate::text::{Hole, LanguageSet, Origins, Pattern, Text};
+use crate::text::{CharSet, Hole, LanguageSet, Origins, Pattern, Text};
 use real_detector_api::OriginKind;
 
 impl Pass<'_, '_> {
@@ -45,6 +46,11 @@ impl Pass<'_, '_> {
                 let stripped = holes(&part);
                 // A constant stays one; only its end may go.
                 if value.text.origins().is_none() && value.items.is_none() { value } else { stripped }
+            }
+            Returns::Stripped | Returns::EndStripped => {
+                let constant = value.text.origins().is_none() && value.items.is_none();
+                let both = effect.returns == Returns::Stripped;
+                if constant { value } else { Value::text(stripped(&value.to_text(), arguments, both)) }
             }
             Returns::Parts => {
                 let mut parts = Value::list(holes(&part));
@@ -83,12 +89,10 @@ impl Pass<'_, '_> {
             }
             Returns::Format => Value::text(brace_format(&value, arguments)),
             Returns::Translate => translate(&value, arguments),
-            // Options may let more through: `quote(text, safe="'")`, `escape(text, quote=False)`.
-            Returns::Keeps | Returns::Removes if arguments.iter().count() > effect.argument.map_or(0, |at| at + 1) => {
-                holes(&part)
-            }
-            Returns::Keeps => holes(&|hole| Hole { chars: hole.chars.intersection(effect.chars), ..part(hole) }),
-            Returns::Removes => holes(&|hole| Hole { chars: hole.chars.difference(effect.chars), ..part(hole) }),
+            Returns::Keeps | Returns::Removes => match with_options(effect, arguments) {
+                Some(chars) => holes(&|hole| Hole { chars: hole.chars.intersection(chars), ..part(hole) }),
+                None => holes(&part),
+            },
             Returns::Closed => {
                 let closed = LanguageSet::one(effect.language);
                 let all = holes(&|hole| Hole { closed, ..hole });
@@ -255,4 +259,19 @@ fn pair(first: &Value, second: &Value) -> Value {
     any.join(second);
     let known = BTreeMap::from([(Key::Index(0), first.clone()), (Key::Index(1), second.clone())]);
     Value::container(Items { known, any, keys: None })
+}
+
+/// The characters that an escape leaves, given its options, where these are known: `escape(text, quote=True)` is as without,
+/// `quote(text, safe="'")` lets pass what it names and no `/`.
+fn with_options(effect: &Effect, arguments: &Arguments<'_>) -> Option<CharSet> {
+    let usual = match effect.returns {
+        Returns::Removes => CharSet::ALL.difference(effect.chars),
+        _ => effect.chars,
+    };
+    let options = arguments.iter().skip(effect.argument.map_or(0, |at| at + 1));
+    options.map(|(_, option)| option).try_fold(usual, |chars, option| match option.truth() {
+        (true, false) if effect.returns == Returns::Removes => Some(chars),
+        _ if effect.returns == Returns::Removes => None,
+        _ => option.text.as_literal().map(|more| chars.difference(CharSet::of("/")).union(CharSet::of(more))),
+    })
 }

@@ -2,7 +2,9 @@
 
 mod binding;
 mod calls;
+mod constants;
 mod displays;
+mod ends;
 mod function;
 mod library;
 mod mutations;

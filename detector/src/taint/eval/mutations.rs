@@ -3,9 +3,10 @@
 use super::pass::Pass;
 use crate::dataflow::Lattice;
 use crate::ssa::{Op, ParameterKind, Passing, ValueId};
-use crate::taint::domain::{Items, Object, Value, with_item};
+use crate::taint::domain::{Items, Key, Object, Value, with_item};
 use crate::taint::frame::{Arguments, fact};
 use crate::taint::store::{Place, bit};
+use crate::text::Text;
 
 impl Pass<'_, '_> {
     /// Notes what became of a container, for the callers where it is theirs.
@@ -67,8 +68,10 @@ impl Pass<'_, '_> {
         match &**method {
             "update" if items.keys.is_some() => {
                 for (passing, value) in arguments.iter() {
-                    if matches!(passing, Passing::Keyword(_)) {
+                    if let Passing::Keyword(name) = passing {
                         items.any.join(value);
+                        items.keys.get_or_insert_default().join(&Value::text(Text::literal(name)));
+                        items.known.insert(Key::Text(name.clone()), value.clone());
                         continue;
                     }
                     let other = value.items.as_deref().cloned().unwrap_or_else(|| Items {

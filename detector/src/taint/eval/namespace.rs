@@ -79,6 +79,11 @@ impl Pass<'_, '_> {
                 let text = crate::text::Text::literal(&code.to_string());
                 Some(Value { text, ..Value::object(Object::Integer(code)) })
             }
+            "setattr" => {
+                let name = Rc::from(arguments.positional(1)?.text.as_literal()?);
+                self.set_attribute(first?, &name, arguments.positional(2)?);
+                None
+            }
             "vars" => {
                 let mut result = Value::default();
                 for path in first?.paths() {
@@ -99,11 +104,14 @@ impl Pass<'_, '_> {
                     .retain(|object| !matches!(object, Object::Truth(_) | Object::Nothing | Object::Integer(_)));
                 // What is given by name stays with it.
                 let mut bound = Items { keys: Some(Value::default()), ..Items::default() };
-                for (passing, value) in arguments.iter() {
-                    if let Passing::Keyword(name) = passing {
-                        bound.any.join(value);
-                        bound.known.insert(Key::Text(name.clone()), value.clone());
-                    }
+                for (at, (passing, value)) in arguments.iter().enumerate() {
+                    let key = match passing {
+                        Passing::Keyword(name) => Key::Text(name.clone()),
+                        Passing::Positional if at > 0 => Key::Index(at as i64 - 1),
+                        _ => continue,
+                    };
+                    bound.any.join(value);
+                    bound.known.insert(key, value.clone());
                 }
                 let items = (!bound.known.is_empty()).then(|| Value::container(bound).items).flatten();
                 (!callee.objects.is_empty()).then_some(Value { items, ..callee })

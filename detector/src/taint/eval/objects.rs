@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use super::pass::Pass;
 use crate::dataflow::Lattice;
-use crate::rules::Known;
+use crate::rules::{Effect, Known, Returns};
 use crate::ssa::{FunctionId, Op, ValueId, origin};
 use crate::taint::domain::{Object, Value};
+use crate::taint::frame::Arguments;
 use crate::taint::store::OriginTable;
 use crate::text::{Origins, Text};
 use real_detector_api::OriginKind;
@@ -21,6 +22,14 @@ impl Pass<'_, '_> {
         self.object(value, &known)
     }
 
+    /// What the program has put in the place of a member of a module: `html.escape = str`.
+    fn replaced(&mut self, path: &str) -> Option<Value> {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        let may_be = self.solved.assigned.contains(name) || self.solved.rebinds();
+        let put = may_be.then(|| self.solved.load_field(None, &Rc::from(path), self.reader));
+        put.filter(|put| !put.is_none())
+    }
+
     fn object(&mut self, value: ValueId, known: &Known) -> Value {
         let mut result = Value::object(Object::Path(known.path.clone()));
         if let Some(text) = &known.text {
@@ -29,6 +38,9 @@ impl Pass<'_, '_> {
         if let Some((note, kind)) = &known.source {
             let origins = self.solved.source(self.id, value, note, *kind);
             result.join(&Value::any(origins));
+        }
+        if let Some(put) = self.replaced(&known.path) {
+            result.join(&put);
         }
         result
     }
@@ -134,10 +146,22 @@ impl Pass<'_, '_> {
             if !origins.is_none() {
                 result.join(&Value::any(origins));
             }
+        } else if let Some(property) = self.property(object, name) {
+            result.join(&self.effect(&property, Some(object), &Arguments::new(&[], &[]), value));
         } else if !object.origins().is_none() && !self.is_named_tuple(object) && !self.is_member(object, name) {
             result.join(&Value::any(object.origins()));
         }
         result
+    }
+
+    /// What an attribute keeps of the text that an object is: `Path(text).name`.
+    fn property(&self, object: &Value, name: &str) -> Option<Effect> {
+        let registry = self.solved.registry;
+        let effect = object.paths().find_map(|path| {
+            let whole = [path, ".", name].concat();
+            registry.has_own_effect(&whole).then(|| registry.effect(&whole)).flatten()
+        });
+        effect.filter(|effect| matches!(effect.returns, Returns::Keeps | Returns::Removes)).copied()
     }
 
     /// Whether the contents of a value are its fields by position, which are looked up by name.
@@ -181,7 +205,8 @@ impl Pass<'_, '_> {
         }
         let foreign: Vec<Rc<str>> = program.class(class).foreign_bases.clone();
         for base in foreign {
-            let path = format!("{base}().{name}");
+            let instance = format!("{base}()");
+            let path = [self.solved.registry.canonical(&instance), ".", name].concat();
             let path: Rc<str> = Rc::from(self.solved.registry.canonical(&path));
             result.join(&self.path(value, &path));
         }
@@ -206,6 +231,14 @@ impl Pass<'_, '_> {
     pub(super) fn set_attribute(&mut self, object: &Value, name: &Rc<str>, stored: &Value) {
         let mut known = false;
         for one in &object.objects {
+            // A member of a module or class from elsewhere.
+            if let Object::Path(path) = one
+                && !path.contains(['(', '[', '?'])
+            {
+                let member = format!("{path}.{name}");
+                let member = self.solved.registry.known(&member).path.clone();
+                self.solved.store_field(None, &member, stored);
+            }
             if let Object::Instance(class) | Object::Class(class) = one {
                 known = true;
                 match self.solved.program.setter(*class, name) {

@@ -93,7 +93,7 @@ impl Pass<'_, '_> {
 
     /// An attribute of what a parser gave, where the argument was declared.
     pub(super) fn declared(namespace: &Value, name: &Rc<str>) -> Option<Value> {
-        if !namespace.paths().any(|path| &**path == NAMESPACE) {
+        if !namespace.paths().any(|path| matches!(&**path, NAMESPACE | "types.SimpleNamespace()")) {
             return None;
         }
         namespace.items.as_ref()?.known.get(&Key::Text(name.clone())).cloned()

@@ -169,14 +169,16 @@ pub(super) fn join(separator: &Value, arguments: &Arguments<'_>) -> Value {
     }
     // The first entries may be known, and then others.
     let mut start = Text::literal("");
-    let first =
-        list.items.as_deref().filter(|items| items.keys.is_none()).and_then(|items| items.known.get(&Key::Index(0)));
-    if let (Some(first), Some(separator)) =
-        (first.and_then(|first| first.text.as_literal()), separator.text.as_literal())
-    {
-        start = Text::literal(&format!("{first}{separator}"));
+    let (element, between) = (list.element(), separator.to_text());
+    let entries = list.items.as_deref().filter(|items| items.keys.is_none());
+    let known = entries.into_iter().flat_map(|items| &items.known).enumerate();
+    for (_, (_, item)) in known.take_while(|(i, (key, _))| **key == Key::Index(*i as i64)) {
+        let form = item.to_text();
+        if separator.text.as_literal().is_none() || form.templates().len() != 1 {
+            break;
+        }
+        start = start.concat(&form, languages()).concat(&between, languages());
     }
-    let element = list.element();
     let mut hole = element.to_hole();
     // Separators stand between closed pieces: the whole is closed where both are.
     let both = element.to_text().concat(&separator.to_text(), languages()).collapse(languages());
@@ -184,8 +186,22 @@ pub(super) fn join(separator: &Value, arguments: &Arguments<'_>) -> Value {
         let closed = both.closed.intersection(hole.closed);
         hole = Hole { closed, number: false, ..hole.union(both) };
     }
-    Value::text(start.concat(&Text::hole(hole), languages()))
+    let form = element.text.clone();
+    // How one looks says how the first does.
+    let told = start.as_literal() == Some("")
+        && element.items.is_none()
+        && (1..=MAX_FORMS).contains(&form.templates().len())
+        && form.templates().iter().any(|template| template.0.len() > 1);
+    if !told {
+        return Value::text(start.concat(&Text::hole(hole), languages()));
+    }
+    let mut joined = form.concat(&between, languages()).concat(&Text::hole(hole), languages());
+    joined.join(&form, languages());
+    Value::text(joined)
 }
+
+/// Forms of one entry of a list that are told apart where the entries are joined.
+const MAX_FORMS: usize = 4;
 
 /// Whether the known entries are all there are.
 fn is_whole(items: &Items) -> bool {
@@ -239,12 +255,18 @@ pub(super) fn brace_format(template: &Value, arguments: &Arguments<'_>) -> Text 
     for form in template.to_text().templates() {
         let mut text = Text::literal("");
         let mut index = 0;
+        // Where no placeholder is seen, they are in what is not known.
+        let has_fields = form.0.iter().any(|piece| matches!(piece, Part::Literal(literal) if literal.contains('{')));
+        let filled = |hole: Hole| {
+            let open = !has_fields && hole.chars == CharSet::ALL;
+            arguments.iter().filter(|_| open).fold(hole, |all, (_, value)| all.union(value.to_hole()))
+        };
         for piece in &form.0 {
             match piece {
                 Part::Literal(literal) => {
                     text = text.concat(&braces(literal, arguments, &mut index), languages());
                 }
-                Part::Hole(hole) => text = text.concat(&Text::hole(*hole), languages()),
+                Part::Hole(hole) => text = text.concat(&Text::hole(filled(*hole)), languages()),
             }
         }
         result.join(&text, languages());

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::displays::{display, mapping};
+use super::ends::beginning;
 use super::pass::Pass;
 use crate::dataflow::{Analysis, Lattice, Ways};
 use crate::ssa::{BinaryOp, Cell, FunctionId, Op, ParameterKind, Piece, ValueId};
 use crate::taint::domain::{
-    Items, Key, Object, Value, binary, formatted, is_path, joined_path, languages, literal_value, part, with_item,
+    Items, Key, MAX_ENTRIES, Object, Value, binary, formatted, is_path, joined_path, languages, literal_value, part,
+    with_item,
 };
 use crate::taint::frame::fact;
 use crate::taint::store::Role;
@@ -51,14 +53,16 @@ impl Analysis for Pass<'_, '_> {
                 Value::default()
             }
             Op::Subscript(container, index) => self.subscript(value, fact(facts, *container), fact(facts, *index)),
-            Op::Slice(sliced) => {
+            Op::Slice(sliced, from_start) => {
                 let sliced = fact(facts, *sliced);
                 if let Some(found) = self.protocol(sliced, &["__getitem__"], &[]) {
                     return Some(found);
                 }
                 let mut result = sliced.clone();
                 result.text = Text::default();
-                if let Some(hole) = sliced.text.collapse(languages()) {
+                if *from_start {
+                    result.text = beginning(&sliced.text);
+                } else if let Some(hole) = sliced.text.collapse(languages()) {
                     result.text = Text::hole(part(hole));
                 }
                 result.objects.retain(|object| matches!(object, Object::Path(_)));
@@ -104,13 +108,10 @@ impl Analysis for Pass<'_, '_> {
                 let compared = self.compared(fact(facts, *left), fact(facts, *right));
                 compared.unwrap_or_else(|| Value::number(Origins::NONE))
             }
-            Op::Not(_) => Value::number(Origins::NONE),
-            Op::Logic(_, parts) => {
-                let mut joined = Value::default();
-                for part in parts {
-                    joined.join(fact(facts, *part));
-                }
-                joined
+            Op::Not(value) => Self::negated(fact(facts, *value)),
+            Op::Logic(and, parts) => {
+                let parts: Vec<&Value> = parts.iter().map(|part| fact(facts, *part)).collect();
+                Self::decided(*and, &parts)
             }
             Op::Format(pieces) => Value::text(self.format(pieces, facts)),
             Op::Display(_, items) => display(items, facts),
@@ -126,16 +127,28 @@ impl Analysis for Pass<'_, '_> {
                 let container = fact(facts, *container);
                 match &container.items {
                     Some(items) if items.keys.is_none() => container.lookup(Some(&Key::Index(*index as i64))),
+                    // `connection, peer = listener.accept()`
+                    None if !container.is_none() => {
+                        let mut item = self.element_of(container);
+                        for path in container.paths() {
+                            item.join(&self.path(value, &[path, "[]"].concat()));
+                        }
+                        item
+                    }
                     _ => self.element_of(container),
                 }
             }
             Op::Rest(container) => Value::list(self.element_of(fact(facts, *container))),
             Op::Comprehension { result, .. } => Value::list(fact(facts, *result).clone()),
-            Op::MappingComprehension(key, item) => Value::container(Items {
-                known: BTreeMap::new(),
-                any: fact(facts, *item).clone(),
-                keys: Some(fact(facts, *key).clone()),
-            }),
+            Op::MappingComprehension(key, item) => {
+                let (key, item) = (fact(facts, *key), fact(facts, *item));
+                let keys = key.as_keys().filter(|keys| keys.len() <= MAX_ENTRIES).unwrap_or_default();
+                Value::container(Items {
+                    known: keys.into_iter().map(|key| (key, item.clone())).collect(),
+                    any: item.clone(),
+                    keys: Some(key.clone()),
+                })
+            }
             Op::Caught => {
                 let mut caught = Value::any(Origins::NONE);
                 caught.join(&self.solved.load_cell(&Cell::raised(), self.reader));

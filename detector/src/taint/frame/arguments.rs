@@ -22,11 +22,26 @@ impl<'a> Arguments<'a> {
         Self { arguments, facts }
     }
 
-    /// The n-th positional argument, before any `*`.
+    /// The n-th positional argument, before any `*` or among the first of `*values` whose entries are known.
     pub(in crate::taint) fn positional(&self, index: usize) -> Option<&'a Value> {
-        let argument = self.arguments.get(index)?;
-        let plain = self.arguments[..=index].iter().all(|one| one.passing == Passing::Positional);
-        plain.then(|| fact(self.facts, argument.value))
+        for (at, argument) in self.arguments.iter().enumerate() {
+            match &argument.passing {
+                Passing::Positional if at == index => return Some(fact(self.facts, argument.value)),
+                Passing::Positional => {}
+                Passing::Star => {
+                    let entries =
+                        fact(self.facts, argument.value).items.as_ref().filter(|items| items.keys.is_none())?;
+                    return entries.known.get(&Key::Index(index as i64 - at as i64));
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// An argument by its position or one of its names.
+    pub(in crate::taint) fn either(&self, index: usize, names: &[&str]) -> Option<&'a Value> {
+        self.positional(index).or_else(|| names.iter().find_map(|name| self.keyword(name)))
     }
 
     /// A keyword argument.
@@ -36,6 +51,11 @@ impl<'a> Arguments<'a> {
             Passing::DoubleStar => fact(self.facts, one.value).items.as_ref()?.known.get(&Key::Text(Rc::from(name))),
             _ => None,
         })
+    }
+
+    /// Whether there are none.
+    pub(in crate::taint) fn is_empty(&self) -> bool {
+        self.arguments.is_empty()
     }
 
     /// All of them.

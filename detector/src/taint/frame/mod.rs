@@ -1,6 +1,8 @@
 //! A function with its facts, read-only.
 
 mod arguments;
+mod cleared;
+mod folder;
 mod scope;
 
 pub(super) use arguments::{Arguments, fact, has_plain_flags};

@@ -120,6 +120,13 @@ impl Scene<'_, '_> {
                     [(Object::Nothing, false), (Object::Truth(false), false), (Object::Truth(true), true)]
                 {
                     if constant(&other, &object) && matches!(self.function.op(b), Op::Literal(_)) {
+                        // What is never `None` says nothing by not being it.
+                        let asked = self.fact(a);
+                        let truths = || asked.objects.iter().all(|one| matches!(one, Object::Truth(_)));
+                        let never = asked.is_number() || !asked.objects.is_empty() && truths();
+                        if object == Object::Nothing && never {
+                            return known;
+                        }
                         return self.constrain(known, value, a, stands_for == equal, depth - 1);
                     }
                 }
@@ -173,6 +180,10 @@ impl Scene<'_, '_> {
     /// Were both an attacker's, the test would have no meaning.
     fn is_policy(&self, container: ValueId, tested: ValueId) -> bool {
         let (root, origins) = (self.root(container), self.fact(container).origins());
+        // What nobody shows, and that is not made of what is tested.
+        if OriginTable::are_unseen(origins) && self.fact(tested).origins().intersection(origins).is_none() {
+            return true;
+        }
         matches!(self.function.op(root), Op::Parameter(_))
             && self.root(tested) != root
             && self.fact(tested).origins().intersection(origins).is_none()
@@ -224,6 +235,15 @@ impl Scene<'_, '_> {
         };
         let first = arguments.first().filter(|one| one.passing == Passing::Positional).map(|one| one.value);
         let second = arguments.get(1).filter(|one| one.passing == Passing::Positional).map(|one| one.value);
+        // `TABLE.get(value)` found something.
+        if let ([key], Some(table), Op::Attribute(_, name), Some(true)) =
+            (arguments.as_slice(), receiver, self.function.op(*callee), truth)
+            && &**name == "get"
+            && self.fact(table).items.as_ref().is_some_and(|items| items.keys.is_some())
+            && let Some(view) = self.view(key.value, value)
+        {
+            return member_of(known, self.fact(table), view);
+        }
         let plain = has_plain_flags(&Arguments::new(arguments, self.facts), 2);
         let mut result: Option<Value> = None;
         for object in &targets {
@@ -238,6 +258,12 @@ impl Scene<'_, '_> {
                         }
                         _ => known.clone(),
                     },
+                    // A name that something has is one.
+                    ("hasattr", Some(_)) if truth == Some(true) => {
+                        let named = second.and_then(|second| self.view(second, value));
+                        let guard = self.solved.registry.name_guard().and_then(|guard| guard.keeps).zip(named);
+                        guard.map_or_else(|| known.clone(), |(keeps, view)| narrowed(known.clone(), view.widen(keeps)))
+                    }
                     ("bool", Some(first)) => match truth {
                         Some(truth) => self.constrain(known.clone(), value, first, truth, depth - 1),
                         None => known.clone(),
@@ -252,11 +278,15 @@ impl Scene<'_, '_> {
                     },
                     _ => {
                         let registry = self.solved.registry;
-                        let by_name = || truth.is_none().then(|| self.solved.guard_by_name(path)).flatten();
-                        let guard = registry.guard(path).or_else(by_name).copied();
-                        match guard.filter(|guard| guard.matches.is_none() || plain) {
-                            Some(guard) => self.guarded(known.clone(), value, &guard, (receiver, first, second), truth),
-                            None => known.clone(),
+                        let (known, subjects) = (known.clone(), (receiver, first, second));
+                        let by_name = self.solved.guard_by_name(path, truth).copied();
+                        match (registry.guard(path).filter(|guard| guard.matches.is_none() || plain), by_name) {
+                            (Some(guard), _) => self.guarded(known, value, guard, subjects, truth),
+                            (None, Some(guard)) => {
+                                let known = self.guarded(known, value, &guard, subjects, truth);
+                                self.guarded(known, value, &guard, (receiver, second, None), truth)
+                            }
+                            (None, None) => known,
                         }
                     }
                 },

@@ -104,6 +104,10 @@ impl Scene<'_, '_> {
             return known.clone();
         }
         let function = self.solved.program.function(id);
+        // What yields has not begun when it is called.
+        if function.generator {
+            return None;
+        }
         let is_parameter = |value: &ValueId| matches!(function.op(*value), Op::Parameter(index) if *index == parameter);
         let root = (0..function.values.len() as u32).map(ValueId).find(is_parameter);
         let checks = root.and_then(|root| {

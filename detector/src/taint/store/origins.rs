@@ -57,6 +57,9 @@ fn bit((first, count): Range, index: usize) -> Origins {
 }
 
 impl OriginTable {
+    /// The object of a method that was cut out of its class.
+    const OBJECT: Origins = Origins(1 << SETTINGS.0);
+
     /// The bit of a parameter that somebody outside chooses, by its position.
     pub(in crate::taint) fn parameter(
         &mut self,
@@ -118,6 +121,21 @@ impl OriginTable {
     /// Whether whoever calls the program's functions chooses all of these.
     pub(in crate::taint) fn are_parameters(origins: Origins) -> bool {
         origins.is_within(Origins(CALLER))
+    }
+
+    /// Whether the program shows of none of these who chooses them.
+    pub(in crate::taint) fn are_unknown(origins: Origins) -> bool {
+        origins == Origins::UNKNOWN
+    }
+
+    /// The same, or what the object of a method holds that was cut out of its class.
+    pub(in crate::taint) fn are_unseen(origins: Origins) -> bool {
+        !origins.is_none() && origins.is_within(Origins::UNKNOWN.union(Self::OBJECT))
+    }
+
+    /// Whether something that the program does not show made these, out of what whoever calls the program's functions chose.
+    pub(in crate::taint) fn are_of_helpers(origins: Origins) -> bool {
+        !origins.intersection(Origins::UNKNOWN.union(Self::OBJECT)).is_none() && Self::are_parameters(origins.known())
     }
 
     /// Whether these are all parameters of constructors.

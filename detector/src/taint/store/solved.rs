@@ -213,8 +213,8 @@ impl Solved<'_> {
     }
 
     /// What a call says about its argument by its name alone, where that means what it says.
-    pub(in crate::taint) fn guard_by_name(&self, path: &str) -> Option<&Guard> {
-        self.registry.guard_by_name(path).filter(|_| !self.is_own_name(path))
+    pub(in crate::taint) fn guard_by_name(&self, path: &str, truth: Option<bool>) -> Option<&Guard> {
+        self.registry.guard_by_name(path, truth).filter(|_| !self.is_own_name(path))
     }
 
     /// Whether the program decides what a name stands for that it does not show.

@@ -76,7 +76,7 @@ pub(super) fn cases() -> Vec<Case> {
     let warned = |warnings: &[Warning]| Progress { warnings: warnings.to_vec(), skipped_updates: 2, ..at(1, 57) };
     let (first, second_warning) = (warning(0, "DataLeftOut"), warning(55, "UpdateSkipped"));
     let suspect = |progress: Progress| Progress {
-        suspicions: vec!["many answers repeat another answer's program (reward/identical)".into()],
+        suspicions: vec!["many answers have the program of an answer to another prompt (reward/identical)".into()],
         ..progress
     };
     let many = Progress {

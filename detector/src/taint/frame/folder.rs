@@ -1,0 +1,164 @@
+//! Whether a path was compared with the folder that it should be in, before it is used.
+
+use rustc_hash::FxHashSet;
+
+use super::scope::Scope;
+use crate::ssa::{BlockId, CompareOp, Instruction, Op, Terminator, ValueId};
+
+/// Joins of ways that are looked through for what was tested on each.
+pub(super) const MAX_JOINS: usize = 3;
+
+impl Scope<'_, '_> {
+    /// Whether a test before a block compares a path with the folder that it should be in.
+    pub(super) fn folder_is_tested(&self, path: ValueId, (block, at): (BlockId, ValueId)) -> bool {
+        let of = self.parameters_and_calls(&self.slice(path));
+        self.tests(block).into_iter().any(|(condition, _)| self.compares_folder(condition, &of))
+            || self.refusals(block, at).any(|call| self.compares_folder(call, &of))
+    }
+
+    /// Calls that raise for a path outside of a folder and have come back by the time that an instruction of a block runs.
+    fn refusals(&self, block: BlockId, at: ValueId) -> impl Iterator<Item = ValueId> {
+        let refuses = move |(i, instruction): (usize, &Instruction)| {
+            let Op::Call { callee, .. } = &instruction.op else { return None };
+            let (path, _) = self.method(*callee).filter(|(_, name)| *name == "relative_to")?;
+            let call = ValueId(i as u32);
+            (self.has_returned(call, (block, at)) && self.is_resolved_last(path)).then_some(call)
+        };
+        self.function.values.iter().enumerate().filter_map(refuses)
+    }
+
+    /// Whether a call has come back, and not raised, by the time that an instruction of a block runs.
+    fn has_returned(&self, call: ValueId, (block, at): (BlockId, ValueId)) -> bool {
+        let own = self.block(call);
+        if own == block {
+            return call < at;
+        }
+        if !self.is_reached(own) || !self.dominates(own, block) {
+            return false;
+        }
+        let code = &self.function.blocks[own.0 as usize];
+        match code.terminator {
+            // The handler sees the way before the call as well.
+            Terminator::Goto(next) if !code.handlers.is_empty() => self.dominates(next, block),
+            _ => code.handlers.is_empty(),
+        }
+    }
+
+    /// Whether what an archive holds was looked at before a block: by a test that decides over the block, or name by name.
+    pub(super) fn content_is_tested(&self, archive: ValueId, block: BlockId) -> bool {
+        if self.tests(block).iter().any(|test| !self.is_about_kind(test.0, MAX_JOINS)) {
+            return true;
+        }
+        let of = self.parameters_and_calls(&self.slice(archive));
+        self.function.blocks.iter().any(|code| match code.terminator {
+            Terminator::Branch { condition, .. } => self.compares_folder(condition, &of),
+            _ => false,
+        })
+    }
+
+    /// Whether a condition compares a path that is made of some values with a folder.
+    fn compares_folder(&self, condition: ValueId, of: &FxHashSet<ValueId>) -> bool {
+        const COMPARES: &[&str] = &["startswith", "is_relative_to", "commonpath", "commonprefix", "relative_to"];
+        let compares = |value: &ValueId| match self.function.op(*value) {
+            Op::Call { callee, arguments } => {
+                let begins = self.method(*callee).filter(|(_, name)| *name == "startswith");
+                if let (Some((text, _)), Some(start)) = (begins, arguments.first()) {
+                    return self.is_constant(start.value) || self.is_resolved(text);
+                }
+                let named = self.fact(*callee).paths().any(|path| COMPARES.iter().any(|name| path.ends_with(name)));
+                named || self.method(*callee).is_some_and(|(_, name)| COMPARES.contains(&name))
+            }
+            Op::Compare(CompareOp::In | CompareOp::NotIn, left, right) => {
+                self.as_text(*left).is_some_and(|text| matches!(text, ".." | "/" | "../" | "\\"))
+                    || self.is_folder_of(*right, &["parents"])
+            }
+            Op::Compare(CompareOp::Equal | CompareOp::NotEqual, left, right) => {
+                [left, right].into_iter().any(|side| self.is_folder_of(*side, &["dirname", "parent"]))
+            }
+            _ => false,
+        };
+        let slice = self.slice(condition);
+        slice.iter().any(compares) && slice.iter().any(|one| of.contains(one))
+    }
+
+    /// Whether a value is the folder, or the folders, that a resolved path is in: `path.parents`, `dirname(path)`.
+    fn is_folder_of(&self, value: ValueId, names: &[&str]) -> bool {
+        let path = match self.function.op(self.root(value)) {
+            Op::Attribute(path, name) if names.contains(&&**name) => *path,
+            Op::Call { callee, arguments } => match (self.method(*callee), arguments.as_slice()) {
+                (Some((_, name)), [path]) if names.contains(&name) => path.value,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        self.is_resolved_last(path)
+    }
+
+    /// Whether a value is written in the program as it stands.
+    fn is_constant(&self, value: ValueId) -> bool {
+        match self.function.op(self.root(value)) {
+            Op::Literal(_) => true,
+            Op::Display(_, items) => items.iter().all(|(item, _)| self.is_constant(*item)),
+            _ => false,
+        }
+    }
+
+    /// Whether more was done to a text than cutting and joining: `..` is still in what begins with the right folder.
+    fn is_resolved(&self, text: ValueId) -> bool {
+        self.slice(text)
+            .iter()
+            .any(|value| matches!(self.function.op(*value), Op::Call { callee, .. } if !self.keeps(*callee)))
+    }
+
+    /// Whether that was done to a path last, and not to the folder alone that it begins with.
+    fn is_resolved_last(&self, path: ValueId) -> bool {
+        match self.function.op(self.root(path)) {
+            Op::Call { callee, arguments } if self.makes_path(*callee) => {
+                matches!(arguments.as_slice(), [only] if self.is_resolved_last(only.value))
+            }
+            Op::Call { callee, .. } => !self.keeps(*callee),
+            _ => false,
+        }
+    }
+
+    /// Whether a call leaves `..` in a text or path where it is.
+    fn keeps(&self, callee: ValueId) -> bool {
+        const KEEPS: &[&str] =
+            &["join", "joinpath", "strip", "lstrip", "rstrip", "decode", "encode", "get", "replace", "unquote"];
+        self.makes_path(callee) || self.method(callee).is_some_and(|(_, name)| KEEPS.contains(&name))
+    }
+
+    fn makes_path(&self, callee: ValueId) -> bool {
+        const MAKES: &[&str] = &["str", "os.fspath", "pathlib.Path", "pathlib.PurePath", "pathlib.PurePosixPath"];
+        self.fact(callee).paths().any(|path| MAKES.contains(&&**path))
+    }
+
+    /// Whether a test is about whether a file is there, which kind its name says it is, or what the caller asks for.
+    fn is_about_kind(&self, condition: ValueId, depth: usize) -> bool {
+        const KIND: &[&str] = &[
+            "exists",
+            "lexists",
+            "isfile",
+            "isdir",
+            "is_file",
+            "is_dir",
+            "is_tarfile",
+            "is_zipfile",
+            "endswith",
+            "isinstance",
+        ];
+        match self.function.op(self.root(condition)) {
+            Op::Not(inner) if depth > 0 => self.is_about_kind(*inner, depth - 1),
+            Op::Logic(_, parts) if depth > 0 => parts.iter().all(|part| self.is_about_kind(*part, depth - 1)),
+            Op::Call { callee, .. } => {
+                let method = self.method(*callee).is_some_and(|(_, name)| KIND.contains(&name));
+                method || self.fact(*callee).paths().any(|path| KIND.contains(&path.rsplit('.').next().unwrap_or(path)))
+            }
+            Op::Compare(CompareOp::Is | CompareOp::IsNot, ..) | Op::Parameter(_) => true,
+            Op::Compare(CompareOp::Equal | CompareOp::NotEqual, left, right) => {
+                self.as_text(*left).is_some() || self.as_text(*right).is_some()
+            }
+            _ => false,
+        }
+    }
+}

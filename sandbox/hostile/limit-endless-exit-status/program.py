@@ -1,0 +1,9 @@
+import atexit
+
+
+def again():
+    atexit.register(again)
+
+
+again()
+print("held")

@@ -1,0 +1,4 @@
+import re
+
+re.match("(a|a|aa)*$", "a" * 200 + "b")
+print("done")
