@@ -31,7 +31,7 @@ impl Refusal {
 }
 
 /// Fields of a trainer's pod, and those of a training job that they come from.
-const FIELDS: [(&str, &str); 21] = [
+const FIELDS: [(&str, &str); 22] = [
     ("spec.initContainers", "spec.trainer.podPatch.initContainers or sidecars"),
     ("spec.dnsConfig", "spec.trainer.podPatch.dnsConfig"),
     ("spec.dnsPolicy", "spec.trainer.podPatch.dnsPolicy"),
@@ -51,7 +51,8 @@ const FIELDS: [(&str, &str); 21] = [
     (".nodeSelector", "spec.trainer.podPatch.nodeSelector"),
     (".topologySpreadConstraints", "spec.trainer.podPatch.topologySpreadConstraints"),
     (".securityContext", "spec.trainer.podPatch.securityContext"),
-    (".env", "spec.trainer.env"),
+    (".envFrom", "spec.trainer.podPatch.envFrom"),
+    (".env[", "spec.trainer.env"),
     (".image", "spec.trainer.image"),
 ];
 
@@ -92,6 +93,17 @@ pub(crate) fn of_a_cell(message: &str) -> String {
     }
 }
 
+/// What the server says of a fleet's Deployment, likewise.
+pub(crate) fn of_a_fleet(message: &str) -> String {
+    let said = of_an_attempt(message);
+    let Some(field) = said.strip_prefix("spec.trainer.") else { return said };
+    let fleet = if message.contains("-detector\" is invalid") { "detector" } else { "sandbox" };
+    match field.strip_prefix("resourcesPerNode") {
+        Some(rest) => format!("spec.{fleet}.resources{rest}"),
+        None => format!("spec.{fleet}.{field}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,5 +132,9 @@ mod tests {
         let said =
             "Job.batch \"a-b\" is invalid: spec.template.spec.containers[0].resources.limits: Invalid value: \"x\"";
         assert!(of_a_cell(said).starts_with("spec.evaluator.resources: the API server"), "{said}");
+        let said = "Deployment.apps \"p-sandbox\" is invalid: spec.template.spec.containers[0].envFrom[0].prefix: Invalid value: \"1=\"";
+        assert!(of_a_fleet(said).starts_with("spec.sandbox.podPatch.envFrom: the API server"), "{said}");
+        let said = "Deployment.apps \"p-detector\" is invalid: spec.template.spec.containers[0].resources.limits: Invalid value";
+        assert!(of_a_fleet(said).starts_with("spec.detector.resources: the API server"), "{said}");
     }
 }

@@ -182,10 +182,11 @@ pub enum Concurrency {
 /// Labels that must be present.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [rules::label_keys("matchLabels"), rules::label_values("matchLabels")]))]
 pub struct LabelSelector {
     /// Labels and their values; everything matches where empty.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 32))]
+    #[schemars(extend("maxProperties" = 32, "additionalProperties" = serde_json::json!({"type": "string", "maxLength": 63})))]
     pub match_labels: BTreeMap<String, String>,
 }
 
@@ -231,6 +232,7 @@ pub enum CheckpointChoice {
 /// A model to evaluate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [rules::no_credentials()]))]
 pub struct SweepModel {
     /// Name in results; made of the last part of `storageUri` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -260,7 +262,7 @@ pub struct Suite {
     pub secret_ref: Option<SecretRef>,
     /// Container image that evaluates; `evaluator.image` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9._:@]|/[A-Za-z0-9])*$"))]
+    #[schemars(length(min = 1, max = 512), extend("x-kubernetes-validations" = [rules::image()]))]
     pub image: Option<String>,
     /// Pods that share a cell's tasks.
     #[serde(default = "defaults::one")]
@@ -278,7 +280,7 @@ pub struct Suite {
 pub struct Evaluator {
     /// Container image; the operator's own version where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9._:@]|/[A-Za-z0-9])*$"))]
+    #[schemars(length(min = 1, max = 512), extend("x-kubernetes-validations" = [rules::image()]))]
     pub image: Option<String>,
     /// Requests and limits of each pod.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -18,10 +18,8 @@ use super::{EnvVar, Quantity, Resources, SecretRef, rules};
         && !key.startsWith('batch.kubernetes.io/'))")
     .message("labels must not begin with real-rl.dev/ or batch.kubernetes.io/: the operator sets those")
     .field_path(".labels"),
-    Rule::new("!has(self.labels) \
-        || self.labels.all(key, self.labels[key].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$'))")
-    .message("values of labels must be letters, digits, -, _ and ., and begin and end with a letter or digit")
-    .field_path(".labels"),
+    rules::label_values("labels"),
+    rules::label_values("nodeSelector"),
     Rule::new("!has(self.volumes) || self.volumes.all(one, self.volumes.exists_one(other, \
         other.mountPath == one.mountPath))")
     .message("two volumes have the same mountPath")
@@ -38,7 +36,7 @@ pub struct PodPatch {
     pub annotations: BTreeMap<String, String>,
     /// Labels a node must have.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64))]
+    #[schemars(extend("maxProperties" = 64, "additionalProperties" = serde_json::json!({"type": "string", "maxLength": 63})))]
     pub node_selector: BTreeMap<String, String>,
     /// Taints that are tolerated.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -295,7 +293,7 @@ pub struct ResourceClaim {
 pub struct EnvFrom {
     /// What the variables' names begin with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), regex(pattern = r"^[A-Za-z_.-][A-Za-z0-9_.-]*$"))]
     pub prefix: Option<String>,
     /// A `ConfigMap` of the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -318,7 +316,7 @@ pub struct Helper {
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// Its image.
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9._:@]|/[A-Za-z0-9])*$"))]
+    #[schemars(length(min = 1, max = 512), extend("x-kubernetes-validations" = [rules::image()]))]
     pub image: String,
     /// What is run; the image's own where absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

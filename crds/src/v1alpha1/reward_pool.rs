@@ -77,7 +77,7 @@ pub struct RewardPoolSpec {
 pub struct Detector {
     /// Container image; the operator's own version where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9._:@]|/[A-Za-z0-9])*$"))]
+    #[schemars(length(min = 1, max = 512), extend("x-kubernetes-validations" = [rules::image()]))]
     pub image: Option<String>,
     /// Programs a replica analyses at once.
     #[schemars(range(min = 1, max = 1024))]
@@ -115,7 +115,7 @@ impl Default for Detector {
 pub struct Sandbox {
     /// Container image; the operator's own version where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9._:@]|/[A-Za-z0-9])*$"))]
+    #[schemars(length(min = 1, max = 512), extend("x-kubernetes-validations" = [rules::image()]))]
     pub image: Option<String>,
     /// Tests a replica runs at once.
     #[schemars(range(min = 1, max = 1024))]
@@ -187,10 +187,7 @@ pub enum Network {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    Rule::new("!string(self.memory).endsWith('m')")
-        .message(Message::Expression("'memory is in bytes, and %s are thousandths of one: did you mean %s?'\
-            .format([self.memory, self.memory.replace('m', 'M')])".into()))
-        .field_path(".memory"),
+    rules::whole_bytes_of("memory", "self.memory").field_path(".memory"),
 ]))]
 pub struct SandboxLimits {
     /// Wall-clock seconds.

@@ -64,6 +64,13 @@ pub(super) fn folder() -> Vec<Rule> {
     ]
 }
 
+/// An object is read by more people than a Secret is, and its URIs stand in pods, logs and events.
+pub(super) fn no_credentials() -> Rule {
+    Rule::new("!self.storageUri.matches('^[A-Za-z0-9]+://[^/?#]*@')")
+        .message("storageUri must have no user and no password in it: whoever reads this object reads them; name a Secret as secretRef")
+        .field_path(".storageUri")
+}
+
 /// Rules of a struct with a `storageUri`: a path or a URI that can be read.
 pub(super) fn source() -> Vec<Rule> {
     let rule = |rule: &str, message: Message| Rule::new(rule).message(message).field_path(".storageUri");
@@ -71,6 +78,11 @@ pub(super) fn source() -> Vec<Rule> {
         rule(
             "self.storageUri.matches('^((bundled|file|hf|s3|gs|az|https|pvc)://.+|[^:]+)$')",
             "storageUri must be a path, or begin with bundled://, file://, hf://, s3://, gs://, az://, https:// or pvc://".into(),
+        ),
+        no_credentials(),
+        rule(
+            "!self.storageUri.matches('^(hf|s3|gs|az|https)://.*[[:space:][:cntrl:]]')",
+            "storageUri must have no spaces: %20 stands for one".into(),
         ),
         rule(
             "!self.storageUri.startsWith('pvc://') \
@@ -104,16 +116,72 @@ pub(super) fn quantity() -> Vec<Rule> {
     ]
 }
 
-/// Memory and disk are in bytes, and `m` is a thousandth: a unit is meant. No node ever starts a pod with half a byte.
+/// A part of a byte: thousandths and less, by a suffix or an exponent.
+const PART_OF_ONE: &str = "([num]|[eE]-[0-9]+)$";
+
+/// An amount of bytes. `m` is a thousandth, and a unit was meant: no node ever starts a pod with half a byte.
+pub(super) fn whole_bytes_of(what: &str, amount: &str) -> Rule {
+    Rule::new(format!("!string({amount}).matches('{PART_OF_ONE}')"))
+        .message(Message::Expression(less_than_one(what, amount)))
+}
+
+// What is part of one is text. The server takes text made of a number to be of any length, so it is not made text here.
+fn less_than_one(what: &str, amount: &str) -> String {
+    format!(
+        "{amount}.endsWith('m') ? '{what} is in bytes, and %s are thousandths of one: did you mean %s?'\
+            .format([{amount}, {amount}.replace('m', 'M')]) \
+         : '{what} is in bytes, and %s is a part of one'.format([{amount}])"
+    )
+}
+
+/// The same of memory and disk among the amounts of `field`.
 pub(super) fn whole_bytes(field: &str) -> Rule {
-    let amount = |name: &str| format!("'{name}' in self.{field} && string(self.{field}['{name}']).endsWith('m')");
-    let given = format!("self.{field}['memory']");
-    Rule::new(format!("!has(self.{field}) || !({} || {})", amount("memory"), amount("ephemeral-storage")))
+    let given = |name: &str| format!("self.{field}['{name}']");
+    let parts = |name: &str| format!("'{name}' in self.{field} && string({}).matches('{PART_OF_ONE}')", given(name));
+    let (memory, disk) = (parts("memory"), parts("ephemeral-storage"));
+    Rule::new(format!("!has(self.{field}) || !({memory} || {disk})"))
         .message(Message::Expression(format!(
-            "'memory' in self.{field} && {given}.endsWith('m') \
-             ? 'memory is in bytes, and %s are thousandths of one: did you mean %s?'\
-                .format([{given}, {given}.replace('m', 'M')]) \
-             : 'ephemeral-storage is in bytes, and m are thousandths of one: did you mean M?'"
+            "'memory' in self.{field} && {}.matches('{PART_OF_ONE}') ? ({}) : ({})",
+            given("memory"),
+            less_than_one("memory", &given("memory")),
+            less_than_one("ephemeral-storage", &given("ephemeral-storage"))
         )))
         .field_path(format!(".{field}"))
+}
+
+/// The name of a container image (the OCI distribution's grammar): `[HOST/]PATH[:TAG][@DIGEST]`.
+pub(super) fn image() -> Rule {
+    const WORD: &str = "[a-z0-9]+((_|__|-+|[.])[a-z0-9]+)*";
+    const HOST: &str = "[A-Za-z0-9][-A-Za-z0-9.]*(:[0-9]{1,5})?";
+    Rule::new(format!(
+        "self.matches('^({HOST}/)?{WORD}(/{WORD})*(:[A-Za-z0-9_][-A-Za-z0-9_.]*)?(@[a-z0-9]+:[0-9a-f]{{32,128}})?$')"
+    ))
+    .message(Message::Expression(
+        "'\"' + self + '\" is not the name of an image: write it like ghcr.io/org/name:tag, in lower case, or with @sha256: and 64 \
+         digits'"
+            .into(),
+    ))
+}
+
+/// Values of labels.
+pub(super) fn label_values(field: &str) -> Rule {
+    Rule::new(format!(
+        "!has(self.{field}) || self.{field}.all(key, self.{field}[key].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$'))"
+    ))
+    .message(Message::Message(format!(
+        "values of {field} must be letters, digits, -, _ and ., and begin and end with a letter or digit"
+    )))
+    .field_path(format!(".{field}"))
+}
+
+/// Keys of labels. No object can have another, so that nothing would ever match it.
+pub(super) fn label_keys(field: &str) -> Rule {
+    Rule::new(format!(
+        "!has(self.{field}) || self.{field}.all(key, \
+         key.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$'))"
+    ))
+    .message(Message::Message(format!(
+        "keys of {field} must be letters, digits, -, _ and ., with a domain and / in front where they have one"
+    )))
+    .field_path(format!(".{field}"))
 }

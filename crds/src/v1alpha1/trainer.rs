@@ -15,7 +15,7 @@ use crate::config::{Device, Dtype, GradientCheckpointing};
 pub struct Trainer {
     /// Container image of the trainer; the operator's own version where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9._:@]|/[A-Za-z0-9])*$"))]
+    #[schemars(length(min = 1, max = 512), extend("x-kubernetes-validations" = [rules::image()]))]
     pub image: Option<String>,
     /// Number of pods, one a node.
     #[schemars(range(min = 1, max = 4096))]
@@ -101,7 +101,7 @@ pub struct EnvVar {
     pub name: String,
     /// Its value; empty where neither this nor `valueFrom` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32_768))]
+    #[schemars(length(max = 32_768), regex(pattern = r"^[^\x00]*$"))]
     pub value: Option<String>,
     /// Where its value comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -33,7 +33,7 @@ use crate::labels::{DETECTOR, POOL, SANDBOX};
 use crate::metrics::{self, ReplicaState, Role};
 use crate::pool::load::Asker;
 use crate::pool::{Demand, Fleet, Kind, Observed, Plan, ScalingMemory, Settings, plan, runtime_class};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, of_a_fleet};
 use crate::turnstile::Turnstile;
 use crate::uses::Uses;
 use crate::watches::{News, follow, trim_pod, whole};
@@ -251,6 +251,10 @@ impl Turn for Look<'_> {
     fn plan(&mut self, refusal: Option<&Refusal>) -> Plan {
         self.observed.refused = refusal.cloned();
         plan(self.pool, &self.observed, Timestamp::now(), &self.pools.settings)
+    }
+
+    fn words(&self, message: String) -> String {
+        of_a_fleet(&message)
     }
 
     /// A pool has many children: whichever is refused, the others are looked after.

@@ -1,5 +1,6 @@
 //! What the schema lets through and a cluster cannot run.
 
+use real_crds::config::BUNDLED_MODELS;
 use real_crds::v1alpha1::RealTrainingJob;
 
 use crate::source::{self, Purpose};
@@ -28,6 +29,15 @@ pub(super) fn check(job: &RealTrainingJob) -> Result<(), Rejection> {
             let message = format!("{field} is {uri}: {message}");
             return Err(Rejection { reason: "UnsupportedSource".to_owned(), message });
         }
+    }
+    // An image of the user's may have others.
+    if let Some(name) = spec.model.storage_uri.strip_prefix("bundled://").filter(|_| spec.trainer.image.is_none())
+        && !BUNDLED_MODELS.contains(&name)
+    {
+        let known = BUNDLED_MODELS.join(", bundled://");
+        let message =
+            format!("spec.model.storageUri is bundled://{name}: the trainer has no such model, but bundled://{known}");
+        return Err(Rejection { reason: "UnsupportedSource".to_owned(), message });
     }
     let judged = spec.algorithm.sft.is_none() || !spec.datasets.eval.is_empty();
     if judged && spec.reward_pool_ref.is_none() {

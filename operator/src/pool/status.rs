@@ -290,6 +290,9 @@ impl Findings<'_> {
         let mut missing: Vec<_> = Fleet::ALL.into_iter().zip(available).filter(|(_, verdict)| !verdict.holds).collect();
         // What passes by itself is the lesser news.
         missing.sort_by_key(|(_, verdict)| verdict.reason == STARTING);
+        if let (Some(_), Some(refused)) = (missing.first(), &self.observed.refused) {
+            return Verdict::no(&refused.reason, refused.message.clone());
+        }
         if let Some((fleet, verdict)) = missing.first() {
             let waiting = match self.observed.consumers.starting {
                 0 => String::new(),

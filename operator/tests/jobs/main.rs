@@ -5,6 +5,7 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod bad;
 mod children;
 mod deadlines;
 mod gang;

@@ -33,7 +33,7 @@ fn jobs() -> Vec<(&'static str, Value, End)> {
         (
             "disk-milli",
             json!({"trainer": {"resourcesPerNode": {"requests": {"ephemeral-storage": "100m"}}}}),
-            Refused("did you mean M?"),
+            Refused("did you mean 100M?"),
         ),
         ("memory-words", limits(json!({"memory": "16 gigabytes"})), Refused("is not a quantity")),
         ("env-reserved", env(json!({"name": "REAL_CREDENTIALS", "value": "a"})), Refused("except REAL_CACHE")),
