@@ -94,7 +94,9 @@ pub(super) fn leaving(
                 .templates()
                 .iter()
                 .filter(|template| {
-                    said || registry.languages.recognises(template, open.language) || sure && begins_with_word(template)
+                    let by_name = !open.sure_words.is_empty() && begins_with_word(template);
+                    said || registry.languages.recognises(template, open.language)
+                        || by_name && (sure || named && has_option(template))
                 })
                 .map(|template: &Template| {
                     let (unseen, sets_up) = (OriginTable::are_unknown, OriginTable::are_settings);
@@ -135,6 +137,16 @@ fn begins_with_word(template: &Template) -> bool {
     let is_part = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || "_./-+".contains(char);
     let word = text.trim_start().trim_start_matches(is_part);
     text.trim_start().starts_with(|char: char| char.is_ascii_lowercase() || char == '/') && word.starts_with(' ')
+}
+
+/// Whether a text has an option, as command lines have: ` -n`, ` --name`.
+fn has_option(template: &Template) -> bool {
+    template.0.iter().any(|part| match part {
+        Part::Literal(text) => text.split(char::is_whitespace).skip(1).any(|word| {
+            word.strip_prefix('-').is_some_and(|option| option.trim_start_matches('-').starts_with(char::is_alphabetic))
+        }),
+        Part::Hole(_) => false,
+    })
 }
 
 /// Pieces of constant code that are looked at, at most.
