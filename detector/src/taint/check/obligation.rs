@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use super::breach::{Breach, Report};
-use super::shared::{growth, is_same, shared_places};
+use super::shared::{SharedPlace, growth, is_same, shared_places};
 use super::words::has_word;
 use super::{guards, record, urls};
 use crate::rules::{Guarding, ObligationModel, Protected};
@@ -125,7 +125,8 @@ fn entries(scope: &Scope<'_, '_>, model: &ObligationModel) -> Option<Breach> {
         };
         // What is written down with the entry is no one who asks, and one's own entry is named by oneself.
         let is_written = |parameter: &usize| {
-            places.iter().any(|one| one.written.contains(parameter) && is_same(scope, one.root, place.root))
+            let into = |one: &SharedPlace| one.written.contains(parameter) && is_same(scope, one.root, place.root);
+            place.writes && places.iter().any(into)
         };
         let idle =
             |parameter: &&usize| !is_written(parameter) && !place.names.contains(parameter) && !decides(**parameter);
