@@ -198,7 +198,9 @@ fn the_page_of_conditions_has_every_reason_and_no_other() {
     for folder in ["job", "pool", "sweep"] {
         sources.extend(files(&format!("operator/src/{folder}"), ".rs"));
     }
-    sources.extend(["operator/src/act.rs", "crds/src/progress.rs"].map(|file| root().join(file)));
+    sources.extend(
+        ["operator/src/act.rs", "operator/src/hindrance.rs", "crds/src/progress.rs"].map(|file| root().join(file)),
+    );
     sources.extend(files("trainer-image/src", ".rs"));
     let text = |path: &PathBuf| fs::read_to_string(path).expect("a source file");
     let used: BTreeSet<String> = sources.iter().flat_map(|path| reasons(&text(path))).collect();

@@ -3,8 +3,14 @@
 //! Plain JSON. Every field is resolved (no optional knobs with hidden defaults), so that the file in a run directory
 //! says what ran.
 
+mod checkpoint;
+mod reward;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use checkpoint::{Checkpoint, Goal, KeepBest, Store};
+pub use reward::{EmptyOutputs, Extraction, Normalization, Profile, Quality, Reward};
 
 /// Names of the models that are part of the trainer: `bundled://NAME`.
 pub const BUNDLED_MODELS: [&str; 1] = ["quickstart-base"];
@@ -383,88 +389,6 @@ pub enum Schedule {
     Linear,
 }
 
-/// How answers are turned into rewards.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Reward {
-    /// Weight α of quality: reward = α·quality + (1-α)·function.
-    pub alpha: f64,
-    /// Shape of the reward.
-    pub profile: Profile,
-    /// Reward of an answer without runnable code.
-    pub penalty: f64,
-    /// Normalisation of rewards before they become advantages.
-    pub normalization: Normalization,
-    /// What decides quality.
-    pub quality: Quality,
-    /// Which part of an answer is the program.
-    pub extraction: Extraction,
-    /// Whether tests that expect no output earn anything by themselves.
-    pub empty_outputs: EmptyOutputs,
-    /// CWE numbers that count; all that rules exist for where empty.
-    pub cwes: Vec<u32>,
-    /// Most tests run per answer, 0 for all; which ones is drawn anew for each prompt, the same for all its answers.
-    pub max_tests: u64,
-    /// Base URLs of detector services.
-    pub detectors: Vec<String>,
-    /// Base URLs of sandbox services.
-    pub sandboxes: Vec<String>,
-    /// Seconds to wait for a verdict, retries included, before the sample is dropped.
-    pub timeout_seconds: u64,
-}
-
-/// Shape of the reward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Profile {
-    /// As the paper's text: quality ∈ {0, 1}, function = share of tests passed.
-    Paper,
-    /// As the paper's released code, which grades findings, type errors, errors and time limits, without its bugs.
-    Reference,
-}
-
-/// Which part of an answer is the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Extraction {
-    /// The last match of the paper's expression for a fenced block of `python`.
-    Paper,
-    /// Markdown as models write it: the block of Python that defines the entry point, else the longest.
-    Tolerant,
-}
-
-/// Whether tests that expect no output earn anything by themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum EmptyOutputs {
-    /// They count like every other, as in the paper.
-    Count,
-    /// They count as failed unless a test that expects some output passes.
-    Ignore,
-}
-
-/// Normalisation of rewards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Normalization {
-    /// None; advantages are whitened anyway.
-    None,
-    /// To zero mean and unit variance over the batch.
-    Batch,
-    /// By running mean and variance over the whole run.
-    Running,
-}
-
-/// What decides quality.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Quality {
-    /// The program analyses that each task names.
-    Analysis,
-    /// The task's safety unit tests (an ablation of the paper).
-    SafetyTests,
-}
-
 /// Length limits and sampling of answers in training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -479,53 +403,6 @@ pub struct Rollout {
     pub top_p: f64,
     /// Number of most probable tokens to sample from; 0 for all.
     pub top_k: u64,
-}
-
-/// Checkpoints.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Checkpoint {
-    /// Steps between checkpoints; 0 for only the last.
-    pub every_steps: u64,
-    /// Checkpoints kept, the newest first.
-    pub retain: u64,
-    /// Which checkpoints are kept beside the newest.
-    pub keep_best: KeepBest,
-    /// A bucket that they go to; they stay in the run directory where absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub store: Option<Store>,
-}
-
-/// A place in a bucket for what a run leaves behind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Store {
-    /// `s3://BUCKET/PREFIX`, or the same of `gs://` or `az://`.
-    pub uri: String,
-    /// Seconds that the end of a run waits for a store that does not take its last checkpoint.
-    pub timeout_seconds: u64,
-}
-
-/// Which checkpoints are kept beside the newest: those of the steps with the best values of a metric.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct KeepBest {
-    /// Name in `metrics.jsonl`.
-    pub metric: String,
-    /// Which values are better.
-    pub goal: Goal,
-    /// How many are kept; 0 for none.
-    pub count: u64,
-}
-
-/// Which values of a metric are better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Goal {
-    /// Large ones: rates, rewards.
-    Max,
-    /// Small ones: losses.
-    Min,
 }
 
 /// Evaluations.

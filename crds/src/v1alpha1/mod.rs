@@ -15,6 +15,7 @@ mod reward;
 mod reward_pool;
 mod rules;
 mod status;
+mod sweep_status;
 mod trainer;
 mod training_job;
 
@@ -22,9 +23,8 @@ pub use algorithm::{Algorithm, Ppo, Sft};
 pub use checkpoint::{Checkpoint, CheckpointStorage, ClaimStorage, ObjectStore};
 pub use datasets::{Dataset, Datasets};
 pub use eval_sweep::{
-    Cell, CellCounts, CheckpointChoice, Concurrency, ConfigMapKey, Evaluator, FailurePolicy, LabelSelector,
-    RealEvalSweep, RealEvalSweepSpec, RealEvalSweepStatus, ResultsStore, Schedule, Suite, SweepCheckpoint, SweepModel,
-    SweepPhase, SweepResults, SweepTarget, SweepTargets, TroubledCell,
+    CheckpointChoice, Concurrency, Evaluator, FailurePolicy, LabelSelector, RealEvalSweep, RealEvalSweepSpec,
+    ResultsStore, Schedule, Suite, SweepModel, SweepResults, SweepTargets,
 };
 pub use matrix::{AxisName, MatrixAxis};
 pub use model::{Lora, Model, SecretRef};
@@ -41,6 +41,9 @@ pub use reward_pool::{
 };
 pub use status::{
     CheckpointRecord, EvaluationRecord, Metric, NodeCounts, Phase, Progress, RealTrainingJobStatus, RestartCounts,
+};
+pub use sweep_status::{
+    Cell, CellCounts, ConfigMapKey, RealEvalSweepStatus, SweepCheckpoint, SweepPhase, SweepTarget, TroubledCell,
 };
 pub use trainer::{EnvVar, EnvVarSource, KeySelector, Resources, Trainer};
 pub use training_job::{ManagedBy, RealTrainingJob, RealTrainingJobSpec, RestartPolicy, RewardPoolRef};

@@ -72,7 +72,7 @@ fn never_taken() -> Vec<(&'static str, Value, &'static str)> {
             patch(json!({"tolerations": [{"operator": "Exists", "value": "a", "key": "k"}]})),
             "podPatch.tolerations",
         ),
-        ("selector", patch(json!({"nodeSelector": {"disk": "not a value!"}})), "podPatch.nodeSelector"),
+        ("selector", patch(json!({"nodeSelector": {"not a key": "a"}})), "podPatch.nodeSelector"),
         ("resource", json!({"resourcesPerNode": {"limits": {"gpu": 1}}}), "resourcesPerNode"),
         ("device", json!({"resourcesPerNode": {"requests": {"nvidia.com/gpu": 1}}}), "resourcesPerNode"),
         (

@@ -106,7 +106,10 @@ async fn the_server_allows_and_refuses_changes_by_the_table() {
         }
         let update = format!("{object}?dryRun=All");
         for refused in table.refused_in(state) {
-            let said = send(&client, Method::PUT, &update, &refused.change.of(&job)).await;
+            // Nor does a status that is sent along open a way round: only the server's own counts.
+            let mut changed = refused.change.of(&job);
+            changed["status"]["phase"] = "Succeeded".into();
+            let said = send(&client, Method::PUT, &update, &changed).await;
             let said = said.map_or_else(|message| message, |_| "nothing".to_owned());
             if said != refused.server {
                 wrong.push(format!("{state:?}: {}:\nexpected {}\nfound    {said}", refused.change.set, refused.server));
