@@ -4,6 +4,9 @@ use std::rc::Rc;
 
 use super::op::{BlockId, ClassId, FunctionId, Op, Span, ValueId};
 
+/// Values that are joined in a φ-node, and are looked at for its place, at most.
+const MAX_PLACES: usize = 32;
+
 /// An instruction with its place.
 #[derive(Clone, Debug)]
 pub struct Instruction {
@@ -146,6 +149,24 @@ impl Function {
     /// Where a value is made.
     pub fn span(&self, value: ValueId) -> Span {
         self.values[value.0 as usize].span
+    }
+
+    /// Where a value is written in the program. A φ-node is written nowhere: it is where the first of its operands is that is.
+    pub fn written_at(&self, value: ValueId) -> Span {
+        let (mut work, mut seen) = (vec![value], vec![value]);
+        while let Some(one) = work.pop() {
+            let span = self.span(one);
+            let (Op::Phi(operands) | Op::Join(operands)) = self.op(one) else { return span };
+            if span != Span::default() || seen.len() > MAX_PLACES {
+                return span;
+            }
+            for operand in operands.iter().rev().filter(|operand| !seen.contains(operand)).copied().collect::<Vec<_>>()
+            {
+                seen.push(operand);
+                work.push(operand);
+            }
+        }
+        self.span(value)
     }
 
     /// Blocks that control can reach from a block.

@@ -26,7 +26,7 @@ pub fn find(
     for broken in check::all(solved, wanted, counts)? {
         let rule = &solved.registry.rules[broken.rule];
         let (id, value) = broken.at;
-        let at = positions.at(solved.program.function(id).span(value).start as usize);
+        let at = positions.at(solved.program.function(id).written_at(value).start as usize);
         let Entry::Vacant(place) = found.entry((at.line, at.column, &rule.id)) else { continue };
         let trace = match broken.from {
             Some((value, origins)) => {

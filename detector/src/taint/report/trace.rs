@@ -182,7 +182,7 @@ pub(super) fn only(solved: &Solved<'_>, positions: &Positions<'_>, sink: Node) -
 }
 
 fn push(steps: &mut Vec<TraceStep>, solved: &Solved<'_>, positions: &Positions<'_>, place: Node, note: String) {
-    let span = solved.program.function(place.0).span(place.1);
+    let span = solved.program.function(place.0).written_at(place.1);
     let at = positions.at(span.start as usize);
     let step = TraceStep { line: at.line, column: at.column, note };
     if steps.last().is_none_or(|last| (last.line, &last.note) != (step.line, &step.note)) {
@@ -191,6 +191,6 @@ fn push(steps: &mut Vec<TraceStep>, solved: &Solved<'_>, positions: &Positions<'
 }
 
 fn excerpt(solved: &Solved<'_>, positions: &Positions<'_>, node: Node) -> String {
-    let span = solved.program.function(node.0).span(node.1);
+    let span = solved.program.function(node.0).written_at(node.1);
     positions.excerpt(span.start as usize, span.end as usize, 80)
 }
