@@ -1,12 +1,12 @@
 """Detector: functions of published packages before and after an advisory, by CWE.
 
-usage: bench/advisories.py [looked|held|all] [--files]        (opt-in: fetches some 200 wheels, one after the other)
+usage: bench/advisories.py [looked|held|later|all] [--files]        (opt-in: fetches some 200 wheels, one after the other)
 
 `advisories.tsv` names them: package, vulnerable and fixed version, CWE, file, function. `pip download` fetches wheels alone, of which nothing is
 run; the named files are kept under $REAL_ADVISORIES (a folder in the temporary one where unset). A function is analysed as it stands, cut out of
 its file without imports; with `--files` also its whole file, of which the findings within the function count. A finding counts where its CWE is of
 the label's family. `held` are the packages whose name's SHA-256 begins with an odd byte: they were labelled before, and counted after, rules were
-written.
+written. `later` are those below the line that says so in the list: they were added in one go, and labelled before the rules were changed again.
 """
 
 import ast
@@ -46,15 +46,19 @@ class Site(NamedTuple):
     cwe: int
     file: str
     function: str
+    is_later: bool
 
-    def is_held_back(self) -> bool:
-        return hashlib.sha256(self.package.encode()).digest()[0] % 2 == 1
+    def part(self) -> str:
+        if self.is_later:
+            return "later"
+        return "held" if hashlib.sha256(self.package.encode()).digest()[0] % 2 == 1 else "looked"
 
 
 def sites() -> list[Site]:
     lines = (Path(__file__).parent / "advisories.tsv").read_text().splitlines()
-    rows = (line.split("\t") for line in lines if not line.startswith("#"))
-    return [Site(package, old, new, int(cwe), file, function) for package, old, new, cwe, file, function in rows]
+    later = lines.index("# later")
+    rows = [(at > later, line.split("\t")) for at, line in enumerate(lines) if not line.startswith("#")]
+    return [Site(package, old, new, int(cwe), file, name, late) for late, (package, old, new, cwe, file, name) in rows]
 
 
 def source(site: Site, version: str, wanted: set[str]) -> str | None:
@@ -125,9 +129,9 @@ def family(cwe: int) -> set[int]:
 
 
 def main() -> None:
-    half = next((word for word in sys.argv[1:] if word in ("looked", "held")), "all")
+    half = next((word for word in sys.argv[1:] if word in ("looked", "held", "later")), "all")
     whole_files = "--files" in sys.argv
-    chosen = [site for site in sites() if half == "all" or site.is_held_back() == (half == "held")]
+    chosen = [site for site in sites() if half in ("all", site.part())]
     wanted: dict[str, set[str]] = defaultdict(set)
     for site in chosen:
         wanted[site.package].add(site.file)

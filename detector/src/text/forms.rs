@@ -51,6 +51,14 @@ impl Template {
     }
 }
 
+/// Most parts that forms begin with in common and that are kept where they are made one.
+const MAX_KEPT: usize = 6;
+
+/// Whether a character opens nothing in any language.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'_' | b'.' | b',' | b'=' | b'*')
+}
+
 /// The forms a string may have: none where no string comes here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text {
@@ -209,8 +217,38 @@ impl Text {
         self.templates.has_all(&other.templates)
     }
 
-    /// Makes one hole of all forms; what they all begin with stays, as far as it is words.
+    /// Makes one hole of all forms; what they all begin with stays, as far as it is words and placeholders between them.
     pub fn collapse_all(&mut self, languages: &Languages) {
+        let kept = self.common_parts();
+        if kept == 0 {
+            return self.collapse_rest(languages);
+        }
+        let Some(first) = self.templates.first() else { return };
+        let mut whole = Template(first.0[..kept].into());
+        let mut rest = self.map(|template| Template(template.0[kept..].into()));
+        rest.collapse_rest(languages);
+        let [rest] = rest.templates() else { return self.collapse_rest(languages) };
+        whole.append(rest);
+        *self = Self::from_template(whole);
+    }
+
+    /// How many parts all forms begin with: words of constants, and what stands after them.
+    fn common_parts(&self) -> usize {
+        let Some((first, others)) = self.templates.split_first() else { return 0 };
+        if !matches!(first.0.first(), Some(Part::Literal(_))) {
+            return 0;
+        }
+        let is_kept = |(at, part): &(usize, &Part)| {
+            let words = match part {
+                Part::Literal(text) => text.bytes().all(is_plain),
+                Part::Hole(_) => true,
+            };
+            words && others.iter().all(|other| other.0.get(*at) == Some(*part))
+        };
+        first.0.iter().enumerate().take(MAX_KEPT).take_while(is_kept).count()
+    }
+
+    fn collapse_rest(&mut self, languages: &Languages) {
         let start = self.common_start().to_owned();
         let rest = |template: &Template| match template.0.split_first() {
             Some((Part::Literal(first), rest)) if !start.is_empty() => {
@@ -240,8 +278,7 @@ impl Text {
             let common = first.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
             size = size.min(common);
         }
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'_' | b'.' | b',' | b'=' | b'*');
-        let size = first.bytes().take(size).take_while(|byte| plain(*byte)).count();
+        let size = first.bytes().take(size).take_while(|byte| is_plain(*byte)).count();
         let ends_word = |template: &Template| match template.0.as_slice() {
             [Part::Literal(text), ..] => text.len() == size || text.as_bytes()[size] == b' ',
             _ => false,

@@ -53,6 +53,7 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
 fn leaving(scope: &Scope<'_, '_>, leave: &Leave, value: ValueId, (handler, piece): (bool, bool)) -> Origins {
     let languages = &scope.solved.registry.languages;
     let numbers = if leave.quoted { numbers(scope) } else { Origins::NONE };
+    let mut is_statement = false;
     let looked_at = if leave.quoted {
         texts(scope.fact(value))
     } else {
@@ -66,12 +67,31 @@ fn leaving(scope: &Scope<'_, '_>, leave: &Leave, value: ValueId, (handler, piece
             return None;
         }
         if leave.quoted {
+            is_statement |= whole;
             let values = languages.with_values_only(template, leave.language, numbers, !whole);
             return languages.injection(&values, leave.language);
         }
         languages.injection(template, leave.language)
     });
-    holes.fold(Origins::NONE, |all, hole| all.union(hole.origins))
+    let origins = holes.fold(Origins::NONE, |all, hole| all.union(hole.origins));
+    if origins.is_none() && is_statement { of_pieces(scope, leave, value) } else { origins }
+}
+
+/// Who has a say in values within the pieces that a statement was put together of, where there were too many to tell them
+/// apart in the whole.
+fn of_pieces(scope: &Scope<'_, '_>, leave: &Leave, value: ValueId) -> Origins {
+    let languages = &scope.solved.registry.languages;
+    let slice = scope.slice(value);
+    let pieces = slice.iter().filter(|one| {
+        matches!(scope.function.op(**one), Op::Binary(..) | Op::Format(_) | Op::Call { .. })
+            && !scope.fact(**one).text.origins().is_none()
+            && scope.is_reached(scope.block(**one))
+    });
+    let quoted = pieces.flat_map(|one| scope.fact(*one).text.templates()).filter_map(|template| {
+        let values = languages.with_values_only(template, leave.language, Origins::NONE, true);
+        languages.injection(&values, leave.language)
+    });
+    quoted.fold(Origins::NONE, |all, hole| all.union(hole.origins))
 }
 
 /// The text that a value is, or the texts in it: a statement with its values beside it, a list of those.
