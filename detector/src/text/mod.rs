@@ -7,6 +7,7 @@ mod forms;
 mod hole;
 mod language;
 mod pattern;
+mod recognise;
 mod template;
 
 pub use ambiguity::{Ambiguity, ambiguity};
