@@ -39,6 +39,7 @@ impl<'a> Lowerer<'a> {
             methods: BTreeMap::new(),
             setters: BTreeMap::new(),
             fields,
+            declared: vec![],
         });
         Some(self.push(Op::Class(id), span_of(call)))
     }
@@ -58,8 +59,9 @@ impl<'a> Lowerer<'a> {
         let name: Rc<str> = Rc::from(class.name.as_str());
         let id = ClassId(self.classes.len() as u32);
         let fields = class.body.iter().filter_map(field).map(Rc::from).collect();
+        let declared = self.declared_fields(&class.body);
         let (methods, setters) = (BTreeMap::new(), BTreeMap::new());
-        self.classes.push(Class { name: name.clone(), bases, foreign_bases, methods, setters, fields });
+        self.classes.push(Class { name: name.clone(), bases, foreign_bases, methods, setters, fields, declared });
         self.context().known_classes.insert(name.clone(), id);
         let object = self.push(Op::Class(id), span);
         // Methods may name the class before its statement is over.

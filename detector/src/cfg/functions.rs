@@ -73,10 +73,15 @@ impl<'a> Lowerer<'a> {
         if !matches!(declares, "option" | "argument") {
             return None;
         }
-        let kind = &call.arguments.keywords.iter().find(|one| one.arg.as_deref() == Some("type"))?.value;
-        let path = self.static_path(kind)?;
-        let name = path.rsplit('.').next().unwrap_or(&path);
-        if !LIMITS.contains(&name) {
+        let keyword = |name: &str| call.arguments.keywords.iter().find(|one| one.arg.as_deref() == Some(name));
+        let is_true = |name: &str| {
+            keyword(name).is_some_and(|one| matches!(&one.value, Expr::BooleanLiteral(literal) if literal.value))
+        };
+        let is_limited = |kind: &Expr| {
+            let path = self.static_path(kind);
+            path.is_some_and(|path| LIMITS.contains(&path.rsplit('.').next().unwrap_or(&path)))
+        };
+        if !is_true("is_flag") && !is_true("count") && !keyword("type").is_some_and(|one| is_limited(&one.value)) {
             return None;
         }
         let texts = call.arguments.args.iter().filter_map(|one| Some(one.as_string_literal_expr()?.value.to_str()));
@@ -179,6 +184,8 @@ impl<'a> Lowerer<'a> {
             name: Rc::from(parameter.name.as_str()),
             kind,
             limited: false,
+            declared: self.declared(parameter.annotation(), default),
+            made_by_default: default.is_some_and(|default| self.is_made_by(default)),
             default: default.map(|value| self.expression(value)),
             class: parameter.annotation().and_then(|annotation| self.static_class(annotation)),
             annotation: parameter.annotation().and_then(|annotation| self.static_path(annotation)),

@@ -1,6 +1,7 @@
 //! Syntax tree → control-flow graphs in SSA form, one a function, module body and lambda.
 
 mod aliases;
+mod annotations;
 mod assignments;
 mod classes;
 mod comprehensions;

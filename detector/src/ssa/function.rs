@@ -55,6 +55,30 @@ pub struct Block {
     pub handlers: Vec<BlockId>,
 }
 
+/// What an annotation lets pass where somebody enforces it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Declared {
+    /// Any text.
+    #[default]
+    Anything,
+    /// What is made from a text and is none any more (a number, a date), or one of a list.
+    Made,
+    /// Texts in which this regular expression is found.
+    Matching(Rc<str>),
+}
+
+impl Declared {
+    /// What one of two lets pass.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (one, Self::Made) | (Self::Made, one) => one,
+            (one, other) if one == other => one,
+            _ => Self::Anything,
+        }
+    }
+}
+
 /// A parameter.
 #[derive(Clone, Debug)]
 pub struct Parameter {
@@ -66,6 +90,10 @@ pub struct Parameter {
     pub default: Option<ValueId>,
     /// Whether what fills it is declared to be a number or one of a list (`@click.option("--mode", type=click.Choice(…))`).
     pub limited: bool,
+    /// What its annotation and default let pass.
+    pub declared: Declared,
+    /// Whether a function that its default names makes what fills it: `Depends(current_user)`.
+    pub made_by_default: bool,
     /// Dotted path of its annotation where that names a class, after imports.
     pub annotation: Option<Rc<str>>,
     /// The class of the program that the annotation names.
@@ -97,13 +125,35 @@ pub struct Route {
 }
 
 impl Route {
-    /// Whether the framework only ever fills a parameter with a number: by the pattern (Flask, Bottle), or by the
-    /// annotation where the pattern is of a framework that enforces those (`FastAPI`, Litestar).
+    /// Whether the framework only ever fills a parameter with a number: by the pattern (Flask, Bottle), or by the annotation.
     pub fn fills_with_number(&self, parameter: &Parameter) -> bool {
-        let converted = |converter: &str| self.pattern.contains(&format!("<{converter}:{}>", parameter.name));
-        let annotated =
-            || matches!(parameter.annotation.as_deref(), Some("int" | "float" | "bool" | "decimal.Decimal"));
-        converted("int") || converted("float") || &*self.method != "route" && !self.pattern.contains('<') && annotated()
+        let annotated = || {
+            parameter.declared == Declared::Made
+                && matches!(parameter.annotation.as_deref(), Some("int" | "float" | "bool" | "decimal.Decimal"))
+        };
+        self.converts(parameter, "int")
+            || self.converts(parameter, "float")
+            || self.enforces_annotations() && annotated()
+    }
+
+    /// Whether the pattern lets a parameter be one of a list, or an identifier, alone (Flask).
+    pub fn limits(&self, parameter: &Parameter) -> bool {
+        let listed = format!("):{}>", parameter.name);
+        let any = self
+            .pattern
+            .split("<any(")
+            .skip(1)
+            .any(|rest| rest.find(&listed).is_some_and(|at| !rest[..at].contains(')')));
+        any || self.converts(parameter, "uuid")
+    }
+
+    /// Whether its framework enforces annotations (`FastAPI`, Litestar).
+    pub fn enforces_annotations(&self) -> bool {
+        &*self.method != "route" && !self.pattern.contains('<')
+    }
+
+    fn converts(&self, parameter: &Parameter, converter: &str) -> bool {
+        self.pattern.contains(&format!("<{converter}:{}>", parameter.name))
     }
 }
 

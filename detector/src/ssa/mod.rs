@@ -13,7 +13,9 @@ mod program;
 
 pub use builder::{Builder, Closed, Variable};
 pub use dominators::Dominators;
-pub use function::{Block, Function, Instruction, Parameter, ParameterKind, Route, Terminator, reverse_post_order};
+pub use function::{
+    Block, Declared, Function, Instruction, Parameter, ParameterKind, Route, Terminator, reverse_post_order,
+};
 pub use op::{
     Argument, BinaryOp, BlockId, Cell, ClassId, CompareOp, Container, FunctionId, Literal, Op, Passing, Piece, Span,
     ValueId,

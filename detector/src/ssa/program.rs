@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::rc::Rc;
 
-use super::function::Function;
+use super::function::{Declared, Function};
 use super::op::{ClassId, FunctionId};
 
 /// A class of the program.
@@ -21,6 +21,8 @@ pub struct Class {
     pub setters: BTreeMap<Rc<str>, FunctionId>,
     /// Annotated fields in the order of the text, which constructors that are made from them take by position.
     pub fields: Vec<Rc<str>>,
+    /// What annotated fields let pass, where that is not anything.
+    pub declared: Vec<(Rc<str>, Declared)>,
 }
 
 /// Most classes among which a member is looked for. Hierarchies beyond that are made by machines; what lies further up is

@@ -141,7 +141,10 @@ impl Drop for Held {
 fn run_of(uri: &str) -> Option<(String, u64)> {
     let (rest, name) = uri.trim_end_matches('/').rsplit_once('/')?;
     let run = rest.strip_suffix("/checkpoints")?;
-    Some((run.strip_prefix("file://").unwrap_or(run).to_owned(), step_of(name)?))
+    let run = run.strip_prefix("file://").unwrap_or(run);
+    let is_writable = !run.contains("://") || real_sources::is_in_a_bucket(uri);
+    is_writable.then_some(())?;
+    Some((run.to_owned(), step_of(name)?))
 }
 
 /// Something that leases are written to.
@@ -200,10 +203,13 @@ mod tests {
         drop(held);
         assert!(of_disk(&checkpoints).is_empty());
         assert!(Held::take("/models/a", None, "x").is_none(), "no checkpoint");
-        for uri in ["gs://b/run/checkpoints/step-1", "az://con/run/checkpoints/step-1"] {
-            assert!(Held::take(uri, None, "x").is_none() && !Path::new(&uri[..3]).exists(), "nothing is written there");
+        for uri in ["hf://org/run/checkpoints/step-1", "https://host/run/checkpoints/step-1"] {
+            assert!(run_of(uri).is_none(), "nothing can be written there");
         }
-        assert_eq!(run_of("s3://b/p/checkpoints/step-12/"), Some(("s3://b/p".to_owned(), 12)));
+        for scheme in ["s3", "gs", "az"] {
+            let uri = format!("{scheme}://b/p/checkpoints/step-12/");
+            assert_eq!(run_of(&uri), Some((format!("{scheme}://b/p"), 12)));
+        }
     }
 
     #[test]

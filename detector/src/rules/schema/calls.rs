@@ -49,6 +49,8 @@ pub enum Returns {
     Content,
     /// The argument itself.
     Same,
+    /// What a function returns that is handed over.
+    Called,
     /// Text made of characters of the argument.
     Part,
     /// The argument without what its ends are made of: `str.strip`.

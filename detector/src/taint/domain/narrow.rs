@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::value::{Items, Value, languages};
 use crate::rules::Matching;
+use crate::ssa::Declared;
 use crate::text::{CharSet, Hole, Origins, Pattern, Text};
 
 /// A test made on a changed copy of a value.
@@ -115,4 +116,17 @@ pub(in crate::taint) fn matched(known: Value, pattern: &Pattern, matching: Match
         return without(known, pattern.single_characters().difference(view.extra));
     }
     known
+}
+
+/// What somebody may give where an annotation is enforced.
+pub(in crate::taint) fn enforce(declared: &Declared, origins: Origins) -> Value {
+    let any = Value::any(origins);
+    match declared {
+        Declared::Anything => any,
+        Declared::Made => Value::any(Origins::NONE),
+        Declared::Matching(pattern) => match Pattern::of(pattern) {
+            Some(pattern) => matched(any, &pattern, Matching::Anywhere, true, View::default()),
+            None => any,
+        },
+    }
 }

@@ -42,6 +42,16 @@ impl Pass<'_, '_> {
                 Value::any(self.solved.source(self.id, call, note, OriginKind::Unknown))
             }
             Returns::Same => value,
+            Returns::Called => {
+                let mut result = Value::default();
+                for object in &value.objects {
+                    let Object::Function(function) = object else { continue };
+                    // Whoever calls it gives it what comes from outside.
+                    let function = self.solved.program.function(*function).outer.unwrap_or(*function);
+                    result.join(&self.solved.returned(function, self.reader).unwrap_or_default());
+                }
+                result
+            }
             Returns::Part => {
                 let stripped = holes(&part);
                 // A constant stays one; only its end may go.

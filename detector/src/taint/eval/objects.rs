@@ -6,7 +6,7 @@ use super::pass::Pass;
 use crate::dataflow::Lattice;
 use crate::rules::{Effect, Known, Returns};
 use crate::ssa::{FunctionId, Op, ValueId, origin};
-use crate::taint::domain::{Object, Value};
+use crate::taint::domain::{Object, Value, enforce};
 use crate::taint::frame::Arguments;
 use crate::taint::store::OriginTable;
 use crate::text::{Origins, Text};
@@ -113,6 +113,9 @@ impl Pass<'_, '_> {
     pub(super) fn attribute(&mut self, value: ValueId, object: &Value, name: &Rc<str>) -> Value {
         if let Some(declared) = Self::declared(object, name) {
             return declared;
+        }
+        if let Some(declared) = self.declared_field(object, name) {
+            return enforce(&declared, object.origins());
         }
         let mut result = Value::default();
         let mut known = false;

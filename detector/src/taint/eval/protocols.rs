@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::pass::Pass;
 use crate::dataflow::Lattice;
 use crate::rules::Returns;
-use crate::ssa::{Argument, BinaryOp, ClassId, Passing, ValueId};
+use crate::ssa::{Argument, BinaryOp, ClassId, Declared, Passing, ValueId};
 use crate::taint::domain::{Items, Key, Object, Value, languages};
 use crate::taint::frame::Arguments;
 use crate::text::Text;
@@ -251,6 +251,29 @@ impl Pass<'_, '_> {
         let program = self.solved.program;
         let mut bases = program.ancestors(class).flat_map(|one| &program.class(one).foreign_bases);
         bases.any(|base| base.ends_with("Enum") || base.ends_with("Flag"))
+    }
+
+    /// Whether objects of a class have what its fields declare, whoever makes them (library pydantic).
+    pub(super) fn is_model(&self, class: ClassId) -> bool {
+        let program = self.solved.program;
+        let mut bases = program.ancestors(class).flat_map(|one| &program.class(one).foreign_bases);
+        bases.any(|base| matches!(base.rsplit('.').next(), Some("BaseModel" | "SQLModel" | "BaseSettings")))
+    }
+
+    /// What a model's field declares, unless the program sets an attribute of the name.
+    pub(super) fn declared_field(&self, object: &Value, name: &str) -> Option<Declared> {
+        let program = self.solved.program;
+        if object.objects.is_empty() || self.solved.set_on_objects(name) {
+            return None;
+        }
+        let declared = object.objects.iter().map(|one| match one {
+            Object::Instance(class) if self.is_model(*class) => {
+                let mut fields = program.ancestors(*class).flat_map(|one| &program.class(one).declared);
+                fields.find(|(field, _)| **field == *name).map(|(_, declared)| declared.clone())
+            }
+            _ => None,
+        });
+        declared.reduce(|one, other| Some(one?.or(other?))).flatten().filter(|declared| *declared != Declared::Anything)
     }
 
     /// Whether a class of the program is a string or container of the library.

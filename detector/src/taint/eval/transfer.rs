@@ -7,10 +7,10 @@ use super::displays::{display, mapping};
 use super::ends::beginning;
 use super::pass::Pass;
 use crate::dataflow::{Analysis, Lattice, Ways};
-use crate::ssa::{BinaryOp, Cell, FunctionId, Op, ParameterKind, Piece, ValueId};
+use crate::ssa::{BinaryOp, Cell, Declared, FunctionId, Op, ParameterKind, Piece, Route, ValueId};
 use crate::taint::domain::{
-    Items, Key, MAX_ENTRIES, Object, Value, binary, formatted, is_path, joined_path, languages, literal_value, part,
-    with_item,
+    Items, Key, MAX_ENTRIES, Object, Value, binary, enforce, formatted, is_path, joined_path, languages, literal_value,
+    part, with_item,
 };
 use crate::taint::frame::fact;
 use crate::taint::store::Role;
@@ -218,14 +218,28 @@ impl Pass<'_, '_> {
                 result.join(&Value::number(origins));
                 return result;
             }
-            if parameter.limited {
+            let enforced = function.routes.iter().any(Route::enforces_annotations);
+            if enforced && parameter.made_by_default {
+                return result;
+            }
+            let limited = parameter.limited || function.routes.iter().any(|route| route.limits(parameter));
+            if limited || enforced && parameter.declared == Declared::Made {
                 result.join(&Value::any(Origins::NONE));
                 return result;
             }
-            if let Some(class) = parameter.class.filter(|class| self.is_enumeration(*class)) {
-                result.join(&Value::object(Object::Instance(class)));
+            if let Some(class) = parameter.class {
+                let is_enumeration = self.is_enumeration(class);
+                if is_enumeration || self.is_model(class) {
+                    result.join(&Value::object(Object::Instance(class)));
+                }
+                if enforced && is_enumeration {
+                    return result;
+                }
             }
-            let any = Value::any(origins);
+            let any = match &parameter.declared {
+                declared if enforced => enforce(declared, origins),
+                _ => Value::any(origins),
+            };
             result.join(&match parameter.kind {
                 ParameterKind::Star => Value::list(any),
                 ParameterKind::DoubleStar => {
