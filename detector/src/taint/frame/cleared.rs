@@ -101,10 +101,10 @@ impl Scope<'_, '_> {
         for test in tests {
             self.parts_of(*test, &mut parts, MAX_PARTS);
         }
-        let says = |wanted: &str, truth: bool| {
-            parts.iter().any(|part| part.1 == truth && self.begins(part.0, url).contains(&wanted))
-        };
-        says("/", true) && says("//", false)
+        // Of several texts any may be the one that it begins with, and none is where it begins with none.
+        let one = |part: &Test| part.1 && self.begins(part.0, url) == ["/"];
+        let not_two = |part: &Test| !part.1 && self.begins(part.0, url).contains(&"//");
+        parts.iter().any(one) && parts.iter().any(not_two)
     }
 
     /// The texts with one of which a text begins where a condition is true.
