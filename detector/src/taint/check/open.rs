@@ -69,10 +69,10 @@ pub(super) fn leaving(
         return vec![];
     }
     let mut reached = vec![];
+    let spellings: Vec<String> = names(function, callee, targets).into_iter().map(str::to_lowercase).collect();
     for open in &registry.open {
         let has_word = |words: &[String]| {
-            names(function, callee, targets).iter().any(|name| {
-                let name = name.to_lowercase();
+            spellings.iter().any(|name| {
                 name.split(|char: char| !char.is_alphanumeric()).any(|word| words.iter().any(|own| own == word))
             })
         };

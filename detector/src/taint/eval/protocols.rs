@@ -248,24 +248,20 @@ impl Pass<'_, '_> {
 
     /// Whether the objects of a class are those that stand in its body.
     pub(super) fn is_enumeration(&self, class: ClassId) -> bool {
-        let program = self.solved.program;
-        let mut bases = program.ancestors(class).flat_map(|one| &program.class(one).foreign_bases);
-        bases.any(|base| base.ends_with("Enum") || base.ends_with("Flag"))
+        self.solved.program.foreign_bases(class).any(|base| base.ends_with("Enum") || base.ends_with("Flag"))
     }
 
     /// Whether objects of a class have what its fields declare, whoever makes them (library pydantic).
     pub(super) fn is_model(&self, class: ClassId) -> bool {
-        let program = self.solved.program;
-        let mut bases = program.ancestors(class).flat_map(|one| &program.class(one).foreign_bases);
-        bases.any(|base| matches!(base.rsplit('.').next(), Some("BaseModel" | "SQLModel" | "BaseSettings")))
+        self.solved
+            .program
+            .foreign_bases(class)
+            .any(|base| matches!(base.rsplit('.').next(), Some("BaseModel" | "SQLModel" | "BaseSettings")))
     }
 
     /// What a model's field declares, unless the program sets an attribute of the name.
     pub(super) fn declared_field(&self, object: &Value, name: &str) -> Option<Declared> {
         let program = self.solved.program;
-        if object.objects.is_empty() || self.solved.set_on_objects(name) {
-            return None;
-        }
         let declared = object.objects.iter().map(|one| match one {
             Object::Instance(class) if self.is_model(*class) => {
                 let mut fields = program.ancestors(*class).flat_map(|one| &program.class(one).declared);
@@ -273,14 +269,13 @@ impl Pass<'_, '_> {
             }
             _ => None,
         });
-        declared.reduce(|one, other| Some(one?.or(other?))).flatten().filter(|declared| *declared != Declared::Anything)
+        let declared = declared.reduce(|one, other| Some(one?.or(other?))).flatten()?;
+        (declared != Declared::Anything && !self.solved.set_on_objects(name)).then_some(declared)
     }
 
     /// Whether a class of the program is a string or container of the library.
     fn holds_contents(&self, class: ClassId) -> bool {
-        let program = self.solved.program;
-        let mut bases = program.ancestors(class).flat_map(|one| &program.class(one).foreign_bases);
-        bases.any(|base| CONTENTS.contains(&&**base)) && !self.is_enumeration(class)
+        self.solved.program.foreign_bases(class).any(|base| CONTENTS.contains(&&**base)) && !self.is_enumeration(class)
     }
 
     /// What an object of a class is beside an object, where the class is a string or container: what it is made of.

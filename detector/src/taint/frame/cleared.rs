@@ -10,8 +10,6 @@ use crate::taint::domain::Object;
 use crate::taint::store::OriginTable;
 use real_detector_api::OriginKind;
 
-/// Parts of a test, one in the other, that are told apart.
-const MAX_PARTS: usize = 8;
 /// Stands for the end of a block.
 const END: ValueId = ValueId(u32::MAX);
 
@@ -73,11 +71,7 @@ impl Scope<'_, '_> {
         if of.iter().any(read) {
             of.retain(|value| read(value));
         }
-        let mut parts = vec![];
-        for test in self.tests(block) {
-            self.parts_of(test, &mut parts, MAX_PARTS);
-        }
-        parts.into_iter().any(|(condition, truth)| {
+        self.parts(&self.tests(block)).into_iter().any(|(condition, truth)| {
             let Op::Call { callee, arguments } = self.function.op(condition) else { return false };
             truth
                 && self.fact(*callee).paths().any(|path| path.ends_with(".compare_digest"))
@@ -97,10 +91,7 @@ impl Scope<'_, '_> {
 
     /// Whether tests let pass only what begins with one `/`, which stays on the host (RFC 3986, 4.2).
     fn are_local(&self, tests: &[Test], url: ValueId) -> bool {
-        let mut parts = vec![];
-        for test in tests {
-            self.parts_of(*test, &mut parts, MAX_PARTS);
-        }
+        let parts = self.parts(tests);
         // Of several texts any may be the one that it begins with, and none is where it begins with none.
         let one = |part: &Test| part.1 && self.begins(part.0, url) == ["/"];
         let not_two = |part: &Test| !part.1 && self.begins(part.0, url).contains(&"//");

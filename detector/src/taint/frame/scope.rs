@@ -16,6 +16,8 @@ use crate::taint::store::Solved;
 
 /// Values that a slice has at most.
 const MAX_SLICE: usize = 400;
+/// Parts of a test, one in the other, that are told apart.
+const MAX_PARTS: usize = 8;
 /// Slices of one function that are remembered.
 const MAX_SLICES: usize = 4096;
 
@@ -220,8 +222,16 @@ impl<'a, 'p> Scope<'a, 'p> {
         self.slice(value).iter().any(|one| sources.contains(one))
     }
 
-    /// What has to be true or false for a test to come out as it did.
-    pub(super) fn parts_of(&self, (condition, truth): Test, parts: &mut Vec<Test>, depth: usize) {
+    /// What has to be true or false for tests to come out as they did.
+    pub(super) fn parts(&self, tests: &[Test]) -> Vec<Test> {
+        let mut parts = vec![];
+        for test in tests {
+            self.parts_of(*test, &mut parts, MAX_PARTS);
+        }
+        parts
+    }
+
+    fn parts_of(&self, (condition, truth): Test, parts: &mut Vec<Test>, depth: usize) {
         let root = self.root(condition);
         match self.function.op(root) {
             Op::Not(inner) if depth > 0 => self.parts_of((*inner, !truth), parts, depth - 1),

@@ -38,8 +38,8 @@ pub struct Solved<'p> {
     pub(in crate::taint) assigned: HashSet<Rc<str>>,
     /// Those of them that are set on what is not made in the program: members of modules and their classes.
     pub(in crate::taint) replaced: HashSet<Rc<str>>,
-    /// Those that are set on other objects than classes.
-    on_objects: HashSet<Rc<str>>,
+    /// Those that are set on other objects than classes; found out where somebody asks.
+    on_objects: OnceCell<HashSet<Rc<str>>>,
     /// Whether the program puts names somewhere that its text does not show; found out where somebody asks.
     rebinds: OnceCell<bool>,
     /// Classes that the program itself makes objects of, or may.
@@ -95,7 +95,7 @@ impl<'p> Solved<'p> {
             replaced: assigned(program, |object| {
                 matches!(object, Op::Path(_) | Op::Unbound(_) | Op::Load(_) | Op::Attribute(..))
             }),
-            on_objects: assigned(program, |object| !matches!(object, Op::Class(_))),
+            on_objects: OnceCell::new(),
             rebinds: OnceCell::new(),
             constructed: constructed(program),
             made_from: made_from(program),
@@ -250,7 +250,8 @@ impl Solved<'_> {
 impl Solved<'_> {
     /// Whether the program sets an attribute of this name on an object, or may by a name that its text does not show.
     pub(in crate::taint) fn set_on_objects(&self, name: &str) -> bool {
-        self.on_objects.contains(name) || self.rebinds()
+        let on_objects = || assigned(self.program, |object| !matches!(object, Op::Class(_)));
+        self.on_objects.get_or_init(on_objects).contains(name) || self.rebinds()
     }
 }
 
