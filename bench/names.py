@@ -17,11 +17,11 @@ import site
 import subprocess
 import sysconfig
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Iterable, NamedTuple
+from typing import NamedTuple
 
 import yaml
-
 from figures import ROOT, program, rows
 
 DETECTOR = ROOT / "detector"
