@@ -79,7 +79,13 @@ impl<'a> Scope<'a> {
 
     /// Whether a name is a variable of this scope itself.
     pub(super) fn owns(&self, name: &str) -> bool {
-        self.bound.contains_key(name) && !self.globals.contains(name) && !self.nonlocals.contains(name)
+        self.own(name).is_some()
+    }
+
+    /// The name of a variable of this scope itself.
+    pub(super) fn own(&self, name: &str) -> Option<&Rc<str>> {
+        let (own, _) = self.bound.get_key_value(name)?;
+        (!self.globals.contains(name) && !self.nonlocals.contains(name)).then_some(own)
     }
 
     /// The expression of a name that is bound exactly once, by an assignment.
@@ -95,7 +101,10 @@ impl<'a> Scope<'a> {
     }
 
     fn bind(&mut self, name: &str) {
-        *self.bound.entry(Rc::from(name)).or_default() += 1;
+        match self.bound.get_mut(name) {
+            Some(times) => *times += 1,
+            None => _ = self.bound.insert(Rc::from(name), 1),
+        }
     }
 }
 

@@ -138,6 +138,9 @@ fn numbers(scope: &Scope<'_, '_>) -> Origins {
 }
 
 fn has_word(name: &str, words: &[String]) -> bool {
+    if words.is_empty() {
+        return false;
+    }
     let name = name.to_lowercase();
     name.split('_').any(|word| words.iter().any(|own| own == word))
 }

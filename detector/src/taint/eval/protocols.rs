@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::pass::Pass;
 use crate::dataflow::Lattice;
+use crate::dotted::last;
 use crate::rules::Returns;
 use crate::ssa::{Argument, BinaryOp, ClassId, Declared, Passing, ValueId};
 use crate::taint::domain::{Items, Key, Object, Value, languages};
@@ -257,7 +258,7 @@ impl Pass<'_, '_> {
         self.solved
             .program
             .foreign_bases(class)
-            .any(|base| matches!(base.rsplit('.').next(), Some("BaseModel" | "SQLModel" | "BaseSettings")))
+            .any(|base| matches!(last(base), "BaseModel" | "SQLModel" | "BaseSettings"))
     }
 
     /// What a model's field declares, unless the program sets an attribute of the name.

@@ -4,6 +4,7 @@ use rustc_hash::FxHashSet;
 
 use super::folder::MAX_JOINS;
 use super::scope::{Scope, Test};
+use crate::dotted::last;
 use crate::rules::Guarding;
 use crate::ssa::{BlockId, CompareOp, Literal, Op, Terminator, ValueId};
 use crate::taint::domain::Object;
@@ -159,7 +160,7 @@ impl Scope<'_, '_> {
                 let asks = self.fact(*callee).objects.iter().any(|object| match object {
                     Object::Function(_) | Object::Method(_) => true,
                     Object::Path(path) => {
-                        let name = path.rsplit('.').next().unwrap_or(path);
+                        let name = last(path);
                         !matches!(name, "isinstance" | "len" | "bool" | "hasattr" | "str" | "search" | "match")
                             || matches!(name, "search" | "match") && path.starts_with("re.")
                     }
