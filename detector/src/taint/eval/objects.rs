@@ -161,23 +161,13 @@ impl Pass<'_, '_> {
                 result.join(&Value::any(origins));
             }
         } else if let Some(property) =
-            property.filter(|effect| matches!(effect.returns, Returns::Keeps | Returns::Removes))
+            property.filter(|effect| matches!(effect.returns, Returns::Keeps | Returns::Removes | Returns::Clean))
         {
             result.join(&self.effect(&property, Some(object), &Arguments::new(&[], &[]), value));
         } else if !object.origins().is_none() && !self.is_named_tuple(object) && !self.is_member(object, name) {
             result.join(&Value::any(object.origins()));
         }
         result
-    }
-
-    /// What an attribute keeps of the text that an object is: `Path(text).name`.
-    fn property(&self, object: &Value, name: &str) -> Option<Effect> {
-        let registry = self.solved.registry;
-        let effect = object.paths().find_map(|path| {
-            let whole = [path, ".", name].concat();
-            registry.has_own_effect(&whole).then(|| registry.effect(&whole)).flatten()
-        });
-        effect.filter(|effect| matches!(effect.returns, Returns::Keeps | Returns::Removes | Returns::Clean)).copied()
     }
 
     /// Whether the contents of a value are its fields by position, which are looked up by name.
