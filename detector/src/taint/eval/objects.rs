@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::pass::Pass;
 use crate::dataflow::Lattice;
 use crate::rules::{Effect, Known, Returns};
-use crate::ssa::{FunctionId, Op, ValueId, origin};
+use crate::ssa::{Op, ValueId, origin};
 use crate::taint::domain::{Object, Value, enforce};
 use crate::taint::frame::Arguments;
 use crate::taint::store::OriginTable;
@@ -91,7 +91,7 @@ impl Pass<'_, '_> {
         };
         let registry = self.solved.registry;
         // A name in lower case holds what the code around puts into it.
-        let variable = self.id != FunctionId(0) && registry.is_unknown(name) && !registry.is_setting(name);
+        let variable = registry.is_unknown(name) && !registry.is_setting(name);
         if (self.solved.program.fragment || variable) && !registry.knows(name) {
             let note = format!("`{name}`, which the code around binds");
             result.join(&Value::any(self.solved.source(self.id, value, &note, OriginKind::Unknown)));
