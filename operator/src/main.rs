@@ -18,6 +18,9 @@ use real_terminal::{causes, errln};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+/// What is still under way at the end has this long.
+const LEFT_OVER: Duration = Duration::from_secs(5);
+
 /// Makes the cluster what training jobs and reward pools say.
 #[derive(Parser)]
 #[command(name = "real-operator", version)]
@@ -133,7 +136,12 @@ fn main() -> ExitCode {
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = runtime.context("cannot start the runtime").and_then(|runtime| runtime.block_on(run(arguments)));
+    let result = runtime.context("cannot start the runtime").and_then(|runtime| {
+        let result = runtime.block_on(run(arguments));
+        // Dropping a runtime waits for whatever is under way, a look-up of a name for one, however long it takes; who lost the lead has to go.
+        runtime.shutdown_timeout(LEFT_OVER);
+        result
+    });
     if let Err(error) = &result {
         tracing::error!("{}", causes(error.as_ref()));
     }

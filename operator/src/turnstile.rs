@@ -90,8 +90,12 @@ impl Turnstile {
             let Some(next) = state.new.pop_front().or_else(|| state.known.pop_front()) else { return };
             state.inside += 1;
             drop(state);
-            // One that does not wait any more gives its place back as it is dropped.
-            drop(next.send(Pass(Some(self.clone()))));
+            if let Err(mut pass) = next.send(Pass(Some(self.clone()))) {
+                // Nobody waits for it any more. Dropped as it is it would let in the next from within: where thousands have gone, as
+                // when the lead is lost, a stack has no room for that.
+                pass.0 = None;
+                self.lock().inside -= 1;
+            }
         }
     }
 
@@ -152,5 +156,17 @@ mod tests {
         drop(waiting);
         drop(passes);
         assert_eq!(turnstile.lock().inside, 0);
+    }
+
+    #[tokio::test]
+    async fn however_many_give_up_waiting_a_stack_has_room_for_it() {
+        let turnstile = Turnstile::new(2);
+        let passes = (turnstile.enter(false).await, turnstile.enter(false).await);
+        for _ in 0..100_000 {
+            assert!(turnstile.enter(false).now_or_never().is_none());
+        }
+        drop(passes);
+        let state = turnstile.lock();
+        assert_eq!((state.inside, state.new.len(), state.known.len()), (0, 0, 0));
     }
 }

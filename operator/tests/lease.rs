@@ -15,10 +15,10 @@ const NAME: &str = "real-operator";
 /// Long enough for a machine that builds something else at the same time.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A short lease: 3 s.
+/// A short lease, and yet one that is renewed in time on a machine that builds something else: 6 s.
 fn timing() -> Timing {
     let millis = Duration::from_millis;
-    Timing::new(millis(3000), millis(2000), millis(300), millis(500)).expect("they fit together")
+    Timing::new(millis(6000), millis(4000), millis(300), millis(1000)).expect("they fit together")
 }
 
 struct Replica {

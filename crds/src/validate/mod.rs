@@ -4,9 +4,11 @@
 //! Unlike the server, all errors are reported at once, each with its line.
 
 mod cel;
+mod dialect;
 mod error;
 mod kinds;
 mod locate;
+mod meant;
 mod metadata;
 mod overrides;
 mod path;
@@ -20,6 +22,7 @@ use serde_json::Value;
 pub use error::{Location, SpecError, SpecErrors};
 pub use path::{FieldPath, PathError, Segment};
 pub use suggest::nearest;
+pub use yaml::documents;
 
 use cel::Violation;
 use kinds::{Kind, Recognized};

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{FieldPath, Location, Segment, SpecError, suggest, yaml};
+use super::schema::count;
+use super::{FieldPath, Location, Segment, SpecError, dialect, suggest, yaml};
 
 /// One `PATH=VALUE`.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +33,9 @@ impl Override {
         if let Some(problem) = yaml::problem(value) {
             return Err(error(argument, path.to_string(), problem, None));
         }
-        let value = serde_saphyr::from_str(value)
+        let mut value = serde_saphyr::from_str(value)
             .map_err(|problem| refuse(format!("the value is not YAML: {}", yaml::reason(&problem))))?;
+        dialect::whole_numbers(&mut value);
         Ok(Self { path, value, argument: argument.to_owned() })
     }
 
@@ -55,6 +57,10 @@ pub(super) fn apply(document: &mut Value, overrides: &[Override], schema: &Value
 }
 
 fn place(document: &mut Value, set: &Override, schema: &Value) -> Result<(), Box<SpecError>> {
+    if let Some(whole) = whole_path(document, &set.path, schema) {
+        let hint = Some(format!("did you mean {whole}?"));
+        return Err(error(&set.argument, set.path.to_string(), "unknown field".to_owned(), hint));
+    }
     let mut here = FieldPath::default();
     let (mut value, mut schema) = (&mut *document, schema);
     for segment in set.path.segments() {
@@ -104,8 +110,8 @@ fn place(document: &mut Value, set: &Override, schema: &Value) -> Result<(), Box
                 }
                 let length = items.len();
                 let Some(item) = items.get_mut(*index) else {
-                    let items = if length == 1 { "1 item".to_owned() } else { format!("{length} items") };
-                    let message = format!("{here} has {items}: [{index}] is neither one of them nor the next");
+                    let message =
+                        format!("{here} has {}: [{index}] is neither one of them nor the next", count(length));
                     return refuse(&path, message, None);
                 };
                 (value, schema, here) = (item, &schema["items"], path);
@@ -117,6 +123,38 @@ fn place(document: &mut Value, set: &Override, schema: &Value) -> Result<(), Box
         remove(document, set.path.segments());
     }
     Ok(())
+}
+
+/// The whole path where only its end was given, `alpha` or `reward.alpha`; of several the one of what the object has already.
+fn whole_path(document: &Value, end: &FieldPath, schema: &Value) -> Option<FieldPath> {
+    let Segment::Key(first) = end.segments().first()? else { return None };
+    if schema["properties"].get(first).is_some() {
+        return None;
+    }
+    let mut found = Vec::new();
+    places_of(first, schema, &FieldPath::default(), &mut found);
+    let written = |parent: &FieldPath| parent.get(document).is_some();
+    found.sort_by_key(|parent| (!written(parent), parent.segments().len()));
+    let several = found.get(1).is_some_and(|second| written(second) == written(&found[0]));
+    let parent = found.into_iter().next().filter(|_| !several)?;
+    Some(end.segments().iter().fold(parent, |path, segment| match segment {
+        Segment::Key(key) => path.key(key),
+        Segment::Index(index) => path.index(*index),
+    }))
+}
+
+/// Objects of the specification that have a field of this name.
+fn places_of(name: &str, schema: &Value, here: &FieldPath, found: &mut Vec<FieldPath>) {
+    for (key, below) in schema["properties"].as_object().into_iter().flatten() {
+        if key == name && !here.segments().is_empty() {
+            found.push(here.clone());
+        }
+        let is_ours = !here.segments().is_empty() || key == "spec";
+        // A pod has hundreds of fields of its own.
+        if is_ours && below["properties"].is_object() && key != "podPatch" {
+            places_of(name, below, &here.key(key), found);
+        }
+    }
 }
 
 /// Takes the field at `segments` away.
@@ -191,6 +229,26 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_path_is_answered_with_the_whole() {
+        let said = |document: Value, argument: &str| set(document, &[argument]).unwrap_err();
+        assert!(said(json!({}), "seed=3").ends_with("seed: unknown field (did you mean spec.seed?)"));
+        assert!(said(json!({}), "train[0].name=a").ends_with("(did you mean spec.train[0].name?)"));
+        assert!(
+            said(json!({}), "sede=3").ends_with("(did you mean spec?)")
+                || said(json!({}), "sede=3").contains("known fields")
+        );
+        let rl = |text: &str, argument: &str| {
+            let error = crate::validate::parse_job(text, "job.yaml", &[argument.to_owned()]).unwrap_err();
+            error.to_string()
+        };
+        let job = include_str!("../../../examples/quickstart.yaml");
+        assert!(rl(job, "alpha=0.2").contains("did you mean spec.reward.alpha?"), "{}", rl(job, "alpha=0.2"));
+        // Every algorithm has steps; this job has one algorithm.
+        assert!(rl(job, "steps=2").contains("did you mean spec.algorithm.ppo.steps?"), "{}", rl(job, "steps=2"));
+        assert!(rl(job, "ppo.steps=2").contains("did you mean spec.algorithm.ppo.steps?"));
+    }
+
+    #[test]
     fn fields_that_are_not_there_yet_are_made() {
         assert_eq!(set(json!({}), &["spec.seed=3"]).unwrap(), json!({ "spec": { "seed": 3 } }));
         assert_eq!(
@@ -228,11 +286,14 @@ mod tests {
             ("spec.train[-1].name=a", "spec.train.-1: spec.train is a list: write spec.train[0] for its first item"),
             ("spec.train.0.name=a", "spec.train.0: spec.train is a list: write spec.train[0] for its first item"),
             ("spec.seed=1e400", "spec.seed: 1e400 is not allowed: numbers must be finite"),
-            ("spec.seed=*a", "the value is not YAML: alias references unknown anchor"),
+            (
+                "spec.seed=*a",
+                "the value is not YAML: an alias (*name) repeats what is marked (&name) nowhere above it in the same document",
+            ),
             ("spec.seed[0]=3", "spec.seed[0]: spec.seed has no items: it is a whole number"),
             ("spec.seed=.nan", "spec.seed: .nan is not allowed: numbers must be finite"),
             ("spec.limits={a: 1, a: 2}", "spec.limits: the field a is written twice: the first time in line 1"),
-            ("spec.train[4].name=a", "spec.train[4]: spec.train has 0 items: [4] is neither one of them nor the next"),
+            ("spec.train[4].name=a", "spec.train[4]: spec.train has no items: [4] is neither one of them nor the next"),
             (
                 "spec.=3",
                 "\"spec.\" is not a path of fields: a field has no name; write it like spec.datasets.train[0].storageUri",

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::{path::FieldPath, suggest};
+use super::{meant, path::FieldPath, path::Segment, suggest};
 
 /// Something that does not fit the schema.
 #[derive(Debug)]
@@ -29,7 +29,8 @@ fn node(schema: &Value, value: &mut Value, path: &FieldPath, misfits: &mut Vec<M
         return;
     }
     if let Some(message) = wrong_type(schema, value) {
-        misfits.push(Misfit { path: path.clone(), at_key: false, value: Some(value.clone()), message, hint: None });
+        let hint = hint_for_type(schema, value, path);
+        misfits.push(Misfit { path: path.clone(), at_key: false, value: Some(value.clone()), message, hint });
         return;
     }
     match value {
@@ -56,6 +57,18 @@ fn wrong_type(schema: &Value, value: &Value) -> Option<String> {
         other => unreachable!("a structural schema has no type {other}"),
     };
     (!fits).then(|| format!("must be {name}, but is {}", describe(value)))
+}
+
+/// What to write in place of a value of another type.
+fn hint_for_type(schema: &Value, value: &Value, path: &FieldPath) -> Option<String> {
+    let (wanted, text) = (schema["type"].as_str()?, value.as_str()?);
+    let name = path.segments().iter().rev().find_map(|segment| match segment {
+        Segment::Key(key) => Some(key.as_str()),
+        Segment::Index(_) => None,
+    });
+    matches!(wanted, "integer" | "number" | "boolean")
+        .then(|| meant::instead(wanted, name.unwrap_or_default(), text))
+        .flatten()
 }
 
 fn object(schema: &Value, fields: &mut Map<String, Value>, path: &FieldPath, misfits: &mut Vec<Misfit>) {
@@ -137,7 +150,7 @@ fn scalar(schema: &Value, value: &Value, path: &FieldPath, misfits: &mut Vec<Mis
         let words: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
         let hint = value
             .as_str()
-            .and_then(|word| suggest::nearest(word, words.iter().copied()))
+            .and_then(|word| suggest::meant(word, words.iter().copied()))
             .map(|word| format!("did you mean {word}?"));
         let message = match words.as_slice() {
             [only] => format!("{value} is not allowed: must be {only}"),
@@ -191,7 +204,7 @@ fn misfit(path: &FieldPath, message: String) -> Misfit {
     Misfit { path: path.clone(), at_key: false, value: None, message, hint: None }
 }
 
-fn count(items: usize) -> String {
+pub(super) fn count(items: usize) -> String {
     match items {
         0 => "no items".to_owned(),
         1 => "1 item".to_owned(),

@@ -5,16 +5,17 @@ use std::collections::HashMap;
 use granit_parser::{Event, Parser, ScalarStyle};
 use serde_json::Value;
 
+use super::dialect;
 use super::error::{Location, SpecError, SpecErrors};
 
 /// Most values that a file may unfold to. A job has some hundred; a few lines of aliases of aliases would fill the memory.
 const MOST_VALUES: u64 = 100_000;
 
-/// Reads the documents of `text`, the content of `file`.
+/// Reads the documents of a YAML or JSON `text`, the content of `file`, to what `kubectl` would send to the API server.
 ///
 /// # Errors
-/// It is not YAML, a field is written twice, a number is not finite, or aliases unfold to too much.
-pub(in crate::validate) fn documents(text: &str, file: &str) -> Result<Vec<Value>, SpecErrors> {
+/// It is not YAML, a field is written twice, a number is not finite, aliases unfold to too much, or `kubectl` would read it otherwise.
+pub fn documents(text: &str, file: &str) -> Result<Vec<Value>, SpecErrors> {
     let problems = problems(text);
     if !problems.is_empty() {
         let error = |Problem { line, column, message }| SpecError {
@@ -26,7 +27,10 @@ pub(in crate::validate) fn documents(text: &str, file: &str) -> Result<Vec<Value
         };
         return Err(SpecErrors(problems.into_iter().map(error).collect()));
     }
-    serde_saphyr::from_multiple(text).map_err(|error| SpecErrors(vec![syntax(&error, file)]))
+    let mut documents: Vec<Value> =
+        serde_saphyr::from_multiple(text).map_err(|error| SpecErrors(vec![syntax(&error, file)]))?;
+    documents.iter_mut().for_each(dialect::whole_numbers);
+    Ok(documents)
 }
 
 /// What is wrong with a value that is YAML in itself, such as that of `--set`; `None` where nothing is.
@@ -55,7 +59,10 @@ struct Frame {
 
 /// All that is wrong and that the reader of values would say in words of its own, or not at all.
 fn problems(text: &str) -> Vec<Problem> {
-    let mut found = Vec::new();
+    let mut found: Vec<Problem> = dialect::directive(text)
+        .map(|(line, message)| Problem { line, column: 1, message: message.to_owned() })
+        .into_iter()
+        .collect();
     let mut stack: Vec<Frame> = Vec::new();
     let mut sizes: HashMap<usize, u64> = HashMap::new();
     let mut total = 0_u64;
@@ -77,19 +84,22 @@ fn problems(text: &str) -> Vec<Problem> {
         let values = match event {
             Event::DocumentStart(..) => {
                 sizes.clear();
+                let begins = text.lines().nth(line.saturating_sub(1)).and_then(dialect::document);
+                found.extend(begins.map(|message| Problem { line, column: 1, message: message.to_owned() }));
                 0
             }
             Event::Scalar(scalar, style, anchor, _) => {
                 let is_key = stack.last().is_some_and(|frame| frame.keys.is_some() && frame.key_next);
-                if is_key {
-                    if let Some(first) = key(&mut stack, &scalar, line) {
-                        let message = format!("the field {scalar} is written twice: the first time in line {first}");
-                        found.push(Problem { line, column, message });
-                    }
-                } else if style == ScalarStyle::Plain && (is_not_finite(&scalar) || overflows(&scalar)) {
-                    let message = format!("{scalar} is not allowed: numbers must be finite");
-                    found.push(Problem { line, column, message });
-                }
+                let plain = style == ScalarStyle::Plain;
+                let message = if is_key {
+                    let twice = key(&mut stack, &scalar, line);
+                    twice.or_else(|| plain.then(|| dialect::key(&scalar)).flatten())
+                } else if plain && (is_not_finite(&scalar) || overflows(&scalar)) {
+                    Some(format!("{scalar} is not allowed: numbers must be finite"))
+                } else {
+                    plain.then(|| dialect::value(&scalar)).flatten()
+                };
+                found.extend(message.map(|message| Problem { line, column, message }));
                 sizes.insert(anchor, 1);
                 1
             }
@@ -128,16 +138,16 @@ fn problems(text: &str) -> Vec<Problem> {
     found
 }
 
-/// Notes a key of the innermost mapping; the line of the same key before, where there is one.
-fn key(stack: &mut [Frame], name: &str, line: usize) -> Option<usize> {
+/// Notes a key of the innermost mapping, and says what is wrong with its place.
+fn key(stack: &mut [Frame], name: &str, line: usize) -> Option<String> {
     let keys = stack.last_mut()?.keys.as_mut()?;
-    // A merge key may be repeated.
-    if name == "<<" {
-        return None;
-    }
+    let before = keys.len();
     let first = keys.get(name).copied();
     keys.entry(name.to_owned()).or_insert(line);
-    first
+    if name == "<<" {
+        return dialect::merge(before).map(str::to_owned);
+    }
+    first.map(|first| format!("the field {name} is written twice: the first time in line {first}"))
 }
 
 /// YAML 1.2's `.inf` and `.nan`, in its three ways of writing each.
@@ -170,12 +180,33 @@ fn syntax(error: &serde_saphyr::Error, file: &str) -> SpecError {
     SpecError { location, field: String::new(), value: None, message, hint: None }
 }
 
+/// Words of the reader of values that are about its own types, and ours.
+const WORDS: [(&str, &str); 5] = [
+    (
+        "expected string scalar",
+        "the name of a field has to be a text, and here is an object or a list. A template such as {{ … }} has to be rendered \
+         first (helm template); a text that begins with a brace or a bracket needs quotes",
+    ),
+    ("cannot deserialize null into string", "a field has no name"),
+    ("recursive references", "an alias (*name) stands within what it repeats"),
+    ("unknown anchor", "an alias (*name) repeats what is marked (&name) nowhere above it in the same document"),
+    (
+        "expected <document start>",
+        "a second object begins here: put a line --- between two objects. A file of JSON lines is a data set, and no job",
+    ),
+];
+
 /// What the reader of values says, in our words where it has names of its own for things.
 pub(super) fn reason(error: &serde_saphyr::Error) -> String {
     let message = error.without_snippet().to_string();
     let message = message.lines().next().unwrap_or_default();
     // The position is shown already.
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    for (its, ours) in WORDS {
+        if message.contains(its) {
+            return ours.to_owned();
+        }
+    }
     if message.contains("recursion limit") || message.contains("Depth {") {
         return "lists and objects are nested too deeply".to_owned();
     }
@@ -197,7 +228,7 @@ mod tests {
     fn a_field_that_is_written_twice_is_named_with_both_lines() {
         let expected = ["a.yaml:3:3: the field x is written twice: the first time in line 2"];
         assert_eq!(said("a:\n  x: 1\n  x: 2\nb: {x: 1}\n"), expected);
-        assert_eq!(said("a: {x: 1, y: {x: 1}, x: 2}").len(), 1);
+        assert_eq!(said("a: {x: 1, z: {x: 1}, x: 2}").len(), 1);
         assert!(said("- {x: 1}\n- {x: 2}\n").is_empty());
         assert!(said("x: 1\n---\nx: 2\n").is_empty());
     }
@@ -210,6 +241,24 @@ mod tests {
         assert_eq!(problem(".nan").unwrap(), ".nan is not allowed: numbers must be finite");
         assert_eq!(said("a: -1e400"), ["a.yaml:1:4: -1e400 is not allowed: numbers must be finite"]);
         assert!(said("a: '1e400'\nb: e9\nc: 1e-400\n").is_empty());
+    }
+
+    #[test]
+    fn what_kubectl_reads_otherwise_is_told_with_its_place() {
+        for (text, place) in [
+            ("a: {seed: 010}", "1:11"),
+            ("a: &a {x: 1}\nb: {z: 2, <<: *a}\n", "2:11"),
+            ("a: &a {x: 1}\nb:\n  <<: *a\n  <<: *a\n", "4:3"),
+            ("labels: {on: x}", "1:10"),
+            ("%YAML 1.2\n---\na: 1\n", "1:1"),
+            ("a: 1\n--- {b: 1}\n", "2:1"),
+        ] {
+            let said = said(text);
+            assert!(said.len() == 1 && said[0].starts_with(&format!("a.yaml:{place}: ")), "{text:?}: {said:?}");
+            assert!(said[0].contains("kubectl"), "{said:?}");
+        }
+        assert!(said("a: &a {x: 1}\nb: {<<: *a, x: 2}\nc: '010'\n'on': yes\n--- # next\nd: 1\n").is_empty());
+        assert_eq!(documents("a: 16.0", "a.yaml").unwrap()[0].to_string(), r#"{"a":16}"#);
     }
 
     #[test]

@@ -373,7 +373,8 @@ pub(super) fn binary(op: Operator) -> BinaryOp {
         Operator::Add => BinaryOp::Add,
         Operator::Mod => BinaryOp::Modulo,
         Operator::Mult => BinaryOp::Multiply,
-        Operator::BitOr | Operator::BitAnd | Operator::BitXor => BinaryOp::SetLike,
+        Operator::BitOr | Operator::BitXor => BinaryOp::SetLike,
+        Operator::BitAnd => BinaryOp::Intersection,
         Operator::Sub => BinaryOp::Difference,
         Operator::Div
         | Operator::FloorDiv

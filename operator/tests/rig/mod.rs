@@ -269,6 +269,11 @@ impl Running {
         (&mut self.task).await.expect("no panic")
     }
 
+    /// Waits until it ends by itself.
+    pub(crate) async fn ended(mut self) -> anyhow::Result<()> {
+        (&mut self.task).await.expect("no panic")
+    }
+
     /// Stops it as SIGKILL does: at once, wherever it is.
     pub(crate) async fn kill(mut self) {
         self.task.abort();

@@ -30,6 +30,8 @@ pub enum Part {
     FirstItem,
     /// The item after a constant `-c` of a list.
     AfterDashC,
+    /// Of a list that begins with a constant `ssh`, what is a line for the shell of the other machine.
+    RemoteLine,
     /// The name that `getattr` looked it up by; it itself where it was not.
     LookedUp,
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::pass::Pass;
 use crate::dataflow::Lattice;
 use crate::rules::{Effect, Known, Returns};
-use crate::ssa::{Op, ValueId, origin};
+use crate::ssa::{Op, Passing, ValueId, origin};
 use crate::taint::domain::{Object, Value, enforce};
 use crate::taint::frame::Arguments;
 use crate::taint::store::OriginTable;
@@ -165,7 +165,7 @@ impl Pass<'_, '_> {
             let whole = [path, ".", name].concat();
             registry.has_own_effect(&whole).then(|| registry.effect(&whole)).flatten()
         });
-        effect.filter(|effect| matches!(effect.returns, Returns::Keeps | Returns::Removes)).copied()
+        effect.filter(|effect| matches!(effect.returns, Returns::Keeps | Returns::Removes | Returns::Clean)).copied()
     }
 
     /// Whether the contents of a value are its fields by position, which are looked up by name.
@@ -179,6 +179,24 @@ impl Pass<'_, '_> {
     fn is_member(&self, object: &Value, name: &str) -> bool {
         matches!(name, "value" | "name")
             && object.objects.iter().all(|one| matches!(one, Object::Instance(class) if self.is_enumeration(*class)))
+    }
+
+    /// Whether a value is a member of an enumeration that the unit does not show: `Order(text)`, `Order[text]`. What classes
+    /// of the unit give is known from them.
+    pub(super) fn is_unseen_member(&self, object: ValueId) -> bool {
+        let op = |value: ValueId| self.function.op(origin(&self.function.values, value));
+        let class = match op(object) {
+            Op::Call { callee, arguments } if arguments.len() == 1 && arguments[0].passing == Passing::Positional => {
+                *callee
+            }
+            Op::Subscript(class, _) => *class,
+            _ => return false,
+        };
+        let Op::Unbound(name) = op(class) else { return false };
+        name.starts_with(|char: char| char.is_ascii_uppercase())
+            && name.contains(|char: char| char.is_ascii_lowercase())
+            && self.solved.registry.unbound(name).is_none()
+            && !self.solved.registry.knows(name)
     }
 
     fn member(&mut self, value: ValueId, class: crate::ssa::ClassId, bound: bool, name: &Rc<str>) -> Value {

@@ -53,7 +53,8 @@ fn operators(op: BinaryOp) -> (&'static [&'static str], &'static [&'static str])
         BinaryOp::Add => (&["__iadd__", "__add__"], &["__radd__"]),
         BinaryOp::Modulo => (&["__mod__"], &["__rmod__"]),
         BinaryOp::Multiply => (&["__mul__"], &["__rmul__"]),
-        BinaryOp::SetLike => (&["__or__", "__and__", "__xor__"], &["__ror__", "__rand__", "__rxor__"]),
+        BinaryOp::SetLike => (&["__or__", "__xor__"], &["__ror__", "__rxor__"]),
+        BinaryOp::Intersection => (&["__and__"], &["__rand__"]),
         BinaryOp::Difference => (&["__sub__"], &["__rsub__"]),
         BinaryOp::Arithmetic => (
             &[

@@ -190,8 +190,11 @@ impl Scope<'_, '_> {
     fn is_beginning_of_url(&self, value: ValueId) -> bool {
         let fixed = |text: &str| text.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
         let known = self.fact(value);
-        match (known.text.literals(), &known.items) {
-            (Some(literals), None) => literals.iter().all(|text| fixed(text)),
+        // Of several beginnings each has to.
+        let several =
+            known.items.as_ref().and_then(|items| items.any.text.literals()).filter(|texts| !texts.is_empty());
+        match (several.or_else(|| known.text.literals().filter(|_| known.items.is_none())), &known.items) {
+            (Some(literals), _) => literals.iter().all(|text| fixed(text)),
             // A list or name of allowed beginnings.
             _ => {
                 !OriginTable::kinds(known.origins()).contains(&OriginKind::Attacker) && known.text.literals().is_none()
