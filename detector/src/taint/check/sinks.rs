@@ -29,6 +29,10 @@ pub(super) fn done<'a>(op: &'a Op, facts: &[Value], function: &'a Function, prog
             };
             let called = fact(facts, *callee);
             let mut paths: Vec<Rc<str>> = called.paths().cloned().collect();
+            // `headers.__setitem__(name, value)` is `headers[name] = value`.
+            let entries = paths.iter().filter_map(|path| path.strip_suffix(".__setitem__"));
+            let entries: Vec<Rc<str>> = entries.map(|object| Rc::from(format!("{object}[]="))).collect();
+            paths.extend(entries);
             for object in &called.objects {
                 paths.extend(made_by(program, object));
             }

@@ -6,7 +6,7 @@ use super::pass::Pass;
 use crate::dataflow::Lattice;
 use crate::dotted::last;
 use crate::rules::{Effect, Known, Returns};
-use crate::ssa::{FunctionId, Op, Passing, ValueId, origin};
+use crate::ssa::{Op, Passing, ValueId, origin};
 use crate::taint::domain::{Object, Value, enforce};
 use crate::taint::frame::Arguments;
 use crate::taint::store::OriginTable;
@@ -93,7 +93,7 @@ impl Pass<'_, '_> {
         let registry = self.solved.registry;
         // A name in lower case holds what the code around puts into it.
         let known = registry.known(name);
-        let variable = self.id != FunctionId(0) && known.is_unknown && !registry.is_setting(name);
+        let variable = known.is_unknown && !registry.is_setting(name);
         if (self.solved.program.fragment || variable) && !known.is_known_itself {
             let note = format!("`{name}`, which the code around binds");
             result.join(&Value::any(self.solved.source(self.id, value, &note, OriginKind::Unknown)));

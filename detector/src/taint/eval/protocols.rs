@@ -132,7 +132,8 @@ impl Pass<'_, '_> {
         {
             let items = (**items).clone();
             let known = items.known.iter().map(|(key, entry)| (key.clone(), self.shown(entry))).collect();
-            shown.items = Some(Rc::new(Items { known, any: self.shown(&items.any), keys: items.keys }));
+            shown.items =
+                Some(Rc::new(Items { known, any: self.shown(&items.any), keys: items.keys, size: items.size }));
         }
         shown
     }
