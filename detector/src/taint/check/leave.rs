@@ -2,6 +2,7 @@
 //! to use.
 
 use super::breach::Report;
+use super::words::has_word;
 use crate::rules::Leave;
 use crate::ssa::{Container, Function, FunctionId, Op, ValueId};
 use crate::taint::domain::{Key, Value};
@@ -135,11 +136,6 @@ fn numbers(scope: &Scope<'_, '_>) -> Origins {
     let values = scope.function.values.iter().enumerate();
     let own = values.filter(|(_, one)| matches!(one.op, Op::Parameter(index) if is_number(index)));
     own.fold(Origins::NONE, |all, (i, _)| all.union(scope.fact(ValueId(i as u32)).origins()))
-}
-
-fn has_word(name: &str, words: &[String]) -> bool {
-    let name = name.to_lowercase();
-    name.split('_').any(|word| words.iter().any(|own| own == word))
 }
 
 /// What a web framework sends of a value that is returned: of a tuple the first item, unless its headers say that it is no page.
