@@ -167,8 +167,9 @@ impl Registry {
         let is = |words: &[String], word: &str| words.iter().any(|own| own == word);
         let is_one = match truth {
             None => {
-                let (first, _) = name.split_once('_')?;
-                is(&validators.first, first) && is(&validators.last, &last_word(name))
+                let (first, rest) = name.split_once('_')?;
+                let asks = || rest.split('_').any(|word| is(&validators.tests, word));
+                is(&validators.first, first) && (is(&validators.last, &last_word(name)) || asks())
             }
             Some(true) => {
                 let pattern = last(object);

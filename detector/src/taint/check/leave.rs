@@ -3,6 +3,7 @@
 
 use super::breach::Report;
 use super::typed::is_other_type;
+use super::words::has_word;
 use crate::rules::Leave;
 use crate::ssa::{Container, Function, FunctionId, Op, ValueId};
 use crate::taint::domain::Value;
@@ -136,14 +137,6 @@ fn numbers(scope: &Scope<'_, '_>) -> Origins {
     let values = scope.function.values.iter().enumerate();
     let own = values.filter(|(_, one)| matches!(one.op, Op::Parameter(index) if is_number(index)));
     own.fold(Origins::NONE, |all, (i, _)| all.union(scope.fact(ValueId(i as u32)).origins()))
-}
-
-fn has_word(name: &str, words: &[String]) -> bool {
-    if words.is_empty() {
-        return false;
-    }
-    let name = name.to_lowercase();
-    name.split('_').any(|word| words.iter().any(|own| own == word))
 }
 
 /// What a web framework sends of a value that is returned: of a tuple the first item, unless its headers say that it is no page.

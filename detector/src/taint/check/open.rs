@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::sinks::{Given, are_met, danger, is_meant_from};
+use super::words::has_word;
 use super::wrapper::{self, is_unknown};
 use crate::dataflow::Solution;
 use crate::dotted::last;
@@ -70,15 +71,11 @@ pub(super) fn leaving(
         return vec![];
     }
     let mut reached = vec![];
-    let spellings: Vec<String> = names(function, callee, targets).into_iter().map(str::to_lowercase).collect();
+    let spellings = names(function, callee, targets);
     for open in &registry.open {
-        let has_word = |words: &[String]| {
-            spellings.iter().any(|name| {
-                name.split(|char: char| !char.is_alphanumeric()).any(|word| words.iter().any(|own| own == word))
-            })
-        };
-        let named = open.callee_words.is_empty() || has_word(&open.callee_words);
-        let sure = has_word(&open.sure_words);
+        let is_called = |words: &[String]| spellings.iter().any(|name| has_word(name, words));
+        let named = open.callee_words.is_empty() || is_called(&open.callee_words);
+        let sure = is_called(&open.sure_words);
         let unknown = unknown || nameless.is_some_and(|name| open.methods.iter().any(|own| own == name));
         let said = !open.condition.is_empty() && {
             let given = |name: &String| {

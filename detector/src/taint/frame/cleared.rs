@@ -224,7 +224,7 @@ impl Scope<'_, '_> {
         of.contains(&self.root(value))
     }
 
-    /// Whether a call enters a function of the program that may raise by a test.
+    /// Whether a call enters a function that may raise by a test.
     fn calls_validator(&self, call: ValueId) -> bool {
         let Op::Call { callee, .. } = self.function.op(call) else { return false };
         self.fact(*callee).objects.iter().any(|object| match object {
@@ -234,6 +234,8 @@ impl Scope<'_, '_> {
                 let tests = target.blocks.iter().any(|block| matches!(block.terminator, Terminator::Branch { .. }));
                 stops && tests
             }
+            // By the name of one that is elsewhere: `ensure_public_url(url)`.
+            Object::Path(path) => self.solved.guard_by_name(path, None).is_some(),
             _ => false,
         })
     }
