@@ -9,7 +9,7 @@ use real_terminal::{LogArgs, causes, errln, exit_code, outln};
 
 use crate::{
     compare, datasets_cmd, doctor, eval, init, manual, plot, process, programs, reward_serve, run, samples, score,
-    serve,
+    serve, tips,
 };
 
 const AFTER_HELP: &str = "\
@@ -78,7 +78,8 @@ struct Rest {
 
 /// Parses the command line, does what it says, and returns the exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::from_arg_matches(&matches(command())).unwrap_or_else(|error| error.exit());
+    let tips = [tips::ELSEWHERE.as_slice(), &tips::OPTIONS].concat();
+    let cli = Cli::from_arg_matches(&matches(command(), &tips)).unwrap_or_else(|error| error.exit());
     // Before any thread exists: this process becomes another one.
     real_terminal::finish(match cli.command {
         Command::Launch(args) => report(&process::launch(&args)),
@@ -136,7 +137,9 @@ fn hand_over(program: &str, first: &[&str], rest: Vec<OsString>) -> anyhow::Erro
 }
 
 fn report(error: &anyhow::Error) -> ExitCode {
-    errln!("error: {}", causes(error.as_ref()));
+    let message = causes(error.as_ref());
+    errln!("error: {message}");
+    tips::print(&message);
     exit_code(error).into()
 }
 

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail, ensure};
 use clap::ValueEnum;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use real_evaluation::Row;
 use real_evaluation::compare::{Change, Comparison, compare};
-use real_terminal::{OrRefused as _, Stream, errln, fit, harmless, outln, width};
+use real_terminal::{OrRefused as _, Stream, count, errln, fit, harmless, outln, width};
 use serde_json::Value;
 
 use crate::ui::fixed;
@@ -89,14 +89,20 @@ fn other_tasks(first: &Value, second: &Value) -> Option<String> {
 /// The rows of a file, of a cell's folder, or of an evaluation with a single cell.
 fn rows(path: &Path) -> anyhow::Result<Vec<Row>> {
     if !path.is_dir() {
-        return real_evaluation::read_rows(path);
+        let rows = real_evaluation::read_rows(path)?;
+        ensure!(!rows.is_empty(), "{} holds no answers", path.display());
+        return Ok(rows);
     }
     let own = path.join("rows.jsonl");
     if own.is_file() {
         return real_evaluation::read_rows(&own);
     }
-    let entries = std::fs::read_dir(path.join("cells"));
-    let entries = entries.with_context(|| format!("{} is no folder of an evaluation", path.display()))?;
+    let Ok(entries) = std::fs::read_dir(path.join("cells")) else {
+        bail!(
+            "{} is no folder of an evaluation: it holds no rows.jsonl and no cells/, which `real eval` writes",
+            path.display()
+        );
+    };
     let mut cells: Vec<PathBuf> =
         entries.flatten().map(|entry| entry.path()).filter(|cell| cell.join("rows.jsonl").is_file()).collect();
     cells.sort();
@@ -131,7 +137,8 @@ fn print(args: &CompareArgs, found: &Comparison) {
             right(if measure.p < 0.001 { "< 0.001".to_owned() } else { fixed(measure.p, 3) }),
         ]);
     }
-    outln!("{} tasks that both answered ({} only A, {} only B)", found.tasks, found.only_first, found.only_second);
+    let tasks = count(found.tasks, "task");
+    outln!("{tasks} that both answered ({} only A, {} only B)", found.only_first, found.only_second);
     outln!("{}", fit(table, width(Stream::Output)));
     outln!("p: McNemar's exact test; below 0.05 a difference is seldom chance.");
     for (title, changes) in [("better", &found.better), ("worse", &found.worse)] {

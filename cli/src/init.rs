@@ -58,7 +58,9 @@ pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
     }
     let shown = args.file.display();
     if args.file.symlink_metadata().is_ok() {
-        return Err(anyhow!("{shown} is there already; name another file")).or_refused();
+        let what =
+            if args.file.is_dir() { "is a folder; name a file in it" } else { "is there already; name another file" };
+        return Err(anyhow!("{shown} {what}")).or_refused();
     }
     check_writable(&args.file).with_context(|| format!("cannot write {shown}")).or_refused()?;
     write_whole(&args.file, args.place.template())?;

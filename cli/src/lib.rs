@@ -24,6 +24,7 @@ pub mod serve;
 pub mod services;
 pub mod shutdown;
 pub mod summary;
+mod tips;
 pub mod ui;
 
 pub use command_line::main;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use real_reward::Scored;
-use real_terminal::{OrRefused as _, Stream, colours, exit, harmless, is_open, outln};
+use real_terminal::{OrRefused as _, Stream, colours, count, exit, harmless, is_open, outln};
 use serde::Deserialize;
 
 use crate::ui::fixed;
@@ -81,7 +81,9 @@ pub fn run(args: &SamplesArgs) -> anyhow::Result<ExitCode> {
     let Some(step) = step.filter(|step| steps.contains(step)) else {
         let there = match (steps.first(), steps.last()) {
             (Some(only), Some(last)) if only == last => format!("there are samples of step {only} alone"),
-            (Some(first), Some(last)) => format!("there are samples of {} steps, {first} to {last}", steps.len()),
+            (Some(first), Some(last)) => {
+                format!("there are samples of {}, {first} to {last}", count(steps.len(), "step"))
+            }
             _ => "it holds no samples/step-N.jsonl; give a run directory, for example runs/quickstart".to_owned(),
         };
         let wanted = args.step.map_or_else(|| "no samples".to_owned(), |step| format!("no samples of step {step}"));

@@ -66,6 +66,15 @@ fn every_page_is_in_the_summary_once_and_has_one_of_four_kinds() {
     assert!(missing.is_empty(), "not in docs/SUMMARY.md: {missing:?}");
 }
 
+#[test]
+fn the_page_for_those_on_call_has_each_alert() {
+    let (page, rules) = (read("docs/how-to/on-call.md"), read("charts/real-operator/files/alerts.yaml"));
+    let alerts: BTreeSet<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let parts: BTreeSet<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("## Real").map(|_| &line[3..])).collect();
+    assert!(alerts.len() > 4 && alerts == parts, "the chart has {alerts:?}, the page {parts:?}");
+}
+
 /// What `scripts/build-site` lays beside the pages.
 const BESIDE: [&str; 4] = ["examples", "charts/gitops", "charts/real-operator/files", "sandbox/hostile"];
 
@@ -74,6 +83,41 @@ fn links(prose: &str) -> Vec<&str> {
     let targets = prose.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
     let own = |target: &&str| !target.is_empty() && !target.contains("://") && !target.starts_with(['#', '<']);
     targets.filter(own).map(|target| target.split('#').next().unwrap_or(target)).collect()
+}
+
+/// Names of a page's places, as code hosts and mdBook make them of headings.
+fn places(page: &str) -> BTreeSet<String> {
+    let mut in_code = false;
+    let headings = page.lines().filter_map(|line| {
+        in_code ^= line.starts_with("```");
+        (!in_code && line.starts_with('#')).then(|| line.trim_start_matches('#').trim())
+    });
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    headings
+        .map(|text| text.chars().filter(|c| plain(*c)).collect::<String>().to_lowercase().replace(' ', "-"))
+        .collect()
+}
+
+#[test]
+fn a_link_to_a_place_of_a_page_leads_to_a_heading() {
+    let pages = summary().into_values().flatten().map(|page| root().join("docs").join(page));
+    let (mut seen, mut lost) = (0, Vec::new());
+    for page in pages.chain(files("docs/rules", ".md")) {
+        let text = fs::read_to_string(&page).expect("a page");
+        let prose: String = text.split('`').step_by(2).collect();
+        for target in prose.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next()) {
+            let Some((file, place)) = target.split_once('#').filter(|(file, _)| !file.contains("://")) else {
+                continue;
+            };
+            let file = if file.is_empty() { page.clone() } else { page.parent().expect("a folder").join(file) };
+            seen += 1;
+            if !fs::read_to_string(&file).is_ok_and(|text| places(&text).contains(place)) {
+                lost.push(format!("{}: {target}", page.display()));
+            }
+        }
+    }
+    assert!(seen > 10, "links are not found: {seen}");
+    assert!(lost.is_empty(), "no such heading:\n{}", lost.join("\n"));
 }
 
 #[test]

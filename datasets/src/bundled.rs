@@ -14,9 +14,14 @@ const DEFAULT_COUNT: u64 = 60_000;
 /// More than this is a slip of the pen: they are held in memory.
 const MAX_COUNT: u64 = 5_000_000;
 
+/// Names of the bundled data sets of tasks.
+pub fn bundled_names() -> impl Iterator<Item = &'static str> {
+    TASKS.iter().map(|(name, _)| *name)
+}
+
 /// Tasks of a bundled data set.
 pub(crate) fn tasks(uri: &str, name: &str, parameters: &[(String, String)]) -> Result<Vec<Task>, LoadError> {
-    let known = || TASKS.iter().map(|(name, _)| *name).collect();
+    let known = || bundled_names().collect();
     let unknown = || LoadError::UnknownBundled { name: name.to_owned(), what: "data set", known: known() };
     let (_, bytes) = TASKS.iter().find(|(bundled, _)| *bundled == name).ok_or_else(unknown)?;
     if let Some((key, _)) = parameters.first() {

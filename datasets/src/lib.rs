@@ -31,6 +31,7 @@ mod structure;
 mod task;
 mod write;
 
+pub use bundled::bundled_names;
 pub use demonstration::{Demonstration, check_demonstrations, load_demonstrations};
 pub use error::LoadError;
 pub use kind::DatasetKind;

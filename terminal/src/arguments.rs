@@ -6,7 +6,7 @@ use std::net::AddrParseError;
 use std::num::{IntErrorKind, ParseFloatError, ParseIntError};
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use crate::exit;
@@ -38,14 +38,15 @@ pub fn share(text: &str) -> Result<f64, String> {
 
 /// A program's arguments. Where they are wrong it ends here, with exit code 2; also where they ask for help or the version.
 pub fn parse<C: CommandFactory + FromArgMatches>() -> C {
-    C::from_arg_matches(&matches(C::command())).unwrap_or_else(|error| error.exit())
+    C::from_arg_matches(&matches(C::command(), &[])).unwrap_or_else(|error| error.exit())
 }
 
-/// As [`parse`], of a command whose definition was changed.
-pub fn matches(command: Command) -> ArgMatches {
+/// As [`parse`], of a command whose definition was changed. `tips` has commands and options of other programs, and what does here
+/// what they do there.
+pub fn matches(command: Command, tips: &[(&str, &str)]) -> ArgMatches {
     match forgiving(command).try_get_matches() {
         Ok(matches) => matches,
-        Err(error) if error.use_stderr() => in_words(error).exit(),
+        Err(error) if error.use_stderr() => in_words(error, tips).exit(),
         Err(asked) => {
             let text = asked.render();
             let text = if colours(Stream::Output) { text.ansi().to_string() } else { text.to_string() };
@@ -76,7 +77,11 @@ pub fn forgiving(command: Command) -> Command {
 
 /// The error as one that helps: where a parser of the standard library refused a value it says what is allowed, which "invalid digit found
 /// in string" does not.
-fn in_words(mut error: clap::Error) -> clap::Error {
+fn in_words(mut error: clap::Error, tips: &[(&str, &str)]) -> clap::Error {
+    if let Some(tip) = tip(&error, tips) {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        return error;
+    }
     if error.kind() == ErrorKind::UnknownArgument {
         // That what looks like an option might be the name of a file after `--` is what nobody means.
         if error.get(ContextKind::SuggestedArg).is_none() {
@@ -94,6 +99,18 @@ fn in_words(mut error: clap::Error) -> clap::Error {
     let Some(allowed) = error.source().and_then(|cause| allowed(cause, &value.to_string())) else { return error };
     let text = format!("invalid value '{value}' for '{argument}': {allowed}\n\nFor more information, try '--help'.\n");
     clap::Error::raw(ErrorKind::ValueValidation, text)
+}
+
+/// What does here what an unknown command or option does elsewhere; what is spelt alike comes first.
+fn tip(error: &clap::Error, tips: &[(&str, &str)]) -> Option<String> {
+    let (unknown, alike) = match error.kind() {
+        ErrorKind::InvalidSubcommand => (ContextKind::InvalidSubcommand, ContextKind::SuggestedSubcommand),
+        ErrorKind::UnknownArgument => (ContextKind::InvalidArg, ContextKind::SuggestedArg),
+        _ => return None,
+    };
+    let unknown = error.get(unknown)?.to_string();
+    let (_, tip) = tips.iter().find(|(theirs, _)| *theirs == unknown)?;
+    error.get(alike).is_none().then(|| (*tip).to_owned())
 }
 
 fn allowed(cause: &(dyn std::error::Error + 'static), value: &str) -> Option<String> {
@@ -163,7 +180,7 @@ mod tests {
     fn what_the_standard_library_refuses_is_said_with_what_is_allowed() {
         let said = |flag: &str, value: &str| {
             let command = forgiving(Line::command());
-            in_words(command.try_get_matches_from(["line", flag, value]).unwrap_err()).to_string()
+            in_words(command.try_get_matches_from(["line", flag, value]).unwrap_err(), &[]).to_string()
         };
         for (flag, value, allowed) in [
             ("--count", "x", "it has to be a whole number"),
@@ -225,10 +242,16 @@ mod tests {
     #[test]
     fn an_option_that_does_not_exist_is_not_taken_for_a_file() {
         let parsed = |line: &[&str]| forgiving(Commands::command()).try_get_matches_from(line);
-        let said = |line: &[&str]| in_words(parsed(line).unwrap_err()).to_string();
+        let said = |line: &[&str]| {
+            in_words(parsed(line).unwrap_err(), &[("train", "x run"), ("-f", "without it")]).to_string()
+        };
         let unknown = said(&["x", "run", "job", "--check"]);
         assert!(unknown.contains("unexpected argument '--check'") && !unknown.contains("tip:"), "{unknown}");
         let near = said(&["x", "evaluate", "--outptu", "there"]);
         assert!(near.contains("a similar argument exists: '--output'"), "{near}");
+        for line in [["x", "train"].as_slice(), &["x", "run", "-f", "job"]] {
+            let elsewhere = said(line);
+            assert!(elsewhere.contains("  tip: ") && elsewhere.contains("try '--help'"), "{elsewhere}");
+        }
     }
 }

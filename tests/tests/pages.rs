@@ -15,6 +15,8 @@ const RUN: &str = "<!-- run -->";
 /// A block whose last command ends with 1, as it should.
 const RUN_TO_1: &str = "<!-- run, ends with 1 -->";
 const NOT_RUN: &str = "<!-- not run: ";
+/// A block that another test types, in what it needs.
+const RUN_BY: &str = "<!-- run by ";
 
 /// A block of commands: the line before it, and what is typed.
 struct Block {
@@ -46,6 +48,10 @@ fn each_block_of_commands_is_run_or_says_why_not() {
         for block in blocks(&text) {
             match block.before.as_str() {
                 RUN | RUN_TO_1 => run += 1,
+                by if let Some(test) = by.strip_prefix(RUN_BY).and_then(|by| by.strip_suffix(" -->")) => {
+                    assert!(root().join(test).is_file(), "{}: there is no {test}", path.display());
+                    run += 1;
+                }
                 why if why.strip_prefix(NOT_RUN).is_some_and(|why| why.len() > 10) => not_run += 1,
                 other => unmarked.push(format!("{}: {:?} after {other:?}", path.display(), block.commands.first())),
             }

@@ -10,7 +10,7 @@ use real_datasets::builder::{self, BuildOptions, Built, Form, Outcome, RunError,
 use real_datasets::partial::Partial;
 use real_datasets::write_jsonl;
 use real_sandbox_api::{BatchRequest, BatchResponse};
-use real_terminal::{OrRefused as _, errln, exit, outln};
+use real_terminal::{OrRefused as _, count, errln, exit, outln};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -146,7 +146,8 @@ pub(super) async fn build(args: BuildArgs) -> anyhow::Result<ExitCode> {
         outln!("rejected {id}: {reason}");
     }
     let seconds = began.elapsed().as_secs_f64();
-    outln!("{}: {tasks} tasks that the sandbox confirms, {rejected} rejected, {seconds:.1} s", args.out.display());
+    let (out, tasks) = (args.out.display(), count(tasks, "task"));
+    outln!("{out}: {tasks}, confirmed by the sandbox, {rejected} rejected, {seconds:.1} s");
     if let Some(services) = services {
         services.stop().await;
     }

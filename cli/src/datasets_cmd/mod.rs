@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use real_datasets::files::is_one_file;
 use real_datasets::{ColumnRole, Mapping, Reading, Task, builder, write_jsonl};
 use real_sandbox_api::{Check, Group};
-use real_terminal::{OrRefused as _, outln};
+use real_terminal::{OrRefused as _, count, outln};
 
 use crate::ui::fixed;
 
@@ -90,7 +90,7 @@ pub async fn run(args: DatasetsArgs) -> anyhow::Result<ExitCode> {
         DatasetsCommand::Demonstrations(args) => {
             writable(&args.out).or_refused()?;
             write_jsonl(&args.out, builder::demonstrations(args.count, args.seed))?;
-            outln!("{}: {} demonstrations", args.out.display(), args.count);
+            outln!("{}: {}", args.out.display(), count(args.count, "demonstration"));
         }
         DatasetsCommand::Tokenizer(args) => tokenizer(&args)?,
         DatasetsCommand::Convert(args) => convert(&args)?,
@@ -136,9 +136,9 @@ fn convert(args: &ConvertArgs) -> anyhow::Result<()> {
     let tasks = real_datasets::load_with(&args.uri, &reading(&args.map)?).or_refused()?;
     write_jsonl(&args.out, &tasks)?;
     outln!(
-        "{}: {} tasks; `real score --data {} --responses references` tries their solutions",
+        "{}: {}; `real score --data {} --responses references` tries their solutions",
         args.out.display(),
-        tasks.len(),
+        count(tasks.len(), "task"),
         args.out.display()
     );
     Ok(())
@@ -149,7 +149,7 @@ fn show(ShowArgs { uri, map }: &ShowArgs) -> anyhow::Result<()> {
     // A task at a time: a data set may be larger than memory.
     real_datasets::each_with(uri, &reading(map)?, |task| seen.add(task)).or_refused()?;
     let Seen { tasks, tests, stdin, safety, beside, attacks, solutions, nothing, idle, splits, first } = seen;
-    outln!("{uri}: {tasks} tasks");
+    outln!("{uri}: {}", count(tasks, "task"));
     outln!("tests: {tests} ({stdin} with standard input, {safety} for safety)");
     if beside > 0 {
         outln!(

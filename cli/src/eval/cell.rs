@@ -110,7 +110,11 @@ impl Evaluator {
             let all = done.len();
             drop(file);
             fs::remove_file(rows.with_extension("jsonl.partial")).context("cannot remove what could not be judged")?;
-            anyhow::bail!("none of {all} answers could be judged; the first: {}", first.dropped);
+            anyhow::bail!(
+                "none of {} could be judged; the first: {}",
+                real_terminal::count(all, "answer"),
+                first.dropped
+            );
         }
         if let Some(file) = file {
             file.finish(&done)?;

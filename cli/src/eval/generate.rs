@@ -13,7 +13,7 @@ use real_datasets::files::write_whole;
 use real_datasets::{Message, Task};
 use real_evaluation::answers::ordered;
 use real_evaluation::endpoint::Endpoint;
-use real_terminal::bars;
+use real_terminal::{bars, count};
 use serde::{Deserialize, Serialize};
 
 use crate::log_tail::tail;
@@ -71,8 +71,9 @@ pub(super) async fn with_trainer(
     }
     let program = programs::find("real-trainer")?;
     let spec = Spec { program, args, env: Vec::new(), log: log.to_owned(), capture_stdout: false };
-    let spinner =
-        bars::add(ProgressBar::new_spinner().with_message(format!("{model} is answering {} tasks", tasks.len())));
+    let spinner = bars::add(
+        ProgressBar::new_spinner().with_message(format!("{model} is answering {}", count(tasks.len(), "task"))),
+    );
     let mut process = spawner.spawn(&spec).await.context("cannot start real-trainer")?;
     if let Some(spinner) = &spinner {
         spinner.enable_steady_tick(std::time::Duration::from_millis(200));

@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use real_evaluation::report::{CellReport, Format, Report};
 use real_reward::{Scorer, ScorerConfig};
-use real_terminal::{OrRefused as _, Stream, causes, errln, exit, outln, width};
+use real_terminal::{OrRefused as _, Stream, causes, count, errln, exit, outln, width};
 
 use self::cell::{Ended, Evaluator};
 use self::folder::{Existing, Folder};
@@ -228,7 +228,7 @@ async fn evaluate(
             Ok(Ended::Done(summary)) => {
                 if summary.answers == 0 {
                     failures += 1;
-                    report.reason = Some(format!("none of {} answers could be judged", summary.dropped));
+                    report.reason = Some(format!("none of {} could be judged", count(summary.dropped, "answer")));
                 }
                 report.summary = Some(*summary);
             }

@@ -14,6 +14,7 @@ use real_evaluation::endpoint::is_endpoint;
 
 use super::EvalArgs;
 use super::checkpoints;
+use crate::tips;
 
 /// Far more than any sweep: `etcd` holds 1.5 MiB an object.
 const LARGEST: u64 = 16 << 20;
@@ -81,7 +82,8 @@ impl Target {
 }
 
 fn model_folder(uri: &str, path: &Path) -> anyhow::Result<()> {
-    ensure!(path.is_dir(), "{uri}: there is no such folder; a model is a Hugging Face folder");
+    let tip = tips::of_uri(uri, true).map_or_else(String::new, |tip| format!("; {tip}"));
+    ensure!(path.is_dir(), "{uri}: there is no such folder; a model is a Hugging Face folder{tip}");
     // Adapters that PEFT wrote have their base's.
     let described = ["config.json", "adapter_config.json"].iter().any(|name| path.join(name).is_file());
     ensure!(described, "{uri} holds no config.json; a model is a Hugging Face folder");

@@ -12,6 +12,7 @@ use super::outcome::BAD_SPEC;
 use super::resume::Resume;
 use super::run_dir::RunDirError;
 use super::{RunArgs, continuity, preflight, run_dir, spec};
+use crate::tips;
 
 /// A job that was found fit to run.
 pub(super) struct Checked {
@@ -30,6 +31,7 @@ pub(super) fn check(args: &RunArgs) -> anyhow::Result<Result<Checked, ExitCode>>
         Err(messages) => {
             for message in messages {
                 errln!("error: {message}");
+                tips::print(&message);
             }
             return Ok(Err(ExitCode::from(BAD_SPEC)));
         }

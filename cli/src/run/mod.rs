@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use real_crds::v1alpha1::RealTrainingJob;
 use real_crds::{Endpoints, render};
 use real_datasets::files::write_whole;
-use real_terminal::{causes, errln, outln};
+use real_terminal::{causes, count, errln, outln};
 
 use self::check::{Checked, check};
 use self::outcome::Outcome;
@@ -124,8 +124,8 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     };
     if args.dry_run {
         outln!("{}", serde_saphyr::to_string(&checked.job)?.trim_end());
-        let (name, steps, at) = (&checked.name, checked.total_steps, checked.path.display());
-        errln!("{name}: can be run: {steps} steps, everything would go to {at}; nothing was started");
+        let (name, steps, at) = (&checked.name, count(checked.total_steps, "step"), checked.path.display());
+        errln!("{name}: can be run: {steps}, everything would go to {at}; nothing was started");
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(summary) = finished(&checked) {
@@ -192,7 +192,8 @@ async fn execute(
     let began = tokio::time::Instant::now();
     write_whole(&dir.path().join("spec.yaml"), serde_saphyr::to_string(&checked.job)?)?;
     let view = Arc::new(View::new(args.verbosity(), checked.total_steps));
-    view.say(&format!("{}: {} steps; everything goes to {}", checked.name, checked.total_steps, dir.path().display()));
+    let (name, steps) = (&checked.name, count(checked.total_steps, "step"));
+    view.say(&format!("{name}: {steps}; everything goes to {}", dir.path().display()));
     let logs = dir.logs();
     let services = tokio::select! {
         services = Services::start(&[Kind::Detector, Kind::Sandbox], &logs) => services?,

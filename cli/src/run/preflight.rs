@@ -11,7 +11,7 @@ use real_reward::QualitySource;
 use real_terminal::{causes, is_passing};
 
 use super::disk::{self, Tensors};
-use crate::{catalogue, programs, python};
+use crate::{catalogue, programs, python, tips};
 
 /// Programs that a run starts.
 const PROGRAMS: [&str; 3] = ["real-detector", "real-sandbox", "real-trainer"];
@@ -38,6 +38,14 @@ impl Problem {
     fn of(field: impl Into<String>, error: &(dyn std::error::Error + 'static)) -> Self {
         let (field, message) = (field.into(), causes(error));
         if is_passing(error) { Self::machine(format!("{field}: {message}")) } else { Self::spec(field, message) }
+    }
+
+    /// With what was perhaps meant by the place that it is about.
+    fn tipped(mut self, uri: &str, is_model: bool) -> Self {
+        if let Some(tip) = tips::of_uri(uri, is_model) {
+            self.message = format!("{}; {tip}", self.message);
+        }
+        self
     }
 }
 
@@ -67,7 +75,7 @@ pub(crate) fn unsupported(spec: &RealTrainingJobSpec) -> Vec<Problem> {
 pub(crate) fn check(config: &TrainerConfig, run_dir: &Path) -> Vec<Problem> {
     let mut problems = Vec::new();
     let tensors = model(&config.model).unwrap_or_else(|problem| {
-        problems.push(problem);
+        problems.push(problem.tipped(&config.model.uri, true));
         Tensors::default()
     });
     problems.extend(datasets(config));
@@ -153,8 +161,11 @@ fn datasets(config: &TrainerConfig) -> Vec<Problem> {
     type Look<'a> = &'a dyn Fn(&str) -> anyhow::Result<()>;
     let look = |list: &'static str, sets: &[Dataset], load: Look<'_>| {
         let field = |at| format!("spec.datasets.{list}[{at}].storageUri");
-        let tried = sets.iter().enumerate().map(|(at, set)| (field(at), load(&set.uri)));
-        tried.filter_map(|(field, loaded)| Some(Problem::of(field, loaded.err()?.as_ref()))).collect::<Vec<_>>()
+        let tried = sets.iter().enumerate().map(|(at, set)| (field(at), &set.uri, load(&set.uri)));
+        let problem = |(field, uri, loaded): (String, &String, anyhow::Result<()>)| {
+            Some(Problem::of(field, loaded.err()?.as_ref()).tipped(uri, false))
+        };
+        tried.filter_map(problem).collect::<Vec<_>>()
     };
     let quality = match config.reward.quality {
         Quality::Analysis => QualitySource::Analysis,

@@ -74,6 +74,19 @@ pub fn parse_sweep(text: &str, file: &str) -> Result<RealEvalSweep, SpecErrors> 
     })
 }
 
+/// The command that takes a resource of a kind.
+fn instead(kind: &str, file: &str) -> Option<String> {
+    let file = real_terminal::shell_word(std::path::Path::new(file));
+    match kind {
+        "RealTrainingJob" => Some(format!("real run {file} runs it")),
+        "RealEvalSweep" => Some(format!("real eval {file} evaluates it")),
+        "RewardPool" => {
+            Some(format!("kubectl apply -f {file} makes it on a cluster; on a laptop `real run` judges answers itself"))
+        }
+        _ => None,
+    }
+}
+
 /// The only resource of a kind.
 fn only<T>(
     resources: Vec<Resource>,
@@ -99,7 +112,11 @@ fn only<T>(
             Err(whole("is a List: write each of its items as a document of its own, with --- between them".to_owned()))
         }
         (None, _) if others.is_empty() => Err(whole(format!("is empty: there is no {kind}"))),
-        (None, _) => Err(whole(format!("there is no {kind}, only {}", others.join(", ")))),
+        (None, _) => {
+            let mut errors = whole(format!("there is no {kind}, only {}", others.join(", ")));
+            errors.0.iter_mut().for_each(|error| error.hint = others.iter().find_map(|other| instead(other, file)));
+            Err(errors)
+        }
         (Some(_), more) => Err(whole(format!("there are {} {kind}s, but only one can be {done}", more + 1))),
     }
 }

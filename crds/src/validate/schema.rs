@@ -207,8 +207,7 @@ fn misfit(path: &FieldPath, message: String) -> Misfit {
 pub(super) fn count(items: usize) -> String {
     match items {
         0 => "no items".to_owned(),
-        1 => "1 item".to_owned(),
-        many => format!("{many} items"),
+        some => real_terminal::count(some, "item"),
     }
 }
 

@@ -57,7 +57,7 @@ impl Totals {
 
     /// The last line that people see.
     pub(super) fn sentence(&self) -> String {
-        let files = |count: usize| format!("{count} {}", if count == 1 { "file" } else { "files" });
+        let files = |number: usize| real_terminal::count(number, "file");
         let Self { files: all, findings, with_findings, failed } = *self;
         let found = match findings {
             0 => "nothing found".to_owned(),

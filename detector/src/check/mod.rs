@@ -43,7 +43,7 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     types: bool,
     /// CWE numbers to report, such as 89,78 [default: all that there are rules for]
-    #[arg(long, value_delimiter = ',', value_name = "NUMBER")]
+    #[arg(long, value_delimiter = ',', value_name = "NUMBER", value_parser = cwe_number)]
     cwe: Option<Vec<u32>>,
     /// Whose values count: attacker, caller, unknown [default: all]
     #[arg(long, value_delimiter = ',', value_name = "KIND", value_parser = origin_kind)]
@@ -67,6 +67,15 @@ enum Format {
     Sarif,
     /// Workflow commands of GitHub Actions, shown at the lines of a pull request
     Github,
+}
+
+/// A number, with or without what stands before it in lists of weaknesses: `89`, `CWE-89`.
+fn cwe_number(text: &str) -> Result<u32, String> {
+    let bare = text
+        .get(..3)
+        .filter(|start| start.eq_ignore_ascii_case("cwe"))
+        .map_or(text, |_| text[3..].trim_start_matches('-'));
+    bare.parse().map_err(|_| "it has to be a whole number, such as 89, or CWE-89".to_owned())
 }
 
 fn origin_kind(text: &str) -> Result<OriginKind, String> {

@@ -136,7 +136,7 @@ pub(crate) fn about(suite: &SuiteReport) -> String {
             leak.known, leak.same_prompt, leak.same_structure
         )
     });
-    format!("{}: {} tasks{leak}", suite.name, suite.tasks)
+    format!("{}: {}{leak}", suite.name, real_terminal::count(suite.tasks, "task"))
 }
 
 #[cfg(test)]

@@ -95,6 +95,8 @@ fn read(path: &Path, set: &[String]) -> Result<TrainerConfig> {
 }
 
 fn bytes(text: &str) -> Result<u64> {
+    /// A number without a unit below this was meant in another one.
+    const LEAST: f64 = 1e6;
     const UNITS: [(&str, u64); 8] = [
         ("Ki", 1 << 10),
         ("Mi", 1 << 20),
@@ -105,9 +107,15 @@ fn bytes(text: &str) -> Result<u64> {
         ("G", 1_000_000_000),
         ("T", 1_000_000_000_000),
     ];
+    // As people write it; on the side of what a card really has.
+    let text = text.strip_suffix('B').filter(|text| text.ends_with(['k', 'M', 'G', 'T', 'i'])).unwrap_or(text);
+    ensure!(
+        !text.parse::<f64>().is_ok_and(|bytes| bytes < LEAST),
+        "that many bytes are no device; for GiB write {text}Gi"
+    );
     let (number, unit) =
         UNITS.iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit))).unwrap_or((text, 1));
-    let number: f64 = number.trim().parse().map_err(|_| anyhow::anyhow!("it is no size"))?;
+    let number: f64 = number.trim().parse().map_err(|_| anyhow::anyhow!("it has to be a number with a unit"))?;
     ensure!(number.is_finite() && number > 0.0, "it must be more than 0");
     Ok((number * unit as f64) as u64)
 }
