@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_pattern, walk_stmt};
-use ruff_python_ast::{Comprehension, ExceptHandler, Expr, ExprContext, ModModule, Parameters, Pattern, Stmt};
+use ruff_python_ast::{
+    Comprehension, ExceptHandler, Expr, ExprCall, ExprContext, ModModule, Number, Parameters, Pattern, Stmt,
+};
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use crate::syntax::captured;
@@ -26,12 +28,25 @@ pub(super) const MUTATORS: &[&str] = &[
     "put_nowait",
     "read_dict",
     "read_string",
+    "remove",
+    "reverse",
     "set",
     "setdefault",
+    "sort",
     "update",
     "write",
     "writelines",
 ];
+
+/// Whether a call of a method changes what it is called on: of those that take something out, by a place that is written.
+pub(super) fn mutates(method: &str, call: &ExprCall) -> bool {
+    let by_place = || match &*call.arguments.args {
+        [] => true,
+        [Expr::NumberLiteral(place)] => matches!(place.value, Number::Int(_)),
+        _ => false,
+    };
+    MUTATORS.contains(&method) || method == "pop" && by_place()
+}
 
 /// Bindings of one function, class or module body.
 #[derive(Debug, Default)]
@@ -170,7 +185,7 @@ impl<'a> Visitor<'a> for Scope<'a> {
             }
             Expr::Call(call) => {
                 if let Expr::Attribute(method) = &*call.func
-                    && MUTATORS.contains(&method.attr.as_str())
+                    && mutates(&method.attr, call)
                 {
                     self.change(&method.value);
                 }

@@ -132,11 +132,20 @@ impl Registry {
     /// means something else there (`glob.escape`), or was put there.
     pub fn effect_by(&self, path: &str) -> Option<(&Effect, bool)> {
         let (found, of_methods) = self.effects.find(path);
-        let effect = found.last()?;
+        let Some(effect) = found.last() else { return self.private_escape(path) };
         let by_name = of_methods && effect.argument.is_some();
         // What makes text of its receiver is about texts, which modules and their objects are not.
         let about_text = !matches!(effect.returns, Returns::Clean | Returns::Number);
         (!of_methods || !(by_name || about_text) || !self.is_inert(path)).then_some((effect, by_name))
+    }
+
+    /// `_quote_name` does what `quote_name` says.
+    fn private_escape(&self, path: &str) -> Option<(&Effect, bool)> {
+        let (object, name) = path.rsplit_once('.').unwrap_or(("", path));
+        let public = name.strip_prefix('_').filter(|_| matches!(object, "" | "?") && !name.starts_with("__"))?;
+        let path = if object.is_empty() { public.to_owned() } else { format!("{object}.{public}") };
+        let effect = self.effects.find(&path).0.last()?;
+        matches!(effect.returns, Returns::Closed | Returns::Keeps | Returns::Removes).then_some((effect, true))
     }
 
     /// Whether a model is for this very call, not for all methods of the name.

@@ -240,7 +240,8 @@ fn is_wrong(model: &ConstantModel, act: &Act<'_>, program: &Program) -> bool {
 
 /// Whether a value can only be what it must not be.
 fn matches_any(is: &Is, value: &Value, program: &Program) -> bool {
-    if let Some(truth) = is.truth {
+    let is_default = is.but_none && value.objects.contains(&Object::Nothing);
+    if let Some(truth) = is.truth.filter(|_| !is_default) {
         let (may_hold, may_fail) = value.truth();
         if if truth { !may_fail } else { !may_hold } {
             return true;

@@ -101,7 +101,8 @@ pub(super) fn leaving(
                 })
                 .map(|template: &Template| {
                     let (unseen, sets_up) = (OriginTable::are_unknown, OriginTable::are_settings);
-                    registry.languages.with_known_structure(template, open.language, unseen, sets_up)
+                    let hands_over = OriginTable::are_parameters;
+                    registry.languages.with_known_structure(template, open.language, unseen, sets_up, hands_over)
                 })
                 .filter_map(|template| registry.languages.injection(&template, open.language))
                 .fold(Origins::NONE, |all, hole| all.union(hole.origins));

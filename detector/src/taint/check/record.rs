@@ -47,7 +47,8 @@ pub(super) fn field_copies(scope: &Scope<'_, '_>) -> Vec<Breach> {
 /// Whether names are compared as sets, or one by one: `set(fields) - ALLOWED`, `fields.keys() <= ALLOWED`, `all(…)`.
 fn compares_sets(scope: &Scope<'_, '_>, value: ValueId) -> bool {
     match scope.function.op(value) {
-        Op::Binary(BinaryOp::Difference | BinaryOp::SetLike, ..) | Op::Compare(CompareOp::Order, ..) => true,
+        Op::Binary(BinaryOp::Difference | BinaryOp::SetLike | BinaryOp::Intersection, ..)
+        | Op::Compare(CompareOp::Order, ..) => true,
         Op::Call { callee, .. } => scope
             .fact(*callee)
             .paths()

@@ -6,7 +6,7 @@ use super::pass::Pass;
 use crate::dataflow::Lattice;
 use crate::dotted::last;
 use crate::rules::{Effect, Known, Returns};
-use crate::ssa::{FunctionId, Op, ValueId, origin};
+use crate::ssa::{Op, Passing, ValueId, origin};
 use crate::taint::domain::{Object, Value, enforce};
 use crate::taint::frame::Arguments;
 use crate::taint::store::OriginTable;
@@ -93,7 +93,7 @@ impl Pass<'_, '_> {
         let registry = self.solved.registry;
         // A name in lower case holds what the code around puts into it.
         let known = registry.known(name);
-        let variable = self.id != FunctionId(0) && known.is_unknown && !registry.is_setting(name);
+        let variable = known.is_unknown && !registry.is_setting(name);
         if (self.solved.program.fragment || variable) && !known.is_known_itself {
             let note = format!("`{name}`, which the code around binds");
             result.join(&Value::any(self.solved.source(self.id, value, &note, OriginKind::Unknown)));
@@ -161,7 +161,7 @@ impl Pass<'_, '_> {
                 result.join(&Value::any(origins));
             }
         } else if let Some(property) =
-            property.filter(|effect| matches!(effect.returns, Returns::Keeps | Returns::Removes))
+            property.filter(|effect| matches!(effect.returns, Returns::Keeps | Returns::Removes | Returns::Clean))
         {
             result.join(&self.effect(&property, Some(object), &Arguments::new(&[], &[]), value));
         } else if !object.origins().is_none() && !self.is_named_tuple(object) && !self.is_member(object, name) {
@@ -181,6 +181,24 @@ impl Pass<'_, '_> {
     fn is_member(&self, object: &Value, name: &str) -> bool {
         matches!(name, "value" | "name")
             && object.objects.iter().all(|one| matches!(one, Object::Instance(class) if self.is_enumeration(*class)))
+    }
+
+    /// Whether a value is a member of an enumeration that the unit does not show: `Order(text)`, `Order[text]`. What classes
+    /// of the unit give is known from them.
+    pub(super) fn is_unseen_member(&self, object: ValueId) -> bool {
+        let op = |value: ValueId| self.function.op(origin(&self.function.values, value));
+        let class = match op(object) {
+            Op::Call { callee, arguments } if arguments.len() == 1 && arguments[0].passing == Passing::Positional => {
+                *callee
+            }
+            Op::Subscript(class, _) => *class,
+            _ => return false,
+        };
+        let Op::Unbound(name) = op(class) else { return false };
+        name.starts_with(|char: char| char.is_ascii_uppercase())
+            && name.contains(|char: char| char.is_ascii_lowercase())
+            && self.solved.registry.unbound(name).is_none()
+            && !self.solved.registry.knows(name)
     }
 
     fn member(&mut self, value: ValueId, class: crate::ssa::ClassId, bound: bool, name: &Rc<str>) -> Value {
