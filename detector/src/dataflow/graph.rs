@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::ssa::{BlockId, Function, Instruction, Op, Terminator, ValueId, reverse_post_order};
+use crate::ssa::{Block, BlockId, Function, Instruction, Op, Terminator, ValueId, reverse_post_order};
 
 /// How far a refinement is followed for facts that it may look at beside its operands, and how many of them.
 const MAX_DEPTH: usize = 8;
@@ -31,30 +31,8 @@ impl Graph {
         for (i, block) in order.iter().enumerate() {
             rank[block.0 as usize] = i;
         }
-        let mut used: Vec<(u32, BlockId)> = Vec::with_capacity(2 * function.values.len());
-        let (mut seen, mut searches, mut found) = (vec![0; function.values.len()], 0, vec![]);
-        // In which block a use of a value was noted last.
-        let mut noted = vec![u32::MAX; function.values.len()];
-        for instruction in &function.values {
-            let block = instruction.block;
-            let is_join = matches!(instruction.op, Op::Phi(_) | Op::Join(_));
-            let mut add = |operand: ValueId| {
-                // Made before it is used, in the same visit.
-                if (is_join || function.values[operand.0 as usize].block != block)
-                    && std::mem::replace(&mut noted[operand.0 as usize], block.0) != block.0
-                {
-                    used.push((operand.0, block));
-                }
-            };
-            instruction.op.operands(&mut add);
-            searches += 1;
-            looked_at(&function.values, &instruction.op, (&mut seen, searches), &mut found, &mut add);
-        }
-        for (i, block) in function.blocks.iter().enumerate() {
-            if let Terminator::Branch { condition, .. } = block.terminator {
-                used.push((condition.0, BlockId(i as u32)));
-            }
-        }
+        // Where all goes forward, blocks that read what grew are still to be visited, and nobody asks which these are.
+        let used = if goes_forward(function, &rank) { vec![] } else { uses(function) };
         let (users, first) = grouped(function.values.len(), &used);
         let mut ways_in = Vec::with_capacity(1 + function.blocks.len());
         let mut ways = Vec::with_capacity(2 * function.blocks.len());
@@ -100,6 +78,61 @@ impl Graph {
         let at = block.0 as usize;
         &self.ways_out[self.first_out[at] as usize..self.first_out[at + 1] as usize]
     }
+}
+
+/// The values that are read in other blocks than their own, or around a loop, with these blocks.
+fn uses(function: &Function) -> Vec<(u32, BlockId)> {
+    let values = &function.values;
+    let mut used = Vec::with_capacity(2 * values.len());
+    let (mut seen, mut searches, mut found) = (vec![0; values.len()], 0, vec![]);
+    // In which block a use of a value was noted last.
+    let mut noted = vec![u32::MAX; values.len()];
+    for instruction in values {
+        let block = instruction.block;
+        let is_join = matches!(instruction.op, Op::Phi(_) | Op::Join(_));
+        let mut add = |operand: ValueId| {
+            // Made before it is used, in the same visit.
+            if (is_join || values[operand.0 as usize].block != block)
+                && std::mem::replace(&mut noted[operand.0 as usize], block.0) != block.0
+            {
+                used.push((operand.0, block));
+            }
+        };
+        instruction.op.operands(&mut add);
+        searches += 1;
+        looked_at(values, &instruction.op, (&mut seen, searches), &mut found, &mut add);
+    }
+    // A block is visited once more for its test: calls in it may return more by then.
+    for (i, block) in function.blocks.iter().enumerate() {
+        if let Terminator::Branch { condition, .. } = block.terminator {
+            used.push((condition.0, BlockId(i as u32)));
+        }
+    }
+    used
+}
+
+/// Whether control and values only go from blocks to later ones in the order of visits, and no block is visited once more
+/// for its test.
+fn goes_forward(function: &Function, rank: &[usize]) -> bool {
+    // What is never visited tells nobody anything.
+    let comes_before = |from: BlockId, at: usize| {
+        let from = rank[from.0 as usize];
+        from < at || from == usize::MAX
+    };
+    let ways = |(block, at): (&Block, &usize)| {
+        !matches!(block.terminator, Terminator::Branch { .. })
+            && block.predecessors.iter().all(|from| comes_before(*from, *at))
+    };
+    let values = |instruction: &Instruction| {
+        let is_join = matches!(instruction.op, Op::Phi(_) | Op::Join(_));
+        let mut forward = true;
+        instruction.op.operands(|operand| {
+            let from = function.values[operand.0 as usize].block;
+            forward &= from == instruction.block && !is_join || comes_before(from, rank[instruction.block.0 as usize]);
+        });
+        forward
+    };
+    function.blocks.iter().zip(rank).all(ways) && function.values.iter().all(values)
 }
 
 /// What belongs to each of `count` keys, one after the other, and where that of each begins.

@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::{Block, BlockId, Instruction, Op, Span, Terminator, ValueId};
 
@@ -22,7 +22,7 @@ type Number = u32;
 /// to them on the way, which is coarser and as long as that is.
 const MAX_OPERANDS: usize = 1 << 17;
 
-/// Instructions that most functions have.
+/// Instructions that many functions have.
 const USUAL: usize = 16;
 
 /// Blocks that are walked up to see whether one is before another.
@@ -49,7 +49,7 @@ struct Exit {
 }
 
 /// Blocks and instructions under construction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Builder {
     /// Finished and unfinished blocks.
     pub blocks: Vec<Block>,
@@ -68,6 +68,23 @@ pub struct Builder {
 /// A region that was closed.
 #[derive(Clone, Debug)]
 pub struct Closed(Rc<Region>);
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            blocks: Vec::with_capacity(USUAL / 2),
+            values: Vec::with_capacity(USUAL),
+            numbers: FxHashMap::with_capacity_and_hasher(USUAL / 2, FxBuildHasher),
+            definitions: FxHashMap::with_capacity_and_hasher(USUAL, FxBuildHasher),
+            sealed: vec![],
+            incomplete: FxHashMap::default(),
+            open: vec![],
+            exits: FxHashMap::default(),
+            operands: 0,
+            current: None,
+        }
+    }
+}
 
 impl Builder {
     /// Adds an empty block that nothing leads to yet.
@@ -164,9 +181,6 @@ impl Builder {
 
     fn add(&mut self, op: Op, span: Span, block: BlockId) -> ValueId {
         let id = ValueId(self.values.len() as u32);
-        if self.values.is_empty() {
-            self.values.reserve(USUAL);
-        }
         self.values.push(Instruction { op, span, block });
         id
     }

@@ -88,6 +88,8 @@ pub struct Language {
     first_free: bool,
     pub(super) shape: Option<Regex>,
     pub(super) settled: Option<Regex>,
+    /// Whether the empty text is such a beginning.
+    settled_by_nothing: bool,
     pub(super) recognised: Vec<Vec<String>>,
     pub(super) pieces: Vec<Vec<String>>,
     pub(super) value_words: Vec<String>,
@@ -173,6 +175,7 @@ impl Language {
             command_first: file.command_first,
             first_free: file.first_free,
             shape,
+            settled_by_nothing: settled.as_ref().is_some_and(|settled| settled.is_match("")),
             settled,
             recognised: file.recognised,
             pieces: file.pieces,
@@ -216,11 +219,17 @@ impl Languages {
 
     /// The languages in which a template is one closed piece, taint or not.
     pub(super) fn closed(&self, template: &Template) -> LanguageSet {
-        // Text that nobody else has a say in and that opens nothing is closed everywhere.
-        if let [Part::Hole(hole)] = template.0.as_slice()
-            && hole.origins.is_none()
-        {
-            return LanguageSet::ALL;
+        if let [Part::Hole(hole)] = template.0.as_slice() {
+            // Text that nobody else has a say in and that opens nothing is closed everywhere.
+            if hole.origins.is_none() {
+                return LanguageSet::ALL;
+            }
+            // As `walk` has it.
+            let is_closed = |(index, language): &(usize, &Language)| {
+                language.settled_by_nothing || language.holds(hole, *index, State::Bare, false)
+            };
+            let closed = self.all.iter().enumerate().filter(is_closed);
+            return closed.fold(LanguageSet::NONE, |closed, (index, _)| closed.union(LanguageSet::one(index)));
         }
         (0..self.all.len()).fold(LanguageSet::NONE, |closed, index| {
             let (escaped, end) = self.walk(template, index, false);

@@ -33,12 +33,13 @@ impl Pass<'_, '_> {
         let mut known = false;
         // What is known about an object by its name says more than that its class is not shown.
         let registry = self.solved.registry;
-        let modelled = target.paths().find(|path| registry.has_own_effect(path)).cloned();
+        let several = target.objects.len() > 1;
+        let modelled = target.paths().find(|path| several && registry.has_own_effect(path)).cloned();
         for object in &target.objects {
             match object {
                 Object::Path(path)
-                    if !registry.has_own_effect(path)
-                        && modelled.as_ref().is_some_and(|other| is_same_method(other, path)) => {}
+                    if modelled.as_ref().is_some_and(|other| is_same_method(other, path))
+                        && !registry.has_own_effect(path) => {}
                 Object::Function(function) | Object::Method(function) => {
                     known = true;
                     let bound = matches!(object, Object::Method(_));

@@ -6,7 +6,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::arguments::fact;
 use crate::dataflow::Solution;
@@ -16,6 +16,8 @@ use crate::taint::store::Solved;
 
 /// Values that a slice has at most.
 const MAX_SLICE: usize = 400;
+/// Values that many slices have.
+const USUAL_SLICE: usize = 14;
 /// Parts of a test, one in the other, that are told apart.
 const MAX_PARTS: usize = 8;
 /// Slices of one function that are remembered.
@@ -107,7 +109,7 @@ impl<'a, 'p> Scope<'a, 'p> {
     }
 
     fn sliced(&self, value: ValueId) -> FxHashSet<ValueId> {
-        let mut seen = FxHashSet::default();
+        let mut seen = FxHashSet::with_capacity_and_hasher(USUAL_SLICE, FxBuildHasher);
         seen.insert(value);
         let mut work = vec![value];
         while let Some(value) = work.pop() {
