@@ -129,6 +129,21 @@ async fn answers_and_baselines_are_rows_of_one_table_and_two_of_them_are_compare
     assert_ends(&output, 0, &["part/shop: part.jsonl has answers to 1 of 3 tasks"]);
     let several = case.real("compare").args(["evals/eval", after]).output().unwrap();
     assert_ends(&several, 2, &["several cells", "cells/new,shop"]);
+    let mixed = case.real("compare").args(["evals/eval/results.jsonl", after]).output().unwrap();
+    assert_ends(&mixed, 2, &["holds the rows of several cells (before/shop, new/shop, nothing/shop)", "cells/NAME"]);
+
+    // What has the same name need not be the same.
+    case.answers("after.jsonl", [SAFE, SAFE, SAFE]);
+    let changed = case.eval(&[&all[..], &["--resume"]].concat());
+    assert_ends(&changed, 1, &["[2/3] new/shop", "other settings: answeredBy is ", "--fresh"]);
+    let other = [serde_json::to_string(&task("a")).unwrap(), serde_json::to_string(&task("d")).unwrap()];
+    fs::write(case.path("tasks.jsonl"), other.join("\n")).unwrap();
+    let nothing = ["--suite", "shop=tasks.jsonl", "--responses", "nothing"];
+    let changed = case.eval(&[&nothing[..], &["--resume"]].concat());
+    assert_ends(&changed, 1, &["other settings: tasks is ", "3 tasks, SHA-256", "2 tasks, SHA-256"]);
+    assert_ends(&case.eval(&[&nothing[..], &["--output", "evals/other"]].concat()), 0, &[]);
+    let compared = case.real("compare").args([after, "evals/other/cells/nothing,shop/rows.jsonl"]).output().unwrap();
+    assert_ends(&compared, 0, &["note: A was evaluated on tasks.jsonl (3 tasks", "may not be the same"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
