@@ -7,6 +7,7 @@ use super::models::{Effect, Guard, Leave, Open, Sink, Validators};
 use super::paths::Paths;
 use super::schema::{ConstantModel, ObligationModel, RegexModel, Returns, Rule};
 use super::trees::Trees;
+use crate::dotted::{last, split_last};
 use crate::text::Languages;
 
 /// Rules, languages and library models.
@@ -83,15 +84,15 @@ impl Registry {
         self.declared.contains(name)
     }
 
-    /// The object that a call gives which binds what it is passed and makes no text of it. What methods of unknown objects are
-    /// called with, they bind.
-    pub fn bound_in(&self, path_called: &str, with_arguments: bool) -> Option<&str> {
-        let (object, method) = path_called.strip_suffix("()")?.rsplit_once('.')?;
+    /// The object that a call gives which binds what it is passed and makes no text of it, and whether it does so only where
+    /// it is passed something: what methods of unknown objects are called with, they bind.
+    pub fn bound_in(&self, path: &str) -> Option<(&str, bool)> {
+        let (object, method) = split_last(path)?;
         if let Some(class) = self.chains.get(object) {
-            return Some(class);
+            return Some((class, false));
         }
         // `values()` of a mapping is something else.
-        self.builders.get(method).filter(|_| with_arguments && !self.is_type(object)).map(String::as_str)
+        self.builders.get(method).filter(|_| !self.is_type(object)).map(|class| (class.as_str(), true))
     }
 
     /// Whether something is known about what a path names.
@@ -161,7 +162,7 @@ impl Registry {
     /// its result.
     pub fn guard_by_name(&self, path: &str, truth: Option<bool>) -> Option<&Guard> {
         let validators = self.validators.as_ref()?;
-        let (object, name) = path.rsplit_once('.').unwrap_or(("", path));
+        let (object, name) = split_last(path).unwrap_or(("", path));
         let name = name.trim_start_matches('_');
         let is = |words: &[String], word: &str| words.iter().any(|own| own == word);
         let is_one = match truth {
@@ -171,7 +172,7 @@ impl Registry {
                 is(&validators.first, first) && (is(&validators.last, &last_word(name)) || asks())
             }
             Some(true) => {
-                let pattern = object.rsplit('.').next().unwrap_or(object);
+                let pattern = last(object);
                 let compiled = is_constant_name(pattern) || is(&validators.patterns, &last_word(pattern));
                 name.split('_').any(|word| is(&validators.tests, word)) || compiled && is(&validators.matches, name)
             }

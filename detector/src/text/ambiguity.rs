@@ -16,7 +16,7 @@ use regex_syntax::ast::Ast;
 use regex_syntax::hir::{Hir, HirKind, Look};
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
-use super::pattern::{class_set, python_pattern};
+use super::pattern::{ascii_set, python_pattern};
 use super::{CharSet, Matching, Pattern};
 
 /// States of an automaton, and steps of one decision, at most. Beyond that a pattern counts as harmless.
@@ -158,7 +158,7 @@ impl Automaton {
                 text.chars().rev().try_fold(next, |next, char| self.push(State::Read(CharSet::NONE.with(char), next)))
             }
             // Beyond ASCII sets are not exact: what only overlaps there is no ambiguity.
-            HirKind::Class(class) => self.push(State::Read(class_set(class).difference(CharSet::OTHER), next)),
+            HirKind::Class(class) => self.push(State::Read(ascii_set(class), next)),
             HirKind::Capture(capture) => self.build(&capture.sub, next),
             HirKind::Concat(parts) => parts.iter().rev().try_fold(next, |next, part| self.build(part, next)),
             HirKind::Alternation(parts) => {

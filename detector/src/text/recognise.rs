@@ -185,7 +185,9 @@ fn words(template: &Template) -> Vec<String> {
 
 /// Whether words come in an order; `+word` stands right after the one before, `!word` does not, `a|b` is either, `*` is any one.
 fn is_said(words: &[String], wanted: &[String]) -> bool {
-    let is = |word: &str, wanted: &str| wanted == "*" || wanted.split('|').any(|one| one == word);
+    let is = |word: &str, wanted: &str| {
+        wanted == "*" || wanted.as_bytes().split(|byte| *byte == b'|').any(|one| one == word.as_bytes())
+    };
     let Some((first, rest)) = wanted.split_first() else { return false };
     if !words.first().is_some_and(|word| is(word, first)) {
         return false;

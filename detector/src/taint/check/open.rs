@@ -8,6 +8,7 @@ use super::sinks::{Given, are_met, danger, is_meant_from};
 use super::words::has_word;
 use super::wrapper::{self, is_unknown};
 use crate::dataflow::Solution;
+use crate::dotted::last;
 use crate::rules::Part as SinkPart;
 use crate::ssa::{Argument, Function, FunctionId, Op, Passing, Span, ValueId, origin};
 use crate::taint::domain::{Items, Object, Value};
@@ -121,7 +122,7 @@ fn nameless_method<'a>(
     let Op::Attribute(object, name) = function.op(origin(&function.values, callee)) else { return None };
     let receiver = fact(&solution.facts, *object);
     let is_known = |object: &Object| match object {
-        Object::Path(path) => solved.registry.is_type(path) || solved.registry.knows(path),
+        Object::Path(path) => solved.registry.known(path).is_known_itself,
         _ => true,
     };
     let own_text = receiver.text.templates().iter().any(|template| !matches!(template.0.as_slice(), [Part::Hole(_)]));
@@ -171,7 +172,7 @@ pub fn constant_code(solved: &Solved<'_>) -> BTreeSet<(String, Span)> {
 
 /// The names under which something is called.
 fn names<'a>(function: &'a Function, callee: ValueId, targets: &'a Value) -> Vec<&'a str> {
-    let mut names: Vec<&str> = targets.paths().map(|path| path.rsplit('.').next().unwrap_or(path)).collect();
+    let mut names: Vec<&str> = targets.paths().map(|path| last(path)).collect();
     match function.op(callee) {
         Op::Attribute(_, name) | Op::Unbound(name) => names.push(name),
         _ => {}

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use crate::dotted::last;
 use crate::rules::{Condition, Part, Sink, Whose};
 use crate::ssa::{Argument, Function, FunctionId, Op, Passing, Program, Terminator, ValueId, origin};
 use crate::taint::domain::{Items, Key, Object, Value, languages};
@@ -28,6 +29,10 @@ pub(super) fn done<'a>(op: &'a Op, facts: &[Value], function: &'a Function, prog
             };
             let called = fact(facts, *callee);
             let mut paths: Vec<Rc<str>> = called.paths().cloned().collect();
+            // `headers.__setitem__(name, value)` is `headers[name] = value`.
+            let entries = paths.iter().filter_map(|path| path.strip_suffix(".__setitem__"));
+            let entries: Vec<Rc<str>> = entries.map(|object| Rc::from(format!("{object}[]="))).collect();
+            paths.extend(entries);
             for object in &called.objects {
                 paths.extend(made_by(program, object));
             }
@@ -102,7 +107,7 @@ fn is_whole(solved: &Solved<'_>, (id, value): (FunctionId, ValueId)) -> bool {
 fn is_object(function: &Function, value: ValueId) -> bool {
     let Op::Call { callee, .. } = function.op(origin(&function.values, value)) else { return false };
     let name = match function.op(origin(&function.values, *callee)) {
-        Op::Attribute(_, name) | Op::Unbound(name) | Op::Path(name) => name.rsplit('.').next().unwrap_or(name),
+        Op::Attribute(_, name) | Op::Unbound(name) | Op::Path(name) => last(name),
         _ => return false,
     };
     let (upper, lower) = (name.starts_with(char::is_uppercase), name.contains(char::is_lowercase));
@@ -122,7 +127,7 @@ fn whole_parameter(function: &Function, facts: &[Value], value: ValueId) -> Opti
         at = match function.op(at) {
             Op::Parameter(_) => return Some(at),
             Op::Call { callee, arguments } => {
-                let same = |path: &Rc<str>| SAME_PATH.contains(&path.rsplit('.').next().unwrap_or(path));
+                let same = |path: &Rc<str>| SAME_PATH.contains(&last(path));
                 match (function.op(origin(&function.values, *callee)), arguments.as_slice()) {
                     (_, [one]) if fact(facts, *callee).paths().any(same) => one.value,
                     (Op::Attribute(object, name), _) if SAME_PATH_METHODS.contains(&&**name) => *object,

@@ -52,7 +52,8 @@ pub(in crate::taint) fn each(known: Value, element: &Value, view: View) -> Value
             .known
             .iter()
             .map(|(key, value)| (key.clone(), if clean { element.clone() } else { narrowed(value.clone(), chars) }));
-        known.items = Some(Rc::new(Items { known: entries.collect(), any, keys: items.keys.clone() }));
+        known.items =
+            Some(Rc::new(Items { known: entries.collect(), any, keys: items.keys.clone(), size: items.size }));
     }
     known
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::object::Object;
 use super::strings::percent_format;
-use super::value::{Value, languages};
+use super::value::{Items, Value, languages};
 use crate::dataflow::Lattice;
 use crate::ssa::{BinaryOp, Literal};
 use crate::text::{Hole, LanguageSet, Origins, Text};
@@ -44,8 +44,15 @@ pub(in crate::taint) fn binary(op: BinaryOp, left: &Value, right: &Value) -> Val
         BinaryOp::Add if both_lists => {
             let mut joined = left.clone();
             if let (Some(items), Some(other)) = (&left.items, &right.items) {
-                let mut items = (**items).clone();
-                items.any.join(&other.any);
+                let both = items.entries().zip(other.entries());
+                let items = both.map_or_else(
+                    || {
+                        let mut items = Items { size: None, ..(**items).clone() };
+                        items.any.join(&other.any);
+                        items
+                    },
+                    |(first, second)| Items::listed([first, second].concat()),
+                );
                 joined.items = Some(Rc::new(items));
             }
             joined
@@ -79,6 +86,9 @@ pub(in crate::taint) fn binary(op: BinaryOp, left: &Value, right: &Value) -> Val
                 result.text = Text::hole(Hole { closed: LanguageSet::NONE, ..hole });
             }
             result.objects.clear();
+            if let Some(items) = &repeated.items {
+                result.items = Some(Rc::new(Items { size: None, ..(**items).clone() }));
+            }
             result
         }
     }
@@ -132,11 +142,17 @@ pub(in crate::taint) fn with_item(container: &Value, key: Option<&Value>, item: 
     let mut items = container.items.as_deref().cloned().unwrap_or_default();
     let keys = key.and_then(Value::as_keys);
     items.any.join(item);
-    match keys.as_deref() {
-        Some([one]) => {
-            items.known.insert(one.clone(), item.clone());
+    // A slice may be of any length.
+    items.size = items.size.filter(|_| key.is_some());
+    let one = match keys.as_deref() {
+        Some([one]) => items.place(one),
+        _ => None,
+    };
+    match one {
+        Some(one) => {
+            items.known.insert(one, item.clone());
         }
-        _ => items.known.values_mut().for_each(|value| {
+        None => items.known.values_mut().for_each(|value| {
             value.join(item);
         }),
     }

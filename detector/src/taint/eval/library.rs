@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::ends::stripped;
+use super::mutations::option_of;
 use super::pass::Pass;
 use super::strings::{brace_format, dollar_format, first_word, join, map_case, replace, substitute, translate};
 use crate::dataflow::Lattice;
@@ -126,6 +127,7 @@ impl Pass<'_, '_> {
                     known: BTreeMap::from([(Key::Index(0), folder), (Key::Index(1), name)]),
                     any,
                     keys: None,
+                    size: Some(2),
                 })
             }
             Returns::Common => match arguments.positional(0) {
@@ -141,7 +143,7 @@ impl Pass<'_, '_> {
                 if let Some(keys) = items.keys.take() {
                     items = Items { any: keys, ..Items::default() };
                 }
-                Value::container(items)
+                Value::container(Items { size: None, ..items })
             }
             Returns::Element => {
                 let mut all = value.element();
@@ -153,6 +155,10 @@ impl Pass<'_, '_> {
                 all
             }
             Returns::Lookup => {
+                let kept = || value.items.as_ref()?.known.get(&Key::Text(option_of(arguments)?.into()));
+                if let Some(kept) = kept() {
+                    return kept.clone();
+                }
                 let mut found = Value::default();
                 match arguments.positional(0).and_then(Value::as_keys) {
                     Some(keys) if !keys.is_empty() => keys.iter().for_each(|key| {
@@ -302,7 +308,7 @@ fn pair(first: &Value, second: &Value) -> Value {
     let mut any = first.clone();
     any.join(second);
     let known = BTreeMap::from([(Key::Index(0), first.clone()), (Key::Index(1), second.clone())]);
-    Value::container(Items { known, any, keys: None })
+    Value::container(Items { known, any, keys: None, size: None })
 }
 
 /// The characters that an escape leaves, given its options, where these are known: `escape(text, quote=True)` is as without,

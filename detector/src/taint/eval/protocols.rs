@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::pass::Pass;
 use crate::dataflow::Lattice;
+use crate::dotted::last;
 use crate::rules::Returns;
 use crate::ssa::{Argument, BinaryOp, ClassId, Declared, Passing, ValueId};
 use crate::taint::domain::{Items, Key, Object, Value, languages};
@@ -131,7 +132,8 @@ impl Pass<'_, '_> {
         {
             let items = (**items).clone();
             let known = items.known.iter().map(|(key, entry)| (key.clone(), self.shown(entry))).collect();
-            shown.items = Some(Rc::new(Items { known, any: self.shown(&items.any), keys: items.keys }));
+            shown.items =
+                Some(Rc::new(Items { known, any: self.shown(&items.any), keys: items.keys, size: items.size }));
         }
         shown
     }
@@ -257,7 +259,7 @@ impl Pass<'_, '_> {
         self.solved
             .program
             .foreign_bases(class)
-            .any(|base| matches!(base.rsplit('.').next(), Some("BaseModel" | "SQLModel" | "BaseSettings")))
+            .any(|base| matches!(last(base), "BaseModel" | "SQLModel" | "BaseSettings"))
     }
 
     /// What a model's field declares, unless the program sets an attribute of the name.

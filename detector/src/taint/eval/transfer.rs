@@ -70,7 +70,7 @@ impl Analysis for Pass<'_, '_> {
                 }
                 result.objects.retain(|object| matches!(object, Object::Path(_)));
                 if let Some(items) = &sliced.items {
-                    result.items = Some(Rc::new(Items { known: BTreeMap::new(), ..(**items).clone() }));
+                    result.items = Some(Rc::new(Items { known: BTreeMap::new(), size: None, ..(**items).clone() }));
                 }
                 result
             }
@@ -119,7 +119,7 @@ impl Analysis for Pass<'_, '_> {
                 Self::decided(*and, &parts)
             }
             Op::Format(pieces) => Value::text(self.format(pieces, facts)),
-            Op::Display(_, items) => display(items, facts),
+            Op::Display(kind, items) => display(*kind, items, facts),
             Op::Mapping(items) => mapping(items, facts),
             Op::Element(container) => {
                 let container = fact(facts, *container);
@@ -152,6 +152,7 @@ impl Analysis for Pass<'_, '_> {
                     known: keys.into_iter().map(|key| (key, item.clone())).collect(),
                     any: item.clone(),
                     keys: Some(key.clone()),
+                    size: None,
                 })
             }
             Op::Caught => {

@@ -4,6 +4,7 @@ use rustc_hash::FxHashSet;
 
 use super::folder::MAX_JOINS;
 use super::scope::{Scope, Test};
+use crate::dotted::last;
 use crate::rules::Guarding;
 use crate::ssa::{BlockId, CompareOp, Literal, Op, Terminator, ValueId};
 use crate::taint::domain::Object;
@@ -35,16 +36,22 @@ impl Scope<'_, '_> {
             _ => return false,
         };
         let root = self.root(value);
-        let Op::Phi(operands) = self.function.op(root) else { return cleared };
+        let inner = |one: ValueId, at| {
+            self.fact(one).origins().is_none()
+                || one != root && self.is_cleared_within(guarding, one, at, depth.saturating_sub(1))
+        };
+        let operands = match self.function.op(root) {
+            Op::Phi(operands) => operands,
+            // `target or "/"`
+            Op::Logic(_, parts) => return cleared || depth > 0 && parts.iter().all(|part| inner(*part, (block, at))),
+            _ => return cleared,
+        };
         // `if not known(url): url = "/"`: on each way it was tested, or is another.
         let ways = &self.function.blocks[self.block(root).0 as usize].predecessors;
         cleared
             || depth > 0
                 && operands.len() == ways.len()
-                && operands.iter().zip(ways).all(|(operand, way)| {
-                    self.fact(*operand).origins().is_none()
-                        || *operand != root && self.is_cleared_within(guarding, *operand, (*way, END), depth - 1)
-                })
+                && operands.iter().zip(ways).all(|(operand, way)| inner(*operand, (*way, END)))
     }
 
     /// Whether the tests before a block let only listed hosts of a URL pass.
@@ -115,8 +122,9 @@ impl Scope<'_, '_> {
         // What always comes out the same is no test, nor is it one that there is a URL.
         let known = self.fact(condition);
         let fixed = known.text.literals().is_some() && known.truth() != (true, true);
+        // Of what counts as false nothing is left.
         if fixed || of.contains(&self.root(condition)) {
-            return false;
+            return !fixed && !truth;
         }
         let next = |condition: ValueId, truth: bool| self.lets_listed_host_pass((condition, truth), of, depth - 1);
         match self.function.op(self.root(condition)) {
@@ -159,7 +167,7 @@ impl Scope<'_, '_> {
                 let asks = self.fact(*callee).objects.iter().any(|object| match object {
                     Object::Function(_) | Object::Method(_) => true,
                     Object::Path(path) => {
-                        let name = path.rsplit('.').next().unwrap_or(path);
+                        let name = last(path);
                         !matches!(name, "isinstance" | "len" | "bool" | "hasattr" | "str" | "search" | "match")
                             || matches!(name, "search" | "match") && path.starts_with("re.")
                     }

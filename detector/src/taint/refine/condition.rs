@@ -93,7 +93,20 @@ impl Scene<'_, '_> {
             Op::Comprehension { iterable, element, result, .. } if !truth => {
                 self.none_left(known, value, (*iterable, *element, *result), depth)
             }
-            Op::Call { .. } => self.after_call(known, value, condition, Some(truth), depth),
+            Op::Call { .. } => {
+                let known = self.after_call(known, value, condition, Some(truth), depth);
+                if truth { known } else { self.falsy(known, value, condition) }
+            }
+            _ if !truth => self.falsy(known, value, condition),
+            _ => known,
+        }
+    }
+
+    /// A text that counts as false is empty. Objects of the program have a say in what they count as.
+    fn falsy(&self, known: Value, value: ValueId, condition: ValueId) -> Value {
+        let own = |object: &Object| matches!(object, Object::Instance(_) | Object::Class(_));
+        match self.view(condition, value) {
+            Some(view) if !known.objects.iter().any(own) => narrowed(known, view.widen(CharSet::NONE)),
             _ => known,
         }
     }
