@@ -49,6 +49,8 @@ pub enum Returns {
     Content,
     /// The argument itself.
     Same,
+    /// The argument as a text: `str`.
+    Text,
     /// What a function returns that is handed over.
     Called,
     /// Text made of characters of the argument.

@@ -254,7 +254,12 @@ fn is_handed(scope: &Scope<'_, '_>, value: ValueId) -> bool {
                     registry.effect(path).is_some_and(|effect| {
                         matches!(
                             effect.returns,
-                            Returns::Same | Returns::Part | Returns::Elements | Returns::Enumerate | Returns::Zip
+                            Returns::Same
+                                | Returns::Text
+                                | Returns::Part
+                                | Returns::Elements
+                                | Returns::Enumerate
+                                | Returns::Zip
                         )
                     })
                 };

@@ -45,7 +45,8 @@ impl Pass<'_, '_> {
                 let note = "what is read from where somebody says";
                 Value::any(self.solved.source(self.id, call, note, OriginKind::Unknown))
             }
-            Returns::Same => value,
+            Returns::Text if value.items.is_some() && value.objects.is_empty() => Value::text(value.to_text()),
+            Returns::Same | Returns::Text => value,
             Returns::Called => {
                 let mut result = Value::default();
                 for object in &value.objects {

@@ -215,7 +215,7 @@ impl Pass<'_, '_> {
         returns: Returns,
         arguments: &Arguments<'_>,
     ) -> Option<(Vec<Argument>, Vec<Value>)> {
-        let as_text = matches!(returns, Returns::Same | Returns::Repr | Returns::Format);
+        let as_text = matches!(returns, Returns::Same | Returns::Text | Returns::Repr | Returns::Format);
         let as_list = matches!(
             returns,
             Returns::Elements | Returns::Element | Returns::Join | Returns::Enumerate | Returns::Zip | Returns::Map
