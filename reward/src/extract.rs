@@ -8,6 +8,7 @@ use real_sandbox_api::Check;
 use crate::Extraction;
 use crate::markdown::{Block, blocks, is_python};
 use crate::python::{Binding, binding, statements};
+use crate::wrapped;
 
 const OPENING: &str = "```python";
 const CLOSING: &str = "```";
@@ -25,7 +26,8 @@ const PLACEHOLDER: &str = "YOUR_CODE_HERE";
 ///
 /// [`Extraction::Tolerant`] reads Markdown: of the blocks of Python the last one that defines the task's entry point,
 /// else the longest; a bare fence is taken where no block says that it is Python. A block that only imports the entry point is an
-/// example of its use, unless no other has it. What stands before `</think>` is no part of the answer.
+/// example of its use, unless no other has it. What stands before `</think>` is no part of the answer. Where no fence holds a program, one
+/// is looked for in elements of HTML and XML, in notebooks and tool calls as JSON, and in diffs.
 pub fn program<'a>(response: &'a str, task: &Task, extraction: Extraction) -> Option<Cow<'a, str>> {
     match extraction {
         Extraction::Paper => paper(response).map(Cow::Borrowed),
@@ -35,7 +37,8 @@ pub fn program<'a>(response: &'a str, task: &Task, extraction: Extraction) -> Op
 
 /// Whether an answer holds a fenced code block of any kind.
 pub fn holds_block(response: &str) -> bool {
-    !blocks(response).is_empty()
+    let blocks = blocks(response);
+    !blocks.is_empty() || !wrapped::programs(response, &blocks).is_empty()
 }
 
 fn paper(response: &str) -> Option<&str> {
@@ -48,15 +51,26 @@ fn trimmed(block: &str) -> Option<&str> {
 }
 
 fn tolerant(response: &str, entry: Option<&str>) -> Option<String> {
-    let blocks = blocks(after_thought(response));
+    let answer = after_thought(response);
+    let blocks = blocks(answer);
     let said = |block: &&Block| is_python(&block.language);
     let bare = |block: &&Block| block.language.is_empty();
-    let mut programs: Vec<&str> = blocks.iter().filter(said).filter_map(|block| trimmed(&block.code)).collect();
+    let of = |kind: &dyn Fn(&&Block) -> bool| -> Vec<&str> {
+        blocks.iter().filter(kind).filter_map(|block| trimmed(&block.code)).collect()
+    };
+    let wrapped;
+    let mut programs = of(&said);
     if programs.is_empty() {
-        programs = blocks.iter().filter(bare).filter_map(|block| trimmed(&block.code)).collect();
-        if programs.iter().any(|program| is_like_a_program(program)) {
-            programs.retain(|program| is_like_a_program(program));
-        }
+        programs = of(&bare);
+        programs.retain(|program| is_like_a_program(program));
+    }
+    if programs.is_empty() {
+        wrapped = wrapped::programs(answer, &blocks);
+        programs = wrapped.iter().filter_map(|program| trimmed(program)).collect();
+        programs.retain(|program| is_like_a_program(program));
+    }
+    if programs.is_empty() {
+        programs = of(&bare);
     }
     let bound: Vec<_> =
         entry.map_or_else(Vec::new, |name| programs.iter().map(|program| binding(program, name)).collect());
@@ -253,6 +267,27 @@ mod tests {
     }
 
     #[test]
+    fn other_wrappings_count_where_no_fence_holds_a_program() {
+        for answer in [
+            format!("<pre><code>{SOLUTION}</code></pre>"),
+            format!("```json\n{}\n```", serde_json::json!({"name": "python", "arguments": {"code": SOLUTION}})),
+            format!("<think>\n```python\nprint(0)\n```\n</think>\n<answer>\n{SOLUTION}\n</answer>"),
+            format!("\'\'\'python\r\n{}\r\n\'\'\'\r\n", SOLUTION.replace('\n', "\r\n")),
+            format!("```\n{SOLUTION}\n```\n<pre>solve(1) == solve(2)\nsolve(3) == solve(4)</pre>"),
+            format!("```python\n{SOLUTION}\n```\n<answer>solve = long_other_thing(1, 2, 3)\n</answer>"),
+        ] {
+            assert_eq!(tolerant(&answer, Some("solve")).as_deref(), Some(SOLUTION), "{answer}");
+        }
+        for answer in
+            ["<pre>an output</pre>", "```json\n{\"a\": 1}\n```", "<answer>YES</answer>", "{\"answer\": \"x = 1\"}"]
+        {
+            assert_eq!(tolerant(answer, None), None, "{answer}");
+        }
+        assert!(holds_block("<pre>x = 1</pre>"));
+        assert_eq!(paper("<pre>x = 1</pre>"), None);
+    }
+
+    #[test]
     fn fences_as_models_write_them() {
         for (before, after) in [
             ("```python3.11\n", "\n```"),
@@ -294,6 +329,12 @@ mod tests {
             format!("```python\n{}", fences("solve = (\n")),
             format!("```python\n{}", fences("a = '\\\n")),
             format!("```python\n{}", fences("x;")),
+            fences("<code>"),
+            fences("<pre x"),
+            fences("<answer><pre>x = 1</pre>"),
+            fences("[PYTHON]"),
+            fences("\'\'\'python\n"),
+            fences("{\"code\":["),
         ] {
             let found = tolerant(&text, Some("solve"));
             assert!(found.is_none_or(|program| program.len() <= text.len()));

@@ -21,6 +21,7 @@ mod scorer;
 pub mod selection;
 pub mod serve;
 mod typing_prelude;
+mod wrapped;
 
 pub use config::{ConfigError, EmptyOutputs, Extraction, Profile, QualitySource, ScorerConfig};
 pub use outcome::{Reason, Scored, Service, Shaped, Timings, Unscored};

@@ -28,6 +28,8 @@ assert [score["quality"] for score in scores] == [1.0, 0.0, 0.0], scores
 assert trl.reward(completions=answers, task=tasks, prompts=[prompt] * 3, completion_ids=[[1]] * 3) == [1.0, 0.5, -1.0]
 chats = [[{"role": "assistant", "content": answer}] for answer in answers]
 assert trl.function(completions=chats, task=tasks)[:2] == [1.0, 1.0]
+parts = [[{"role": "assistant", "tool_calls": []}, {"role": "assistant", "content": [{"type": "text", "text": answer}]}] for answer in answers]
+assert trl.reward(completions=[*parts, [{"role": "assistant", "content": None}]], task=[*tasks, task]) == [1.0, 0.5, -1.0, -1.0]
 
 # A long prompt is cut from the left, and its accents are composed in another way than the query's.
 cut = [prompt[10:].replace("\u00e9", "e\u0301") + answer for answer in answers]

@@ -9,13 +9,14 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use super::body::{Body, Part};
 use super::judge::{Entry, Server, fill};
 use super::nothing;
 use super::openrlhf::Label;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Batch {
-    items: Vec<Item>,
+    items: Vec<Part<Item>>,
 }
 
 /// Other fields are for the client alone.
@@ -46,32 +47,35 @@ struct Outcome {
     details: String,
 }
 
-pub(super) async fn many(State(server): State<Arc<Server>>, Json(batch): Json<Batch>) -> Response {
+pub(super) async fn many(State(server): State<Arc<Server>>, Body(batch): Body<Batch>) -> Response {
     match rewards(&server, &batch.items).await {
         Ok(answer) => Json(answer).into_response(),
         Err(refusal) => refusal,
     }
 }
 
-pub(super) async fn one(State(server): State<Arc<Server>>, Json(item): Json<Item>) -> Response {
-    match rewards(&server, &[item]).await {
+pub(super) async fn one(State(server): State<Arc<Server>>, Body(item): Body<Item>) -> Response {
+    match rewards(&server, &[Part::Right(item)]).await {
         Ok(answer) => Json(answer.rewards.into_iter().next()).into_response(),
         Err(refusal) => refusal,
     }
 }
 
-fn entry<'a>(server: &'a Server, item: &'a Item) -> Result<Entry<'a>, String> {
+fn entry<'a>(server: &'a Server, (at, item): (usize, &'a Part<Item>)) -> Result<Entry<'a>, String> {
+    let item = item.read("an object with `response`, a text, and `ground_truth`, a task's id");
+    let item = item.map_err(|why| format!("item {at} {why}"))?;
     let task = server.tasks.find(&item.ground_truth.id()).map_err(|error| error.to_string())?;
     Ok(Entry { task, answer: &item.response })
 }
 
-async fn rewards(server: &Server, items: &[Item]) -> Result<Answer, Response> {
-    let entries: Vec<_> = items.iter().map(|item| entry(server, item)).collect();
+async fn rewards(server: &Server, items: &[Part<Item>]) -> Result<Answer, Response> {
+    let entries: Vec<_> = items.iter().enumerate().map(|item| entry(server, item)).collect();
     let judged = server.judge(&entries).await;
     if let Some(refusal) = nothing(&judged) {
         return Err(refusal);
     }
-    let groups: Vec<String> = items.iter().map(|item| item.ground_truth.id()).collect();
+    let groups: Vec<Option<&str>> =
+        entries.iter().map(|entry| entry.as_ref().ok().map(|entry| entry.task.id.as_str())).collect();
     let known: Vec<Option<f64>> = judged.iter().map(|one| one.as_ref().ok().map(|scored| scored.reward)).collect();
     let rewards: Vec<Outcome> = judged
         .iter()

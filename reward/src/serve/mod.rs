@@ -14,6 +14,7 @@
 
 mod answer;
 mod batch_reward;
+mod body;
 mod judge;
 mod openrlhf;
 mod ready;
@@ -29,6 +30,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+pub use body::Part;
 pub use openrlhf::{ExtraLogs, Label, RewardRequest, RewardResponse};
 pub use tasks::{LabelError, Tasks};
 

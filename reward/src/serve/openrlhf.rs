@@ -12,6 +12,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use super::body::{Body, Part};
 use super::judge::{Entry, Judged, Server, fill};
 use super::{answer, nothing};
 use crate::Scored;
@@ -20,13 +21,13 @@ use crate::Scored;
 #[derive(Clone, Debug, Deserialize)]
 pub struct RewardRequest {
     /// Prompt and answer, as one text each.
-    pub query: Vec<String>,
+    pub query: Vec<Part<String>>,
     /// The prompts, which `query` holds the ends of; without them, the tasks' own.
     #[serde(default)]
-    pub prompts: Option<Vec<String>>,
+    pub prompts: Option<Vec<Part<String>>>,
     /// The task's id, or `dataset/id` where several data sets share it; without it, the task whose prompt is in `query`.
     #[serde(default)]
-    pub labels: Option<Vec<Option<Label>>>,
+    pub labels: Option<Vec<Part<Label>>>,
 }
 
 /// A task's id as found in data sets: some have numbers.
@@ -35,15 +36,18 @@ pub struct RewardRequest {
 pub enum Label {
     /// Text.
     Text(String),
-    /// A whole number.
-    Number(i64),
+    /// A number; a table with gaps has `3.0` for `3`.
+    Number(serde_json::Number),
 }
 
 impl Label {
     pub(super) fn id(&self) -> String {
         match self {
             Self::Text(id) => id.clone(),
-            Self::Number(id) => id.to_string(),
+            Self::Number(id) => {
+                let text = id.to_string();
+                text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
+            }
         }
     }
 }
@@ -79,12 +83,12 @@ pub struct ExtraLogs {
 }
 
 /// Every entry has a number.
-pub(super) async fn filled(State(server): State<Arc<Server>>, Json(request): Json<RewardRequest>) -> Response {
+pub(super) async fn filled(State(server): State<Arc<Server>>, Body(request): Body<RewardRequest>) -> Response {
     rewards(&server, &request, true).await
 }
 
 /// Entries without a reward are `null`.
-pub(super) async fn with_gaps(State(server): State<Arc<Server>>, Json(request): Json<RewardRequest>) -> Response {
+pub(super) async fn with_gaps(State(server): State<Arc<Server>>, Body(request): Body<RewardRequest>) -> Response {
     rewards(&server, &request, false).await
 }
 
@@ -111,19 +115,26 @@ async fn rewards(server: &Server, request: &RewardRequest, filled: bool) -> Resp
 
 /// One query's task and the answer in it.
 fn entry<'a>(server: &'a Server, request: &'a RewardRequest, at: usize) -> Result<Entry<'a>, String> {
-    let query = &request.query[at];
-    let label =
-        request.labels.as_ref().and_then(|labels| labels[at].as_ref()).map(Label::id).filter(|id| !id.is_empty());
+    let told = |what: &'static str| move |why: String| format!("query {at}: its {what} {why}");
+    let query = request.query[at].read("a text").map_err(told("text"))?;
+    let label = match request.labels.as_ref().map(|labels| &labels[at]).filter(|label| !label.is_null()) {
+        Some(label) => Some(label.read("a task's id").map_err(told("label"))?.id()).filter(|id| !id.is_empty()),
+        None => None,
+    };
     let task = match &label {
         Some(id) => server.tasks.find(id),
         None => server.tasks.by_prompt(query),
     };
     let task = task.map_err(|error| format!("query {at}: {error}"))?;
-    let answer = match &request.prompts {
+    let prompt = request.prompts.as_ref().map(|prompts| &prompts[at]).filter(|prompt| !prompt.is_null());
+    let answer = match prompt {
         // The prompt's own code block, a template, must not count as the answer's.
-        Some(prompts) => answer::after(query, &prompts[at]).ok_or_else(|| {
-            format!("query {at}, of task '{}', does not hold the end of its prompt; send the text of both", task.id)
-        })?,
+        Some(prompt) => {
+            let prompt = prompt.read("a text").map_err(told("prompt"))?;
+            answer::after(query, prompt).ok_or_else(|| {
+                format!("query {at}, of task '{}', does not hold the end of its prompt; send the text of both", task.id)
+            })?
+        }
         None => task.prompt.last().and_then(|last| answer::after(query, last.content.trim())).unwrap_or(query),
     };
     Ok(Entry { task, answer })

@@ -11,12 +11,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
+use super::body::Body;
 use super::judge::{Entry, Missing, Server};
 
 /// Where rows say which task they are.
 const NAMES: [&str; 4] = ["task", "task_id", "label", "id"];
 
-pub(super) async fn verify(State(server): State<Arc<Server>>, Json(mut row): Json<Map<String, Value>>) -> Response {
+pub(super) async fn verify(State(server): State<Arc<Server>>, Body(mut row): Body<Map<String, Value>>) -> Response {
     let (Some(id), Some(answer)) = (task_of(&row), answer_of(&row)) else {
         let why =
             "a row needs `response.output` with a message, and its task's id as `verifier_metadata.task` or `task`";
@@ -53,43 +54,46 @@ fn task_of(row: &Map<String, Value>) -> Option<String> {
     row.get("verifier_metadata").and_then(Value::as_object).and_then(of).or_else(|| of(row))
 }
 
-/// The text of the last message of the model (`OpenAI`'s Responses API).
+/// The text of the last message of the model (`OpenAI`'s Responses API). A response without one, cut off while the model thought or
+/// called tools, is an empty answer; nothing is where there is no response.
 fn answer_of(row: &Map<String, Value>) -> Option<String> {
     let output = row.get("response")?.get("output")?.as_array()?;
-    let message = output.iter().rev().find(|item| item.get("type").is_none_or(|kind| kind == "message"))?;
-    match message.get("content")? {
-        Value::String(text) => Some(text.clone()),
-        Value::Array(parts) => Some(parts.iter().filter_map(|part| part.get("text")?.as_str()).collect()),
-        _ => None,
-    }
+    let is = |item: &Value, field: &str, wanted: &str| item.get(field).is_none_or(|value| value == wanted);
+    let message = output.iter().rev().find(|item| is(item, "type", "message") && is(item, "role", "assistant"));
+    Some(match message.and_then(|message| message.get("content")) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(parts)) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
+        _ => String::new(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(value: &Value) -> Map<String, Value> {
-        value.as_object().cloned().unwrap_or_default()
+    fn answer(output: &Value) -> Option<String> {
+        answer_of(json!({ "response": { "output": output } }).as_object().expect("an object"))
     }
 
     #[test]
-    fn the_last_message_is_the_answer() {
-        let output = json!([
-            {"type": "reasoning", "summary": []},
-            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "first"}]},
-            {"type": "message", "role": "assistant", "content": [
-                {"type": "output_text", "text": "a"}, {"type": "output_text", "text": "b"}]},
-            {"type": "function_call", "name": "f", "arguments": "{}"},
-        ]);
-        assert_eq!(answer_of(&row(&json!({"response": {"output": output}}))).as_deref(), Some("ab"));
-        assert_eq!(answer_of(&row(&json!({"response": {"output": []}}))), None);
-    }
-
-    #[test]
-    fn the_task_is_found_where_rows_say_it() {
-        let found = |value: Value| task_of(&row(&value));
-        assert_eq!(found(json!({"verifier_metadata": {"task": 7}, "id": "x"})).as_deref(), Some("7"));
-        assert_eq!(found(json!({"id": "x"})).as_deref(), Some("x"));
-        assert_eq!(found(json!({"verifier_metadata": {"other": 1}})), None);
+    fn the_answer_is_what_the_model_said_last() {
+        let said = |content: Value| json!({"type": "message", "role": "assistant", "content": content});
+        let parts = json!([{"type": "output_text", "text": "a"}, {"type": "refusal", "refusal": "no"}, {"type": "output_text", "text": "b"}]);
+        let thought = json!({"type": "reasoning", "summary": []});
+        let called = json!({"type": "function_call", "name": "f", "arguments": "{}"});
+        let asked = json!({"type": "message", "role": "user", "content": "go on"});
+        for (output, wanted) in [
+            (json!([thought, said(parts.clone()), called]), "ab"),
+            (json!([said(json!("one")), said(json!("two")), asked]), "two"),
+            (json!([{"content": "plain"}]), "plain"),
+            // The model's doing, and no fault of the request.
+            (json!([thought, called]), ""),
+            (json!([said(Value::Null)]), ""),
+            (json!([]), ""),
+        ] {
+            assert_eq!(answer(&output).as_deref(), Some(wanted), "{output}");
+        }
+        assert_eq!(answer(&json!("text")), None);
+        assert_eq!(answer_of(&Map::new()), None);
     }
 }

@@ -9,7 +9,7 @@ use super::number::Number;
 /// * `exact`: trailing white space of each line and trailing empty lines do not count.
 /// * `fuzzy`: white space and letter case do not count at all (`1 2` equals `12`, as in the paper).
 /// * `numeric`: lines as in `exact`, but words of a line that are numbers on both sides may differ by the tolerance, if
-///   they are not both whole.
+///   they are not both whole. Brackets, commas and semicolons around them have to be the same: people print lists.
 pub fn outputs_equal(actual: &str, expected: &str, comparison: Comparison) -> bool {
     match comparison {
         Comparison::Exact => lines(actual).eq(lines(expected)),
@@ -42,12 +42,22 @@ fn words_close(left: &str, right: &str, tolerance: f64) -> bool {
     let (left, right): (Vec<_>, Vec<_>) = (left.split_whitespace().collect(), right.split_whitespace().collect());
     left.len() == right.len()
         && left.iter().zip(&right).all(|(one, other)| {
-            one == other
-                || matches!(
-                    (Number::of_word(one), Number::of_word(other)),
-                    (Some(one), Some(other)) if one.close(&other, tolerance)
-                )
+            let ((before, one, after), (other_before, other, other_after)) = (bare(one), bare(other));
+            (before, after) == (other_before, other_after)
+                && (one == other
+                    || matches!(
+                        (Number::of_word(one), Number::of_word(other)),
+                        (Some(one), Some(other)) if one.close(&other, tolerance)
+                    ))
         })
+}
+
+/// What stands before a word, the word, and what stands after it.
+fn bare(word: &str) -> (&str, &str, &str) {
+    const MARKS: [char; 8] = ['[', ']', '(', ')', '{', '}', ',', ';'];
+    let rest = word.trim_start_matches(MARKS);
+    let inner = rest.trim_end_matches(MARKS);
+    (&word[..word.len() - rest.len()], inner, &rest[inner.len()..])
 }
 
 #[cfg(test)]
@@ -84,5 +94,9 @@ mod tests {
         assert!(!outputs_equal("0", "0.000001", policy) && !outputs_equal("-0.000001", "0", policy));
         assert!(outputs_equal("1", "1.000001", policy) && outputs_equal("0", "0.0000000001", policy));
         assert!(!outputs_equal(&"7".repeat(400), "1e999", policy));
+        assert!(outputs_equal("[[0.30000000000000004, 1], (2.0, 3.5)]", "[[0.3, 1], (2, 3.5)]", policy));
+        assert!(!outputs_equal("[0.31, 1]", "[0.3, 1]", policy) && !outputs_equal("[0.3, 2]", "[0.3, 1]", policy));
+        assert!(!outputs_equal("[0.3, 1]", "(0.3, 1)", policy) && !outputs_equal("[0.3] 1", "[0.3, 1]", policy));
+        assert!(!outputs_equal("[] 0.3,", "[], 0.3", policy) && outputs_equal("[]", "[]", policy));
     }
 }
