@@ -109,13 +109,15 @@ base-model: build ## train the quickstart's base policy and write its weights in
 bench: build ## our figures beside the peers', as ratios
 	scripts/bench
 
-bench-operator: build ## 200 and 1,000 training jobs beside bare Jobs, on simulated nodes
+bench-operator: setup ## 200 and 1,000 training jobs beside bare Jobs, on simulated nodes; the operator as images have it
+	scripts/build-programs real-operator
 	@scripts/build-kube --node >/dev/null
-	cargo run --locked -p real-tests --example bench_operator -- bin/real-operator
+	cargo run --locked -p real-tests --example bench_operator -- dist/programs/real-operator
 
-bench-sweep: build ## one sweep of 500 and of 5,000 cells beside bare Jobs, on simulated nodes
+bench-sweep: setup ## one sweep of 500 and of 5,000 cells beside bare Jobs, on simulated nodes
+	scripts/build-programs real-operator
 	@scripts/build-kube --node >/dev/null
-	cargo run --locked -p real-tests --example bench_operator -- bin/real-operator --cells
+	cargo run --locked -p real-tests --example bench_operator -- dist/programs/real-operator --cells
 
 paper-smoke: build ## two real steps of the paper's SafeSQL job with its 0.5B model on the CPU (MODEL=, DATA=)
 	scripts/paper-smoke

@@ -65,7 +65,7 @@ pub const TABLE: &[Permission] = &[
     Permission {
         group: "real-rl.dev",
         resource: "realevalsweeps/status",
-        verbs: &["patch"],
+        verbs: &["update"],
         scope: Scope::Cluster,
         why: "state and results of sweeps",
     },
@@ -79,7 +79,7 @@ pub const TABLE: &[Permission] = &[
     Permission {
         group: "real-rl.dev",
         resource: "realtrainingjobs/status",
-        verbs: &["patch"],
+        verbs: &["update"],
         scope: Scope::Watched,
         why: "state, progress, checkpoints and evaluations of jobs",
     },
@@ -93,7 +93,7 @@ pub const TABLE: &[Permission] = &[
     Permission {
         group: "real-rl.dev",
         resource: "rewardpools/status",
-        verbs: &["patch"],
+        verbs: &["update"],
         scope: Scope::Watched,
         why: "state and queue of pools",
     },

@@ -104,7 +104,7 @@ async fn a_right_that_is_missing() {
 async fn reconciles_that_fail() {
     let rig = Rig::new("failing").await;
     rig.proxy.rule(|call| match call.verb {
-        Verb::Patch if call.resource == "realtrainingjobs" => {
+        Verb::Update if call.resource == "realtrainingjobs" => {
             Fault::answer(StatusCode::INTERNAL_SERVER_ERROR, "InternalError")
         }
         _ => Fault::Pass,
@@ -120,7 +120,7 @@ async fn reconciles_that_fail() {
 async fn conflicts_are_no_errors() {
     let rig = Rig::new("conflicts").await;
     rig.proxy.rule(|call| match call.verb {
-        Verb::Patch if call.resource == "realtrainingjobs" => Fault::answer(StatusCode::CONFLICT, "Conflict"),
+        Verb::Update if call.resource == "realtrainingjobs" => Fault::answer(StatusCode::CONFLICT, "Conflict"),
         _ => Fault::Pass,
     });
     let operator = rig.operator();

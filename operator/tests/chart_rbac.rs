@@ -74,7 +74,7 @@ fn our_kinds_are_read_and_only_their_status_is_written() {
         let object = verbs(plural);
         assert!(object.is_superset(&["list", "watch"].into()), "{plural}");
         assert!(object.is_disjoint(&["create", "patch", "update"].into()), "{plural}");
-        assert_eq!(verbs(&format!("{plural}/status")), ["patch"].into());
+        assert_eq!(verbs(&format!("{plural}/status")), ["update"].into());
     }
 }
 

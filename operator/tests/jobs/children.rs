@@ -170,3 +170,21 @@ async fn every_attempt_starts_from_the_spec_and_from_nothing_else() {
     let mounted = next.spec.unwrap().template.spec.unwrap().volumes.unwrap();
     assert!(mounted.iter().all(|volume| volume.config_map.is_none()), "{mounted:?}");
 }
+
+/// The operator writes a status as a whole object. Who manages its labels and its spec still does.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_applied_stays_theirs_whatever_is_written_to_the_status() {
+    let rig = Rig::new("applied").await;
+    let mut manifest = sft("applied", json!({"seed": 7}));
+    manifest["metadata"]["labels"] = json!({"team": "a", "stage": "b"});
+    let api = rig.api::<RealTrainingJob>();
+    let parameters = PatchParams::apply("somebody");
+    api.patch("applied", &parameters, &Patch::Apply(&manifest)).await.expect("it is taken");
+    let _operator = rig.operator();
+    rig.phase("applied", "Starting", "AttemptStarted").await;
+
+    manifest["metadata"]["labels"] = json!({"team": "a"});
+    let job = api.patch("applied", &parameters, &Patch::Apply(&manifest)).await.expect("without a conflict");
+    assert_eq!(job.metadata.labels.unwrap().into_iter().collect::<Vec<_>>(), [("team".to_owned(), "a".to_owned())]);
+    assert_eq!(job.spec.seed, 7);
+}
