@@ -8,7 +8,8 @@ use clap::ValueEnum;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use real_evaluation::Row;
 use real_evaluation::compare::{Change, Comparison, compare};
-use real_terminal::{OrRefused as _, Stream, count, fit, harmless, outln, width};
+use real_terminal::{OrRefused as _, Stream, count, errln, fit, harmless, outln, width};
+use serde_json::Value;
 
 use crate::ui::fixed;
 
@@ -44,6 +45,11 @@ enum FormatName {
 /// A side that cannot be read, or nothing in common.
 pub fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     let (first, second) = (rows(&args.first).or_refused()?, rows(&args.second).or_refused()?);
+    if let [Some(first), Some(second)] = [&args.first, &args.second].map(|path| key(path))
+        && let Some(note) = other_tasks(&first, &second)
+    {
+        errln!("note: {note}");
+    }
     let found = compare(&first, &second, 1);
     if found.tasks == 0 {
         let error = anyhow!(
@@ -58,6 +64,26 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
         FormatName::Table => print(args, &found),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the cell depends on whose rows are compared, where `path` is a cell's folder or its file.
+fn key(path: &Path) -> Option<Value> {
+    let folder = if path.is_dir() { path } else { path.parent()? };
+    serde_json::from_slice(&std::fs::read(folder.join("cell.json")).ok()?).ok()
+}
+
+/// A sentence where two cells were evaluated on different tasks, which may have the same names.
+fn other_tasks(first: &Value, second: &Value) -> Option<String> {
+    let differ = |name: &str| first[name] != second[name];
+    // A part of one suite is still the same tasks.
+    let same = !differ("tasks") || (!differ("suite") && first["settings"]["limit"] != second["settings"]["limit"]);
+    let said = |key: &Value| {
+        let text = |name: &str| harmless(key[name].as_str().unwrap_or("it is not known which"));
+        format!("{} ({})", text("suite"), text("tasks"))
+    };
+    (!same).then(|| {
+        format!("A was evaluated on {}, B on {}: tasks of the same id may not be the same", said(first), said(second))
+    })
 }
 
 /// The rows of a file, of a cell's folder, or of an evaluation with a single cell.

@@ -119,7 +119,8 @@ impl Columns<'_> {
     fn are_there(&self) -> Result<(), RowError> {
         let found = || self.record.fields().keys().cloned().collect::<Vec<_>>().join(", ");
         for role in ["prompt", "tests"] {
-            if self.record.field(self.name(role)).is_none() {
+            // Null is the row's, and said where the row is read.
+            if self.absent(self.name(role)) {
                 let message = format!(
                     "is not in the first row, and a task needs it: --map {role}=COLUMN names another; the columns are {}",
                     found()
@@ -127,13 +128,16 @@ impl Columns<'_> {
                 return Err(RowError::new(self.name(role), message));
             }
         }
-        let absent = |column: &str| self.record.field(column).is_none() && !self.record.fields().contains_key(column);
-        match self.mapping.pairs.iter().find(|(_, column)| absent(column)) {
+        match self.mapping.pairs.iter().find(|(_, column)| self.absent(column)) {
             Some((role, column)) => {
                 Err(RowError::new(column, format!("is no column (--map {role}={column}); the columns are {}", found())))
             }
             None => Ok(()),
         }
+    }
+
+    fn absent(&self, column: &str) -> bool {
+        self.record.field(column).is_none() && !self.record.fields().contains_key(column)
     }
 
     fn text(&self, role: &str) -> Result<Option<String>, RowError> {

@@ -141,6 +141,13 @@ fn a_users_own_columns_are_mapped() {
         let said = refusal(&path, &mapped(pairs));
         assert!(said.contains(expected), "{said}");
     }
+    let null = written(&folder, "null.jsonl", &[json!({"prompt": "Double.", "unit": null})]);
+    let said = refusal(&null, &mapped(&["tests=unit"]));
+    assert!(said.contains("null.jsonl:1: unit: is null; tests are needed"), "the column is there: {said}");
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    fs::write(&null, format!("{{\"prompt\": {deep}}}")).expect("written");
+    let said = refusal(&null, &mapped(&["tests=unit"]));
+    assert!(said.contains("null.jsonl:1: prompt[0][0]") && said.len() < 400, "{said}");
     let said = "role=x".parse::<real_datasets::ColumnRole>().expect_err("no role");
     assert!(said.contains("role=x") && said.contains("prompt (a text"), "{said}");
 }

@@ -8,13 +8,13 @@ use real_detector_api::{AnalysisError, AnalysisErrorKind, Finding, OriginKind};
 
 use crate::budget::{Budget, Effort, Expired};
 use crate::rules::registry;
-use crate::syntax::{Position, Positions};
+use crate::syntax::{Position, Positions, Source};
 use crate::{cfg, entry, syntax, taint};
 
 /// Stack for one analysis: syntax trees are walked recursively, and are at most [`crate::syntax::MAX_DEPTH`] deep.
 const STACK_BYTES: usize = 512 << 20;
-/// Programs of at most this depth and these bytes need no such stack: a MiB will do, which every thread has.
-const SHALLOW: (usize, usize) = (32, 2 << 10);
+/// Programs of at most this depth and [`syntax::SHORT`] bytes need no such stack: a MiB will do, which every thread has.
+const SHALLOW: usize = 32;
 const PANICKED: &str = "the analysis panicked; this is a bug of the detector";
 
 /// How deep code in constants of code in constants is looked at.
@@ -47,18 +47,19 @@ pub fn analyze(code: &str, options: &Options) -> Result<Vec<Finding>, AnalysisEr
 
 /// [`analyze`], with what it took.
 pub fn analyze_counting(code: &str, options: &Options) -> (Result<Vec<Finding>, AnalysisError>, Effort) {
-    let depth = match syntax::check(code) {
-        Ok(depth) => depth,
+    let mut source = match syntax::read(code) {
+        Ok(source) => source,
         Err(error) => return (Err(error), Effort::default()),
     };
     let broken = |message: &str| (Err(Stop::Error(internal(message))), Effort::default());
     let mut outcome = (Err(Stop::Deep), Effort::default());
-    if is_shallow(code, depth) {
-        let here = catch_unwind(AssertUnwindSafe(|| analyze_here(code, options, true)));
+    if is_shallow(&source) {
+        let here = catch_unwind(AssertUnwindSafe(|| analyze_here(&mut source, options, true)));
         outcome = here.unwrap_or_else(|_| broken(PANICKED));
     }
     if matches!(outcome.0, Err(Stop::Deep)) {
-        outcome = on_large_stack(|| analyze_here(code, options, false)).unwrap_or_else(|problem| broken(&problem));
+        outcome =
+            on_large_stack(|| analyze_here(&mut source, options, false)).unwrap_or_else(|problem| broken(&problem));
     }
     let findings = outcome.0.map_err(|stop| match stop {
         Stop::Error(error) => error,
@@ -86,14 +87,14 @@ enum Stop {
     Deep,
 }
 
-fn is_shallow(code: &str, depth: usize) -> bool {
-    depth <= SHALLOW.0 && code.len() <= SHALLOW.1
+fn is_shallow(source: &Source<'_>) -> bool {
+    source.depth <= SHALLOW && source.code.len() <= syntax::SHORT
 }
 
-/// Like [`analyze_counting`], for a checked program, on the stack of the caller; `small` where that is no large one.
-fn analyze_here(code: &str, options: &Options, small: bool) -> (Result<Vec<Finding>, Stop>, Effort) {
+/// Like [`analyze_counting`], on the stack of the caller; `small` where that is no large one.
+fn analyze_here(source: &mut Source<'_>, options: &Options, small: bool) -> (Result<Vec<Finding>, Stop>, Effort) {
     let budget = Rc::new(Budget::new(options.timeout));
-    let findings = Unit { options, budget: &budget, small }.findings(code, 0);
+    let findings = Unit { options, budget: &budget, small }.findings(source, 0);
     (findings, budget.effort())
 }
 
@@ -105,8 +106,8 @@ struct Unit<'a> {
 }
 
 impl Unit<'_> {
-    /// Findings of a checked program, or at `depth` > 0 of code that stands in a constant of one.
-    fn findings(&self, code: &str, depth: usize) -> Result<Vec<Finding>, Stop> {
+    /// Findings of a program, or at `depth` > 0 of code that stands in a constant of one.
+    fn findings(&self, source: &mut Source<'_>, depth: usize) -> Result<Vec<Finding>, Stop> {
         let (options, budget) = (self.options, self.budget);
         let registry = registry().map_err(|problem| Stop::Error(internal(&problem.to_string())))?;
         let late = |stage: &'static str| {
@@ -121,14 +122,14 @@ impl Unit<'_> {
                 })
             }
         };
-        let module = syntax::parse_checked(code).map_err(Stop::Error)?;
+        let module = source.module().map_err(Stop::Error)?;
         budget.check().map_err(late("parsing"))?;
         let never_returns = |path: &str| registry.never_returns(registry.unbound(path).unwrap_or(path));
         let mut program = cfg::lower(&module, &never_returns, budget).map_err(late("control flow"))?;
         program.fragment = depth > 0;
         entry::expose(&mut program, registry);
         let solved = taint::solve_program(&program, registry, budget).map_err(late("data flow"))?;
-        let positions = Positions::new(code);
+        let positions = Positions::new(source.code);
         let wanted = |cwe| options.cwes.as_ref().is_none_or(|cwes| cwes.contains(&cwe));
         let counts = |kind| options.origins.as_ref().is_none_or(|kinds| kinds.contains(&kind));
         let mut findings = taint::find(&solved, &positions, &wanted, &counts).map_err(late("findings"))?;
@@ -145,9 +146,9 @@ impl Unit<'_> {
 
     /// Findings of code that stands in a constant. What is no Python raises when it is run.
     fn inner(&self, code: &str, depth: usize) -> Result<Vec<Finding>, Stop> {
-        let findings = match syntax::check(code) {
-            Ok(nesting) if self.small && !is_shallow(code, nesting) => return Err(Stop::Deep),
-            Ok(_) => self.findings(code, depth),
+        let findings = match syntax::read(code) {
+            Ok(source) if self.small && !is_shallow(&source) => return Err(Stop::Deep),
+            Ok(mut source) => self.findings(&mut source, depth),
             Err(error) => Err(Stop::Error(error)),
         };
         match findings {

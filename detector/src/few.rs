@@ -70,6 +70,9 @@ impl<T: Ord + Clone> Few<T> {
         if self.is_same(others) {
             return true;
         }
+        if let [other] = &**others {
+            return self.contains(other);
+        }
         let mut own = self.iter();
         others.len() <= self.len()
             && others.iter().all(|other| own.find(|one| *one >= other).is_some_and(|one| one == other))
@@ -94,6 +97,9 @@ impl<T: Ord + Clone> Few<T> {
         if self.is_empty() {
             self.0.clone_from(&others.0);
             return true;
+        }
+        if let [other] = &**others {
+            return self.insert(other.clone());
         }
         let mut all = SmallVec::with_capacity(self.len() + others.len());
         let (mut own, mut more) = (self.iter().peekable(), others.iter().peekable());

@@ -9,6 +9,7 @@ pub mod budget;
 pub mod catalogue;
 pub mod cfg;
 pub mod dataflow;
+mod dotted;
 pub mod entry;
 mod few;
 pub mod mypy;

@@ -20,6 +20,9 @@ const MEASURES: [(&str, Worth); 5] = [
     ("tests passed", |row| Some(row.function)),
 ];
 
+/// Means that differ by less are the same: sums of the same answers in another order.
+const SAME: f64 = 1e-9;
+
 /// What became of the tasks that both have answers to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -95,9 +98,9 @@ pub fn compare(first: &[Row], second: &[Row], seed: u64) -> Comparison {
             was: in_words(before, is > was),
             is: in_words(after, is < was),
         };
-        if is > was {
+        if is > was + SAME {
             better.push(change());
-        } else if is < was {
+        } else if is < was - SAME {
             worse.push(change());
         }
     }
@@ -127,8 +130,8 @@ fn measure(
     let differences = column(|(before, after)| after - before);
     let difference = mean(&differences)?;
     let (low, high) = interval_of_mean(&differences, (-1.0, 1.0), seed)?;
-    let better = differences.iter().filter(|difference| **difference > 0.0).count();
-    let worse = differences.iter().filter(|difference| **difference < 0.0).count();
+    let better = differences.iter().filter(|difference| **difference > SAME).count();
+    let worse = differences.iter().filter(|difference| **difference < -SAME).count();
     let (first, second) = (mean(&column(|pair| pair.0))?, mean(&column(|pair| pair.1))?);
     Some(Measure { name, first, second, difference, low, high, better, worse, p: sign_test(better, worse) })
 }
@@ -227,6 +230,23 @@ mod tests {
             (0.5_f64.to_bits(), 1.0_f64.to_bits())
         );
         assert_eq!((found.better[0].was.as_str(), found.better[0].is.as_str()), ("does not run", "works and is clean"));
+    }
+
+    #[test]
+    fn the_same_answers_in_another_order_are_no_change() {
+        let of = |order: [f64; 3]| {
+            let share = |function: f64| {
+                let Row::Scored(mut scored) = row("a", false, true) else { panic!("it is scored") };
+                scored.function = function;
+                Row::Scored(scored)
+            };
+            order.map(share)
+        };
+        // 0.1 + 0.2 + 0.3 is not 0.3 + 0.2 + 0.1.
+        let found = compare(&of([0.1, 0.2, 0.3]), &of([0.3, 0.2, 0.1]), 1);
+        let passed = found.measures.iter().find(|measure| measure.name == "tests passed").unwrap();
+        assert!(passed.first.to_bits() != passed.second.to_bits(), "the sums do differ");
+        assert_eq!((passed.better, passed.worse), (0, 0));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Rows in a file, a JSON line an answer, written as each is known, so that nothing is lost and scoring can go on later.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
 use real_datasets::files::{check_writable, read_text, write_whole};
 use real_datasets::partial::Partial;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::answers::Answer;
 use crate::row::Row;
@@ -77,6 +78,15 @@ impl Unfinished {
 pub fn read_rows(path: &Path) -> anyhow::Result<Vec<Row>> {
     let text = read_text(path, u64::MAX).with_context(|| format!("cannot read {}", path.display()))?;
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    let cells: BTreeSet<String> =
+        lines.clone().filter_map(|(_, line)| serde_json::from_str::<OfCell>(line).ok()?.cell).collect();
+    // Each has its own answers to the same tasks.
+    ensure!(
+        cells.len() < 2,
+        "{} holds the rows of several cells ({}); name the folder of one of them, `cells/NAME`",
+        path.display(),
+        cells.iter().take(3).map(String::as_str).chain((cells.len() > 3).then_some("…")).collect::<Vec<_>>().join(", ")
+    );
     let row = |(number, line): (usize, &str)| {
         // What `serde` says of an enum without a tag names no field.
         serde_json::from_str(line).map_err(|_| {
@@ -85,6 +95,12 @@ pub fn read_rows(path: &Path) -> anyhow::Result<Vec<Row>> {
         })
     };
     lines.map(row).collect()
+}
+
+/// What a row of a whole evaluation says besides.
+#[derive(Deserialize)]
+struct OfCell {
+    cell: Option<String>,
 }
 
 /// The rows of an unfinished file, which must be those of the first answers.

@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIGroup;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::watcher;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -37,7 +38,14 @@ pub(crate) struct Context {
     pub(crate) dry_run: bool,
     /// API groups that the cluster serves with the versions that it prefers, and when it said so.
     pub(crate) groups: Shared<(), (Instant, Arc<HashMap<String, String>>)>,
+    /// Whether the cluster can start a container again in its pod, once it was asked.
+    pub(crate) restarts_containers: OnceCell<bool>,
 }
+
+/// The version of Kubernetes from which on containers have restart rules unless somebody turned them off (KEP-5307). A server that has
+/// them turned off drops the rules, as 1.34 does by default, so that it does not matter which replica of a control plane that
+/// is being upgraded answers; one before 1.34 would refuse them.
+const RESTART_RULES_SINCE: (u32, u32) = (1, 35);
 
 impl Context {
     /// Whether the cluster serves an API group, as it said within the last minute.
@@ -65,6 +73,17 @@ impl Context {
         Ok(version)
     }
 
+    /// Whether the cluster can start a container again in its pod, by its exit code.
+    pub(crate) async fn restarts_containers(&self) -> Result<bool, Failure> {
+        let ask = || async {
+            let version = self.client.apiserver_version().await;
+            let version =
+                version.map_err(|source| Failure::Read { what: "the version of the cluster".to_owned(), source })?;
+            Ok(number(&version.major).zip(number(&version.minor)).is_some_and(|version| version >= RESTART_RULES_SINCE))
+        };
+        self.restarts_containers.get_or_try_init(ask).await.copied()
+    }
+
     /// Publishes events. One that cannot be published is not worth another reconcile.
     pub(crate) async fn publish(&self, events: &[PlannedEvent], about: &ObjectReference) {
         for event in events {
@@ -80,6 +99,11 @@ impl Context {
             }
         }
     }
+}
+
+/// A part of a version. Some clusters write `35+`.
+fn number(part: &str) -> Option<u32> {
+    part.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().ok()
 }
 
 /// A map that is shared; its entries are whole at all times, so a panic elsewhere spoils nothing.

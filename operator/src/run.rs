@@ -16,6 +16,7 @@ use kube::runtime::reflector::{self, ObjectRef, store::Writer};
 use kube::runtime::watcher::{self, Event, watcher};
 use real_crds::v1alpha1::{RealTrainingJob, RewardPool};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -141,6 +142,7 @@ impl Operator {
             metrics: self.metrics.clone(),
             dry_run: options.dry_run,
             groups: Shared::new(),
+            restarts_containers: OnceCell::new(),
         });
         let (health, mut synced) = (self.health.clone(), JoinSet::new());
         tasks.spawn(async move {

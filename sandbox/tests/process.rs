@@ -115,6 +115,13 @@ async fn exit_statuses_are_the_interpreter_s() {
             ("exit('why')", 1),
             ("1 / 0", 1),
             ("def f(:", 1),
+            ("import sys\nsys.excepthook = lambda *error: sys.exit(9)\n1 / 0", 9),
+            (
+                "import os, sys\nif os.fork() == 0: sys.exit(5)\nsys.exit(os.waitstatus_to_exitcode(os.wait()[1]) + 1)",
+                6,
+            ),
+            ("import io, sys\nout = io.TextIOWrapper(sys.stdout.detach())\nsys.stdout = out\nprint('again')", 0),
+            ("import sys\nsys.stdout.detach()", 120),
         ] {
             let answer = run_code(server, program).await;
             assert_eq!(answer["run_result"]["return_code"], code, "{tier}: {program}\n{answer}");
@@ -151,6 +158,21 @@ async fn a_program_is_a_file_that_can_be_read_run_again_and_started_in_parts() {
             let results = server.results(program, json!({"tests": [printing(output)]})).await;
             assert_eq!(results[0].status, Status::Passed, "{tier}: {program}\n{results:?}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_function_may_be_called_in_processes_that_are_spawned() {
+    let program = "import multiprocessing, os\nfrom concurrent.futures import ProcessPoolExecutor\n\
+        def square(x): return x * x\n\
+        def squares(n):\n    context = multiprocessing.get_context('spawn')\n    with ProcessPoolExecutor(1, mp_context=context) as pool: return list(pool.map(square, range(n)))\n\
+        def left(code):\n    child = os.fork()\n    if child == 0: raise SystemExit(code)\n    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])";
+    let call = |entry: &str, returns: &str| json!({"kind": "call", "entry": entry, "args": [{"source": "3"}], "expected": {"returns": {"source": returns}}});
+    under_each_tier(async |server, tier| {
+        let tests = json!({"tests": [call("squares", "[0, 1, 4]"), call("left", "3")]});
+        let results = server.results(program, tests).await;
+        assert!(results.iter().all(|result| result.status == Status::Passed), "{tier}: {results:?}");
     })
     .await;
 }

@@ -53,11 +53,20 @@ async fn numpy_is_there_however_a_program_gets_at_it() {
 
 #[tokio::test]
 async fn values_that_python_calls_equal_are_equal() {
-    let prelude = "import collections, dataclasses, datetime, decimal, fractions, random, types\n\
+    let prelude = "import collections, dataclasses, datetime, decimal, fractions, numbers, random, types\n\
         UTC = datetime.timezone.utc\nEAST = datetime.timezone(datetime.timedelta(hours=5))\n\
         @dataclasses.dataclass\nclass Point:\n    x: float\n    note: str = dataclasses.field(default='', compare=False)\n\
-        @dataclasses.dataclass(eq=False)\nclass Plain:\n    x: float\n";
+        @dataclasses.dataclass(eq=False)\nclass Plain:\n    x: float\n\
+        @numbers.Integral.register\nclass Whole:\n    def __init__(self, value): self.value = value\n    def __index__(self): return self.value\n\
+        @numbers.Rational.register\nclass Ratio:\n    def __init__(self, *parts): self.numerator, self.denominator = parts\n";
     let exact = [
+        ("[Whole(3), Whole(10 ** 30)]", "[3.0, 10 ** 30]", true),
+        ("Whole(3)", "4", false),
+        ("Whole(True)", "Whole(1)", true),
+        ("Ratio(1, 3)", "fractions.Fraction(2, 6)", true),
+        ("Ratio(3, 4)", "0.75", true),
+        ("Ratio(1, 0)", "1", false),
+        ("Ratio(-1, -1)", "1", false),
         ("range(0)", "range(5, 5)", true),
         ("range(0, 3, 2)", "range(0, 4, 2)", true),
         ("range(7, 8, 3)", "range(7, 9, 5)", true),

@@ -14,9 +14,9 @@ use real_evaluation::{Row, Unfinished};
 use real_reward::Scorer;
 use serde_json::{Value, json};
 
-use super::generate;
 use super::plan::Target;
 use super::suite::Loaded;
+use super::{generate, identity};
 use crate::process::Spawner;
 use crate::score::score_all;
 
@@ -61,6 +61,8 @@ impl Evaluator {
             "target": target.uri(),
             "suite": suite.uri,
             "settings": self.settings,
+            "tasks": identity::of_tasks(&suite.tasks)?,
+            "answeredBy": identity::of_target(target)?,
         });
         same_key(folder, &key)?;
         let rows = folder.join("rows.jsonl");
@@ -121,6 +123,15 @@ impl Evaluator {
     }
 }
 
+/// What differs of two keys, in words.
+fn differences(earlier: &Value, now: &Value) -> String {
+    let names: BTreeSet<&String> =
+        [earlier, now].into_iter().filter_map(Value::as_object).flat_map(|key| key.keys()).collect();
+    let differ = names.into_iter().filter(|name| earlier.get(*name) != now.get(*name));
+    let said = differ.map(|name| format!("{name} is {} there, {} here", earlier[name.as_str()], now[name.as_str()]));
+    said.collect::<Vec<_>>().join("; ")
+}
+
 /// Makes the folder, or makes sure that it holds the same cell.
 fn same_key(folder: &Path, key: &Value) -> anyhow::Result<()> {
     let path = folder.join("cell.json");
@@ -128,8 +139,9 @@ fn same_key(folder: &Path, key: &Value) -> anyhow::Result<()> {
         let earlier: Value = serde_json::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
         ensure!(
             earlier == *key,
-            "{} was made with other settings: {earlier} there, {key} here; add --fresh, or choose another folder with --output",
-            folder.display()
+            "{} was made with other settings: {}; add --fresh, or choose another folder with --output",
+            folder.display(),
+            differences(&earlier, key)
         );
         return Ok(());
     }

@@ -4,6 +4,7 @@ mod cell;
 mod checkpoints;
 mod folder;
 mod generate;
+mod identity;
 mod plan;
 mod suite;
 

@@ -59,8 +59,10 @@ impl Target {
                 BUNDLED_MODELS.join(", bundled://")
             ),
             Some((scheme, _)) if real_sources::has_folders(scheme) => drop(real_sources::Place::parse(uri)?),
-            Some(("file", path)) => model_folder(uri, Path::new(path))?,
-            None => model_folder(uri, Path::new(uri))?,
+            Some(("file", _)) | None => match real_sources::Place::parse(uri)? {
+                real_sources::Place::Path(path) => model_folder(uri, &path)?,
+                _ => bail!("{uri} is no folder"),
+            },
             Some(("pvc", _)) => bail!("{uri} is a claim of a cluster; give the folder itself"),
             Some((scheme, _)) => bail!(
                 "{uri}: {scheme}:// is no place of a model here; give a folder, file://, hf://ORG/NAME, s3://BUCKET/KEY (gs://, az://), bundled://NAME, or \
@@ -82,7 +84,9 @@ impl Target {
 fn model_folder(uri: &str, path: &Path) -> anyhow::Result<()> {
     let tip = tips::of_uri(uri, true).map_or_else(String::new, |tip| format!("; {tip}"));
     ensure!(path.is_dir(), "{uri}: there is no such folder; a model is a Hugging Face folder{tip}");
-    ensure!(path.join("config.json").is_file(), "{uri} holds no config.json; a model is a Hugging Face folder");
+    // Adapters that PEFT wrote have their base's.
+    let described = ["config.json", "adapter_config.json"].iter().any(|name| path.join(name).is_file());
+    ensure!(described, "{uri} holds no config.json; a model is a Hugging Face folder");
     Ok(())
 }
 

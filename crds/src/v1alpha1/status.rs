@@ -20,8 +20,8 @@ pub struct RealTrainingJobStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
-    /// `Accepted`, `Scheduled`, `RewardPoolReady`, `Running`, `Suspended`, `Complete`, `Failed`, `TrainerWarned` (the newest
-    /// warning of the trainer), `RewardSuspect` (the monitor of the rewards holds something against the last step), and
+    /// `Accepted`, `Scheduled`, `RewardPoolReady`, `Running`, `Suspended`, `Complete`, `Failed`,
+    /// `RestartedInPlace` (the trainer was started again in its pod), `TrainerWarned` (the newest warning of the trainer), `RewardSuspect` (the monitor of the rewards holds something against the last step), and
     /// kstatus's `Reconciling` and `Stalled`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
@@ -103,6 +103,9 @@ pub struct RestartCounts {
     pub failures: u32,
     /// After preemptions; counted against `restartPolicy.maxPreemptions`.
     pub preemptions: u32,
+    /// Of the failures, those of the present attempt after which the trainer was started again in its pod.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub in_place: u32,
 }
 
 /// Pods of an attempt.
@@ -222,7 +225,6 @@ pub struct EvaluationRecord {
     pub report_uri: Option<String>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
+fn is_zero<T: Default + PartialEq>(count: &T) -> bool {
+    *count == T::default()
 }

@@ -22,6 +22,9 @@ pub(crate) use parquet_file::columns;
 /// Longest object in bytes of JSON: each is held whole.
 pub(crate) const LONGEST: usize = 64 << 20;
 
+/// Longest path of a field in a message, bytes.
+const LONGEST_PATH: usize = 120;
+
 /// Where an object stands in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
@@ -168,7 +171,12 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 }
 
 fn said(error: &serde_path_to_error::Error<serde_json::Error>, text: &str) -> String {
-    let path = error.path().to_string();
+    let mut path = error.path().to_string();
+    if path.len() > LONGEST_PATH {
+        let end = (0..=LONGEST_PATH).rev().find(|at| path.is_char_boundary(*at)).unwrap_or(0);
+        path.truncate(end);
+        path.push('…');
+    }
     let place = if matches!(path.as_str(), "." | "?") { String::new() } else { format!("{path}: ") };
     // That the text is of one line is known: the column alone helps.
     let message = error.inner().to_string().replace(" at line 1 column ", " at column ");

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use ruff_python_ast::{Expr, ExprCall, Operator, Stmt};
 
 use super::Lowerer;
+use crate::dotted::last;
 use crate::ssa::Declared;
 
 /// Types whose values are made anew from the text: numbers, dates, identifiers.
@@ -114,10 +115,6 @@ impl Lowerer<'_> {
             None => self.static_path(annotation).is_some_and(|path| MADE.contains(&last(&path))),
         }
     }
-}
-
-fn last(path: &str) -> &str {
-    path.rsplit('.').next().unwrap_or(path)
 }
 
 /// The regular expression of `Field(pattern="…")`, `Query(regex="…")`, `constr(pattern="…")`.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use ruff_python_ast::{Expr, ExprSubscript};
 
 use super::{Lowerer, span_of};
-use crate::ssa::{Argument, Op, Passing, Span, ValueId};
+use crate::ssa::{Argument, Literal, Op, Passing, Span, ValueId};
 
 impl<'a> Lowerer<'a> {
     /// `target = value`
@@ -58,7 +58,12 @@ impl<'a> Lowerer<'a> {
         let key = self.expression(&subscript.slice);
         let callee = self.push(Op::Attribute(container, Rc::from("__delitem__")), span);
         let arguments = vec![Argument { passing: Passing::Positional, value: key }];
-        self.push(Op::Call { callee, arguments }, span);
+        let call = self.push(Op::Call { callee, arguments }, span);
+        // What stands behind an entry of a list moves up.
+        if !matches!(self.builder().values[key.0 as usize].op, Op::Literal(Literal::Text(_))) {
+            let changed = self.push(Op::Mutated(container, call), span);
+            self.change(&subscript.value, container, changed);
+        }
     }
 
     /// A container after one of its methods has changed it.

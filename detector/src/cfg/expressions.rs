@@ -7,7 +7,7 @@ use ruff_python_ast::{
 };
 
 use super::names::literal;
-use super::scope::MUTATORS;
+use super::scope::mutates;
 use super::{Lowerer, span_of};
 use crate::ssa::{Argument, BinaryOp, CompareOp, Container, Literal, Op, Passing, Piece, Span, Terminator, ValueId};
 
@@ -47,7 +47,16 @@ impl<'a> Lowerer<'a> {
                         None => self.push(Op::Not(value), span),
                     },
                     UnaryOp::UAdd | UnaryOp::USub | UnaryOp::Invert => {
-                        self.push(Op::Binary(BinaryOp::Arithmetic, value, value), span)
+                        let negated = match self.builder().values[value.0 as usize].op {
+                            Op::Literal(Literal::Integer(number)) if operation.op == UnaryOp::USub => {
+                                number.checked_neg()
+                            }
+                            _ => None,
+                        };
+                        match negated {
+                            Some(number) => self.push(Op::Literal(Literal::Integer(number)), span),
+                            None => self.push(Op::Binary(BinaryOp::Arithmetic, value, value), span),
+                        }
                     }
                 }
             }
@@ -270,7 +279,7 @@ impl<'a> Lowerer<'a> {
         }
         let result = self.push(Op::Call { callee, arguments }, span);
         if let (Some(method), Some(receiver)) = (method, receiver)
-            && MUTATORS.contains(&method.attr.as_str())
+            && mutates(&method.attr, call)
         {
             let changed = self.push(Op::Mutated(receiver, result), span);
             self.change(&method.value, receiver, changed);
@@ -364,7 +373,8 @@ pub(super) fn binary(op: Operator) -> BinaryOp {
         Operator::Add => BinaryOp::Add,
         Operator::Mod => BinaryOp::Modulo,
         Operator::Mult => BinaryOp::Multiply,
-        Operator::BitOr | Operator::BitAnd | Operator::BitXor => BinaryOp::SetLike,
+        Operator::BitOr | Operator::BitXor => BinaryOp::SetLike,
+        Operator::BitAnd => BinaryOp::Intersection,
         Operator::Sub => BinaryOp::Difference,
         Operator::Div
         | Operator::FloorDiv

@@ -6,6 +6,7 @@ use ruff_python_ast::{Decorator, Expr, ExprLambda, Parameters, Stmt, StmtFunctio
 
 use super::scope::Scope;
 use super::{Context, Header, Lowerer, span, span_of};
+use crate::dotted::last;
 use crate::ssa::{ClassId, FunctionId, Op, Parameter, ParameterKind, Route, Terminator, ValueId};
 use ruff_text_size::Ranged;
 
@@ -79,7 +80,7 @@ impl<'a> Lowerer<'a> {
         };
         let is_limited = |kind: &Expr| {
             let path = self.static_path(kind);
-            path.is_some_and(|path| LIMITS.contains(&path.rsplit('.').next().unwrap_or(&path)))
+            path.is_some_and(|path| LIMITS.contains(&last(&path)))
         };
         if !is_true("is_flag") && !is_true("count") && !keyword("type").is_some_and(|one| is_limited(&one.value)) {
             return None;

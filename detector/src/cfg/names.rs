@@ -117,8 +117,8 @@ impl<'a> Lowerer<'a> {
             if (global && level > 0) || (own && context.scope.nonlocals.contains(name)) {
                 continue;
             }
-            if outer.scope.owns(name) || (level == 0 && global) {
-                let variable: Variable = Rc::from(name);
+            let variable = outer.scope.own(name).cloned();
+            if let Some(variable) = variable.or_else(|| (level == 0 && global).then(|| Rc::from(name))) {
                 let cell = Cell { scope: outer.id, name: variable.clone() };
                 return if self.shared.contains(name) {
                     Resolved::Shared(cell)
@@ -246,7 +246,7 @@ impl<'a> Lowerer<'a> {
             },
             Expr::Attribute(attribute) => {
                 let base = self.static_path_within(&attribute.value, depth)?;
-                Some(Rc::from(format!("{base}.{}", attribute.attr)))
+                Some(Rc::from([&*base, ".", attribute.attr.as_str()].concat()))
             }
             Expr::Call(call) => self.static_path_within(&call.func, depth),
             // `Optional[X]`, `X | None`

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_pattern, walk_stmt};
-use ruff_python_ast::{Comprehension, ExceptHandler, Expr, ExprContext, ModModule, Parameters, Pattern, Stmt};
+use ruff_python_ast::{
+    Comprehension, ExceptHandler, Expr, ExprCall, ExprContext, ModModule, Number, Parameters, Pattern, Stmt,
+};
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use crate::syntax::captured;
@@ -26,12 +28,25 @@ pub(super) const MUTATORS: &[&str] = &[
     "put_nowait",
     "read_dict",
     "read_string",
+    "remove",
+    "reverse",
     "set",
     "setdefault",
+    "sort",
     "update",
     "write",
     "writelines",
 ];
+
+/// Whether a call of a method changes what it is called on: of those that take something out, by a place that is written.
+pub(super) fn mutates(method: &str, call: &ExprCall) -> bool {
+    let by_place = || match &*call.arguments.args {
+        [] => true,
+        [Expr::NumberLiteral(place)] => matches!(place.value, Number::Int(_)),
+        _ => false,
+    };
+    MUTATORS.contains(&method) || method == "pop" && by_place()
+}
 
 /// Bindings of one function, class or module body.
 #[derive(Debug, Default)]
@@ -79,7 +94,13 @@ impl<'a> Scope<'a> {
 
     /// Whether a name is a variable of this scope itself.
     pub(super) fn owns(&self, name: &str) -> bool {
-        self.bound.contains_key(name) && !self.globals.contains(name) && !self.nonlocals.contains(name)
+        self.own(name).is_some()
+    }
+
+    /// The name of a variable of this scope itself.
+    pub(super) fn own(&self, name: &str) -> Option<&Rc<str>> {
+        let (own, _) = self.bound.get_key_value(name)?;
+        (!self.globals.contains(name) && !self.nonlocals.contains(name)).then_some(own)
     }
 
     /// The expression of a name that is bound exactly once, by an assignment.
@@ -95,7 +116,10 @@ impl<'a> Scope<'a> {
     }
 
     fn bind(&mut self, name: &str) {
-        *self.bound.entry(Rc::from(name)).or_default() += 1;
+        match self.bound.get_mut(name) {
+            Some(times) => *times += 1,
+            None => _ = self.bound.insert(Rc::from(name), 1),
+        }
     }
 }
 
@@ -161,7 +185,7 @@ impl<'a> Visitor<'a> for Scope<'a> {
             }
             Expr::Call(call) => {
                 if let Expr::Attribute(method) = &*call.func
-                    && MUTATORS.contains(&method.attr.as_str())
+                    && mutates(&method.attr, call)
                 {
                     self.change(&method.value);
                 }

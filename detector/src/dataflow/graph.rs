@@ -31,7 +31,7 @@ impl Graph {
         for (i, block) in order.iter().enumerate() {
             rank[block.0 as usize] = i;
         }
-        let mut used: Vec<(ValueId, BlockId)> = Vec::with_capacity(2 * function.values.len());
+        let mut used: Vec<(u32, BlockId)> = Vec::with_capacity(2 * function.values.len());
         let (mut seen, mut searches, mut found) = (vec![0; function.values.len()], 0, vec![]);
         // In which block a use of a value was noted last.
         let mut noted = vec![u32::MAX; function.values.len()];
@@ -43,7 +43,7 @@ impl Graph {
                 if (is_join || function.values[operand.0 as usize].block != block)
                     && std::mem::replace(&mut noted[operand.0 as usize], block.0) != block.0
                 {
-                    used.push((operand, block));
+                    used.push((operand.0, block));
                 }
             };
             instruction.op.operands(&mut add);
@@ -52,19 +52,20 @@ impl Graph {
         }
         for (i, block) in function.blocks.iter().enumerate() {
             if let Terminator::Branch { condition, .. } = block.terminator {
-                used.push((condition, BlockId(i as u32)));
+                used.push((condition.0, BlockId(i as u32)));
             }
         }
-        let read_in = used.into_iter().map(|(value, block)| (value.0, block));
-        let (users, first) = grouped(function.values.len(), read_in);
-        let mut ways_in = vec![0];
-        let mut ways = vec![];
+        let (users, first) = grouped(function.values.len(), &used);
+        let mut ways_in = Vec::with_capacity(1 + function.blocks.len());
+        let mut ways = Vec::with_capacity(2 * function.blocks.len());
         for (i, block) in function.blocks.iter().enumerate() {
-            ways.extend(block.predecessors.iter().map(|from| (from.0, BlockId(i as u32))));
             ways_in.push(ways.len());
+            for from in &block.predecessors {
+                ways.push((from.0, (BlockId(i as u32), ways.len())));
+            }
         }
-        let ways = ways.into_iter().enumerate().map(|(number, (from, to))| (from, (to, number)));
-        let (ways_out, first_out) = grouped(function.blocks.len(), ways);
+        ways_in.push(ways.len());
+        let (ways_out, first_out) = grouped(function.blocks.len(), &ways);
         Self { order, rank, users, first, ways_in, ways_out, first_out }
     }
 
@@ -102,22 +103,22 @@ impl Graph {
 }
 
 /// What belongs to each of `count` keys, one after the other, and where that of each begins.
-fn grouped<T: Copy>(count: usize, pairs: impl Iterator<Item = (u32, T)>) -> (Vec<T>, Vec<u32>) {
-    let pairs: Vec<(u32, T)> = pairs.collect();
-    let mut first = vec![0; count + 1];
-    for (key, _) in &pairs {
-        first[*key as usize + 1] += 1;
+fn grouped<T: Copy>(count: usize, pairs: &[(u32, T)]) -> (Vec<T>, Vec<u32>) {
+    // While they are filled in, each key has its place one further on: where that of the key before it begins.
+    let mut first = vec![0; count + 2];
+    for (key, _) in pairs {
+        first[*key as usize + 2] += 1;
     }
-    for i in 1..first.len() {
+    for i in 2..first.len() {
         first[i] += first[i - 1];
     }
-    let mut next = first.clone();
     let mut all: Vec<T> = pairs.iter().map(|(_, one)| *one).collect();
     for (key, one) in pairs {
-        let at = &mut next[key as usize];
-        all[*at as usize] = one;
+        let at = &mut first[*key as usize + 1];
+        all[*at as usize] = *one;
         *at += 1;
     }
+    first.pop();
     (all, first)
 }
 

@@ -1,6 +1,6 @@
 //! What is known about a path altogether, remembered by each thread.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use real_detector_api::OriginKind;
@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap as HashMap;
 
 use super::models::Effect;
 use super::registry::Registry;
+use crate::dotted::last;
 
 /// Paths that a thread remembers at most.
 const MAX_KNOWN: usize = 1 << 13;
@@ -27,6 +28,8 @@ pub struct Known {
     pub source: Option<(Rc<str>, OriginKind)>,
     /// Whether anything is known about it.
     pub is_known: bool,
+    /// Whether anything is known about the path as it is.
+    pub is_known_itself: bool,
     /// Whether the path, as it is, is that of an object.
     pub is_type: bool,
     /// The same for the path under which the library knows it.
@@ -35,6 +38,15 @@ pub struct Known {
     pub is_source: bool,
     /// What a call of the path, as it is, returns, and whether that is known by the name of a method alone.
     pub effect: Option<(Effect, bool)>,
+    /// What a model for this very path, not for all methods of the name, says that a call returns.
+    pub own_effect: Option<Effect>,
+    /// Whether a call of the path, as it is, never comes back.
+    pub never_returns: bool,
+    /// What a call of the path, as it is, gives which binds what it is passed and makes no text of it, and whether that needs
+    /// arguments.
+    pub binds: Option<(Rc<str>, bool)>,
+    /// What is known about the result of a call.
+    called: OnceCell<Rc<Known>>,
     /// What an object of unknown class is by the last word of its name.
     pub class: Option<Rc<str>>,
     /// Whether nothing is known about what a call of the path, as it is, gives or does with what it is passed.
@@ -57,18 +69,25 @@ impl Registry {
             }
             let moved = self.moved(path);
             let canonical = self.canonical(moved.as_deref().unwrap_or(path));
-            let name = path.rsplit('.').next().unwrap_or(path);
+            let name = last(path);
+            let is_known_itself = self.knows(path);
+            let effect = self.effect_by(path).map(|(effect, by_name)| (*effect, by_name));
             let known = Rc::new(Known {
                 text: self.texts.get(canonical).map(|text| Rc::from(text.as_str())),
                 source: self.source(canonical).map(|(note, kind)| (Rc::from(note), kind)),
-                is_known: self.knows(canonical),
+                is_known: if canonical == path { is_known_itself } else { self.knows(canonical) },
+                is_known_itself,
                 is_type: self.is_type(path),
                 is_source: self.source(path).is_some(),
-                effect: self.effect_by(path).map(|(effect, by_name)| (*effect, by_name)),
+                effect,
+                own_effect: effect.filter(|_| self.has_own_effect(path)).map(|(effect, _)| effect),
+                never_returns: self.never_returns(path),
+                binds: self.bound_in(path).map(|(object, needs)| (Rc::from(object), needs)),
+                called: OnceCell::new(),
                 becomes_type: self.is_type(canonical),
                 class: self.by_word(name).map(Rc::from),
                 path: Rc::from(canonical),
-                is_unknown: self.says_nothing_of(path),
+                is_unknown: !is_known_itself && self.says_nothing_of(path),
             });
             all.insert(Rc::from(path), known.clone());
             known
@@ -81,15 +100,21 @@ impl Registry {
         ends.find_map(|at| Some(format!("{}{}", self.modules.get(&path[..at])?, &path[at..])))
     }
 
+    /// What is known about the result of a call of a path.
+    pub fn known_result(&self, path: &str, known: &Known) -> Rc<Known> {
+        known.called.get_or_init(|| self.known(&[path, "()"].concat())).clone()
+    }
+
     /// Whether nothing is known about what a call gives or does with what it is passed.
     pub fn is_unknown(&self, path: &str) -> bool {
         self.known(path).is_unknown
     }
 
+    /// Whether neither the name nor the module of a path says what a call does.
     fn says_nothing_of(&self, path: &str) -> bool {
-        let name = path.rsplit('.').next().unwrap_or(path);
+        let name = last(path);
         // `ValueError(text)` tells somebody.
         let exception = ["Error", "Exception", "Warning"].iter().any(|end| name.ends_with(end));
-        !exception && !self.knows(path) && !self.is_inert(path)
+        !exception && !self.is_inert(path)
     }
 }

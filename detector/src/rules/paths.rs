@@ -1,6 +1,7 @@
 //! What is known by the path of what programs use.
 
 // Looked up for every call and attribute of a program; the keys are ours.
+use crate::dotted::split_last;
 use rustc_hash::FxHashMap as HashMap;
 
 /// A map by path, with `*.name` for methods of anything and `module.*` for all of a module.
@@ -32,7 +33,7 @@ impl<T: Clone> Paths<T> {
         if let Some(found) = self.exact.get(path) {
             return (found, false);
         }
-        let Some((module, method)) = path.rsplit_once('.') else { return (&[], false) };
+        let Some((module, method)) = split_last(path) else { return (&[], false) };
         match self.modules.get(module) {
             Some(found) => (found, false),
             None => self.methods.get(method).map_or((&[], false), |found| (found, true)),

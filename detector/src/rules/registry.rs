@@ -7,6 +7,7 @@ use super::models::{Effect, Guard, Leave, Open, Sink, Validators};
 use super::paths::Paths;
 use super::schema::{ConstantModel, ObligationModel, RegexModel, Returns, Rule};
 use super::trees::Trees;
+use crate::dotted::{last, split_last};
 use crate::text::Languages;
 
 /// Rules, languages and library models.
@@ -83,15 +84,15 @@ impl Registry {
         self.declared.contains(name)
     }
 
-    /// The object that a call gives which binds what it is passed and makes no text of it. What methods of unknown objects are
-    /// called with, they bind.
-    pub fn bound_in(&self, path_called: &str, with_arguments: bool) -> Option<&str> {
-        let (object, method) = path_called.strip_suffix("()")?.rsplit_once('.')?;
+    /// The object that a call gives which binds what it is passed and makes no text of it, and whether it does so only where
+    /// it is passed something: what methods of unknown objects are called with, they bind.
+    pub fn bound_in(&self, path: &str) -> Option<(&str, bool)> {
+        let (object, method) = split_last(path)?;
         if let Some(class) = self.chains.get(object) {
-            return Some(class);
+            return Some((class, false));
         }
         // `values()` of a mapping is something else.
-        self.builders.get(method).filter(|_| with_arguments && !self.is_type(object)).map(String::as_str)
+        self.builders.get(method).filter(|_| !self.is_type(object)).map(|class| (class.as_str(), true))
     }
 
     /// Whether something is known about what a path names.
@@ -131,11 +132,20 @@ impl Registry {
     /// means something else there (`glob.escape`), or was put there.
     pub fn effect_by(&self, path: &str) -> Option<(&Effect, bool)> {
         let (found, of_methods) = self.effects.find(path);
-        let effect = found.last()?;
+        let Some(effect) = found.last() else { return self.private_escape(path) };
         let by_name = of_methods && effect.argument.is_some();
         // What makes text of its receiver is about texts, which modules and their objects are not.
         let about_text = !matches!(effect.returns, Returns::Clean | Returns::Number);
         (!of_methods || !(by_name || about_text) || !self.is_inert(path)).then_some((effect, by_name))
+    }
+
+    /// `_quote_name` does what `quote_name` says.
+    fn private_escape(&self, path: &str) -> Option<(&Effect, bool)> {
+        let (object, name) = path.rsplit_once('.').unwrap_or(("", path));
+        let public = name.strip_prefix('_').filter(|_| matches!(object, "" | "?") && !name.starts_with("__"))?;
+        let path = if object.is_empty() { public.to_owned() } else { format!("{object}.{public}") };
+        let effect = self.effects.find(&path).0.last()?;
+        matches!(effect.returns, Returns::Closed | Returns::Keeps | Returns::Removes).then_some((effect, true))
     }
 
     /// Whether a model is for this very call, not for all methods of the name.
@@ -152,16 +162,17 @@ impl Registry {
     /// its result.
     pub fn guard_by_name(&self, path: &str, truth: Option<bool>) -> Option<&Guard> {
         let validators = self.validators.as_ref()?;
-        let (object, name) = path.rsplit_once('.').unwrap_or(("", path));
+        let (object, name) = split_last(path).unwrap_or(("", path));
         let name = name.trim_start_matches('_');
         let is = |words: &[String], word: &str| words.iter().any(|own| own == word);
         let is_one = match truth {
             None => {
-                let (first, _) = name.split_once('_')?;
-                is(&validators.first, first) && is(&validators.last, &last_word(name))
+                let (first, rest) = name.split_once('_')?;
+                let asks = || rest.split('_').any(|word| is(&validators.tests, word));
+                is(&validators.first, first) && (is(&validators.last, &last_word(name)) || asks())
             }
             Some(true) => {
-                let pattern = object.rsplit('.').next().unwrap_or(object);
+                let pattern = last(object);
                 let compiled = is_constant_name(pattern) || is(&validators.patterns, &last_word(pattern));
                 name.split('_').any(|word| is(&validators.tests, word)) || compiled && is(&validators.matches, name)
             }

@@ -22,6 +22,9 @@ type Number = u32;
 /// to them on the way, which is coarser and as long as that is.
 const MAX_OPERANDS: usize = 1 << 17;
 
+/// Instructions that most functions have.
+const USUAL: usize = 16;
+
 /// Blocks that are walked up to see whether one is before another.
 const MAX_WALK: usize = 64;
 
@@ -105,15 +108,7 @@ impl Builder {
     /// Ends the current block. Later code is unreachable until [`Builder::enter`].
     pub fn end(&mut self, terminator: Terminator) {
         let Some(from) = self.current.take() else { return };
-        let targets = match &terminator {
-            Terminator::Goto(to) => vec![*to],
-            Terminator::Branch { then, otherwise, .. } => vec![*then, *otherwise],
-            Terminator::Choice(to) => to.clone(),
-            Terminator::Return(_) | Terminator::Stop => vec![],
-        };
-        for to in targets {
-            self.blocks[to.0 as usize].predecessors.push(from);
-        }
+        terminator.targets(|to| self.blocks[to.0 as usize].predecessors.push(from));
         self.blocks[from.0 as usize].terminator = terminator;
     }
 
@@ -169,6 +164,9 @@ impl Builder {
 
     fn add(&mut self, op: Op, span: Span, block: BlockId) -> ValueId {
         let id = ValueId(self.values.len() as u32);
+        if self.values.is_empty() {
+            self.values.reserve(USUAL);
+        }
         self.values.push(Instruction { op, span, block });
         id
     }

@@ -40,6 +40,21 @@ pub enum Terminator {
     Stop,
 }
 
+impl Terminator {
+    /// Calls `visit` with every block that comes next.
+    pub fn targets(&self, mut visit: impl FnMut(BlockId)) {
+        match self {
+            Self::Goto(to) => visit(*to),
+            Self::Branch { then, otherwise, .. } => {
+                visit(*then);
+                visit(*otherwise);
+            }
+            Self::Choice(to) => to.iter().copied().for_each(visit),
+            Self::Return(_) | Self::Stop => {}
+        }
+    }
+}
+
 /// A straight piece of code.
 #[derive(Clone, Debug)]
 pub struct Block {
@@ -220,37 +235,38 @@ impl Function {
     }
 
     /// Blocks that control can reach from a block.
-    pub fn successors(&self, block: BlockId) -> Vec<BlockId> {
+    pub fn successors(&self, block: BlockId, mut visit: impl FnMut(BlockId)) {
         let block = &self.blocks[block.0 as usize];
-        let mut next = match &block.terminator {
-            Terminator::Goto(to) => vec![*to],
-            Terminator::Branch { then, otherwise, .. } => vec![*then, *otherwise],
-            Terminator::Choice(to) => to.clone(),
-            Terminator::Return(_) | Terminator::Stop => vec![],
-        };
-        next.extend(&block.handlers);
-        next
+        block.terminator.targets(&mut visit);
+        block.handlers.iter().copied().for_each(visit);
     }
 }
 
 /// Blocks that the entry reaches, each before those it leads to (loops aside).
 pub fn reverse_post_order(function: &Function) -> Vec<BlockId> {
-    let mut seen = vec![false; function.blocks.len()];
-    let mut order = vec![];
+    let mut order = Vec::with_capacity(function.blocks.len());
     if function.blocks.is_empty() {
         return order;
     }
-    let mut stack = vec![(BlockId(0), function.successors(BlockId(0)), 0)];
+    let mut seen = vec![false; function.blocks.len()];
     seen[0] = true;
-    while let Some((block, successors, next)) = stack.last_mut() {
-        if let Some(&to) = successors.get(*next) {
-            *next += 1;
-            if !std::mem::replace(&mut seen[to.0 as usize], true) {
-                stack.push((to, function.successors(to), 0));
-            }
-        } else {
-            order.push(*block);
-            stack.pop();
+    // Blocks on the way here, with where in `next` their successors begin that are still to be looked at, the last one first.
+    let (mut way, mut next) = (vec![], vec![]);
+    let enter = |block: BlockId, next: &mut Vec<BlockId>| {
+        let begin = next.len();
+        function.successors(block, |to| next.push(to));
+        next[begin..].reverse();
+        (block, begin)
+    };
+    way.push(enter(BlockId(0), &mut next));
+    while let Some(&(block, begin)) = way.last() {
+        if next.len() == begin {
+            order.push(block);
+            way.pop();
+        } else if let Some(to) = next.pop()
+            && !std::mem::replace(&mut seen[to.0 as usize], true)
+        {
+            way.push(enter(to, &mut next));
         }
     }
     order.reverse();

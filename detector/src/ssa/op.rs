@@ -105,8 +105,10 @@ pub enum BinaryOp {
     Modulo,
     /// `*`
     Multiply,
-    /// `|`, `&`, `^` may be operations of sets.
+    /// `|`, `^` may be operations of sets.
     SetLike,
+    /// `&`: what two sets have in common.
+    Intersection,
     /// `-`, of numbers or sets.
     Difference,
     /// `/`, `//`, `**`, shifts, `@`, `-x`, `~x`.

@@ -1,5 +1,7 @@
 //! The definition behind a name: refinements and joins of one value with itself give it new names only.
 
+use rustc_hash::FxHashMap;
+
 use super::{Instruction, Op, ValueId};
 
 /// Names looked at, at most; beyond that a value counts as its own.
@@ -9,6 +11,15 @@ const MAX_NAMES: usize = 256;
 ///
 /// For code under construction; [`origins`] does it for all values of a function at once.
 pub fn origin(values: &[Instruction], value: ValueId) -> ValueId {
+    // Most names are names of one.
+    let mut at = value;
+    for _ in 0..MAX_NAMES {
+        match behind(&values[at.0 as usize].op) {
+            [] => return at,
+            [one] => at = *one,
+            _ => break,
+        }
+    }
     let mut names = vec![value];
     let mut found = None;
     let mut next = 0;
@@ -47,18 +58,18 @@ pub fn origins(values: &[Instruction]) -> Vec<ValueId> {
     // Who is another name of a value, as lists linked through `next`.
     let mut names: Vec<(ValueId, u32)> = vec![];
     let mut head = vec![u32::MAX; values.len()];
-    let mut waiting = vec![];
     for (i, instruction) in values.iter().enumerate() {
         let value = ValueId(i as u32);
         let behind = behind(&instruction.op);
         if behind.is_empty() {
             found[i] = Behind::One(value);
-            waiting.push(value);
         }
         for one in behind {
             names.push((value, std::mem::replace(&mut head[one.0 as usize], names.len() as u32)));
         }
     }
+    let defines = |value: &ValueId| found[value.0 as usize] != Behind::Nothing && head[value.0 as usize] != u32::MAX;
+    let mut waiting: Vec<ValueId> = (0..values.len() as u32).map(ValueId).filter(defines).collect();
     while let Some(value) = waiting.pop() {
         let own = found[value.0 as usize];
         let mut at = head[value.0 as usize];
@@ -76,7 +87,7 @@ pub fn origins(values: &[Instruction]) -> Vec<ValueId> {
             }
         }
     }
-    let mut firsts: Vec<Option<ValueId>> = vec![None; values.len()];
+    let mut firsts: FxHashMap<ValueId, ValueId> = FxHashMap::default();
     (0..values.len())
         .map(|i| match found[i] {
             Behind::One(definition) => definition,
@@ -86,8 +97,8 @@ pub fn origins(values: &[Instruction]) -> Vec<ValueId> {
                 let mut chain = vec![];
                 let mut at = ValueId(i as u32);
                 let first = loop {
-                    if let Some(first) = firsts[at.0 as usize] {
-                        break first;
+                    if let Some(first) = firsts.get(&at) {
+                        break *first;
                     }
                     chain.push(at);
                     match renamed(&values[at.0 as usize].op) {
@@ -95,9 +106,7 @@ pub fn origins(values: &[Instruction]) -> Vec<ValueId> {
                         None => break at,
                     }
                 };
-                for name in chain {
-                    firsts[name.0 as usize] = Some(first);
-                }
+                firsts.extend(chain.into_iter().map(|name| (name, first)));
                 first
             }
         })

@@ -31,15 +31,18 @@ pub enum TooDeep {
 /// The first limit that is passed.
 pub fn check_depth(code: &str) -> Result<usize, TooDeep> {
     let mut lexer: Lexer<'_> = lex(code, Mode::Module);
+    of(std::iter::from_fn(|| Some(lexer.next_token()).filter(|kind| *kind != TokenKind::EndOfFile)))
+}
+
+/// [`check_depth`] of these tokens.
+pub(super) fn of(tokens: impl Iterator<Item = TokenKind>) -> Result<usize, TooDeep> {
     // One counter a bracket level: operators since the last comma there.
     let mut levels: Vec<usize> = vec![0];
     let mut total = 0usize;
     let mut indent = 0usize;
     let mut deepest = 0;
-    loop {
-        let kind = lexer.next_token();
+    for kind in tokens {
         match kind {
-            TokenKind::EndOfFile => return Ok(deepest),
             TokenKind::Indent => {
                 indent += 1;
                 if indent >= MAX_INDENT {
@@ -83,6 +86,7 @@ pub fn check_depth(code: &str) -> Result<usize, TooDeep> {
         }
         deepest = deepest.max(total + levels.len() + indent);
     }
+    Ok(deepest)
 }
 
 fn nests(kind: TokenKind) -> bool {

@@ -11,8 +11,9 @@ pub use depth::{MAX_DEPTH, TooDeep, check_depth};
 pub use position::{Position, Positions};
 
 use real_detector_api::{AnalysisError, AnalysisErrorKind};
+use ruff_python_ast::token::Token;
 use ruff_python_ast::{ModModule, PythonVersion};
-use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
+use ruff_python_parser::{Mode, ParseOptions, Parsed, parse_unchecked};
 use ruff_text_size::{Ranged, TextSize};
 
 /// The newest grammar that a released CPython has.
@@ -21,22 +22,33 @@ const GRAMMAR: PythonVersion = PythonVersion::PY314;
 /// The largest program that is looked at, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
 
+/// Bytes of a program that is parsed before it is known how deep it is: the parser itself takes more stack where it needs
+/// it, and to drop what so few bytes make takes little.
+pub(crate) const SHORT: usize = 2 << 10;
+
+/// A program that is within the limits that keep what comes after the parser off the end of the stack.
+pub(crate) struct Source<'a> {
+    pub(crate) code: &'a str,
+    /// A bound of how deep recursion over its syntax tree goes.
+    pub(crate) depth: usize,
+    /// Its tree, where it was parsed already and nobody has it.
+    parsed: Option<Parsed<ModModule>>,
+}
+
 /// Parses a program, on a stack that is deep enough for [`MAX_DEPTH`].
 ///
 /// # Errors
-/// Those of [`check`] and [`parse_checked`].
+/// `TooLarge` where the program is beyond [`MAX_BYTES`] or nests deeper than [`MAX_DEPTH`] (CPython's own parser gives up
+/// earlier), `Syntax` where CPython does not compile the text.
 pub fn parse(code: &str) -> Result<ModModule, AnalysisError> {
-    check(code)?;
-    parse_checked(code)
+    read(code)?.module()
 }
 
-/// Looks at the limits that keep the recursive parser, and all that comes after it, off the end of the stack; gives a bound
-/// of how deep they go.
+/// Looks at the limits that keep the recursive parser, and all that comes after it, off the end of the stack.
 ///
 /// # Errors
-/// `TooLarge` where the program is beyond [`MAX_BYTES`] or nests deeper than [`MAX_DEPTH`] (CPython's own parser gives up
-/// earlier), `Syntax` where CPython's tokenizer refuses it.
-pub fn check(code: &str) -> Result<usize, AnalysisError> {
+/// `TooLarge` as [`parse`], `Syntax` where CPython's tokenizer refuses the text.
+pub(crate) fn read(code: &str) -> Result<Source<'_>, AnalysisError> {
     if code.len() > MAX_BYTES {
         return Err(error(
             AnalysisErrorKind::TooLarge,
@@ -48,39 +60,52 @@ pub fn check(code: &str) -> Result<usize, AnalysisError> {
         let line = Positions::new(code).at(offset).line;
         return Err(error(AnalysisErrorKind::Syntax, "source code cannot contain null bytes".to_owned(), Some(line)));
     }
-    check_depth(code).map_err(|deep| match deep {
+    // After a mistake the parser reads some tokens in another way.
+    let parsed = (code.len() <= SHORT).then(|| parsed(code)).flatten().filter(|parsed| parsed.errors().is_empty());
+    let depth = match &parsed {
+        Some(parsed) => depth::of(parsed.tokens().iter().map(Token::kind)),
+        None => check_depth(code),
+    };
+    let depth = depth.map_err(|deep| match deep {
         TooDeep::Brackets => error(AnalysisErrorKind::Syntax, "too many nested parentheses".to_owned(), None),
         TooDeep::Indentation => error(AnalysisErrorKind::Syntax, "too many levels of indentation".to_owned(), None),
         TooDeep::Expression => {
             let message = format!("an expression nests deeper than {MAX_DEPTH} levels");
             error(AnalysisErrorKind::TooLarge, message, None)
         }
-    })
+    })?;
+    Ok(Source { code, depth, parsed })
 }
 
-/// Parses a program that [`check`] has let pass.
-///
-/// # Errors
-/// `Syntax` where CPython does not compile the text.
-pub fn parse_checked(code: &str) -> Result<ModModule, AnalysisError> {
-    let refused = |at: TextSize, message: String| {
-        let line = Positions::new(code).at(at.to_usize()).line;
-        error(AnalysisErrorKind::Syntax, message, Some(line))
-    };
-    let parsed = parse_unchecked(code, ParseOptions::from(Mode::Module).with_target_version(GRAMMAR));
-    if let Some(problem) = parsed.errors().first() {
-        return Err(refused(problem.location.start(), problem.error.to_string()));
+impl Source<'_> {
+    /// Its syntax tree.
+    ///
+    /// # Errors
+    /// `Syntax` where CPython does not compile the text.
+    pub(crate) fn module(&mut self) -> Result<ModModule, AnalysisError> {
+        let code = self.code;
+        let refused = |at: TextSize, message: String| {
+            let line = Positions::new(code).at(at.to_usize()).line;
+            error(AnalysisErrorKind::Syntax, message, Some(line))
+        };
+        let Some(parsed) = self.parsed.take().or_else(|| parsed(code)) else {
+            return Err(error(AnalysisErrorKind::Internal, "the parser gave no module".to_owned(), None));
+        };
+        if let Some(problem) = parsed.errors().first() {
+            return Err(refused(problem.location.start(), problem.error.to_string()));
+        }
+        if let Some(problem) = parsed.unsupported_syntax_errors().first() {
+            return Err(refused(problem.range().start(), problem.to_string()));
+        }
+        match refusals::first(code, parsed.syntax()) {
+            Some((at, message)) => Err(refused(at, message)),
+            None => Ok(parsed.into_syntax()),
+        }
     }
-    if let Some(problem) = parsed.unsupported_syntax_errors().first() {
-        return Err(refused(problem.range().start(), problem.to_string()));
-    }
-    let Some(parsed) = parsed.try_into_module() else {
-        return Err(error(AnalysisErrorKind::Internal, "the parser gave no module".to_owned(), None));
-    };
-    match refusals::first(code, parsed.syntax()) {
-        Some((at, message)) => Err(refused(at, message)),
-        None => Ok(parsed.into_syntax()),
-    }
+}
+
+fn parsed(code: &str) -> Option<Parsed<ModModule>> {
+    parse_unchecked(code, ParseOptions::from(Mode::Module).with_target_version(GRAMMAR)).try_into_module()
 }
 
 fn error(kind: AnalysisErrorKind, message: String, line: Option<u32>) -> AnalysisError {
@@ -107,6 +132,21 @@ mod tests {
     #[test]
     fn a_syntax_error_names_its_line() {
         assert_eq!(parse("x = 1\ny = = 2\n").unwrap_err().line, Some(2));
+    }
+
+    #[test]
+    fn the_depth_of_a_program_is_the_same_from_its_tree_and_before_there_is_one() {
+        let pieces = [
+            "match = [1, 2]\nprint(match[0])\nmatch match:\n    case [1, *_]:\n        pass  # (((\n",
+            "type X = int\nx = f'{a + (b.c)!r:>{w}} {{' \"(\"\n\n# [\nif not (yield):\n    x = lambda: -x\n",
+            "async def f(a, /, *b, c: int = 1):\n    return [\n        await x async for x in y if not x\n    ]\n",
+            "x = 1; y = (2,\n    # a comment\n    3)\n\tz\n",
+            "def f(:\n    (\n",
+        ];
+        let long = "-".repeat(SHORT - 2) + "1";
+        for code in pieces.into_iter().chain([&*long, ""]) {
+            assert_eq!(read(code).map(|source| source.depth).ok(), check_depth(code).ok(), "{code}");
+        }
     }
 
     #[test]

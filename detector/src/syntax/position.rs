@@ -26,24 +26,30 @@ pub struct Positions<'a> {
 #[derive(Debug)]
 struct Index {
     starts: Vec<usize>,
-    /// Characters that begin before each multiple of [`STRIDE`].
-    counts: Vec<usize>,
+    /// Characters that begin before each multiple of [`STRIDE`]; none where each byte is one.
+    counts: Option<Vec<usize>>,
 }
 
 impl Index {
     fn new(code: &str) -> Self {
         let bytes = code.as_bytes();
-        let ends = bytes
-            .iter()
-            .enumerate()
-            .filter(|&(i, byte)| *byte == b'\n' || (*byte == b'\r' && bytes.get(i + 1) != Some(&b'\n')));
-        let starts = std::iter::once(0).chain(ends.map(|(i, _)| i + 1)).collect();
+        let mut starts = vec![0];
+        starts.extend(code.match_indices('\n').map(|(at, _)| at + 1));
+        let alone = code.match_indices('\r').map(|(at, _)| at + 1).filter(|next| bytes.get(*next) != Some(&b'\n'));
+        let lines = starts.len();
+        starts.extend(alone);
+        if starts.len() > lines {
+            starts.sort_unstable();
+        }
         let mut before = 0;
-        let counts = bytes.chunks(STRIDE).map(|chunk| {
-            before += characters(chunk);
-            before - characters(chunk)
+        let counts = (!code.is_ascii()).then(|| {
+            let counts = bytes.chunks(STRIDE).map(|chunk| {
+                let counted = before;
+                before += characters(chunk);
+                counted
+            });
+            counts.collect()
         });
-        let counts = counts.collect();
         Self { starts, counts }
     }
 }
@@ -60,8 +66,9 @@ impl<'a> Positions<'a> {
 
     /// Characters that begin before a byte offset.
     fn characters_before(&self, offset: usize) -> usize {
+        let Some(counts) = &self.index().counts else { return offset };
         let chunk = offset / STRIDE;
-        match self.index().counts.get(chunk) {
+        match counts.get(chunk) {
             Some(before) => before + characters(&self.code.as_bytes()[chunk * STRIDE..offset]),
             // The end of a program whose last chunk is full.
             None => characters(self.code.as_bytes()),
@@ -84,15 +91,16 @@ impl<'a> Positions<'a> {
         let mut flat = String::new();
         let mut count = 0;
         for word in text.split_whitespace() {
-            let space = (count > 0).then_some(' ');
-            for char in space.into_iter().chain(word.chars()) {
-                if count == limit {
-                    flat.push('…');
-                    return flat;
-                }
-                flat.push(char);
-                count += 1;
+            let space = if count > 0 { " " } else { "" };
+            let size = space.len() + word.chars().count();
+            if count + size > limit {
+                flat.extend(space.chars().chain(word.chars()).take(limit - count));
+                flat.push('…');
+                return flat;
             }
+            flat.push_str(space);
+            flat.push_str(word);
+            count += size;
         }
         flat
     }

@@ -12,11 +12,12 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use regex_syntax::ParserBuilder;
+use regex_syntax::ast::Ast;
 use regex_syntax::hir::{Hir, HirKind, Look};
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
-use super::pattern::{class_set, python_pattern};
-use super::{CharSet, Matching};
+use super::pattern::{ascii_set, python_pattern};
+use super::{CharSet, Matching, Pattern};
 
 /// States of an automaton, and steps of one decision, at most. Beyond that a pattern counts as harmless.
 const MAX_STATES: usize = 300;
@@ -59,7 +60,8 @@ pub fn ambiguity(pattern: &str, matching: Matching) -> Option<Ambiguity> {
 }
 
 fn decide(pattern: &str, matching: Matching) -> Option<Ambiguity> {
-    let tree = ParserBuilder::new().nest_limit(50).build().parse(&python_pattern(pattern)).ok()?;
+    let pattern = kept_apart(&python_pattern(pattern));
+    let tree = ParserBuilder::new().nest_limit(50).build().parse(&pattern).ok()?;
     let mut automaton = Automaton::default();
     let accept = automaton.push(State::Accept)?;
     let end = if matching == Matching::Full { automaton.push(State::End(accept))? } else { accept };
@@ -69,6 +71,56 @@ fn decide(pattern: &str, matching: Matching) -> Option<Ambiguity> {
         return Some(Ambiguity::Exponential);
     }
     graph.is_polynomial().then_some(Ambiguity::Polynomial)
+}
+
+/// A pattern in which alternatives of one character that share some stay apart: `(a|a)*`. The parser makes one class of
+/// them, which has one way where Python tries two.
+fn kept_apart(pattern: &str) -> String {
+    let mut kept = pattern.to_owned();
+    if !pattern.contains('|') {
+        return kept;
+    }
+    let Ok(tree) = regex_syntax::ast::parse::ParserBuilder::new().nest_limit(50).build().parse(pattern) else {
+        return kept;
+    };
+    let mut spans = vec![];
+    let mut work = vec![&tree];
+    while let Some(ast) = work.pop() {
+        match ast {
+            Ast::Group(group) => work.push(&group.ast),
+            Ast::Repetition(repetition) => work.push(&repetition.ast),
+            Ast::Concat(concat) => work.extend(&concat.asts),
+            Ast::Alternation(alternation) => {
+                let sets = alternation.asts.iter().map(|one| character(one, pattern));
+                match sets.collect::<Option<Vec<CharSet>>>() {
+                    Some(sets) if overlap(&sets) => spans.extend(alternation.asts.iter().map(|one| *one.span())),
+                    Some(_) => {}
+                    None => work.extend(&alternation.asts),
+                }
+            }
+            _ => {}
+        }
+    }
+    spans.sort_unstable_by_key(|span| std::cmp::Reverse(span.start.offset));
+    for span in spans {
+        kept.insert(span.end.offset, ')');
+        kept.insert(span.start.offset, '(');
+    }
+    kept
+}
+
+/// The characters that a part of a pattern reads, where it reads one.
+fn character(ast: &Ast, pattern: &str) -> Option<CharSet> {
+    if !matches!(ast, Ast::Literal(_) | Ast::Dot(_) | Ast::ClassPerl(_) | Ast::ClassBracketed(_) | Ast::ClassUnicode(_))
+    {
+        return None;
+    }
+    let span = ast.span();
+    Some(Pattern::parse(pattern.get(span.start.offset..span.end.offset)?)?.alphabet().difference(CharSet::OTHER))
+}
+
+fn overlap(sets: &[CharSet]) -> bool {
+    sets.iter().enumerate().any(|(i, set)| sets[..i].iter().any(|other| !set.intersection(*other).is_empty()))
 }
 
 #[derive(Clone, Debug)]
@@ -106,7 +158,7 @@ impl Automaton {
                 text.chars().rev().try_fold(next, |next, char| self.push(State::Read(CharSet::NONE.with(char), next)))
             }
             // Beyond ASCII sets are not exact: what only overlaps there is no ambiguity.
-            HirKind::Class(class) => self.push(State::Read(class_set(class).difference(CharSet::OTHER), next)),
+            HirKind::Class(class) => self.push(State::Read(ascii_set(class), next)),
             HirKind::Capture(capture) => self.build(&capture.sub, next),
             HirKind::Concat(parts) => parts.iter().rev().try_fold(next, |next, part| self.build(part, next)),
             HirKind::Alternation(parts) => {
@@ -314,6 +366,10 @@ mod tests {
             r"(.*)*=",
             r"^(a|aa)+$",
             r"^(?:[a-z]+\d*)+!$",
+            r"(a|a)*b",
+            r"^(x|x)+$",
+            r"^(?:\w|\d)*!",
+            r"^(.|\s)*end",
         ] {
             assert_eq!(ambiguity(pattern, Matching::Start), Some(Ambiguity::Exponential), "{pattern}");
         }
@@ -344,6 +400,8 @@ mod tests {
             r"^(.*?)=(.*)$",
             r"\b\w+\b",
             r"<(.*?)>",
+            r"^(a|b)*c",
+            r"^(\w|-)*$",
         ] {
             assert_eq!(ambiguity(pattern, Matching::Anywhere), None, "{pattern}");
         }

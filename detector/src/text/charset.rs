@@ -20,6 +20,16 @@ impl CharSet {
     /// Every character beyond ASCII.
     pub const OTHER: Self = Self { ascii: 0, other: 3 };
 
+    /// ASCII characters.
+    pub(super) const fn ascii(bytes: &[u8]) -> Self {
+        let (mut ascii, mut at) = (0, 0);
+        while at < bytes.len() {
+            ascii |= 1 << bytes[at];
+            at += 1;
+        }
+        Self { ascii, other: 0 }
+    }
+
     /// The characters of a text.
     pub fn of(text: &str) -> Self {
         text.chars().fold(Self::NONE, Self::with)

@@ -201,11 +201,18 @@ impl Text {
 
     /// Least upper bound; a limited number of forms is kept apart, more are joined to one hole.
     pub fn join(&mut self, other: &Self, languages: &Languages) -> bool {
-        let before = self.templates.clone();
+        if self.is_none() {
+            return self.templates.add_all(&other.templates);
+        }
+        let may_overflow =
+            self.templates.len() + other.templates.len() > MAX_TEMPLATES || self.weight() + other.weight() > MAX_WEIGHT;
+        let before = may_overflow.then(|| self.templates.clone());
         if !self.templates.add_all(&other.templates) {
             return false;
         }
-        if !before.is_empty() && (self.templates.len() > MAX_TEMPLATES || self.weight() > MAX_WEIGHT) {
+        if let Some(before) = before
+            && (self.templates.len() > MAX_TEMPLATES || self.weight() > MAX_WEIGHT)
+        {
             self.collapse_all(languages);
             return before != self.templates;
         }

@@ -111,7 +111,7 @@ impl Hole {
     /// A number.
     pub fn number(origins: Origins) -> Self {
         Self {
-            chars: CharSet::of("0123456789+-.einfaTrulsj()"),
+            chars: const { CharSet::ascii(b"0123456789+-.einfaTrulsj()") },
             doubled: CharSet::NONE,
             origins,
             closed: LanguageSet::ALL,

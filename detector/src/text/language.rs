@@ -51,6 +51,9 @@ struct LanguageFile {
     /// Words right after which the name of a thing stands that whoever sets an object up chooses (a table).
     #[serde(default)]
     name_words: Vec<String>,
+    /// Words after which a text of the language stands in parentheses.
+    #[serde(default)]
+    statement_words: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -90,6 +93,7 @@ pub struct Language {
     pub(super) value_words: Vec<String>,
     pub(super) count_words: Vec<String>,
     pub(super) name_words: Vec<String>,
+    pub(super) statement_words: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -175,6 +179,7 @@ impl Language {
             value_words: file.value_words,
             count_words: file.count_words,
             name_words: file.name_words,
+            statement_words: file.statement_words,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What a regular expression of the program says about the strings it matches.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -25,8 +25,13 @@ pub enum Matching {
 
 /// A parsed regular expression. Look-around and back-references are beyond it: such patterns say nothing.
 #[derive(Clone, Debug)]
-pub struct Pattern {
-    tree: Rc<Hir>,
+pub struct Pattern(Rc<Parsed>);
+
+#[derive(Debug)]
+struct Parsed {
+    tree: Hir,
+    alphabet: OnceCell<CharSet>,
+    singles: OnceCell<CharSet>,
 }
 
 /// Patterns that a thread remembers, at most, and bytes of the longest.
@@ -57,32 +62,32 @@ impl Pattern {
     /// Parses Python's syntax, where the Rust parser knows it too.
     pub fn parse(text: &str) -> Option<Self> {
         let tree = ParserBuilder::new().nest_limit(50).build().parse(&python_pattern(text)).ok()?;
-        Some(Self { tree: Rc::new(tree) })
+        Some(Self(Rc::new(Parsed { tree, alphabet: OnceCell::new(), singles: OnceCell::new() })))
     }
 
     /// Characters that a match may have.
     pub fn alphabet(&self) -> CharSet {
-        alphabet(&self.tree)
+        *self.0.alphabet.get_or_init(|| alphabet(&self.0.tree))
     }
 
     /// Whether every match begins where the string does.
     pub fn starts_anchored(&self) -> bool {
-        edge(&self.tree, Look::Start, false)
+        edge(&self.0.tree, Look::Start, false)
     }
 
     /// Whether every match ends where the string does (`$` also before a last line feed).
     pub fn ends_anchored(&self) -> bool {
-        edge(&self.tree, Look::End, true)
+        edge(&self.0.tree, Look::End, true)
     }
 
     /// The characters of which each is a match on its own: where one occurs, the pattern finds something.
     pub fn single_characters(&self) -> CharSet {
-        singles(&self.tree)
+        *self.0.singles.get_or_init(|| singles(&self.0.tree))
     }
 
     /// The class, where the pattern is nothing but one character class.
     pub fn single_class(&self) -> Option<CharSet> {
-        match self.tree.kind() {
+        match self.0.tree.kind() {
             HirKind::Class(class) => Some(class_set(class)),
             HirKind::Literal(literal) => match std::str::from_utf8(&literal.0).ok()?.chars().collect::<Vec<_>>()[..] {
                 [one] => Some(CharSet::NONE.with(one)),
@@ -99,21 +104,25 @@ pub(super) fn python_pattern(text: &str) -> String {
     text.replace("\\Z", "\\z")
 }
 
-pub(super) fn class_set(class: &Class) -> CharSet {
+fn class_set(class: &Class) -> CharSet {
+    match class {
+        Class::Unicode(unicode) => ascii_set(class).union(beyond_ascii(unicode)),
+        Class::Bytes(_) => ascii_set(class),
+    }
+}
+
+/// The ASCII characters of a class.
+pub(super) fn ascii_set(class: &Class) -> CharSet {
     let mut set = CharSet::NONE;
     match class {
         Class::Unicode(class) => {
-            for range in class.ranges() {
-                let last = range.end().min('\x7f');
-                if range.start() <= last {
-                    set = set.union(CharSet::range(range.start(), last));
-                }
+            for range in class.ranges().iter().take_while(|range| range.start().is_ascii()) {
+                set = set.union(CharSet::range(range.start(), range.end().min('\x7f')));
             }
-            set = set.union(beyond_ascii(class));
         }
         Class::Bytes(class) => {
             for range in class.ranges() {
-                for byte in range.start()..=range.end() {
+                for byte in range.start()..=range.end().min(0x7f) {
                     set = set.with(char::from(byte));
                 }
             }
@@ -125,7 +134,7 @@ pub(super) fn class_set(class: &Class) -> CharSet {
 fn beyond_ascii(class: &ClassUnicode) -> CharSet {
     static NUMBERS: OnceLock<ClassUnicode> = OnceLock::new();
     let numbers =
-        NUMBERS.get_or_init(|| match Pattern::parse(r"[\s\p{N}]").map(|pattern| pattern.tree.kind().clone()) {
+        NUMBERS.get_or_init(|| match Pattern::parse(r"[\s\p{N}]").map(|pattern| pattern.0.tree.kind().clone()) {
             Some(HirKind::Class(Class::Unicode(class))) => class,
             _ => ClassUnicode::empty(),
         });

@@ -39,6 +39,7 @@ impl Languages {
         index: usize,
         is_unseen: fn(Origins) -> bool,
         sets_up: fn(Origins) -> bool,
+        hands_over: fn(Origins) -> bool,
     ) -> Template {
         let language = &self.all[index];
         if language.value_words.is_empty() {
@@ -48,13 +49,17 @@ impl Languages {
         let (mut before, mut was_value, mut was_name) = (String::new(), false, false);
         let mut changed = template.clone();
         for at in 0..changed.0.len() {
+            let is_closed =
+                matches!(changed.0.get(at + 1), Some(Part::Literal(next)) if next.trim_start().starts_with(')'));
             let is_compared = matches!(changed.0.get(at + 1), Some(Part::Literal(next)) if is_comparison(next));
             match &mut changed.0[at] {
                 Part::Literal(text) => before.push_str(text),
                 Part::Hole(hole) => {
                     let value = !alone && language.expects_value(&before, was_value);
                     let name = !alone && !value && (is_compared || language.expects_name(&before, was_name));
-                    let known = is_unseen(hole.origins) && !value;
+                    // Nothing but a whole statement makes sense there: who hands it over wrote it.
+                    let statement = is_closed && language.expects_statement(&before);
+                    let known = is_unseen(hole.origins) && !value || statement && hands_over(hole.origins.known());
                     if known || name && sets_up(hole.origins.known()) {
                         hole.origins = Origins::NONE;
                     }
@@ -121,6 +126,12 @@ impl Language {
         }
     }
 
+    /// Whether a statement within another one stands after a text: `select count(*) from (`.
+    fn expects_statement(&self, before: &str) -> bool {
+        let text = before.trim_end();
+        text.strip_suffix('(').is_some_and(|outer| self.statement_words.contains(&trailing_word(outer.trim_end())))
+    }
+
     /// Whether the name of a table stands after a text.
     fn expects_name(&self, before: &str, was_name: bool) -> bool {
         let text = before.trim_end_matches(['"', '`', '[', ' ', '\n', '\t', '\r']);
@@ -174,7 +185,9 @@ fn words(template: &Template) -> Vec<String> {
 
 /// Whether words come in an order; `+word` stands right after the one before, `!word` does not, `a|b` is either, `*` is any one.
 fn is_said(words: &[String], wanted: &[String]) -> bool {
-    let is = |word: &str, wanted: &str| wanted == "*" || wanted.split('|').any(|one| one == word);
+    let is = |word: &str, wanted: &str| {
+        wanted == "*" || wanted.as_bytes().split(|byte| *byte == b'|').any(|one| one == word.as_bytes())
+    };
     let Some((first, rest)) = wanted.split_first() else { return false };
     if !words.first().is_some_and(|word| is(word, first)) {
         return false;

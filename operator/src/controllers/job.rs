@@ -317,6 +317,7 @@ impl Jobs {
             refused: None,
             tried: false,
             checkpoint_holder: self.uses.holder(&owner),
+            restarts_containers: self.context.restarts_containers().await?,
             without_kueue: job.labels().contains_key(KUEUE_QUEUE) && !self.context.serves(KUEUE).await?,
         })
     }
@@ -391,6 +392,9 @@ impl Jobs {
             Some(Cause::Preempted) => metrics.job_restarts(metrics::Cause::Preemption),
             Some(Cause::Checkpointed | Cause::InvalidConfig | Cause::Diverged) | None => {}
             Some(_) => metrics.job_restarts(metrics::Cause::Failure),
+        }
+        for _ in 0..plan.restarted {
+            metrics.job_restarts(metrics::Cause::Failure);
         }
         let before = job.status.as_ref();
         let first = plan

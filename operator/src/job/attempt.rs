@@ -16,7 +16,7 @@ use real_crds::v1alpha1::{ObjectStore, RealTrainingJob};
 
 use super::children::{labels, metadata};
 use super::ending::{CHECKPOINTED, INVALID_CONFIG};
-use super::{Names, Settings};
+use super::{Names, Settings, in_place};
 use crate::labels::{self, HTTP_PORT, RENDEZVOUS_PORT};
 use crate::pod::{self, PodParts};
 use crate::pool::endpoints;
@@ -34,7 +34,9 @@ const FOLDER: &str = "/etc/real";
 const RUN: &str = "/var/lib/real/run";
 
 /// The Job of attempt number `attempt`.
-pub(super) fn job(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> Job {
+///
+/// `restarts` says whether the cluster can start a container again in its pod.
+pub(super) fn job(job: &RealTrainingJob, attempt: u32, settings: &Settings, restarts: bool) -> Job {
     let name = job.name_any();
     let mut metadata = metadata(job, Names(&name).attempt(attempt));
     let own = metadata.labels.get_or_insert_default();
@@ -58,7 +60,7 @@ pub(super) fn job(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> J
             pod_failure_policy: Some(failure_policy()),
             // Kueue, or whoever runs the queue, starts it.
             suspend: queued.then_some(true),
-            template: template(job, attempt, settings),
+            template: template(job, attempt, settings, restarts),
             ..JobSpec::default()
         }),
         status: None,
@@ -102,7 +104,7 @@ fn failure_policy() -> PodFailurePolicy {
     }
 }
 
-fn template(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> PodTemplateSpec {
+fn template(job: &RealTrainingJob, attempt: u32, settings: &Settings, restarts: bool) -> PodTemplateSpec {
     let trainer = &job.spec.trainer;
     let name = job.name_any();
     let names = Names(&name);
@@ -151,6 +153,7 @@ fn template(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> PodTemp
     volumes.extend(fetching.volumes);
     let port =
         |name: &str, port| ContainerPort { name: Some(name.into()), container_port: port, ..ContainerPort::default() };
+    let rules = if restarts { in_place::rules(job, attempt) } else { None };
     let container = Container {
         name: CONTAINER.to_owned(),
         image: Some(trainer.image.clone().unwrap_or_else(|| settings.images.trainer.clone())),
@@ -161,6 +164,9 @@ fn template(job: &RealTrainingJob, attempt: u32, settings: &Settings) -> PodTemp
         env: Some([fetching.env, environment(job, attempt)].concat()),
         ports: Some(vec![port("http", HTTP_PORT), port("rendezvous", RENDEZVOUS_PORT)]),
         resources: pod::resources(trainer.resources_per_node.as_ref()),
+        // Where no rule holds, as for the whole pod. The API server wants it said beside rules.
+        restart_policy: rules.is_some().then(|| "Never".to_owned()),
+        restart_policy_rules: rules,
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(mounts),
         ..Container::default()

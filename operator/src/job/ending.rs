@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{Job, JobCondition};
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use kube::ResourceExt;
 use real_crds::progress::LastWords;
 use serde::Serialize;
@@ -252,6 +252,13 @@ fn told(message: Option<&str>, job: &Job) -> String {
 pub(crate) fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
     let statuses = pod.status.as_ref()?.container_statuses.as_deref()?;
     statuses.iter().find(|status| status.name == CONTAINER)?.state.as_ref()?.terminated.as_ref()
+}
+
+/// How the trainer of a pod ended before it was started again there, as the status of its container has it.
+pub(super) fn ended_before(pod: &Pod, status: &ContainerStatus) -> Option<(Cause, String)> {
+    let terminated = status.last_state.as_ref()?.terminated.as_ref()?;
+    let rank = index(pod).unwrap_or_default();
+    Some(Failure { pod, rank, terminated: Some(terminated), disrupted: None }.describe())
 }
 
 /// What took a pod away.

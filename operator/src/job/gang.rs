@@ -68,6 +68,7 @@ pub(super) fn cut_off(pod: &Pod) -> Option<Timestamp> {
     since.last_transition_time.as_ref().map(|time| time.0)
 }
 
-fn container(pod: &Pod) -> Option<&ContainerStatus> {
+/// The trainer's container of a pod.
+pub(super) fn container(pod: &Pod) -> Option<&ContainerStatus> {
     pod.status.as_ref()?.container_statuses.as_deref()?.iter().find(|status| status.name == CONTAINER)
 }

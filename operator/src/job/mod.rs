@@ -5,6 +5,7 @@ mod attempt;
 mod children;
 mod ending;
 mod gang;
+mod in_place;
 mod leaving;
 mod names;
 mod observed;

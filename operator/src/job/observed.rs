@@ -47,6 +47,8 @@ pub struct Observed {
     pub checkpoint_holder: Option<String>,
     /// What Kueue says of the attempt.
     pub workload: Option<Workload>,
+    /// Whether the cluster can start a container again in its pod, by its exit code.
+    pub restarts_containers: bool,
     /// Whether the job waits for a queue of Kueue in a cluster that has no Kueue.
     pub without_kueue: bool,
 }

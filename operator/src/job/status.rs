@@ -15,6 +15,7 @@ pub(super) const RUNNING: &str = "Running";
 pub(super) const SUSPENDED: &str = "Suspended";
 pub(super) const COMPLETE: &str = "Complete";
 pub(super) const FAILED: &str = "Failed";
+pub(super) const IN_PLACE: &str = "RestartedInPlace";
 pub(super) const WARNED: &str = "TrainerWarned";
 pub(super) const REWARD_SUSPECT: &str = "RewardSuspect";
 pub(super) const RECONCILING: &str = "Reconciling";

@@ -55,6 +55,33 @@ async fn a_rank_out_of_memory_is_a_failure_and_the_next_attempt_resumes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_trainer_that_is_started_again_in_its_pod_has_failed_and_its_attempt_goes_on() {
+    let rig = Rig::new("again").await;
+    let _operator = rig.operator();
+    let pods = rig.run("again", json!({})).await;
+    let rules = &container(&rig, "again-1").await["restartPolicyRules"];
+    assert_eq!(rules[0]["exitCodes"]["values"], json!([0, 2, 75]), "the API server keeps the rules: {rules}");
+    assert_eq!(rules[0]["action"], "Restart");
+
+    rig.restart_pod(&pods[0], 1, 137, None).await;
+    let counted = |job: &RealTrainingJob| job.status.as_ref().is_some_and(|status| counts(status) == (1, 0));
+    let job: RealTrainingJob = rig.until("again", "a failure that is counted", counted).await;
+    let status = job.status.unwrap();
+    assert_eq!((status.attempt, status.restarts.as_ref().unwrap().in_place), (Some(1), 1));
+    let condition = status.conditions.iter().find(|condition| condition.type_ == "RestartedInPlace").unwrap();
+    assert_eq!(rig.notes("TrainerFailed").await, [condition.message.as_str()]);
+    assert!(condition.message.contains(&format!("rank 0 ({}) was killed (SIGKILL)", pods[0])), "{}", condition.message);
+    rig.quiet().await;
+    assert_eq!(rig.all::<Job>().await.len(), 1, "the same attempt goes on");
+
+    rig.restart_pod(&pods[0], 1, 1, Some("CrashLoopBackOff")).await;
+    let status = rig.phase("again", "Restarting", "TrainerFailed").await.status.unwrap();
+    assert_eq!((counts(&status), status.attempt, status.restarts.unwrap().in_place), ((2, 0), Some(2), 0));
+    let leaves = |job: &Job| job.metadata.deletion_timestamp.is_some();
+    rig.until::<Job>("again-1", "its end, before the kubelet starts it once more", leaves).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_cannot_run_is_not_tried_again() {
     let rig = Rig::new("invalid").await;
     let _operator = rig.operator();

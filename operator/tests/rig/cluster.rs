@@ -82,6 +82,21 @@ impl Rig {
         self.status::<Pod>(pod, status).await;
     }
 
+    /// A pod whose trainer has been started again there `count` times and runs, or waits for its next start as `waiting` says; it had
+    /// ended with `code`.
+    pub(crate) async fn restart_pod(&self, pod: &str, count: u32, code: i32, waiting: Option<&str>) {
+        let mut trainer = container(
+            &match waiting {
+                Some(reason) => json!({"waiting": {"reason": reason, "message": "back-off 10s"}}),
+                None => json!({"running": {"startedAt": now()}}),
+            },
+            waiting.is_none(),
+        );
+        trainer["restartCount"] = json!(count);
+        trainer["lastState"] = json!({"terminated": {"exitCode": code, "reason": "Error", "finishedAt": now()}});
+        self.status::<Pod>(pod, json!({"status": {"containerStatuses": [trainer]}})).await;
+    }
+
     /// A pod whose container ended with `code` and these last words.
     pub(crate) async fn end_pod(&self, pod: &str, code: i32, words: &str) {
         self.end_pod_for(pod, if code == 0 { "Completed" } else { "Error" }, code, words).await;

@@ -17,6 +17,7 @@ import keyword
 import linecache
 import logging
 import marshal
+import numbers
 import operator
 import resource
 import stat

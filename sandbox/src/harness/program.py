@@ -106,6 +106,9 @@ def silent_input(prompt="", /):
     return line[:-1] if line.endswith("\n") else line
 
 
+silent_input.__name__ = silent_input.__qualname__ = "input"
+
+
 def compile_only(report, program):
     """Sends the program's code."""
     report.ready()
@@ -168,7 +171,13 @@ def finish(error, program, space):
     try:
         if error is not None and not left:
             tell(error, program)
-        elif left and error.code is not None and not issubclass(type(error.code), int):
+    except BaseException as late:
+        if issubclass(type(late), SystemExit):
+            error, left = late, True
+        else:
+            show(late, program)
+    try:
+        if left and error.code is not None and not issubclass(type(error.code), int):
             print(error.code, file=sys.stderr)
     except BaseException as late:
         show(late, program)
@@ -236,11 +245,13 @@ def show(error, program):
 def flush():
     """Output that is still buffered; says whether it could be written."""
     written = True
-    # A program may have taken them away.
-    for stream in (getattr(sys, "stdout", None), getattr(sys, "stderr", None), *own_streams):
+    # A program may have taken them away, and ours to pieces.
+    current = (getattr(sys, "stdout", None), getattr(sys, "stderr", None))
+    for stream in (*current, *own_streams):
         try:
             if stream is not None and not stream.closed:
                 stream.flush()
         except BaseException:
-            written = False
+            if any(stream is one for one in current):
+                written = False
     return written

@@ -46,9 +46,9 @@ class Report:
             os_write(RESULT, b"K%d:%s" % (len(code), code))
 
     def send(self, tag, *parts, status=0):
-        """Writes the record and ends the process with the status that an interpreter would."""
+        """Writes the record and ends the process with the status that an interpreter would. One that the program forked has no record."""
         if os_getpid() != self.pid:
-            os_exit(0)
+            os_exit(status)
         record = b"".join((self.nonce, tag, *parts))
         try:
             while record:

@@ -10,6 +10,7 @@ modules = sys.modules
 Decimal = decimal.Decimal
 deque, SimpleNamespace, Fraction, DateTime = collections.deque, types.SimpleNamespace, fractions.Fraction, datetime.datetime
 read_numerator, read_denominator = Fraction._numerator.__get__, Fraction._denominator.__get__
+Integral, Rational = numbers.Integral, numbers.Rational
 MappingProxy = types.MappingProxyType
 # Sets of keys and of pairs, which compare as sets do.
 VIEWS = (type({}.keys()), type({}.items()), type(collections.OrderedDict().keys()), type(collections.OrderedDict().items()))
@@ -135,7 +136,7 @@ def otherwise(item, kind):
     if kind is range:
         return _Named(item, same_range(item))
     if kind is Fraction:
-        return ratio(item)
+        return ratio(item, read_numerator(item), read_denominator(item))
     if kind is memoryview and item.format == "B" and item.ndim == 1:
         fits(item.nbytes, MAX_BYTES)
         return item.tobytes()
@@ -155,6 +156,11 @@ def otherwise(item, kind):
     fields = compared_fields(kind)
     if fields is not None:
         return _Parts(kind, [getattr(item, field) for field in fields])
+    # Numbers of libraries: `sympy.Integer`, `gmpy2.mpq`.
+    if issubclass(kind, Integral):
+        return operator.index(item)
+    if issubclass(kind, Rational):
+        return ratio(item, item.numerator, item.denominator)
     return _Named(item)
 
 
@@ -165,19 +171,19 @@ def same_range(item):
     return f"range({item[0]})" if item[0] == item[-1] else f"range({item[0]}, {item[-1]}, {item.step})"
 
 
-def ratio(item):
+def ratio(item, numerator, denominator):
     """A fraction, as a decimal where it has an end."""
-    numerator, left = read_numerator(item), read_denominator(item)
-    if any(type(part) is not int or int.bit_length(part) > MAX_RATIO_BITS for part in (numerator, left)):
+    parts = (numerator, denominator)
+    if any(type(part) is not int or int.bit_length(part) > MAX_RATIO_BITS for part in parts) or denominator < 1:
         return _Named(item)
-    digits = 0
+    digits, left = 0, denominator
     while left > 1:
         step = 10 if left % 10 == 0 else 2 if left % 2 == 0 else 5 if left % 5 == 0 else 0
         if not step:
-            return _Named(item, f"{numerator}/{read_denominator(item)}")
+            return _Named(item, f"{numerator}/{denominator}", Fraction)
         left //= step
         digits += 1
-    return numerator if not digits else Exactly(f"{numerator * 10 ** digits // read_denominator(item)}E-{digits}")
+    return numerator if not digits else Exactly(f"{numerator * 10 ** digits // denominator}E-{digits}")
 
 
 def moment(item):
@@ -220,8 +226,8 @@ class _Parts:
 class _Named:
     """A value of a type that the encoding does not know."""
 
-    def __init__(self, item, text=None):
-        kind = type(item)
+    def __init__(self, item, text=None, kind=None):
+        kind = kind or type(item)
         self.name = f"{kind.__module__}.{kind.__qualname__}"
         self.text = repr(item) if text is None else text
         fits(len(self.text), MAX_BYTES)

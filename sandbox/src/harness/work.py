@@ -41,6 +41,8 @@ def prepare(job, report, code):
     if mode == "classes":
         return lambda report: classes(report, space)
     if mode == "call":
+        # What processes that are spawned import to find the program's functions.
+        sys.path.append(os.path.dirname(space["__file__"]))
         beside = dict(space)
         args = [of_task(f"args[{at}]", lambda part=part: argument(part, beside)) for at, part in enumerate(job["args"])]
         kwargs = {

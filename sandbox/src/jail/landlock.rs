@@ -6,14 +6,14 @@
 //! enforced in each child, so that a test cannot signal the zygote either. Not used in tier A, where Landlock would forbid the
 //! mounts that each child makes.
 
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
-use super::{JailError, Plan, Step};
+use super::{JailError, Plan};
 
 /// Lowest version that confines files.
 pub const LOWEST_ABI: i64 = 1;
@@ -79,23 +79,24 @@ pub fn enforce(plan: &Plan) -> Result<(), JailError> {
 }
 
 /// A ruleset that only keeps signals and abstract sockets inside; nothing where the kernel is older than that.
+///
+/// Every ruleset refuses to move and link files from one folder to another, unless it says otherwise: this one says so, and
+/// leaves that to [`enforce`].
 pub fn signal_scope() -> Result<Option<OwnedFd>, JailError> {
-    #[repr(C)]
-    struct Attributes {
-        handled_access_fs: u64,
-        handled_access_net: u64,
-        scoped: u64,
-    }
-    const ABSTRACT_SOCKETS_AND_SIGNALS: u64 = 0b11;
+    let failed = |error: &dyn std::fmt::Display| JailError::Landlock(error.to_string());
     if kernel_abi() < SCOPE_ABI {
         return Ok(None);
     }
-    let attributes = Attributes { handled_access_fs: 0, handled_access_net: 0, scoped: ABSTRACT_SOCKETS_AND_SIGNALS };
-    // SAFETY: the structure is landlock_ruleset_attr of ABI 6, its size is passed, and it outlives the call.
-    let descriptor = unsafe {
-        libc::syscall(libc::SYS_landlock_create_ruleset, &raw const attributes, size_of::<Attributes>(), 0_u32)
-    };
-    let descriptor = nix::errno::Errno::result(descriptor).step("landlock_create_ruleset")?;
-    // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
-    Ok(Some(unsafe { OwnedFd::from_raw_fd(descriptor as i32) }))
+    let everywhere = PathFd::new("/").map_err(|e| failed(&e))?;
+    let ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::Refer)
+        .map_err(|e| failed(&e))?
+        .scope(Scope::from_all(WANTED))
+        .map_err(|e| failed(&e))?
+        .create()
+        .map_err(|e| failed(&e))?
+        .add_rule(PathBeneath::new(everywhere, AccessFs::Refer))
+        .map_err(|e| failed(&e))?;
+    Ok(ruleset.into())
 }

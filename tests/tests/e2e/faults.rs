@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, Namespace, name, wait};
@@ -16,8 +17,14 @@ use crate::volume::{self, Samples};
 /// A name and what happens; false where that cannot be done on this cluster.
 type Fault = (&'static str, fn(&Namespace<'_>, &str) -> bool);
 
-const FAULTS: [Fault; 6] = [
-    ("trainer killed", |namespace, job| kill(namespace, &format!("real-rl.dev/job={job}"))),
+/// Its trainer is started again in its pod.
+const IN_PLACE: &str = "trainer killed";
+/// The same fault, and another attempt follows: a first one that is told to begin afresh is not started twice.
+const ANOTHER_ATTEMPT: &str = "trainer killed, new attempt";
+
+const FAULTS: [Fault; 7] = [
+    (IN_PLACE, kill_trainer),
+    (ANOTHER_ATTEMPT, kill_trainer),
     ("detector killed", |namespace, _| kill(namespace, "app.kubernetes.io/component=detector")),
     ("sandbox killed", |namespace, _| kill(namespace, "app.kubernetes.io/component=sandbox")),
     ("operator killed", |namespace, _| {
@@ -36,6 +43,8 @@ struct Row {
     fault: String,
     attempts: u64,
     seconds: u64,
+    /// From the fault to the end of the next step, for a trainer that had to start again.
+    next_step: Option<f64>,
     scored: usize,
     different: usize,
 }
@@ -48,21 +57,36 @@ pub(crate) fn change_nothing(cluster: &Cluster) {
     pool["spec"]["sandbox"]["scaling"] = json!({"minReplicas": 2, "maxReplicas": 2});
     jobs::pool(&namespace, &pool.to_string());
 
-    let (undisturbed, seconds) = run(&namespace, "undisturbed", |_, _| true).expect("nothing is skipped");
+    let undisturbed = jobs::short("undisturbed");
+    let Run { samples: undisturbed, seconds, .. } =
+        run(&namespace, &undisturbed, |_, _| true).expect("nothing is skipped");
     let scored = undisturbed.values().map(Vec::len).sum();
     assert!(scored > 0, "no samples");
-    let first = Row { fault: "none".to_owned(), attempts: 1, seconds, scored, different: 0 };
+    let first = Row { fault: "none".to_owned(), attempts: 1, seconds, next_step: None, scored, different: 0 };
     let mut rows = vec![first];
     for (fault, inject) in FAULTS {
-        let job = fault.to_lowercase().replace(' ', "-");
-        let Some((samples, seconds)) = run(&namespace, &job, inject) else {
+        let job = fault.to_lowercase().replace(',', "").replace(' ', "-");
+        let mut manifest = jobs::short(&job);
+        if fault == ANOTHER_ATTEMPT {
+            manifest["spec"]["checkpoint"]["resumeFrom"] = "none".into();
+        }
+        let Some(Run { samples, seconds, injected }) = run(&namespace, &manifest, inject) else {
             println!("skipped: {fault}: the cluster's own programs are not this test's to kill");
             continue;
         };
-        let attempts = namespace.get("rtj", &job).and_then(|job| job["status"]["attempt"].as_u64()).unwrap_or(0);
+        let status = namespace.get("rtj", &job).map(|job| job["status"].clone()).unwrap_or_default();
+        let attempts = status["attempt"].as_u64().unwrap_or(0);
+        let killed = [IN_PLACE, ANOTHER_ATTEMPT].contains(&fault);
+        let next_step = killed.then(|| first_step(&namespace, &job, attempts, injected));
+        if killed && cluster.own.is_some() {
+            let in_place = status["restarts"]["inPlace"].as_u64().unwrap_or(0);
+            let expected = if fault == IN_PLACE { (1, 1) } else { (2, 0) };
+            assert_eq!((attempts, in_place), expected, "{fault}: attempts and restarts in place: {status}");
+            assert_eq!(status["restarts"]["failures"], 1, "{fault}");
+        }
         let different = differences(&undisturbed, &samples);
         let scored = samples.values().map(Vec::len).sum();
-        rows.push(Row { fault: fault.to_owned(), attempts, seconds, scored, different: different.len() });
+        rows.push(Row { fault: fault.to_owned(), attempts, seconds, next_step, scored, different: different.len() });
         print(&rows);
         assert!(different.is_empty(), "{fault}: {} samples differ, such as {:?}", different.len(), different.first());
         namespace.kubectl(&["delete", "rtj", &job]).expect_success();
@@ -72,34 +96,58 @@ pub(crate) fn change_nothing(cluster: &Cluster) {
 }
 
 fn print(rows: &[Row]) {
-    println!("{:<20} {:>8} {:>8} {:>8} {:>10}", "fault", "attempts", "seconds", "samples", "different");
+    println!(
+        "{:<28} {:>8} {:>8} {:>11} {:>8} {:>10}",
+        "fault", "attempts", "seconds", "next step s", "samples", "different"
+    );
     for row in rows {
-        println!("{:<20} {:>8} {:>8} {:>8} {:>10}", row.fault, row.attempts, row.seconds, row.scored, row.different);
+        let next_step = row.next_step.map_or("-".to_owned(), |seconds| format!("{seconds:.1}"));
+        println!(
+            "{:<28} {:>8} {:>8} {next_step:>11} {:>8} {:>10}",
+            row.fault, row.attempts, row.seconds, row.scored, row.different
+        );
     }
 }
 
+/// A job that was run to its end.
+struct Run {
+    samples: Samples,
+    seconds: u64,
+    /// When something was done to it.
+    injected: Timestamp,
+}
+
 /// Runs a job to its end, and does something to it after its second step; `None` where that cannot be done.
-fn run(
-    namespace: &Namespace<'_>,
-    job: &str,
-    inject: impl FnOnce(&Namespace<'_>, &str) -> bool,
-) -> Option<(Samples, u64)> {
+fn run(namespace: &Namespace<'_>, manifest: &Value, inject: impl FnOnce(&Namespace<'_>, &str) -> bool) -> Option<Run> {
+    let job = &name(manifest);
     println!("--- {job}");
     let started = Instant::now();
-    jobs::start(namespace, &jobs::short(job));
+    jobs::start(namespace, manifest);
     let over = AtomicBool::new(false);
-    let (done, gangs) = std::thread::scope(|scope| {
+    let (done, gangs, at) = std::thread::scope(|scope| {
         let gangs = scope.spawn(|| gangs(namespace, job, &over));
         namespace.until("rtj", job, LONGEST, "at step 2", |job| jobs::step(job) >= 2);
+        let at = Timestamp::now();
         let injected = inject(namespace, job);
         let done = injected.then(|| jobs::complete(namespace, job, LONGEST));
         over.store(true, Ordering::Relaxed);
-        (done, gangs.join().expect("no panic"))
+        (done, gangs.join().expect("no panic"), at)
     });
     let done = done?;
     assert_eq!(jobs::step(&done), STEPS, "{job}");
     assert!(gangs <= 1, "{job}: pods of {gangs} attempts ran at once");
-    Some((volume::samples(namespace, job), started.elapsed().as_secs()))
+    let seconds = started.elapsed().as_secs();
+    Some(Run { samples: volume::samples(namespace, job), seconds, injected: at })
+}
+
+/// Seconds from `since` to the first step that the trainer of an attempt did after it, by the kubelet's times of its log's lines. The
+/// log is that of the trainer that ended the job: what it did before it was started again is in another one.
+fn first_step(namespace: &Namespace<'_>, job: &str, attempt: u64, since: Timestamp) -> f64 {
+    let log = namespace.kubectl(&["logs", &format!("job/{job}-{attempt}"), "--timestamps"]).expect_success();
+    let times = log.lines().filter(|line| line.contains("step ") && line.contains(&format!("/{STEPS}: ")));
+    let times = times.filter_map(|line| line.split_whitespace().next()?.parse::<Timestamp>().ok());
+    let first = times.filter(|time| *time > since).min().unwrap_or_else(|| panic!("no step after {since} in\n{log}"));
+    first.duration_since(since).as_secs_f64()
 }
 
 /// The most attempts of a job that had pods at the same time.
@@ -114,6 +162,11 @@ fn gangs(namespace: &Namespace<'_>, job: &str, over: &AtomicBool) -> usize {
         std::thread::sleep(Duration::from_millis(300));
     }
     most
+}
+
+/// Kills the trainer of a job.
+fn kill_trainer(namespace: &Namespace<'_>, job: &str) -> bool {
+    kill(namespace, &format!("real-rl.dev/job={job}"))
 }
 
 /// Kills one of the pods with a label.

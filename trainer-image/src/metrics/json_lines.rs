@@ -38,13 +38,17 @@ impl JsonLines {
 
     /// Appends a line. Where that fails the file is as it was before.
     pub fn append(&mut self, value: &Value) -> io::Result<()> {
-        let mut line = value.to_string();
-        line.push('\n');
-        if let Err(error) = self.file.write_all(line.as_bytes()) {
+        self.append_all(std::slice::from_ref(value))
+    }
+
+    /// Appends a line for each value, all or none.
+    pub fn append_all(&mut self, values: &[Value]) -> io::Result<()> {
+        let lines: String = values.iter().flat_map(|value| [value.to_string(), "\n".to_owned()]).collect();
+        if let Err(error) = self.file.write_all(lines.as_bytes()) {
             let _ = self.file.set_len(self.length);
             return Err(naming(&self.path, &error));
         }
-        self.length += line.len() as u64;
+        self.length += lines.len() as u64;
         Ok(())
     }
 }

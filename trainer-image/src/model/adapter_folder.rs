@@ -220,13 +220,42 @@ impl Found {
 
 /// The adapters of `dir` for a decoder that has such with these settings beside this base.
 pub(super) fn read(decoder: &Decoder, own: &Lora, base: &Base, dir: &Path) -> Result<Adapters, ModelError> {
+    if !has_adapters(dir) {
+        let reason =
+            format!("it is of a run that trains all parameters, and the job has adapters (spec.model.lora); {REMEDY}");
+        return Err(ModelError::malformed(dir, reason));
+    }
     let (told, settings) = (told_base(dir)?, settings(dir)?);
     if settings != *own {
-        let reason = format!("its adapters are {settings:?}; those of the job are {own:?}");
+        let reason = format!(
+            "its adapters have {}; those of the job (spec.model.lora) have {}; {REMEDY}",
+            said(&settings),
+            said(own)
+        );
         return Err(ModelError::malformed(&dir.join(CONFIG), reason));
     }
     same_base(dir, &told, base)?;
     tensors(dir, &settings, decoder)
+}
+
+/// Whether there are adapters, beside the head of a critic or not.
+pub(super) fn has_adapters(dir: &Path) -> bool {
+    dir.join(CONFIG).is_file()
+}
+
+/// What helps where a checkpoint has other adapters than the job.
+const REMEDY: &str = "go on with the same, or use another run directory";
+
+/// Adapters where a job has none.
+pub(super) fn unwanted(dir: &Path) -> ModelError {
+    let reason = format!("it holds adapters (spec.model.lora), and the job trains all parameters; {REMEDY}");
+    ModelError::malformed(dir, reason)
+}
+
+/// Adapters in words.
+fn said(Lora { rank, alpha, targets }: &Lora) -> String {
+    let targets: Vec<&str> = targets.iter().map(|target| short_name(*target)).collect();
+    format!("rank {rank}, alpha {alpha} and the targets {}", targets.join(", "))
 }
 
 fn told_base(dir: &Path) -> Result<Base, ModelError> {

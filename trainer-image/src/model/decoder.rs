@@ -213,9 +213,11 @@ impl Decoder {
     /// A decoder on the same base with the adapters that [`Decoder::save`] wrote; none where this one has no adapters.
     ///
     /// # Errors
-    /// The folder's adapters are of other settings, of another base, or broken.
+    /// The folder's adapters are of other settings, of another base, or broken; or one of both has adapters and the other has not.
     pub fn with_saved_adapters(&self, dir: &Path) -> Result<Option<Self>, ModelError> {
-        let Some((own, base)) = &self.lora else { return Ok(None) };
+        let Some((own, base)) = &self.lora else {
+            return if adapter_folder::has_adapters(dir) { Err(adapter_folder::unwanted(dir)) } else { Ok(None) };
+        };
         let adapters = adapter_folder::read(self, &own.settings, base, dir)?;
         Ok(Some(self.shared().with_adapters(adapters, base.clone())))
     }

@@ -29,10 +29,11 @@ use crate::tokenizer::Tokenizer;
 use crate::train::algorithm::{Algorithm, StepReport, Surroundings};
 use crate::train::data_order::DataOrder;
 use crate::train::optimizer_state;
+use crate::train::origin::{Origin, of_entries, of_weights};
 use crate::train::seeds::{Purpose, stream};
 use crate::train::state::State;
 use crate::train::stop::Stop;
-use crate::train::tasks::TaskSet;
+use crate::train::tasks::{Prompt, TaskSet};
 use crate::weights::Files;
 
 /// A run. What changes comes first: it is what checkpoints hold.
@@ -56,6 +57,7 @@ pub struct PolicyTrainer {
     data: Vec<TaskSet>,
     tokenizer: Arc<Tokenizer>,
     scoring: Scoring,
+    origin: Origin,
 }
 
 /// What a run starts from.
@@ -89,6 +91,12 @@ impl PolicyTrainer {
             (critic, optimizer)
         });
         let sizes: Vec<(usize, f64)> = data.iter().map(|set| (set.prompts.len(), set.weight)).collect();
+        let task = |prompt: &Prompt| serde_json::to_vec(&(&*prompt.task, &prompt.tokens)).unwrap_or_default();
+        let origin = Origin {
+            // What adapters belong to is looked at by itself.
+            reference: reference.as_ref().filter(|_| !initial.has_adapters()).map(|_| of_weights(&initial)),
+            data: data.iter().map(|set| of_entries(set.prompts.iter().map(task))).collect(),
+        };
         Self {
             actor_optimizer: AdamW::new(initial.named_parameters(), recipe.adamw),
             actor: initial,
@@ -110,6 +118,7 @@ impl PolicyTrainer {
             data,
             tokenizer,
             scoring,
+            origin,
         }
     }
 
@@ -323,6 +332,7 @@ impl Algorithm for PolicyTrainer {
             algorithm: self.name().into(),
             seed: self.seed,
             data_order: self.order.state().clone(),
+            origin: Some(self.origin.clone()),
             rewards: Some(self.rewards),
             monitor: Some(self.monitor.clone()),
             kl_coefficient: self.recipe.kl_controller.and(self.recipe.kl_coefficient()),
@@ -331,11 +341,12 @@ impl Algorithm for PolicyTrainer {
         Ok(files)
     }
 
-    fn load(&mut self, folder: &Path, stop: &Stop) -> anyhow::Result<()> {
+    fn load(&mut self, folder: &Path, surroundings: &Surroundings<'_>) -> anyhow::Result<()> {
         let (device, compute): (Device, _) = (self.actor.device(), self.actor.compute());
         let checkpointing = self.actor.checkpointing();
         let state = State::load(folder, self.name(), self.seed)?;
         self.order.restore(&state.data_order)?;
+        state.compare(&self.origin, surroundings);
         self.rewards =
             state.rewards.with_context(|| format!("state.json of a {} run has moments of rewards", self.name()))?;
         self.monitor = state.monitor.unwrap_or_default();
@@ -346,7 +357,7 @@ impl Algorithm for PolicyTrainer {
             actor
         } else {
             let place = folder.to_path_buf();
-            let actor = stop.unless_requested(move || Decoder::load(&place, device))??;
+            let actor = surroundings.stop.unless_requested(move || Decoder::load(&place, device))??;
             actor.with_compute(compute).with_checkpointing(checkpointing)
         };
         self.actor_optimizer = AdamW::new(self.actor.named_parameters(), self.recipe.adamw);
@@ -356,7 +367,7 @@ impl Algorithm for PolicyTrainer {
             *critic = if let Some(loaded) = critic.with_saved_adapters(&place)? {
                 loaded
             } else {
-                let loaded = stop.unless_requested(move || ValueModel::load(&place, device))??;
+                let loaded = surroundings.stop.unless_requested(move || ValueModel::load(&place, device))??;
                 loaded.with_compute(compute).with_checkpointing(checkpointing)
             };
             *optimizer = AdamW::new(critic.named_parameters(), self.recipe.adamw);

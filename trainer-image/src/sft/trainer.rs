@@ -16,8 +16,8 @@ use crate::sequences::{MicroBatches, Packed, Sequence, longest_answer, micro_bat
 use crate::train::algorithm::{Algorithm, StepReport, Surroundings};
 use crate::train::data_order::DataOrder;
 use crate::train::optimizer_state;
+use crate::train::origin::{Origin, of_entries};
 use crate::train::state::State;
-use crate::train::stop::Stop;
 use crate::train::tasks::Loader;
 use crate::weights::Files;
 
@@ -93,15 +93,22 @@ pub struct SftTrainer {
     data: Vec<DemonstrationSet>,
     settings: Sft,
     seed: u64,
+    origin: Origin,
 }
 
 impl SftTrainer {
     /// A run at step 0.
     pub fn new(model: Decoder, data: Vec<DemonstrationSet>, settings: Sft, seed: u64) -> Self {
         let sizes: Vec<(usize, f64)> = data.iter().map(|set| (set.sequences.len(), set.weight)).collect();
+        let tokens =
+            |sequence: &Sequence| sequence.tokens.iter().flat_map(|token| token.to_le_bytes()).collect::<Vec<u8>>();
+        let origin = Origin {
+            reference: None,
+            data: data.iter().map(|set| of_entries(set.sequences.iter().map(tokens))).collect(),
+        };
         let optimizer = AdamW::new(model.named_parameters(), adamw(&settings));
         let guard = Guard::new("actor", settings.max_skipped_updates);
-        Self { model, optimizer, order: DataOrder::new(seed, &sizes), guard, data, settings, seed }
+        Self { model, optimizer, order: DataOrder::new(seed, &sizes), guard, data, settings, seed, origin }
     }
 }
 
@@ -169,6 +176,7 @@ impl Algorithm for SftTrainer {
             algorithm: self.name().into(),
             seed: self.seed,
             data_order,
+            origin: Some(self.origin.clone()),
             rewards: None,
             monitor: None,
             kl_coefficient: None,
@@ -177,16 +185,17 @@ impl Algorithm for SftTrainer {
         Ok(files)
     }
 
-    fn load(&mut self, folder: &Path, stop: &Stop) -> anyhow::Result<()> {
+    fn load(&mut self, folder: &Path, surroundings: &Surroundings<'_>) -> anyhow::Result<()> {
         let (device, compute) = (self.model.device(), self.model.compute());
         let state = State::load(folder, self.name(), self.seed)?;
         self.order.restore(&state.data_order)?;
+        state.compare(&self.origin, surroundings);
         let checkpointing = self.model.checkpointing();
         self.model = if let Some(model) = self.model.with_saved_adapters(folder)? {
             model
         } else {
             let place = folder.to_path_buf();
-            let model = stop.unless_requested(move || Decoder::load(&place, device))??;
+            let model = surroundings.stop.unless_requested(move || Decoder::load(&place, device))??;
             model.with_compute(compute).with_checkpointing(checkpointing)
         };
         self.optimizer = AdamW::new(self.model.named_parameters(), adamw(&self.settings));

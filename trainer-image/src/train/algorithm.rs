@@ -27,8 +27,8 @@ pub trait Algorithm {
     fn files(&self) -> anyhow::Result<Files>;
 
     /// Takes everything over that [`Algorithm::files`] gave, unless someone asks to stop meanwhile
-    /// ([`super::stop::StoppedEarly`]).
-    fn load(&mut self, folder: &Path, stop: &Stop) -> anyhow::Result<()>;
+    /// ([`super::stop::StoppedEarly`]). That the run began with something else than this one is told.
+    fn load(&mut self, folder: &Path, surroundings: &Surroundings<'_>) -> anyhow::Result<()>;
 }
 
 /// What a step may look at and tell while it runs.

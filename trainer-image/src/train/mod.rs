@@ -12,6 +12,7 @@ pub mod failure;
 pub mod last_words;
 pub mod memory;
 pub mod optimizer_state;
+pub mod origin;
 pub mod resume;
 pub mod run;
 pub mod run_dir;

@@ -94,15 +94,16 @@ impl Run {
         let Rim { dir, progress, stop, store } = rim;
         let mut step = 0;
         if let Some(checkpoint) = &start.checkpoint {
-            let loaded = algorithm.load(&checkpoint.path, &stop);
+            let loaded = algorithm.load(&checkpoint.path, &Surroundings { progress: &progress, stop: &stop });
             loaded
                 .with_context(|| format!("cannot resume from {}", checkpoint.path.display()))
                 .map_err(Failure::of_input)?;
             step = checkpoint.step;
             tracing::info!("resuming after step {step} from {}", checkpoint.path.display());
         }
-        if start.back {
-            // Not before the checkpoint was loaded: what is refused changes nothing.
+        // Those that are damaged count as little as those that the run went back behind: retention would keep them in place of
+        // those that will be written. Not before the checkpoint was loaded: what is refused changes nothing.
+        if start.back || !start.passed_over.is_empty() {
             for place in checkpoint::supersede(&dir.checkpoints(), step)? {
                 tracing::info!("a checkpoint of a later step is now {}", place.display());
             }
@@ -241,8 +242,9 @@ impl Run {
         metrics.extend(evaluate::metrics(&records));
         self.best.note(self.step, &metrics);
         let rate = |rate: Option<f64>| rate.map_or_else(|| "no result".to_owned(), |rate| format!("{rate:.3}"));
+        // At once: half an evaluation would pass for a whole one.
+        self.evaluations_file.append_all(&records.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?)?;
         for record in records {
-            self.evaluations_file.append(&serde_json::to_value(&record)?)?;
             tracing::info!(
                 step = self.step,
                 "evaluation of {} ({:?}, {} answers, {} dropped): function {}, quality {}, joint {}",
@@ -281,6 +283,10 @@ impl Run {
             return Ok(());
         }
         self.progress.phase(Phase::Checkpointing);
+        // A disk that is full of what is not to be kept any more has room again. Where that fails it is the write that says so.
+        if let Err(error) = self.prune() {
+            tracing::warn!("{error:#}");
+        }
         let files = self.algorithm.files()?;
         let beside = room::available().is_some_and(|free| files.bytes().saturating_mul(2) <= free);
         let files = if beside { files.detached() } else { files };
@@ -297,8 +303,18 @@ impl Run {
     fn settle(&mut self) -> anyhow::Result<()> {
         let Some(writing) = self.writing.take() else { return Ok(()) };
         let written = writing.wait()?;
-        let folder = self.dir.checkpoints();
         self.warn_of_missing_metric();
+        tracing::info!("checkpoint {}", written.path.display());
+        self.checkpoints.push(checkpoint::report(&written)?);
+        let (left, leases) = self.prune()?;
+        self.tell_leases(&left, &leases);
+        self.sync();
+        Ok(())
+    }
+
+    /// Removes checkpoints that are not to be kept; the steps of those that are left, and who reads which of them.
+    fn prune(&mut self) -> anyhow::Result<(Vec<u64>, BTreeMap<u64, lease::Lease>)> {
+        let folder = self.dir.checkpoints();
         let stored = self.uploader.as_ref().map(Uploader::stored).unwrap_or_default();
         let there = checkpoint::list(&folder)?.into_iter().map(|found| found.step);
         let mut kept = self.best.kept(there.chain(stored.iter().map(|stored| stored.step)).collect::<BTreeSet<_>>());
@@ -306,21 +322,16 @@ impl Run {
         let leases = lease::of_disk(&folder);
         kept.extend(leases.keys());
         checkpoint::retain(&folder, self.retain, &kept)?;
-        tracing::info!("checkpoint {}", written.path.display());
-        self.checkpoints.push(checkpoint::report(&written)?);
         let left: Vec<u64> = checkpoint::list(&folder)?.into_iter().map(|found| found.step).collect();
         self.checkpoints.retain(|checkpoint| left.contains(&checkpoint.step));
-        self.tell_leases(&left, &leases);
-        if self.uploader.is_some() {
-            self.sync();
-            return Ok(());
+        if self.uploader.is_none() {
+            let best = self.best.of(left.iter().copied());
+            self.progress.update(|progress| {
+                progress.checkpoints.clone_from(&self.checkpoints);
+                progress.best_checkpoint = best;
+            });
         }
-        let best = self.best.of(left);
-        self.progress.update(|progress| {
-            progress.checkpoints.clone_from(&self.checkpoints);
-            progress.best_checkpoint = best;
-        });
-        Ok(())
+        Ok((left, leases))
     }
 
     /// Tells the bucket's thread what there is and what is to be kept.

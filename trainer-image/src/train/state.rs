@@ -8,7 +8,9 @@ use real_reward::monitor::Monitor;
 use real_reward::normalize::Moments;
 use serde::{Deserialize, Serialize};
 
+use super::algorithm::Surroundings;
 use super::data_order::OrderState;
+use super::origin::Origin;
 use crate::weights::Files;
 
 /// `state.json`. Random numbers are functions of seed and step (see [`super::seeds`]), so the seed and the place in the data are
@@ -22,6 +24,9 @@ pub struct State {
     pub seed: u64,
     /// Where the run is in its data.
     pub data_order: OrderState,
+    /// What the run began with; absent in checkpoints of before it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Moments of all rewards so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewards: Option<Moments>,
@@ -38,6 +43,13 @@ impl State {
     pub fn add(&self, files: &mut Files) -> anyhow::Result<()> {
         files.text("state.json", serde_json::to_string_pretty(self)?);
         Ok(())
+    }
+
+    /// Tells where a run that began with something else is gone on with.
+    pub fn compare(&self, now: &Origin, surroundings: &Surroundings<'_>) {
+        for (reason, sentence) in self.origin.iter().flat_map(|earlier| now.differences(earlier)) {
+            surroundings.progress.warn(reason, sentence);
+        }
     }
 
     /// Reads `state.json` and makes sure that it belongs to a run of this algorithm and seed.

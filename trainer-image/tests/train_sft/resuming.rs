@@ -41,6 +41,89 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_is_used() {
 }
 
 #[test]
+fn a_damaged_checkpoint_that_was_passed_over_never_takes_the_place_of_one_that_is_whole() {
+    let mut job = Job::sft(4);
+    job.config["checkpoint"]["everySteps"] = 2.into();
+    job.run_well(&[]);
+    let damaged = "not what was written";
+    fs::write(job.checkpoint(4, "model.safetensors"), damaged).expect("writable");
+    fs::create_dir(job.checkpoint(9, "")).expect("creatable");
+    // Step 3 comes before those that are damaged: counted among the newest they would be the ones that stay.
+    job.config["checkpoint"]["everySteps"] = 1.into();
+    job.config["checkpoint"]["retain"] = 1.into();
+    job.run_well(&["--resume"]);
+    let mut left: Vec<String> = fs::read_dir(job.run_dir().join("checkpoints"))
+        .expect("readable")
+        .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["step-4", "superseded-step-4", "superseded-step-9"]);
+    let kept = job.run_dir().join("checkpoints/superseded-step-4/model.safetensors");
+    assert_eq!(fs::read_to_string(kept).expect("nothing is deleted"), damaged);
+    assert_eq!(job.metrics().len(), 4);
+    job.run_well(&["--resume"]);
+}
+
+#[test]
+fn what_is_not_to_be_kept_any_more_goes_before_the_next_checkpoint_is_written() {
+    let mut job = Job::sft(4);
+    job.run_well(&[]);
+    job.config["algorithm"]["sft"]["steps"] = 5.into();
+    job.config["checkpoint"]["retain"] = 2.into();
+    // In the way of the write, as a full disk is.
+    fs::write(job.run_dir().join("checkpoints/.step-5.partial"), "").expect("writable");
+    let output = job.run(&["--resume"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let there: Vec<u64> = (1..=5).filter(|step| job.checkpoint(*step, "manifest.json").is_file()).collect();
+    assert_eq!(there, [3, 4]);
+}
+
+#[test]
+fn a_run_that_is_gone_on_with_on_other_data_of_the_same_size_says_so() {
+    let warnings = |job: &Job| fs::read_to_string(job.run_dir().join("warnings.jsonl")).expect("warnings.jsonl");
+    let mut job = Job::sft(2);
+    job.run_well(&[]);
+    job.config["algorithm"]["sft"]["steps"] = 3.into();
+    job.run_well(&["--resume"]);
+    assert_eq!(warnings(&job), "", "the same data are nothing to tell");
+    job.config["algorithm"]["sft"]["steps"] = 4.into();
+    job.config["train"][1]["uri"] = "bundled://quickstart-demonstrations?count=30&seed=3".into();
+    job.run_well(&["--resume"]);
+    let told = warnings(&job);
+    assert!(told.lines().count() == 1 && told.contains("\"DataChanged\""), "{told}");
+    assert!(told.contains("(counted from 1) 2 has as many usable entries"), "{told}");
+}
+
+#[test]
+fn a_checkpoint_of_adapters_and_one_of_all_parameters_are_not_taken_for_each_other() {
+    let mut job = Job::sft(1);
+    job.run_well(&[]);
+    let adapters = |rank: u64| serde_json::json!({"rank": rank, "alpha": 4.0, "targets": ["q_proj", "v_proj"]});
+    let refused = |job: &Job, message: &str| {
+        let output = job.run(&["--resume"]);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(message), "{}", stderr(&output));
+    };
+    let uri = job.checkpoint(1, "");
+    job.config["model"]["initialize"] = "pretrained".into();
+    job.config["model"]["lora"] = adapters(2);
+    fs::copy(uri.join("model.safetensors"), job.run_dir().with_file_name("model").join("model.safetensors"))
+        .expect("weights");
+    job.config["algorithm"]["sft"]["steps"] = 2.into();
+    refused(&job, "it is of a run that trains all parameters, and the job has adapters (spec.model.lora)");
+    fs::remove_dir_all(job.run_dir()).expect("removable");
+    job.run_well(&[]);
+    job.config["algorithm"]["sft"]["steps"] = 3.into();
+    job.config["model"]["lora"] = adapters(3);
+    refused(
+        &job,
+        "have rank 2, alpha 4 and the targets q_proj, v_proj; those of the job (spec.model.lora) have rank 3,",
+    );
+    job.config["model"]["lora"] = serde_json::Value::Null;
+    refused(&job, "it holds adapters (spec.model.lora), and the job trains all parameters");
+}
+
+#[test]
 fn a_run_goes_back_to_the_checkpoint_that_is_named_and_later_ones_play_no_part_any_more() {
     let job = Job::sft(4);
     job.run_well(&[]);

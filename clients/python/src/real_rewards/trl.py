@@ -10,7 +10,7 @@ from typing import Any
 
 from real_rewards.client import Reward, shared
 
-Completion = str | list[dict[str, str]]
+Completion = str | list[dict[str, Any]]
 
 
 def reward(completions: Sequence[Completion], task: Sequence[str | int], **_: Any) -> list[float | None]:
@@ -34,7 +34,13 @@ def _each(completions: Sequence[Completion], tasks: Sequence[str | int], part: s
 
 
 def _text(completion: Completion) -> str:
-    """A completion is text, or the messages of a conversation."""
+    """A completion is text, or the messages of a conversation, whose content is text, parts with text, or nothing beside a tool call."""
     if isinstance(completion, str):
         return completion
-    return "".join(message["content"] for message in completion if message.get("role") == "assistant")
+    return "".join(_content(message.get("content")) for message in completion if message.get("role") == "assistant")
+
+
+def _content(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text") or "" for part in content or ())

@@ -30,6 +30,8 @@ pub enum Part {
     FirstItem,
     /// The item after a constant `-c` of a list.
     AfterDashC,
+    /// Of a list that begins with a constant `ssh`, what is a line for the shell of the other machine.
+    RemoteLine,
     /// The name that `getattr` looked it up by; it itself where it was not.
     LookedUp,
 }
@@ -48,12 +50,18 @@ pub struct Unless {
     /// The values, by path.
     #[serde(default)]
     pub values: Vec<String>,
-    /// Whether it is harmless whenever it is given.
+    /// Whether it is harmless whenever it is given, and not `None`.
     #[serde(default)]
     pub given: bool,
+    /// Texts that clear nothing although they are given.
+    #[serde(default)]
+    pub but: Vec<String>,
     /// A word without which a constant text makes it harmless: `text/plain` where it is about `html`.
     #[serde(default)]
     pub lacks: Option<String>,
+    /// Whether headers may say that it is no page: a mapping among the arguments, or what is assigned to the answer afterwards.
+    #[serde(default)]
+    pub headers: bool,
 }
 
 /// What an argument beside the one that counts must look like.

@@ -83,6 +83,10 @@ pub enum Returns {
     Removes,
     /// A text that stands as one piece in a language.
     Closed,
+    /// `os.path.split`: a folder, and a name in it.
+    SplitPath,
+    /// `set.intersection`.
+    Common,
     /// A container with the elements of the argument.
     Elements,
     /// One element of the argument.

@@ -41,6 +41,9 @@ pub struct Is {
     /// This truth value.
     #[serde(default)]
     pub truth: Option<bool>,
+    /// Whether `None` is what is meant where nothing is said.
+    #[serde(default)]
+    pub but_none: bool,
     /// One of these texts, in any case, on its own or in a list.
     #[serde(default)]
     pub texts: Vec<String>,

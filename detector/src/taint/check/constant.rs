@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::breach::Report;
+use crate::dotted::{last, split_last};
 use crate::rules::{ConstantModel, Is};
 use crate::ssa::{Argument, FunctionId, Op, Passing, Program, ValueId};
 use crate::taint::domain::{Items, Key, Object, Value};
@@ -112,7 +113,7 @@ fn calls<'a>(
             }
             _ => {
                 // `Class.method(object, …)` and `Class.__init__(self, …)`
-                if let Some((class, method)) = path.rsplit_once('.') {
+                if let Some((class, method)) = split_last(&path) {
                     match class.strip_suffix("()") {
                         Some(class) if method == "__init__" => act(0, class, bound),
                         None if method == "__init__" => act(1, class, bound),
@@ -159,7 +160,7 @@ fn of_super(scope: &Scope<'_, '_>, callee: ValueId) -> Vec<Rc<str>> {
 const PARTIAL: &[&str] = &["functools.partial", "functools.partialmethod"];
 
 fn is_class_name(path: &str) -> bool {
-    path.rsplit('.').next().is_some_and(|name| name.starts_with(|char: char| char.is_ascii_uppercase()))
+    last(path).starts_with(|char: char| char.is_ascii_uppercase())
 }
 
 /// Paths of what a call of a value calls: a class of the program without a constructor of its own is made by that of its base.
@@ -239,7 +240,8 @@ fn is_wrong(model: &ConstantModel, act: &Act<'_>, program: &Program) -> bool {
 
 /// Whether a value can only be what it must not be.
 fn matches_any(is: &Is, value: &Value, program: &Program) -> bool {
-    if let Some(truth) = is.truth {
+    let is_default = is.but_none && value.objects.contains(&Object::Nothing);
+    if let Some(truth) = is.truth.filter(|_| !is_default) {
         let (may_hold, may_fail) = value.truth();
         if if truth { !may_fail } else { !may_hold } {
             return true;

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use super::breach::Report;
 use super::open;
 use super::sinks::{Given, are_met, danger, done, is_meant_from};
+use super::typed::{is_other_type, is_typed_later};
 use super::wrapper;
 use crate::rules::{Guarding, Part, Returns, Sink};
 use crate::ssa::{Argument, BinaryOp, Function, FunctionId, Op, Passing, Program, ValueId, origin};
@@ -46,6 +47,10 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
             for path in &paths {
                 for sink in solved.registry.sinks(path) {
                     if !report.wants(sink.rule) || !holds(sink, arguments, &solution.facts, bound, solved.program) {
+                        continue;
+                    }
+                    let typed = sink.unless.as_ref().is_some_and(|unless| unless.headers);
+                    if typed && is_typed_later(&scope, ValueId(i as u32)) {
                         continue;
                     }
                     let given = arguments.iter().enumerate().filter(|one| is_meant(sink, one.0, one.1));
@@ -121,12 +126,20 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value], bound: Option<&It
                 .zip(texts)
                 .is_some_and(|(word, texts)| texts.iter().all(|text| !text.contains(&**word)))
         };
+        let clears = |value: &Value| {
+            let empty = |text: &str| unless.but.iter().any(|own| own == text);
+            let texts = value.text.literals().unwrap_or_default();
+            !value.objects.contains(&Object::Nothing) && !texts.iter().any(|text| empty(text))
+        };
         if given.is_some_and(|value| {
-            unless.given || lacks(value) || {
+            unless.given && clears(value) || lacks(value) || {
                 value.objects.iter().any(|object| matches!(object, Object::Path(_) | Object::Class(_)))
                     && value.objects.iter().all(is_listed)
             }
         }) {
+            return false;
+        }
+        if unless.headers && arguments.iter().any(|(_, value)| is_other_type(value)) {
             return false;
         }
     }

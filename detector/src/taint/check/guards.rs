@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use crate::dotted::last;
 use crate::rules::Returns;
 use crate::ssa::{Argument, BlockId, CompareOp, FunctionId, Literal, Op, Terminator, ValueId, origin};
 use crate::taint::domain::Object;
@@ -254,12 +255,12 @@ fn is_caught(scope: &Scope<'_, '_>, from: BlockId, to: BlockId) -> bool {
         if at == to {
             return true;
         }
-        for next in scope.function.successors(at) {
+        scope.function.successors(at, |next| {
             if !seen.contains(&next) && seen.len() < MAX_BLOCKS {
                 seen.push(next);
                 work.push(next);
             }
-        }
+        });
     }
     false
 }
@@ -324,7 +325,7 @@ fn is_inert_path(scope: &Scope<'_, '_>, path: &str) -> bool {
         "copy",
         "setdefault",
     ];
-    let name = path.rsplit('.').next().unwrap_or(path);
+    let name = last(path);
     let makes = scope.solved.registry.effect(path);
     // `int(text)` raises, but not for who asks.
     NAMES.contains(&name)

@@ -2,9 +2,11 @@
 //! to use.
 
 use super::breach::Report;
+use super::typed::is_other_type;
+use super::words::has_word;
 use crate::rules::Leave;
 use crate::ssa::{Container, Function, FunctionId, Op, ValueId};
-use crate::taint::domain::{Key, Value};
+use crate::taint::domain::Value;
 use crate::taint::frame::Scope;
 use crate::text::{Origins, Text};
 
@@ -137,29 +139,15 @@ fn numbers(scope: &Scope<'_, '_>) -> Origins {
     own.fold(Origins::NONE, |all, (i, _)| all.union(scope.fact(ValueId(i as u32)).origins()))
 }
 
-fn has_word(name: &str, words: &[String]) -> bool {
-    let name = name.to_lowercase();
-    name.split('_').any(|word| words.iter().any(|own| own == word))
-}
-
 /// What a web framework sends of a value that is returned: of a tuple the first item, unless its headers say that it is no page.
 fn sent<'a>(scope: &'a Scope<'_, '_>, value: ValueId) -> Option<&'a Value> {
     match scope.function.op(scope.root(value)) {
         Op::Display(Container::Tuple, items) => {
-            let is_page = !items.iter().any(|(item, _)| is_other_type(scope, *item));
+            let is_page = !items.iter().any(|(item, _)| is_other_type(scope.fact(*item)));
             items.first().filter(|_| is_page).map(|(body, _)| scope.fact(*body))
         }
         _ => Some(scope.fact(value)),
     }
-}
-
-/// Whether headers say that what they stand beside is no page.
-fn is_other_type(scope: &Scope<'_, '_>, headers: ValueId) -> bool {
-    let Some(items) = &scope.fact(headers).items else { return false };
-    items.known.iter().any(|(key, value)| {
-        matches!(key, Key::Text(name) if name.eq_ignore_ascii_case("content-type"))
-            && value.text.as_literal().is_some_and(|kind| !kind.contains("html"))
-    })
 }
 
 /// Whether a value is what a sink gives back (rows, for a statement): that is not the text that it was given.

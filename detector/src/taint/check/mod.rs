@@ -11,6 +11,7 @@ mod record;
 mod regex;
 mod shared;
 mod sinks;
+mod typed;
 mod urls;
 mod words;
 mod wrapper;

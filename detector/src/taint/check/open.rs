@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::sinks::{Given, are_met, danger, is_meant_from};
+use super::words::has_word;
 use super::wrapper::{self, is_unknown};
 use crate::dataflow::Solution;
+use crate::dotted::last;
 use crate::rules::Part as SinkPart;
 use crate::ssa::{Argument, Function, FunctionId, Op, Passing, Span, ValueId, origin};
 use crate::taint::domain::{Items, Object, Value};
@@ -69,15 +71,11 @@ pub(super) fn leaving(
         return vec![];
     }
     let mut reached = vec![];
-    let spellings: Vec<String> = names(function, callee, targets).into_iter().map(str::to_lowercase).collect();
+    let spellings = names(function, callee, targets);
     for open in &registry.open {
-        let has_word = |words: &[String]| {
-            spellings.iter().any(|name| {
-                name.split(|char: char| !char.is_alphanumeric()).any(|word| words.iter().any(|own| own == word))
-            })
-        };
-        let named = open.callee_words.is_empty() || has_word(&open.callee_words);
-        let sure = has_word(&open.sure_words);
+        let is_called = |words: &[String]| spellings.iter().any(|name| has_word(name, words));
+        let named = open.callee_words.is_empty() || is_called(&open.callee_words);
+        let sure = is_called(&open.sure_words);
         let unknown = unknown || nameless.is_some_and(|name| open.methods.iter().any(|own| own == name));
         let said = !open.condition.is_empty() && {
             let given = |name: &String| {
@@ -100,7 +98,8 @@ pub(super) fn leaving(
                 })
                 .map(|template: &Template| {
                     let (unseen, sets_up) = (OriginTable::are_unknown, OriginTable::are_settings);
-                    registry.languages.with_known_structure(template, open.language, unseen, sets_up)
+                    let hands_over = OriginTable::are_parameters;
+                    registry.languages.with_known_structure(template, open.language, unseen, sets_up, hands_over)
                 })
                 .filter_map(|template| registry.languages.injection(&template, open.language))
                 .fold(Origins::NONE, |all, hole| all.union(hole.origins));
@@ -123,7 +122,7 @@ fn nameless_method<'a>(
     let Op::Attribute(object, name) = function.op(origin(&function.values, callee)) else { return None };
     let receiver = fact(&solution.facts, *object);
     let is_known = |object: &Object| match object {
-        Object::Path(path) => solved.registry.is_type(path) || solved.registry.knows(path),
+        Object::Path(path) => solved.registry.known(path).is_known_itself,
         _ => true,
     };
     let own_text = receiver.text.templates().iter().any(|template| !matches!(template.0.as_slice(), [Part::Hole(_)]));
@@ -173,7 +172,7 @@ pub fn constant_code(solved: &Solved<'_>) -> BTreeSet<(String, Span)> {
 
 /// The names under which something is called.
 fn names<'a>(function: &'a Function, callee: ValueId, targets: &'a Value) -> Vec<&'a str> {
-    let mut names: Vec<&str> = targets.paths().map(|path| path.rsplit('.').next().unwrap_or(path)).collect();
+    let mut names: Vec<&str> = targets.paths().map(|path| last(path)).collect();
     match function.op(callee) {
         Op::Attribute(_, name) | Op::Unbound(name) => names.push(name),
         _ => {}

@@ -3,6 +3,7 @@
 use super::breach::Breach;
 use super::guards::{invoked, is_empty_test};
 use super::words::has_word;
+use crate::dotted::last;
 use crate::rules::ObligationModel;
 use crate::ssa::{Argument, BinaryOp, CompareOp, Op, ParameterKind, Passing, Terminator, ValueId};
 use crate::taint::domain::{Object, Value};
@@ -46,10 +47,12 @@ pub(super) fn field_copies(scope: &Scope<'_, '_>) -> Vec<Breach> {
 /// Whether names are compared as sets, or one by one: `set(fields) - ALLOWED`, `fields.keys() <= ALLOWED`, `all(…)`.
 fn compares_sets(scope: &Scope<'_, '_>, value: ValueId) -> bool {
     match scope.function.op(value) {
-        Op::Binary(BinaryOp::Difference | BinaryOp::SetLike, ..) | Op::Compare(CompareOp::Order, ..) => true,
-        Op::Call { callee, .. } => scope.fact(*callee).paths().any(|path| {
-            matches!(path.rsplit('.').next(), Some("all" | "any" | "issubset" | "difference" | "isdisjoint"))
-        }),
+        Op::Binary(BinaryOp::Difference | BinaryOp::SetLike | BinaryOp::Intersection, ..)
+        | Op::Compare(CompareOp::Order, ..) => true,
+        Op::Call { callee, .. } => scope
+            .fact(*callee)
+            .paths()
+            .any(|path| matches!(last(path), "all" | "any" | "issubset" | "difference" | "isdisjoint")),
         _ => false,
     }
 }
@@ -245,9 +248,7 @@ fn is_record(scope: &Scope<'_, '_>, value: ValueId) -> bool {
         Op::Attribute(object, _) => !is_proxy(scope, scope.fact(*object)),
         Op::Subscript(..) | Op::Element(_) | Op::Item(..) => true,
         Op::Call { callee, .. } => {
-            let named_as_class = |path: &str| {
-                path.rsplit('.').next().is_some_and(|name| name.starts_with(|char: char| char.is_ascii_uppercase()))
-            };
+            let named_as_class = |path: &str| last(path).starts_with(|char: char| char.is_ascii_uppercase());
             scope.fact(*callee).objects.iter().any(|object| match object {
                 Object::Class(_) => true,
                 Object::Path(path) => named_as_class(path) || &**path == "vars",
@@ -283,7 +284,7 @@ fn is_proxy(scope: &Scope<'_, '_>, value: &Value) -> bool {
 pub(super) fn unseen_templates(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<Breach> {
     let registry = scope.solved.registry;
     let languages: Vec<usize> = model.languages.iter().filter_map(|id| registry.languages.index(id)).collect();
-    let returned: Vec<_> = scope.solution.returns.iter().map(|value| scope.slice(*value)).collect();
+    let is_returned = |call| scope.solution.returns.iter().any(|value| scope.slice(*value).contains(&call));
     let mut found = vec![];
     for (i, instruction) in scope.function.values.iter().enumerate() {
         let call = ValueId(i as u32);
@@ -302,7 +303,7 @@ pub(super) fn unseen_templates(scope: &Scope<'_, '_>, model: &ObligationModel) -
             Op::Binary(crate::ssa::BinaryOp::Modulo, template, values) if is_unseen(scope, *template) => vec![*values],
             _ => continue,
         };
-        if !scope.is_reached(instruction.block) || !returned.iter().any(|slice| slice.contains(&call)) {
+        if !scope.is_reached(instruction.block) || !is_returned(call) {
             continue;
         }
         for value in filled {

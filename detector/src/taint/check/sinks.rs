@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use crate::dotted::last;
 use crate::rules::{Condition, Part, Sink, Whose};
 use crate::ssa::{Argument, Function, FunctionId, Op, Passing, Program, Terminator, ValueId, origin};
-use crate::taint::domain::{Items, Key, Object, Value};
+use crate::taint::domain::{Items, Key, Object, Value, languages};
 use crate::taint::frame::{Arguments, fact};
 use crate::taint::store::{OriginTable, Solved};
-use crate::text::{Origins, Part as TextPart, Template};
+use crate::text::{Origins, Part as TextPart, Template, Text};
 use real_detector_api::OriginKind;
 
 /// What an instruction does with values: what it is done to, under which paths sinks know it, and with which arguments.
@@ -28,6 +29,10 @@ pub(super) fn done<'a>(op: &'a Op, facts: &[Value], function: &'a Function, prog
             };
             let called = fact(facts, *callee);
             let mut paths: Vec<Rc<str>> = called.paths().cloned().collect();
+            // `headers.__setitem__(name, value)` is `headers[name] = value`.
+            let entries = paths.iter().filter_map(|path| path.strip_suffix(".__setitem__"));
+            let entries: Vec<Rc<str>> = entries.map(|object| Rc::from(format!("{object}[]="))).collect();
+            paths.extend(entries);
             for object in &called.objects {
                 paths.extend(made_by(program, object));
             }
@@ -102,7 +107,7 @@ fn is_whole(solved: &Solved<'_>, (id, value): (FunctionId, ValueId)) -> bool {
 fn is_object(function: &Function, value: ValueId) -> bool {
     let Op::Call { callee, .. } = function.op(origin(&function.values, value)) else { return false };
     let name = match function.op(origin(&function.values, *callee)) {
-        Op::Attribute(_, name) | Op::Unbound(name) | Op::Path(name) => name.rsplit('.').next().unwrap_or(name),
+        Op::Attribute(_, name) | Op::Unbound(name) | Op::Path(name) => last(name),
         _ => return false,
     };
     let (upper, lower) = (name.starts_with(char::is_uppercase), name.contains(char::is_lowercase));
@@ -122,7 +127,7 @@ fn whole_parameter(function: &Function, facts: &[Value], value: ValueId) -> Opti
         at = match function.op(at) {
             Op::Parameter(_) => return Some(at),
             Op::Call { callee, arguments } => {
-                let same = |path: &Rc<str>| SAME_PATH.contains(&path.rsplit('.').next().unwrap_or(path));
+                let same = |path: &Rc<str>| SAME_PATH.contains(&last(path));
                 match (function.op(origin(&function.values, *callee)), arguments.as_slice()) {
                     (_, [one]) if fact(facts, *callee).paths().any(same) => one.value,
                     (Op::Attribute(object, name), _) if SAME_PATH_METHODS.contains(&&**name) => *object,
@@ -169,6 +174,8 @@ pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, given: Giv
     }
     let text = match (sink.part, &value.items) {
         (Part::Text | Part::LookedUp, _) => value.to_text(),
+        (Part::RemoteLine, None) => return Origins::NONE,
+        (Part::RemoteLine, Some(items)) => remote_line(items),
         (Part::FirstItem | Part::AfterDashC, None) => {
             // A text as a list is split by nobody: it is the program's name.
             if sink.part == Part::FirstItem { value.to_text() } else { return Origins::NONE }
@@ -197,10 +204,25 @@ pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, given: Giv
         .iter()
         .filter(|template| !given.whole || !is_callers_own(template))
         .filter_map(|template| {
-            let known = languages.with_known_structure(template, language, unseen, OriginTable::are_settings);
+            let (sets_up, hands_over) = (OriginTable::are_settings, OriginTable::are_parameters);
+            let known = languages.with_known_structure(template, language, unseen, sets_up, hands_over);
             languages.injection(&known, language)
         })
         .fold(Origins::NONE, |all, hole| all.union(hole.origins))
+}
+
+/// What a shell on another machine reads of the arguments of `ssh`: those that are lines, with a blank in what is written of them.
+fn remote_line(items: &Items) -> Text {
+    let program = items.known.get(&Key::Index(0)).and_then(|program| program.text.as_literal());
+    let mut lines = Text::default();
+    if program.and_then(|program| program.rsplit('/').next()) == Some("ssh") {
+        let is_line = |part: &TextPart| matches!(part, TextPart::Literal(text) if text.trim_start().contains(' '));
+        let texts = items.known.values().skip(1).flat_map(|one| one.text.templates());
+        for line in texts.filter(|template| template.0.iter().any(is_line)) {
+            lines.join(&Text::from_template(line.clone()), languages());
+        }
+    }
+    lines
 }
 
 /// Whether a text is one that a caller gave, whole.

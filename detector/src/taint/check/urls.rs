@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::breach::Breach;
+use crate::dotted::last;
 use crate::rules::ObligationModel;
 use crate::ssa::{Op, ValueId};
 use crate::taint::frame::Scope;
@@ -38,8 +39,7 @@ fn carriers(scope: &Scope<'_, '_>, value: ValueId) -> BTreeSet<ValueId> {
         };
         match scope.function.op(value) {
             Op::Call { callee, arguments } => {
-                let name =
-                    scope.fact(*callee).paths().next().map(|path| path.rsplit('.').next().unwrap_or(path).to_owned());
+                let name = scope.fact(*callee).paths().next().map(|path| last(path).to_owned());
                 if let Some((object, method)) = scope.method(*callee)
                     && KEEPS.contains(&method)
                 {
@@ -95,8 +95,7 @@ fn is_outgoing(scope: &Scope<'_, '_>, value: ValueId, model: &ObligationModel) -
 /// What a call of `urlparse` took apart.
 fn parsed(scope: &Scope<'_, '_>, value: ValueId) -> Option<ValueId> {
     let Op::Call { callee, arguments } = scope.function.op(scope.root(value)) else { return None };
-    let parses =
-        scope.fact(*callee).paths().any(|path| matches!(path.rsplit('.').next(), Some("urlparse" | "urlsplit")));
+    let parses = scope.fact(*callee).paths().any(|path| matches!(last(path), "urlparse" | "urlsplit"));
     if parses { arguments.first().map(|one| one.value) } else { None }
 }
 

@@ -8,7 +8,7 @@ mod value;
 
 pub(super) use narrow::{View, each, enforce, equal_to, matched, member_of, narrowed, without};
 pub use object::Object;
-pub(super) use operators::{binary, is_path, joined_path, literal_value, with_item};
+pub(super) use operators::{binary, escaped, is_markup, is_path, joined_path, literal_value, with_item};
 pub(super) use strings::formatted;
 pub use value::{Items, Key, Value};
 pub(super) use value::{MAX_ENTRIES, languages, part};

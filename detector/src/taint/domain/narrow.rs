@@ -36,6 +36,10 @@ pub(in crate::taint) fn each(known: Value, element: &Value, view: View) -> Value
     let chars = view.widen(element.to_hole().chars);
     let clean = element.origins().is_none();
     let mut known = narrowed(known, chars);
+    // Elements of something that is elsewhere, and that nobody else has a say in.
+    if clean && view.is_plain() && element.to_hole().chars == CharSet::ALL {
+        known.text = known.text.map_holes(|hole| Hole { origins: Origins::NONE, ..hole });
+    }
     if let (Some(items), true) = (&known.items, view.is_plain())
         && let Some(keys) = &items.keys
     {
@@ -48,7 +52,8 @@ pub(in crate::taint) fn each(known: Value, element: &Value, view: View) -> Value
             .known
             .iter()
             .map(|(key, value)| (key.clone(), if clean { element.clone() } else { narrowed(value.clone(), chars) }));
-        known.items = Some(Rc::new(Items { known: entries.collect(), any, keys: items.keys.clone() }));
+        known.items =
+            Some(Rc::new(Items { known: entries.collect(), any, keys: items.keys.clone(), size: items.size }));
     }
     known
 }

@@ -36,6 +36,8 @@ pub struct Items {
     pub any: Value,
     /// Join of the keys, of a mapping.
     pub keys: Option<Value>,
+    /// How many entries a list has, where that is sure: then all are among the known ones.
+    pub size: Option<usize>,
 }
 
 /// What is known about a value. The least element is: no value comes here.
@@ -93,6 +95,9 @@ impl Value {
     pub fn container(mut items: Items) -> Self {
         if items.known.len() > MAX_ENTRIES || items.weight(MAX_WEIGHT) > MAX_WEIGHT {
             items.known.clear();
+        }
+        if items.size.is_some_and(|size| size != items.known.len()) {
+            items.size = None;
         }
         if items.weight(MAX_WEIGHT) > MAX_WEIGHT {
             items.any = items.any.widen(Widening::Shape);
@@ -190,11 +195,8 @@ impl Value {
     pub fn lookup(&self, key: Option<&Key>) -> Self {
         let mut found = Self::default();
         if let Some(items) = &self.items {
-            let index = match key {
-                Some(Key::Index(i)) if *i < 0 => None,
-                key => key,
-            };
-            found.join(index.and_then(|key| items.known.get(key)).unwrap_or(&items.any));
+            let index = key.and_then(|key| items.place(key));
+            found.join(index.and_then(|key| items.known.get(&key)).unwrap_or(&items.any));
         }
         if let Some(hole) = self.text.collapse(languages()) {
             let hole = if hole.chars == crate::text::CharSet::ALL { Hole::any(hole.origins) } else { part(hole) };
@@ -271,6 +273,34 @@ impl Items {
         weight
     }
 
+    /// Where a key leads: from the end where it is negative, as far as one knows where that is.
+    pub(in crate::taint) fn place(&self, key: &Key) -> Option<Key> {
+        match key {
+            Key::Index(i) if *i < 0 && self.keys.is_none() => {
+                let at = i64::try_from(self.size?).ok()? + i;
+                (at >= 0).then_some(Key::Index(at))
+            }
+            Key::Index(i) if *i < 0 => None,
+            key => Some(key.clone()),
+        }
+    }
+
+    /// A list of these entries and no others.
+    pub(in crate::taint) fn listed(entries: Vec<Value>) -> Self {
+        let mut items = Self { size: Some(entries.len()), ..Self::default() };
+        for (at, entry) in entries.into_iter().enumerate() {
+            items.any.join(&entry);
+            items.known.insert(Key::Index(at as i64), entry);
+        }
+        items
+    }
+
+    /// The entries of a list that is known as a whole.
+    pub(in crate::taint) fn entries(&self) -> Option<Vec<Value>> {
+        let size = self.size.filter(|size| *size <= MAX_ENTRIES)?;
+        (0..size).map(|at| self.known.get(&Key::Index(at as i64)).cloned()).collect()
+    }
+
     /// Whether a mapping has no entries but the known ones.
     pub(in crate::taint) fn is_complete(&self) -> bool {
         let keys = self.keys.as_ref().and_then(Value::as_keys);
@@ -285,7 +315,8 @@ impl Items {
     /// Whether to join other contents changes nothing. Where it is only found out by joining, it says no.
     fn covers(&self, other: &Self) -> bool {
         let known = |key: &Key| self.known.contains_key(key);
-        if self.known.len() > MAX_ENTRIES || !other.known.keys().all(known) || !self.any.covers(&other.any) {
+        let sized = self.size.is_none() || self.size == other.size;
+        if !sized || self.known.len() > MAX_ENTRIES || !other.known.keys().all(known) || !self.any.covers(&other.any) {
             return false;
         }
         let keys = match (&self.keys, &other.keys) {
@@ -300,7 +331,7 @@ impl Items {
     }
 
     fn join(&mut self, other: &Self, most: usize) -> bool {
-        let mut grew = false;
+        let mut grew = self.size != other.size && self.size.take().is_some();
         let (own_complete, other_complete) = (self.is_complete(), other.is_complete());
         for (key, value) in &mut self.known {
             match other.known.get(key) {
@@ -350,7 +381,7 @@ impl Lattice for Value {
                 wide.text.collapse_all(languages());
                 wide.items = self.items.as_ref().map(|items| {
                     let (any, keys) = (items.any.widen(to), items.keys.as_ref().map(|keys| keys.widen(to)));
-                    Rc::new(Items { known: BTreeMap::new(), any, keys })
+                    Rc::new(Items { any, keys, ..Items::default() })
                 });
             }
             Widening::Top => {
@@ -359,7 +390,7 @@ impl Lattice for Value {
                 }
                 wide.items = self.items.as_ref().map(|items| {
                     let keys = items.keys.as_ref().map(Self::flat);
-                    Rc::new(Items { known: BTreeMap::new(), any: items.any.flat(), keys })
+                    Rc::new(Items { any: items.any.flat(), keys, ..Items::default() })
                 });
                 wide.forget_long_paths();
             }
@@ -481,7 +512,7 @@ mod tests {
         let text = |text: &str| Value::text(Text::literal(text));
         let list = |known: &[(i64, &str)], any: &str, keys: Option<&str>| {
             let known = known.iter().map(|(at, entry)| (Key::Index(*at), text(entry))).collect();
-            Value::container(Items { known, any: text(any), keys: keys.map(text) })
+            Value::container(Items { known, any: text(any), keys: keys.map(text), size: None })
         };
         let mut both = text("a");
         both.join(&Value::object(Object::Truth(true)));

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use super::pass::Pass;
 use crate::dataflow::Lattice;
-use crate::rules::Returns;
+use crate::dotted::last;
+use crate::rules::{Known, Returns};
 use crate::ssa::{Op, Passing, ValueId};
 use crate::taint::domain::{Object, Value};
 use crate::taint::frame::{Arguments, fact};
@@ -17,7 +18,7 @@ const MAX_APART: usize = 16;
 
 /// Whether two paths end in the same name: one method, of an object that is known in two ways.
 fn is_same_method(one: &str, other: &str) -> bool {
-    one.rsplit('.').next() == other.rsplit('.').next()
+    last(one) == last(other)
 }
 
 impl Pass<'_, '_> {
@@ -74,12 +75,13 @@ impl Pass<'_, '_> {
                     }
                 }
                 Object::Path(path) => {
-                    if self.solved.registry.never_returns(path) {
+                    let about = registry.known(path);
+                    if about.never_returns {
                         known = true;
                         continue;
                     }
                     (known, comes_back) = (true, true);
-                    let returned = self.outside(call, path, receiver.as_ref(), &arguments);
+                    let returned = self.outside(call, (path, &about), receiver.as_ref(), &arguments);
                     result.join(&returned);
                 }
                 _ => {}
@@ -105,7 +107,13 @@ impl Pass<'_, '_> {
         }
     }
 
-    fn outside(&mut self, call: ValueId, path: &Rc<str>, receiver: Option<&Value>, arguments: &Arguments<'_>) -> Value {
+    fn outside(
+        &mut self,
+        call: ValueId,
+        (path, about): (&Rc<str>, &Known),
+        receiver: Option<&Value>,
+        arguments: &Arguments<'_>,
+    ) -> Value {
         let registry = self.solved.registry;
         if &**path == "super"
             && let Some(parent) = self.parent()
@@ -122,13 +130,18 @@ impl Pass<'_, '_> {
         if let Some(result) = self.parsed(path, receiver, call) {
             return result;
         }
-        let path_called = if path.len() > 160 { "?()".to_owned() } else { [path, "()"].concat() };
-        if let Some(object) = registry.bound_in(&path_called, arguments.iter().next().is_some()) {
-            return Value::object(Object::Path(Rc::from(object)));
-        }
-        let known = registry.known(&path_called);
+        let known = if path.len() > 160 {
+            registry.known("?()")
+        } else {
+            if let Some((object, needs_arguments)) = &about.binds
+                && !(*needs_arguments && arguments.is_empty())
+            {
+                return Value::object(Object::Path(object.clone()));
+            }
+            registry.known_result(path, about)
+        };
         if known.is_source {
-            return self.path(call, &path_called);
+            return self.object(call, &known);
         }
         if let Some(effect) = self.solved.effect(path) {
             let prepared = self.prepared(effect.returns, arguments);
@@ -144,7 +157,7 @@ impl Pass<'_, '_> {
             }
             return result;
         }
-        let mut result = self.path(call, &path_called);
+        let mut result = self.object(call, &known);
         let mut origins = arguments.origins().union(receiver.map_or(Origins::NONE, Value::origins));
         // A method of a value that is known is a method of that value's class.
         let of_value = path.starts_with("?.")
@@ -152,7 +165,7 @@ impl Pass<'_, '_> {
         if registry.calls_back(path) {
             origins = origins.union(self.come_back(arguments));
         }
-        if !of_value && registry.is_unknown(path) {
+        if !of_value && about.is_unknown {
             let name = path.trim_start_matches("?.");
             let note = format!("what `{name}` returns, which the program does not show");
             origins = origins.union(self.solved.source(self.id, call, &note, OriginKind::Unknown));

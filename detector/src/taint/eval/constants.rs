@@ -1,6 +1,5 @@
 //! What library calls make of constants: what a program works out from what is written in it counts as if it were written.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::pass::Pass;
@@ -284,7 +283,7 @@ fn from_json(json: &serde_json::Value, depth: usize) -> Option<Value> {
             list(entries.iter().map(|entry| from_json(entry, depth)).collect::<Option<_>>()?)
         }
         Json::Object(entries) if entries.len() <= MAX_ENTRIES => {
-            let mut items = Items { keys: Some(Value::default()), known: BTreeMap::new(), any: Value::default() };
+            let mut items = Items { keys: Some(Value::default()), ..Items::default() };
             for (key, entry) in entries {
                 insert(&mut items, key, from_json(entry, depth)?);
             }

@@ -1,11 +1,11 @@
 //! Containers as they are written.
 
 use crate::dataflow::Lattice;
-use crate::ssa::ValueId;
+use crate::ssa::{Container, ValueId};
 use crate::taint::domain::{Items, Key, MAX_ENTRIES, Value};
 use crate::taint::frame::fact;
 
-pub(super) fn display(items: &[(ValueId, bool)], facts: &[Value]) -> Value {
+pub(super) fn display(kind: Container, items: &[(ValueId, bool)], facts: &[Value]) -> Value {
     let mut all = Items::default();
     let mut position = Some(0);
     for (item, starred) in items {
@@ -26,6 +26,8 @@ pub(super) fn display(items: &[(ValueId, bool)], facts: &[Value]) -> Value {
             }
         }
     }
+    let sized = position.filter(|_| matches!(kind, Container::List | Container::Tuple));
+    all.size = sized.and_then(|size| usize::try_from(size).ok());
     Value::container(all)
 }
 

@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::ends::stripped;
+use super::mutations::option_of;
 use super::pass::Pass;
 use super::strings::{brace_format, dollar_format, first_word, join, map_case, replace, substitute, translate};
 use crate::dataflow::Lattice;
 use crate::rules::{Effect, Returns};
-use crate::ssa::{Passing, ValueId};
-use crate::taint::domain::{Items, Key, Object, Value, formatted, joined_path, languages, part};
+use crate::ssa::{BinaryOp, Passing, ValueId};
+use crate::taint::domain::{Items, Key, Object, Value, binary, formatted, joined_path, languages, part};
 use crate::taint::frame::{Arguments, has_plain_flags};
 use crate::text::{CharSet, Hole, LanguageSet, Origins, Pattern, Text};
 use real_detector_api::OriginKind;
+
+/// Names that `getattr` may be given, at most, to look each up.
+const MAX_NAMES: usize = 8;
 
 impl Pass<'_, '_> {
     /// Applies a library model.
@@ -113,6 +117,22 @@ impl Pass<'_, '_> {
                     None => all,
                 }
             }
+            Returns::SplitPath => {
+                let name = holes(&|hole| Hole { chars: hole.chars.difference(CharSet::of("/\\")), ..part(hole) });
+                let folder = holes(&part);
+                let mut any = folder.clone();
+                any.join(&name);
+                Value::container(Items {
+                    known: BTreeMap::from([(Key::Index(0), folder), (Key::Index(1), name)]),
+                    any,
+                    keys: None,
+                    size: Some(2),
+                })
+            }
+            Returns::Common => match arguments.positional(0) {
+                Some(other) => binary(BinaryOp::Intersection, &value, &Value::list(other.element())),
+                None => value,
+            },
             Returns::Elements => {
                 let mut items = value
                     .items
@@ -122,7 +142,7 @@ impl Pass<'_, '_> {
                 if let Some(keys) = items.keys.take() {
                     items = Items { any: keys, ..Items::default() };
                 }
-                Value::container(items)
+                Value::container(Items { size: None, ..items })
             }
             Returns::Element => {
                 let mut all = value.element();
@@ -134,6 +154,10 @@ impl Pass<'_, '_> {
                 all
             }
             Returns::Lookup => {
+                let kept = || value.items.as_ref()?.known.get(&Key::Text(option_of(arguments)?.into()));
+                if let Some(kept) = kept() {
+                    return kept.clone();
+                }
                 let mut found = Value::default();
                 match arguments.positional(0).and_then(Value::as_keys) {
                     Some(keys) if !keys.is_empty() => keys.iter().for_each(|key| {
@@ -204,12 +228,27 @@ impl Pass<'_, '_> {
             Returns::Repr => Value::text(formatted(&value, true, "")),
             Returns::Nodes => Value::list(self.solved.registry.trees.node(&value)),
             Returns::Attribute => {
-                let name = arguments.positional(1).and_then(|name| name.text.as_literal()).map(Rc::from);
-                match (arguments.positional(0), name) {
-                    (Some(object), Some(name)) => {
-                        let mut found = self.attribute(call, object, &name);
+                let (object, name) = (arguments.positional(0), arguments.positional(1));
+                let names =
+                    name.and_then(|name| name.text.literals()).filter(|names| (1..=MAX_NAMES).contains(&names.len()));
+                match (object, names) {
+                    (Some(object), Some(names)) => {
+                        let mut found = Value::default();
+                        for name in names {
+                            found.join(&self.attribute(call, object, &Rc::from(name)));
+                        }
                         if let Some(default) = arguments.positional(2) {
                             found.join(default);
+                        }
+                        found
+                    }
+                    // Whatever a module has, where somebody else names it.
+                    (Some(object), None) if name.is_some_and(|name| !name.origins().is_none()) => {
+                        let mut found = Value::any(object.origins());
+                        for path in
+                            object.paths().filter(|path| path.chars().all(|char| char.is_alphanumeric() || char == '_'))
+                        {
+                            found.objects.insert(Object::Path(Rc::from([path, ".?"].concat())));
                         }
                         found
                     }
@@ -268,7 +307,7 @@ fn pair(first: &Value, second: &Value) -> Value {
     let mut any = first.clone();
     any.join(second);
     let known = BTreeMap::from([(Key::Index(0), first.clone()), (Key::Index(1), second.clone())]);
-    Value::container(Items { known, any, keys: None })
+    Value::container(Items { known, any, keys: None, size: None })
 }
 
 /// The characters that an escape leaves, given its options, where these are known: `escape(text, quote=True)` is as without,

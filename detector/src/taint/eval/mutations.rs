@@ -3,10 +3,35 @@
 use super::pass::Pass;
 use crate::dataflow::Lattice;
 use crate::ssa::{Op, ParameterKind, Passing, ValueId};
-use crate::taint::domain::{Items, Key, Object, Value, with_item};
+use crate::taint::domain::{Items, Key, MAX_ENTRIES, Object, Value, with_item};
 use crate::taint::frame::{Arguments, fact};
 use crate::taint::store::{Place, bit};
 use crate::text::Text;
+
+/// The key under which an option of a section is kept: the arguments of `get(section, option)`.
+pub(super) fn option_of(arguments: &Arguments<'_>) -> Option<String> {
+    let name = |at| arguments.positional(at).and_then(|value: &Value| value.text.as_literal());
+    Some(format!("{}\u{0}{}", name(0)?, name(1)?))
+}
+
+/// The entries of a list that is known as a whole, after one of its methods.
+fn listed_after(items: &Items, method: &str, arguments: &Arguments<'_>) -> Option<Vec<Value>> {
+    let mut entries = items.entries()?;
+    let at = |value: &Value| match value.as_keys()?[..] {
+        [Key::Index(at)] => usize::try_from(at).ok(),
+        _ => None,
+    };
+    match (method, arguments.positional(0), arguments.positional(1)) {
+        ("append", Some(value), None) if entries.len() < MAX_ENTRIES => entries.push(value.clone()),
+        ("pop", None, None) => drop(entries.pop()?),
+        ("pop" | "__delitem__", Some(place), None) => drop(entries.remove(at(place).filter(|at| *at < entries.len())?)),
+        ("insert", Some(place), Some(value)) if entries.len() < MAX_ENTRIES => {
+            entries.insert(at(place)?.min(entries.len()), value.clone());
+        }
+        _ => return None,
+    }
+    Some(entries)
+}
 
 impl Pass<'_, '_> {
     /// Notes what became of a container, for the callers where it is theirs.
@@ -65,6 +90,15 @@ impl Pass<'_, '_> {
         }
         let mut result = container.clone();
         let mut items = container.items.as_deref().cloned().unwrap_or_default();
+        if let Some(entries) = listed_after(&items, method, &arguments) {
+            result.items = Value::container(Items::listed(entries)).items;
+            return result;
+        }
+        items.size = None;
+        // `parser.set(section, option, value)` of `configparser`.
+        if let ("set", Some(key), Some(value)) = (&**method, option_of(&arguments), arguments.positional(2)) {
+            return with_item(container, Some(&Value::text(Text::literal(&key))), value);
+        }
         match &**method {
             "update" if items.keys.is_some() => {
                 for (passing, value) in arguments.iter() {
@@ -90,6 +124,11 @@ impl Pass<'_, '_> {
                 items = Items { keys: items.keys.map(|_| Value::default()), ..Items::default() };
             }
             "clear" => return result,
+            // What is left of a list from the beginning on stays where it is.
+            "pop" if arguments.positional(0).is_none() => {}
+            "pop" | "__delitem__" | "remove" | "reverse" | "sort" => {
+                items.known.retain(|key, _| matches!(key, Key::Text(_)));
+            }
             "setdefault" => {
                 if let (Some(key), Some(value)) = (arguments.positional(0), arguments.positional(1)) {
                     return with_item(container, Some(key), value);

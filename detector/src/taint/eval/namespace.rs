@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::pass::Pass;
 use crate::dataflow::Lattice;
+use crate::dotted::split_last;
 use crate::ssa::{Cell, FunctionId, Passing, ValueId};
 use crate::taint::domain::{Items, Key, Object, Value};
 use crate::taint::frame::Arguments;
@@ -125,7 +126,7 @@ impl Pass<'_, '_> {
                 let name = Rc::from(first?.text.as_literal()?);
                 Some(self.attribute(call, &owner, &name))
             }
-            _ if matches!(path.rsplit_once('.'), Some((_, "get" | "__getitem__" | "pop"))) => {
+            _ if matches!(split_last(path), Some((_, "get" | "__getitem__" | "pop"))) => {
                 self.entry_of(call, receiver?, first?)
             }
             _ => {

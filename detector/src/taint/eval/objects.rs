@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use super::pass::Pass;
 use crate::dataflow::Lattice;
+use crate::dotted::last;
 use crate::rules::{Effect, Known, Returns};
-use crate::ssa::{FunctionId, Op, ValueId, origin};
+use crate::ssa::{Op, Passing, ValueId, origin};
 use crate::taint::domain::{Object, Value, enforce};
 use crate::taint::frame::Arguments;
 use crate::taint::store::OriginTable;
@@ -25,13 +26,13 @@ impl Pass<'_, '_> {
     /// What the program has put in the place of a member of a module: `html.escape = str`.
     fn replaced(&mut self, path: &str) -> Option<Value> {
         let replaced = &self.solved.replaced;
-        let named = || replaced.contains(path.rsplit('.').next().unwrap_or(path));
+        let named = || replaced.contains(last(path));
         let may_be = !replaced.is_empty() && named() || self.solved.rebinds();
         let put = may_be.then(|| self.solved.load_field(None, &Rc::from(path), self.reader));
         put.filter(|put| !put.is_none())
     }
 
-    fn object(&mut self, value: ValueId, known: &Known) -> Value {
+    pub(super) fn object(&mut self, value: ValueId, known: &Known) -> Value {
         let mut result = Value::object(Object::Path(known.path.clone()));
         if let Some(text) = &known.text {
             result.text = Text::literal(text);
@@ -91,8 +92,9 @@ impl Pass<'_, '_> {
         };
         let registry = self.solved.registry;
         // A name in lower case holds what the code around puts into it.
-        let variable = self.id != FunctionId(0) && registry.is_unknown(name) && !registry.is_setting(name);
-        if (self.solved.program.fragment || variable) && !registry.knows(name) {
+        let known = registry.known(name);
+        let variable = known.is_unknown && !registry.is_setting(name);
+        if (self.solved.program.fragment || variable) && !known.is_known_itself {
             let note = format!("`{name}`, which the code around binds");
             result.join(&Value::any(self.solved.source(self.id, value, &note, OriginKind::Unknown)));
         }
@@ -102,7 +104,11 @@ impl Pass<'_, '_> {
     /// An object of unknown class, by its path and what its name says about it.
     fn named(&mut self, value: ValueId, path: &str) -> Value {
         let known = self.solved.registry.known(path);
-        let mut result = self.object(value, &known);
+        self.named_as(value, &known)
+    }
+
+    fn named_as(&mut self, value: ValueId, known: &Known) -> Value {
+        let mut result = self.object(value, known);
         if let (false, Some(class)) = (known.is_known, &known.class) {
             result.join(&self.path(value, class));
         }
@@ -119,6 +125,8 @@ impl Pass<'_, '_> {
         }
         let mut result = Value::default();
         let mut known = false;
+        // What an attribute keeps of the text that an object is: `Path(text).name`.
+        let mut property: Option<Effect> = None;
         for one in &object.objects {
             match one {
                 Object::Path(_) | Object::Function(_) | Object::Method(_) if &**name == "__call__" => {
@@ -127,12 +135,14 @@ impl Pass<'_, '_> {
                 }
                 Object::Path(path) => {
                     known = true;
-                    let path = if path.len() > 160 { Rc::from("?") } else { path.clone() };
-                    let whole = [&*path, ".", name].concat();
-                    result.join(&if self.solved.registry.is_type(&path) {
-                        self.path(value, &whole)
+                    let registry = self.solved.registry;
+                    let (path, is_long) = if path.len() > 160 { ("?", true) } else { (&**path, false) };
+                    let whole = registry.known(&[path, ".", name].concat());
+                    property = property.or_else(|| whole.own_effect.filter(|_| !is_long));
+                    result.join(&if registry.is_type(path) {
+                        self.object(value, &whole)
                     } else {
-                        self.named(value, &whole)
+                        self.named_as(value, &whole)
                     });
                 }
                 Object::Instance(class) | Object::Class(class) => {
@@ -150,22 +160,14 @@ impl Pass<'_, '_> {
             if !origins.is_none() {
                 result.join(&Value::any(origins));
             }
-        } else if let Some(property) = self.property(object, name) {
+        } else if let Some(property) =
+            property.filter(|effect| matches!(effect.returns, Returns::Keeps | Returns::Removes | Returns::Clean))
+        {
             result.join(&self.effect(&property, Some(object), &Arguments::new(&[], &[]), value));
         } else if !object.origins().is_none() && !self.is_named_tuple(object) && !self.is_member(object, name) {
             result.join(&Value::any(object.origins()));
         }
         result
-    }
-
-    /// What an attribute keeps of the text that an object is: `Path(text).name`.
-    fn property(&self, object: &Value, name: &str) -> Option<Effect> {
-        let registry = self.solved.registry;
-        let effect = object.paths().find_map(|path| {
-            let whole = [path, ".", name].concat();
-            registry.has_own_effect(&whole).then(|| registry.effect(&whole)).flatten()
-        });
-        effect.filter(|effect| matches!(effect.returns, Returns::Keeps | Returns::Removes)).copied()
     }
 
     /// Whether the contents of a value are its fields by position, which are looked up by name.
@@ -179,6 +181,24 @@ impl Pass<'_, '_> {
     fn is_member(&self, object: &Value, name: &str) -> bool {
         matches!(name, "value" | "name")
             && object.objects.iter().all(|one| matches!(one, Object::Instance(class) if self.is_enumeration(*class)))
+    }
+
+    /// Whether a value is a member of an enumeration that the unit does not show: `Order(text)`, `Order[text]`. What classes
+    /// of the unit give is known from them.
+    pub(super) fn is_unseen_member(&self, object: ValueId) -> bool {
+        let op = |value: ValueId| self.function.op(origin(&self.function.values, value));
+        let class = match op(object) {
+            Op::Call { callee, arguments } if arguments.len() == 1 && arguments[0].passing == Passing::Positional => {
+                *callee
+            }
+            Op::Subscript(class, _) => *class,
+            _ => return false,
+        };
+        let Op::Unbound(name) = op(class) else { return false };
+        name.starts_with(|char: char| char.is_ascii_uppercase())
+            && name.contains(|char: char| char.is_ascii_lowercase())
+            && self.solved.registry.unbound(name).is_none()
+            && !self.solved.registry.knows(name)
     }
 
     fn member(&mut self, value: ValueId, class: crate::ssa::ClassId, bound: bool, name: &Rc<str>) -> Value {

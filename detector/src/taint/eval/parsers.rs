@@ -86,6 +86,7 @@ impl Pass<'_, '_> {
                 known: [(Key::Index(0), namespace.clone()), (Key::Index(1), rest)].into(),
                 any: namespace,
                 keys: None,
+                size: None,
             }));
         }
         Some(namespace)

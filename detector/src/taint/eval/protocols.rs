@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::pass::Pass;
 use crate::dataflow::Lattice;
+use crate::dotted::last;
 use crate::rules::Returns;
 use crate::ssa::{Argument, BinaryOp, ClassId, Declared, Passing, ValueId};
 use crate::taint::domain::{Items, Key, Object, Value, languages};
@@ -53,7 +54,8 @@ fn operators(op: BinaryOp) -> (&'static [&'static str], &'static [&'static str])
         BinaryOp::Add => (&["__iadd__", "__add__"], &["__radd__"]),
         BinaryOp::Modulo => (&["__mod__"], &["__rmod__"]),
         BinaryOp::Multiply => (&["__mul__"], &["__rmul__"]),
-        BinaryOp::SetLike => (&["__or__", "__and__", "__xor__"], &["__ror__", "__rand__", "__rxor__"]),
+        BinaryOp::SetLike => (&["__or__", "__xor__"], &["__ror__", "__rxor__"]),
+        BinaryOp::Intersection => (&["__and__"], &["__rand__"]),
         BinaryOp::Difference => (&["__sub__"], &["__rsub__"]),
         BinaryOp::Arithmetic => (
             &[
@@ -130,7 +132,8 @@ impl Pass<'_, '_> {
         {
             let items = (**items).clone();
             let known = items.known.iter().map(|(key, entry)| (key.clone(), self.shown(entry))).collect();
-            shown.items = Some(Rc::new(Items { known, any: self.shown(&items.any), keys: items.keys }));
+            shown.items =
+                Some(Rc::new(Items { known, any: self.shown(&items.any), keys: items.keys, size: items.size }));
         }
         shown
     }
@@ -256,7 +259,7 @@ impl Pass<'_, '_> {
         self.solved
             .program
             .foreign_bases(class)
-            .any(|base| matches!(base.rsplit('.').next(), Some("BaseModel" | "SQLModel" | "BaseSettings")))
+            .any(|base| matches!(last(base), "BaseModel" | "SQLModel" | "BaseSettings"))
     }
 
     /// What a model's field declares, unless the program sets an attribute of the name.

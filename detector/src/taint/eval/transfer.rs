@@ -9,8 +9,8 @@ use super::pass::Pass;
 use crate::dataflow::{Analysis, Lattice, Ways};
 use crate::ssa::{BinaryOp, Cell, Declared, FunctionId, Op, ParameterKind, Piece, Route, ValueId};
 use crate::taint::domain::{
-    Items, Key, MAX_ENTRIES, Object, Value, binary, enforce, formatted, is_path, joined_path, languages, literal_value,
-    part, with_item,
+    Items, Key, MAX_ENTRIES, Object, Value, binary, enforce, escaped, formatted, is_markup, is_path, joined_path,
+    languages, literal_value, part, with_item,
 };
 use crate::taint::frame::fact;
 use crate::taint::store::Role;
@@ -42,6 +42,9 @@ impl Analysis for Pass<'_, '_> {
             Op::Class(class) => Value::object(Object::Class(*class)),
             Op::Attribute(object, name) => {
                 let known = fact(facts, *object);
+                if matches!(&**name, "value" | "name") && self.is_unseen_member(*object) {
+                    return Some(Value::any(Origins::NONE));
+                }
                 if self.is_set_up(*object, known.origins(), name) {
                     let bare = Value { text: Text::default(), ..known.clone() };
                     return Some(self.attribute(value, &bare, name));
@@ -67,7 +70,7 @@ impl Analysis for Pass<'_, '_> {
                 }
                 result.objects.retain(|object| matches!(object, Object::Path(_)));
                 if let Some(items) = &sliced.items {
-                    result.items = Some(Rc::new(Items { known: BTreeMap::new(), ..(**items).clone() }));
+                    result.items = Some(Rc::new(Items { known: BTreeMap::new(), size: None, ..(**items).clone() }));
                 }
                 result
             }
@@ -100,6 +103,8 @@ impl Analysis for Pass<'_, '_> {
                 match self.operator(*op, left, right) {
                     Some(result) => result,
                     None if *op == BinaryOp::Arithmetic && is_path(left) => joined_path(left, right),
+                    None if *op == BinaryOp::Modulo && is_markup(left) => escaped(left, right),
+                    None if *op == BinaryOp::Add && (is_markup(left) || is_markup(right)) => escaped(left, right),
                     None if *op == BinaryOp::Modulo => binary(*op, left, &self.shown_entries(right)),
                     None => binary(*op, left, right),
                 }
@@ -114,7 +119,7 @@ impl Analysis for Pass<'_, '_> {
                 Self::decided(*and, &parts)
             }
             Op::Format(pieces) => Value::text(self.format(pieces, facts)),
-            Op::Display(_, items) => display(items, facts),
+            Op::Display(kind, items) => display(*kind, items, facts),
             Op::Mapping(items) => mapping(items, facts),
             Op::Element(container) => {
                 let container = fact(facts, *container);
@@ -147,6 +152,7 @@ impl Analysis for Pass<'_, '_> {
                     known: keys.into_iter().map(|key| (key, item.clone())).collect(),
                     any: item.clone(),
                     keys: Some(key.clone()),
+                    size: None,
                 })
             }
             Op::Caught => {

@@ -4,6 +4,7 @@ use rustc_hash::FxHashSet;
 
 use super::folder::MAX_JOINS;
 use super::scope::{Scope, Test};
+use crate::dotted::last;
 use crate::rules::Guarding;
 use crate::ssa::{BlockId, CompareOp, Literal, Op, Terminator, ValueId};
 use crate::taint::domain::Object;
@@ -35,16 +36,22 @@ impl Scope<'_, '_> {
             _ => return false,
         };
         let root = self.root(value);
-        let Op::Phi(operands) = self.function.op(root) else { return cleared };
+        let inner = |one: ValueId, at| {
+            self.fact(one).origins().is_none()
+                || one != root && self.is_cleared_within(guarding, one, at, depth.saturating_sub(1))
+        };
+        let operands = match self.function.op(root) {
+            Op::Phi(operands) => operands,
+            // `target or "/"`
+            Op::Logic(_, parts) => return cleared || depth > 0 && parts.iter().all(|part| inner(*part, (block, at))),
+            _ => return cleared,
+        };
         // `if not known(url): url = "/"`: on each way it was tested, or is another.
         let ways = &self.function.blocks[self.block(root).0 as usize].predecessors;
         cleared
             || depth > 0
                 && operands.len() == ways.len()
-                && operands.iter().zip(ways).all(|(operand, way)| {
-                    self.fact(*operand).origins().is_none()
-                        || *operand != root && self.is_cleared_within(guarding, *operand, (*way, END), depth - 1)
-                })
+                && operands.iter().zip(ways).all(|(operand, way)| inner(*operand, (*way, END)))
     }
 
     /// Whether the tests before a block let only listed hosts of a URL pass.
@@ -115,8 +122,9 @@ impl Scope<'_, '_> {
         // What always comes out the same is no test, nor is it one that there is a URL.
         let known = self.fact(condition);
         let fixed = known.text.literals().is_some() && known.truth() != (true, true);
+        // Of what counts as false nothing is left.
         if fixed || of.contains(&self.root(condition)) {
-            return false;
+            return !fixed && !truth;
         }
         let next = |condition: ValueId, truth: bool| self.lets_listed_host_pass((condition, truth), of, depth - 1);
         match self.function.op(self.root(condition)) {
@@ -159,7 +167,7 @@ impl Scope<'_, '_> {
                 let asks = self.fact(*callee).objects.iter().any(|object| match object {
                     Object::Function(_) | Object::Method(_) => true,
                     Object::Path(path) => {
-                        let name = path.rsplit('.').next().unwrap_or(path);
+                        let name = last(path);
                         !matches!(name, "isinstance" | "len" | "bool" | "hasattr" | "str" | "search" | "match")
                             || matches!(name, "search" | "match") && path.starts_with("re.")
                     }
@@ -183,8 +191,11 @@ impl Scope<'_, '_> {
     fn is_beginning_of_url(&self, value: ValueId) -> bool {
         let fixed = |text: &str| text.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
         let known = self.fact(value);
-        match (known.text.literals(), &known.items) {
-            (Some(literals), None) => literals.iter().all(|text| fixed(text)),
+        // Of several beginnings each has to.
+        let several =
+            known.items.as_ref().and_then(|items| items.any.text.literals()).filter(|texts| !texts.is_empty());
+        match (several.or_else(|| known.text.literals().filter(|_| known.items.is_none())), &known.items) {
+            (Some(literals), _) => literals.iter().all(|text| fixed(text)),
             // A list or name of allowed beginnings.
             _ => {
                 !OriginTable::kinds(known.origins()).contains(&OriginKind::Attacker) && known.text.literals().is_none()
@@ -213,7 +224,7 @@ impl Scope<'_, '_> {
         of.contains(&self.root(value))
     }
 
-    /// Whether a call enters a function of the program that may raise by a test.
+    /// Whether a call enters a function that may raise by a test.
     fn calls_validator(&self, call: ValueId) -> bool {
         let Op::Call { callee, .. } = self.function.op(call) else { return false };
         self.fact(*callee).objects.iter().any(|object| match object {
@@ -223,6 +234,8 @@ impl Scope<'_, '_> {
                 let tests = target.blocks.iter().any(|block| matches!(block.terminator, Terminator::Branch { .. }));
                 stops && tests
             }
+            // By the name of one that is elsewhere: `ensure_public_url(url)`.
+            Object::Path(path) => self.solved.guard_by_name(path, None).is_some(),
             _ => false,
         })
     }

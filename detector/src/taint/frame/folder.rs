@@ -3,6 +3,7 @@
 use rustc_hash::FxHashSet;
 
 use super::scope::Scope;
+use crate::dotted::last;
 use crate::ssa::{BlockId, CompareOp, Instruction, Op, Terminator, ValueId};
 
 /// Joins of ways that are looked through for what was tested on each.
@@ -152,7 +153,7 @@ impl Scope<'_, '_> {
             Op::Logic(_, parts) if depth > 0 => parts.iter().all(|part| self.is_about_kind(*part, depth - 1)),
             Op::Call { callee, .. } => {
                 let method = self.method(*callee).is_some_and(|(_, name)| KIND.contains(&name));
-                method || self.fact(*callee).paths().any(|path| KIND.contains(&path.rsplit('.').next().unwrap_or(path)))
+                method || self.fact(*callee).paths().any(|path| KIND.contains(&last(path)))
             }
             Op::Compare(CompareOp::Is | CompareOp::IsNot, ..) | Op::Parameter(_) => true,
             Op::Compare(CompareOp::Equal | CompareOp::NotEqual, left, right) => {

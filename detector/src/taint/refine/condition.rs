@@ -93,7 +93,20 @@ impl Scene<'_, '_> {
             Op::Comprehension { iterable, element, result, .. } if !truth => {
                 self.none_left(known, value, (*iterable, *element, *result), depth)
             }
-            Op::Call { .. } => self.after_call(known, value, condition, Some(truth), depth),
+            Op::Call { .. } => {
+                let known = self.after_call(known, value, condition, Some(truth), depth);
+                if truth { known } else { self.falsy(known, value, condition) }
+            }
+            _ if !truth => self.falsy(known, value, condition),
+            _ => known,
+        }
+    }
+
+    /// A text that counts as false is empty. Objects of the program have a say in what they count as.
+    fn falsy(&self, known: Value, value: ValueId, condition: ValueId) -> Value {
+        let own = |object: &Object| matches!(object, Object::Instance(_) | Object::Class(_));
+        match self.view(condition, value) {
+            Some(view) if !known.objects.iter().any(own) => narrowed(known, view.widen(CharSet::NONE)),
             _ => known,
         }
     }
@@ -192,9 +205,48 @@ impl Scene<'_, '_> {
 
     fn subset(&mut self, known: Value, value: ValueId, left: ValueId, right: ValueId) -> Value {
         let Some(view) = self.view(left, value).filter(|view| view.is_plain()) else { return known };
+        if self.is_policy(self.collected(right), left) {
+            return each(known, &Value::any(Origins::NONE), view);
+        }
         let allowed = self.fact(right).clone();
-        let Some(items) = &allowed.items else { return known };
-        if allowed.origins().is_none() { each(known, items.keys.as_ref().unwrap_or(&items.any), view) } else { known }
+        if !allowed.origins().is_none() {
+            return known;
+        }
+        let entries = allowed.items.as_ref().map(|items| items.keys.as_ref().unwrap_or(&items.any));
+        match entries.filter(|entries| !entries.is_none()) {
+            Some(entries) => each(known, entries, view),
+            // `set(FIELDS)`, of a constant that is elsewhere.
+            None => match self.function.op(self.root(self.collected(right))) {
+                Op::Unbound(_) | Op::Path(_) => each(known, &Value::any(Origins::NONE), view),
+                _ => known,
+            },
+        }
+    }
+
+    /// What a set or list was made of as a whole: `set(FIELDS)`.
+    fn collected(&self, container: ValueId) -> ValueId {
+        let Op::Call { callee, arguments } = self.function.op(self.root(container)) else { return container };
+        let collects = |path: &std::rc::Rc<str>| matches!(&**path, "set" | "frozenset" | "list" | "tuple");
+        match arguments.as_slice() {
+            [one] if self.fact(*callee).paths().any(collects) => one.value,
+            _ => container,
+        }
+    }
+
+    /// No element of one collection is in the other, one of which is made of constants: characters that a text lacks.
+    fn apart(&self, known: Value, value: ValueId, (one, other): (ValueId, ValueId)) -> Value {
+        let characters = |listed: ValueId| {
+            let text = self.fact(self.collected(listed)).text.as_literal().map_or(CharSet::NONE, CharSet::of);
+            let entries = self.fact(listed).items.iter().flat_map(|items| items.known.values());
+            let single = entries.filter_map(|entry| entry.text.as_literal()).filter(|text| text.chars().count() == 1);
+            single.fold(text, |all, text| all.union(CharSet::of(text)))
+        };
+        for (tested, listed) in [(one, other), (other, one)] {
+            if let Some(view) = self.view(tested, value) {
+                return without(known, characters(listed).difference(view.extra).difference(CharSet::OTHER));
+            }
+        }
+        known
     }
 
     /// `[x for x in value if test(x)]` is empty: no element passes the test.
@@ -270,6 +322,10 @@ impl Scene<'_, '_> {
                     },
                     (path, Some(first)) if truth == Some(false) && path.ends_with(".difference") => match receiver {
                         Some(receiver) => self.subset(known.clone(), value, receiver, first),
+                        None => known.clone(),
+                    },
+                    (path, Some(first)) if truth == Some(true) && path.ends_with(".isdisjoint") => match receiver {
+                        Some(receiver) => self.apart(known.clone(), value, (receiver, first)),
                         None => known.clone(),
                     },
                     (path, Some(first)) if truth == Some(true) && path.ends_with(".issubset") => match receiver {

@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use super::scene::Scene;
+use crate::dotted::last;
 use crate::rules::{NodeKind, Trees};
 use crate::ssa::{Op, Passing, ValueId};
 use crate::taint::domain::{Object, Value};
@@ -48,7 +49,7 @@ impl Trees {
             names.iter().any(|name| match naming {
                 Naming::Instance => kind.is_a(name),
                 Naming::Class => kind.class == *name,
-                Naming::Name => kind.class.rsplit('.').next() == Some(name),
+                Naming::Name => last(&kind.class) == *name,
             })
         };
         if truth && self.kinds().iter().any(|kind| kind.never_allowed && is_listed(kind)) {

@@ -11,6 +11,7 @@ use super::origins::OriginTable;
 use super::summaries::{Place, Store};
 use crate::budget::Budget;
 use crate::dataflow::{Graph, Lattice, Solution};
+use crate::dotted::last;
 use crate::few::Few;
 use crate::rules::{Effect, Guard, Registry};
 use crate::ssa::{Cell, ClassId, Dominators, Function, FunctionId, Op, Program, ValueId, origin, origins as roots_of};
@@ -227,7 +228,7 @@ impl Solved<'_> {
 
     /// Whether the program decides what a name stands for that it does not show.
     fn is_own_name(&self, path: &str) -> bool {
-        self.assigned.contains(path.rsplit('.').next().unwrap_or(path)) || self.rebinds()
+        self.assigned.contains(last(path)) || self.rebinds()
     }
 
     /// Whether the program puts names somewhere that its text does not show.

@@ -14,6 +14,7 @@ use crate::job::attempt::queue;
 use crate::job::children::out_of_sync;
 use crate::job::ending::{Cause, failing};
 use crate::job::gang::{Gang, cut_off, gang, is_running};
+use crate::job::in_place::in_place;
 use crate::job::observed::index;
 use crate::job::status::{ALL_PODS_RUN, ATTEMPT_STARTED, SCHEDULED};
 use crate::job::{Names, leaving};
@@ -51,6 +52,9 @@ impl Planner<'_> {
             && let Some((pod, overdue)) = leaving::first(&pods, self.now)
         {
             return self.losing(pod, overdue, &pods);
+        }
+        if let Some(verdict) = self.restarts_in_vain() {
+            return verdict;
         }
         let state = gang(current, &pods, self.job.spec.trainer.nodes);
         // A gang that ran once and lost a rank is about to be failed by its Job.
@@ -156,7 +160,10 @@ impl Planner<'_> {
         self.draft.condition(SCHEDULED, true, "Scheduled", "");
         self.draft.status.nodes = Some(NodeCounts::new(nodes, nodes));
         let most = self.job.spec.progress_deadline_seconds;
+        let pods = self.observed.pods_of(self.attempt);
         if most > 0 {
+            // What it did before it was started again in its pod says nothing of it now.
+            let since = in_place(&pods).and_then(|again| again.since).map_or(since, |again| again.max(since));
             let report = self.observed.report.as_ref();
             let report = report.filter(|report| report.progress.attempt == u64::from(self.attempt));
             // An operator that has only begun has had no time to ask.
@@ -169,7 +176,6 @@ impl Planner<'_> {
             }
             self.look_again_at(deadline);
         }
-        let pods = self.observed.pods_of(self.attempt);
         let first = pods.iter().find(|pod| index(pod) == Some(0) && is_running(pod));
         let address = first.and_then(|pod| pod.status.as_ref()?.pod_ip.clone());
         self.plan.poll = address.map(|address| Poll {

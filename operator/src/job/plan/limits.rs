@@ -5,11 +5,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use real_crds::v1alpha1::{NodeCounts, Phase};
 
 use super::{Planner, Verdict, after};
-use crate::conditions::whole_seconds;
-use crate::event::many;
+use crate::conditions::{find, whole_seconds};
+use crate::event::{PlannedEvent, for_event, many};
 use crate::job::ending::Cause;
+use crate::job::in_place::in_place;
 use crate::job::progress;
-use crate::job::status::{ALL_STEPS_DONE, SCHEDULED};
+use crate::job::status::{ALL_STEPS_DONE, IN_PLACE, SCHEDULED};
 
 /// Wait before the attempt after the first failure; doubles with each further one.
 const FIRST_BACKOFF: u64 = 10;
@@ -35,7 +36,7 @@ impl Planner<'_> {
         self.draft.status.nodes = Some(NodeCounts::new(0, self.nodes()));
         let attempt = self.attempt;
         let policy = &self.job.spec.restart_policy;
-        let mut restarts = self.previous.restarts.clone().unwrap_or_default();
+        let mut restarts = self.draft.status.restarts.clone().unwrap_or_default();
         let mut wait = SHORT_WAIT;
         let limit = match cause {
             Cause::InvalidConfig | Cause::Diverged => Some((cause.reason(), String::new())),
@@ -64,6 +65,8 @@ impl Planner<'_> {
                 })
             }
         };
+        // Those of the next attempt.
+        restarts.in_place = 0;
         self.draft.status.restarts = Some(restarts);
         if let Some((reason, limit)) = limit {
             return (Phase::Failed, reason.to_owned(), format!("{limit}attempt {attempt}: {message}"));
@@ -74,6 +77,56 @@ impl Planner<'_> {
         self.draft.status.next_attempt_time = Some(Time(whole_seconds(next)));
         self.look_again_at(next);
         (Phase::Restarting, cause.reason().to_owned(), format!("attempt {attempt}: {message}"))
+    }
+
+    /// Counts how often the trainer was started again in its pod, up to the limit.
+    pub(super) fn count_restarts(&mut self) {
+        let Some(seen) = in_place(&self.observed.pods_of(self.attempt)) else { return };
+        let restarts = self.draft.status.restarts.get_or_insert_default();
+        let left = self.job.spec.restart_policy.backoff_limit.saturating_sub(restarts.failures);
+        let new = seen.count.saturating_sub(restarts.in_place).min(left);
+        restarts.in_place += new;
+        restarts.failures += new;
+        self.plan.restarted = new;
+    }
+
+    /// The last restart in its pod of an attempt that goes on as a condition, and the event of one that is new.
+    pub(super) fn say_restarts(&mut self) -> Option<PlannedEvent> {
+        let restarts = self.draft.status.restarts.as_ref().filter(|restarts| restarts.in_place > 0)?;
+        let Some(seen) = in_place(&self.observed.pods_of(self.attempt)) else {
+            let known = find(&self.previous.conditions, IN_PLACE)?;
+            self.draft.condition(IN_PLACE, true, &known.reason, known.message.clone());
+            return None;
+        };
+        let message = format!(
+            "attempt {}: the trainer was started again in its pod, {} so far ({} of the job, spec.restartPolicy.backoffLimit \
+             allows {}); the last: {}",
+            self.attempt,
+            many(restarts.in_place, "time"),
+            many(restarts.failures, "failure"),
+            self.job.spec.restart_policy.backoff_limit,
+            seen.message
+        );
+        self.draft.condition(IN_PLACE, true, seen.cause.reason(), message.clone());
+        (self.plan.restarted > 0).then(|| PlannedEvent {
+            warning: true,
+            reason: seen.cause.reason().to_owned(),
+            note: for_event(&message),
+            action: "Restarting".to_owned(),
+        })
+    }
+
+    /// Whether starting the trainer again in its pod has come to an end: it has failed once too often, or twice within a short
+    /// time, and another attempt may get another node.
+    pub(super) fn restarts_in_vain(&mut self) -> Option<Verdict> {
+        let seen = in_place(&self.observed.pods_of(self.attempt))?;
+        let counted = self.draft.status.restarts.as_ref().map_or(0, |restarts| restarts.in_place);
+        if seen.held_back {
+            return Some(
+                self.give_up(seen.cause, &format!("{}, soon after it was started again in its pod", seen.message)),
+            );
+        }
+        (seen.count > counted).then(|| self.give_up(seen.cause, &seen.message))
     }
 
     /// Ends an attempt that goes on without getting anywhere. Its Job is deleted as one of an earlier attempt, after the

@@ -88,6 +88,13 @@ pub struct Plan {
     /// Why an attempt ended, where this plan counts it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counted: Option<Cause>,
+    /// How often the trainer was started again in its pod since it was last told.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub restarted: u32,
+}
+
+fn is_zero<T: Default + PartialEq>(count: &T) -> bool {
+    *count == T::default()
 }
 
 /// A Job to be deleted, its pods with it.
@@ -177,6 +184,9 @@ impl<'a> Planner<'a> {
             attempt = attempt.saturating_add(1);
         }
         let mut draft = Draft::new(job, previous, now);
+        if previous.attempt != Some(attempt) {
+            draft.status.restarts.get_or_insert_default().in_place = 0;
+        }
         draft.status.attempt = Some(attempt);
         draft.status.job_name = observed.attempt(attempt).map(ResourceExt::name_any);
         Self { job, observed, now, settings, previous, attempt, draft, plan: Plan::default() }
@@ -201,6 +211,7 @@ impl<'a> Planner<'a> {
         let rejection = self.say_accepted();
         self.say_pool();
         self.remove_earlier_attempts();
+        self.count_restarts();
         let deleting = self.current().is_some_and(|current| current.metadata.deletion_timestamp.is_some());
         match self.current().and_then(|current| ending(current, &self.observed.pods_of(self.attempt))) {
             Some(Ending::Complete { at }) => return self.complete(at),
@@ -311,6 +322,7 @@ impl<'a> Planner<'a> {
         let said = said.or_else(earlier);
         let warnings = self.say_warnings(said.as_ref());
         self.say_suspicions(said.as_ref());
+        let restarted = self.say_restarts();
         self.tell(said);
         self.say_boost(phase);
         if let Some(refusal) = self.refusal().filter(|_| self.current().is_some() && phase != Phase::Failed) {
@@ -320,6 +332,7 @@ impl<'a> Planner<'a> {
         if status != lifecycle(self.previous) {
             self.plan.status = Some(status);
             self.plan.events.extend(warnings);
+            self.plan.events.extend(restarted);
             self.plan.events.extend(event);
         }
         self.plan

@@ -54,7 +54,7 @@ impl Planner<'_> {
 
     /// The Job of the next attempt.
     fn next(&self) -> Child {
-        Child::new(&attempt::job(self.job, self.attempt, self.settings), false)
+        Child::new(&attempt::job(self.job, self.attempt, self.settings, self.observed.restarts_containers), false)
     }
 
     fn begin(&mut self) {

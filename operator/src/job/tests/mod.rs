@@ -11,6 +11,7 @@ mod deadlines;
 mod definition;
 mod endings;
 mod finished;
+mod in_place;
 mod job_rules;
 mod manifests;
 mod pods;
@@ -31,7 +32,7 @@ use view::{explanation, view};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::status::WARNED;
+use super::status::{IN_PLACE, WARNED};
 use crate::conditions::find;
 
 /// A sentence that says what is the case and what follows, and the case.
@@ -46,6 +47,7 @@ fn table() -> Vec<(&'static str, Vec<Case>)> {
         ("running", running::cases()),
         ("endings", endings::cases()),
         ("restarts", restarts::cases()),
+        ("in_place", in_place::cases()),
         ("suspension", suspension::cases()),
         ("deadlines", deadlines::cases()),
         ("finished", finished::cases()),
@@ -112,10 +114,10 @@ fn an_event_says_what_the_status_says() {
             for event in &plan.events {
                 events += 1;
                 let status = plan.status.as_ref().expect(sentence);
-                // What the trainer warns of is a condition beside the state.
+                // What the trainer warns of, and that it was started again, are conditions beside the state.
                 let warned =
                     |condition: &Condition| (&condition.reason, &condition.message) == (&event.reason, &event.note);
-                if find(&status.conditions, WARNED).is_some_and(warned) {
+                if [WARNED, IN_PLACE].iter().any(|type_| find(&status.conditions, type_).is_some_and(warned)) {
                     continue;
                 }
                 assert_eq!(status.reason.as_ref(), Some(&event.reason), "{sentence}");

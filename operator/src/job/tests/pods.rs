@@ -125,6 +125,34 @@ fn ended(phase: &'static str, code: i32, reason: &'static str, message: String) 
     })
 }
 
+/// As `now`, in a pod where it was started again `count` times, before which it had `ended`.
+pub(super) fn restarted(ended: State, count: u32, now: State) -> State {
+    State::new(move |time| {
+        let before = (ended.0)(time - jiff::SignedDuration::from_secs(2));
+        let mut status = (now.0)(time);
+        let trainer = &mut status["containerStatuses"][0];
+        trainer["lastState"] = before["containerStatuses"][0]["state"].clone();
+        trainer["restartCount"] = json!(count);
+        status
+    })
+}
+
+/// Trains again in its pod, where it was started again `count` times.
+pub(super) fn again(count: u32) -> State {
+    restarted(exited_with_log(1, "out of luck"), count, running())
+}
+
+/// The same, and it has failed once more before long: the kubelet waits before it starts it again.
+pub(super) fn held_back(count: u32) -> State {
+    let waiting = waiting("CrashLoopBackOff", "back-off 10s restarting failed container");
+    let waiting = State::new(move |now| {
+        let mut status = (waiting.0)(now);
+        status["phase"] = json!("Running");
+        status
+    });
+    restarted(exited_with_log(1, "out of luck"), count, waiting)
+}
+
 /// Was taken away: a disruption of some seconds ago, and how it ended.
 pub(super) fn disrupted(reason: &'static str, message: &'static str, seconds_ago: i64, end: State) -> State {
     State::new(move |now| {

@@ -8,7 +8,9 @@ use real_crds::progress::{Checkpoint, Progress};
 use real_crds::v1alpha1::{RealTrainingJobStatus, RestartCounts};
 
 use super::definition::misfits;
-use super::pods::{creating, disrupted, done, exited, lost, out_of_memory, running, unscheduled, waiting};
+use super::pods::{
+    again, creating, disrupted, done, exited, held_back, lost, out_of_memory, running, unscheduled, waiting,
+};
 use super::situation::{Pool, Situation};
 use crate::job::ending::ending;
 use crate::job::gang::is_over;
@@ -31,6 +33,7 @@ prop_compose! {
         job_name in option::of((1..5_u32).prop_map(|attempt| format!("ppo-{attempt}"))),
         failures in count(),
         preemptions in count(),
+        in_place in count(),
         running in option::of(seconds()),
         active_seconds in option::of(prop_oneof![4 => 0..3000_u64, 1 => any::<u64>()]),
         next in option::of(seconds()),
@@ -50,7 +53,7 @@ prop_compose! {
             observed_generation: Some(1),
             attempt,
             job_name,
-            restarts: Some(RestartCounts { failures, preemptions }),
+            restarts: Some(RestartCounts { failures, preemptions, in_place }),
             running_time: running.map(time),
             active_seconds,
             next_attempt_time: next.map(time),
@@ -68,7 +71,7 @@ prop_compose! {
         end in 0..6,
         deleting: bool,
         suspended: bool,
-        pods in prop::array::uniform2(0..10),
+        pods in prop::array::uniform2(0..12),
         age in seconds(),
     ) -> (u32, i32, bool, bool, [i32; 2], i64) {
         (attempt, end, deleting, suspended, pods, age)
@@ -137,7 +140,7 @@ fn with_gang(
     pods: [i32; 2],
     age: i64,
 ) -> Situation {
-    let job = attempt::job(&situation.job, attempt, &situation.settings);
+    let job = attempt::job(&situation.job, attempt, &situation.settings, true);
     if situation.observed.jobs.iter().any(|other| other.metadata.name == job.metadata.name) {
         return situation;
     }
@@ -158,6 +161,8 @@ fn with_gang(
         6 => disrupted("PreemptionByScheduler", "", 3, exited(75)),
         7 => out_of_memory(),
         8 => lost("", ""),
+        9 => again(3),
+        10 => held_back(1),
         _ => running(),
     };
     if pods != [0, 0] {
@@ -211,7 +216,8 @@ proptest! {
             prop_assert!(after.attempt >= before.attempt);
             let (old, new) = (before.restarts.unwrap_or_default(), after.restarts.clone().unwrap_or_default());
             prop_assert!(new.failures >= old.failures && new.preemptions >= old.preemptions);
-            prop_assert!(new == old || plan.counted.is_some());
+            prop_assert!(new.failures == old.failures || plan.counted.is_some() || plan.restarted > 0);
+            prop_assert!(new.preemptions == old.preemptions || plan.counted.is_some());
             prop_assert!(plan.counted.is_none() || !situation.job.spec.suspend || failed_by_itself(&situation));
         }
         if let Some(told) = &plan.progress {

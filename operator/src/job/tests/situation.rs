@@ -69,7 +69,8 @@ impl Situation {
         job.metadata.namespace.get_or_insert("research".to_owned());
         job.metadata.creation_timestamp = Some(Time(now));
         let settings = Settings { images: Images::default(), namespace: "real-system".to_owned() };
-        Self { job, observed: Observed::default(), now, settings }
+        let observed = Observed { restarts_containers: true, ..Observed::default() };
+        Self { job, observed, now, settings }
     }
 
     /// PPO on two nodes, just created; its pool does not exist.

@@ -95,7 +95,11 @@ pub(super) fn view(situation: &Situation, plan: &Plan) -> View {
         restarts: status.and_then(|status| {
             let restarts = status.restarts.clone().unwrap();
             let none = restarts.failures == 0 && restarts.preemptions == 0;
-            (!none).then(|| format!("{} failures, {} preemptions", restarts.failures, restarts.preemptions))
+            let in_place = match restarts.in_place {
+                0 => String::new(),
+                count => format!(", {count} in place"),
+            };
+            (!none).then(|| format!("{} failures, {} preemptions{in_place}", restarts.failures, restarts.preemptions))
         }),
         ran: status.and_then(|status| {
             let since = status.running_time.as_ref().map(|since| format!("since {}", relative(since.0, now)));

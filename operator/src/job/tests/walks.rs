@@ -8,7 +8,7 @@ use real_crds::progress::Progress;
 use real_crds::v1alpha1::RestartCounts;
 
 use super::act::carry_out;
-use super::pods::{creating, disrupted, done, exited, running};
+use super::pods::{again, creating, disrupted, done, exited, held_back, running};
 use super::situation::{Pool, Situation};
 use crate::job::Children;
 use crate::job::ending::ending;
@@ -40,11 +40,14 @@ enum Step {
     DeleteChildren,
     Edit,
     Report,
+    Again(u32),
+    HoldBack,
 }
 
 use Step::{
-    AboutToFail, Allow, BackIntoQueue, Complete, DeleteChildren, DeleteJob, Edit, EndDeleted, Fail, FindPool, Gone,
-    JobsGone, Later, LeaveQueue, LosePool, Operator, Preempt, Refuse, Report, Resume, Run, RunHalf, Suspend,
+    AboutToFail, Again, Allow, BackIntoQueue, Complete, DeleteChildren, DeleteJob, Edit, EndDeleted, Fail, FindPool,
+    Gone, HoldBack, JobsGone, Later, LeaveQueue, LosePool, Operator, Preempt, Refuse, Report, Resume, Run, RunHalf,
+    Suspend,
 };
 
 /// What is nobody's failure.
@@ -68,8 +71,22 @@ const HARMLESS: [Step; 17] = [
     Report,
 ];
 
-const HARMFUL: [Step; 11] =
-    [Fail(1), Fail(137), Fail(75), Fail(1), AboutToFail, Preempt, Complete, Refuse, Allow, LeaveQueue, BackIntoQueue];
+const HARMFUL: [Step; 14] = [
+    Fail(1),
+    Fail(137),
+    Fail(75),
+    Fail(1),
+    AboutToFail,
+    Preempt,
+    Complete,
+    Refuse,
+    Allow,
+    LeaveQueue,
+    BackIntoQueue,
+    Again(1),
+    Again(2),
+    HoldBack,
+];
 
 /// Steps, with the operator's turn after about every second one.
 fn steps(of: Vec<Step>, count: Range<usize>) -> impl Strategy<Value = Vec<Step>> {
@@ -123,6 +140,8 @@ impl Situation {
             Run if !self.queued() => self.pods([running(), running()]),
             RunHalf if !self.queued() => self.pods([running(), creating()]),
             Fail(code) => self.pods([exited(code), exited(143)]).job_failed(),
+            Again(count) if !self.queued() => self.pods([again(count), running()]),
+            HoldBack if !self.queued() => self.pods([held_back(1), running()]),
             AboutToFail => self.pods([exited(1), running()]).job_failing(),
             Preempt => {
                 let pod = disrupted("PreemptionByScheduler", "preempting", 3, exited(143));
@@ -149,8 +168,10 @@ impl Situation {
             let new = after.restarts.clone().unwrap();
             assert!(new.failures >= old.failures && new.preemptions >= old.preemptions, "counts went down");
             assert!(after.attempt >= before.attempt, "the attempt went down");
-            assert_eq!(new != old, plan.counted.is_some_and(counts), "{:?} was counted", plan.counted);
-            assert!(after.conditions.len() <= 9 && !after.conditions.is_empty());
+            let more = (new.failures, new.preemptions) != (old.failures, old.preemptions);
+            let counted = plan.counted.is_some_and(counts) || plan.restarted > 0;
+            assert_eq!(more, counted, "{:?} and {} restarts were counted", plan.counted, plan.restarted);
+            assert!(after.conditions.len() <= 10 && !after.conditions.is_empty());
         }
         carry_out(&mut self, &plan);
         self
