@@ -184,7 +184,7 @@ fn the_page_of_metrics_is_fresh() {
 }
 
 /// Words of Kubernetes that look like reasons and are none.
-const NO_REASONS: [&str; 32] = [
+const NO_REASONS: [&str; 33] = [
     "AlwaysAllow",
     "AverageValue",
     "DisruptionTarget",
@@ -199,6 +199,7 @@ const NO_REASONS: [&str; 32] = [
     "NodeLost",
     "NotComplete",
     "NotFailed",
+    "NotIn",
     "NotStalled",
     "NotSuspended",
     "PodDisruptionBudget",
