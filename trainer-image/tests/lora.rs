@@ -199,7 +199,7 @@ fn a_folder_of_adapters_has_the_names_and_shapes_of_peft() {
     let error = elsewhere.with_saved_adapters(&saved).expect_err("another base").to_string();
     assert!(error.contains("another base") && error.contains(&other.sha256), "{error}");
     let error = with_adapters(&base, &settings(&[LoraTarget::QProj]), Kind::Float).with_saved_adapters(&saved);
-    assert!(error.expect_err("other targets").to_string().contains("DownProj"));
+    assert!(error.expect_err("other targets").to_string().contains("down_proj"));
 }
 
 #[test]

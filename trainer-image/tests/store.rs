@@ -164,6 +164,7 @@ fn a_trainer_that_is_killed_at_any_moment_of_an_upload_goes_on_elsewhere_as_if_i
         pid.store(i32::try_from(child.id()).expect("a pid"), Ordering::SeqCst);
         let output = child.wait_with_output().expect("it ends");
         assert_eq!(output.status.code(), None, "{moment}: it was not killed: {}", stderr(&output));
+        bucket.runtime.block_on(bucket.store.settled());
         fs::remove_dir_all(job.run_dir()).expect("a disk that is lost");
         bucket.store.rule(|_| None);
         let said = bucket.run_well(&job, &["--resume"]);

@@ -156,11 +156,15 @@ def otherwise(item, kind):
     fields = compared_fields(kind)
     if fields is not None:
         return _Parts(kind, [getattr(item, field) for field in fields])
-    # Numbers of libraries: `sympy.Integer`, `gmpy2.mpq`.
-    if issubclass(kind, Integral):
-        return operator.index(item)
-    if issubclass(kind, Rational):
-        return ratio(item, item.numerator, item.denominator)
+    try:
+        # Numbers of libraries: `sympy.Integer`, `gmpy2.mpq`.
+        if issubclass(kind, Integral):
+            return operator.index(item)
+        if issubclass(kind, Rational):
+            return ratio(item, item.numerator, item.denominator)
+    except (TypeError, AttributeError):
+        # A class that says it is a number, and is none.
+        pass
     return _Named(item)
 
 

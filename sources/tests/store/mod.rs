@@ -83,6 +83,8 @@ type Rule = Box<dyn FnMut(&Asked) -> Option<Fault> + Send>;
 pub(crate) struct Seen {
     pub(crate) log: Vec<Asked>,
     rule: Option<Rule>,
+    /// Requests that the server has not answered yet.
+    under_way: usize,
 }
 
 /// The server and its proxy; both end with the test.
@@ -214,6 +216,14 @@ impl Store {
         seen.log.clear();
     }
 
+    /// Waits until whatever came in has arrived at the server, also where nobody waits for the answer any more.
+    #[allow(dead_code, reason = "for those who kill clients")]
+    pub(crate) async fn settled(&self) {
+        while self.seen.lock().unwrap().under_way > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// These faults happen to the next requests of a kind, one each.
     pub(crate) fn faults(&self, kind: Kind, faults: &[Fault]) {
         let mut rest: Vec<Fault> = faults.iter().rev().cloned().collect();
@@ -274,7 +284,9 @@ async fn pass(
     let fault = {
         let mut seen = seen.lock().unwrap();
         seen.log.push(asked.clone());
-        seen.rule.as_mut().and_then(|rule| rule(&asked))
+        let fault = seen.rule.as_mut().and_then(|rule| rule(&asked));
+        seen.under_way += usize::from(!matches!(fault, Some(Fault::Answer(..))));
+        fault
     };
     if let Some(Fault::Answer(status, body)) = fault {
         return (StatusCode::from_u16(status).unwrap(), [("retry-after", "0")], body).into_response();
@@ -303,9 +315,20 @@ async fn pass(
             request = request.header(name, value);
         }
     }
-    let Ok(answer) = request.send().await else { return StatusCode::BAD_GATEWAY.into_response() };
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let mut content = answer.bytes().await.unwrap();
+    // A task of its own: this function ends with the connection of a client that is killed.
+    let passed = tokio::spawn(async move {
+        let answered = async {
+            let answer = request.send().await?;
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            Ok::<_, reqwest::Error>((status, headers, answer.bytes().await?))
+        };
+        let answered = answered.await;
+        seen.lock().unwrap().under_way -= 1;
+        answered
+    });
+    let Ok((status, headers, mut content)) = passed.await.unwrap() else {
+        return StatusCode::BAD_GATEWAY.into_response();
+    };
     let length = content.len();
     let cut = || Body::from_stream(futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]));
     let said = fault.clone();

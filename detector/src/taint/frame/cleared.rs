@@ -6,10 +6,27 @@ use super::folder::MAX_JOINS;
 use super::scope::{Scope, Test};
 use crate::dotted::last;
 use crate::rules::Guarding;
-use crate::ssa::{BlockId, CompareOp, Literal, Op, Terminator, ValueId};
+use crate::ssa::{Argument, BlockId, CompareOp, Literal, Op, Terminator, ValueId};
 use crate::taint::domain::Object;
 use crate::taint::store::OriginTable;
 use real_detector_api::OriginKind;
+
+/// Ends of the names of hosts that people write into patterns; those of countries have two letters (RFC 1591).
+const ENDS: &[&str] =
+    &["com", "net", "org", "edu", "gov", "int", "mil", "info", "biz", "dev", "app", "local", "internal"];
+
+/// Whether a dot before the end of a host's name stands for any character in a pattern: `example.com`.
+fn has_open_dot(pattern: &str) -> bool {
+    let bytes = pattern.as_bytes();
+    (1..bytes.len()).filter(|at| bytes[*at] == b'.').any(|at| {
+        let label = matches!(bytes[at - 1], b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b')');
+        let rest = &pattern[at + 1..];
+        let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (end, after) = rest.split_at(length);
+        let is_end = ENDS.contains(&end) || length == 2;
+        label && is_end && matches!(after.bytes().next(), None | Some(b'/' | b'$' | b':' | b'(' | b')' | b'|' | b'\\'))
+    })
+}
 
 /// Stands for the end of a block.
 const END: ValueId = ValueId(u32::MAX);
@@ -181,10 +198,30 @@ impl Scope<'_, '_> {
                     },
                     _ => false,
                 });
-                asks && !within && arguments.iter().any(|one| about(one.value))
+                asks && !within
+                    && !self.lets_other_hosts_match(*callee, arguments)
+                    && arguments.iter().any(|one| about(one.value))
             }
             _ => false,
         }
+    }
+
+    /// Whether a call matches a text with a pattern whose host is another one with any character in the place of a dot.
+    fn lets_other_hosts_match(&self, callee: ValueId, arguments: &[Argument]) -> bool {
+        const MATCHES: &[&str] = &["match", "search", "fullmatch"];
+        let pattern = match self.method(callee) {
+            Some((pattern, name)) if MATCHES.contains(&name) && self.fact(pattern).text.as_literal().is_some() => {
+                pattern
+            }
+            _ if self.fact(callee).paths().any(|path| path.starts_with("re.") && MATCHES.contains(&last(path))) => {
+                match arguments.first() {
+                    Some(pattern) => pattern.value,
+                    None => return false,
+                }
+            }
+            _ => return false,
+        };
+        self.fact(pattern).text.as_literal().is_some_and(has_open_dot)
     }
 
     /// Whether a constant fixes the host of the URLs that start with it.

@@ -64,7 +64,9 @@ impl Scope<'_, '_> {
             Op::Call { callee, arguments } => {
                 let begins = self.method(*callee).filter(|(_, name)| *name == "startswith");
                 if let (Some((text, _)), Some(start)) = (begins, arguments.first()) {
-                    return self.is_constant(start.value) || self.is_resolved(text);
+                    // `..` is still in what begins with a folder's name.
+                    let named = self.as_text(start.value).is_some_and(|start| start.contains(char::is_alphanumeric));
+                    return self.is_constant(start.value) && !named || self.is_resolved(text);
                 }
                 let named = self.fact(*callee).paths().any(|path| COMPARES.iter().any(|name| path.ends_with(name)));
                 named || self.method(*callee).is_some_and(|(_, name)| COMPARES.contains(&name))
@@ -106,9 +108,13 @@ impl Scope<'_, '_> {
 
     /// Whether more was done to a text than cutting and joining: `..` is still in what begins with the right folder.
     fn is_resolved(&self, text: ValueId) -> bool {
-        self.slice(text)
-            .iter()
-            .any(|value| matches!(self.function.op(*value), Op::Call { callee, .. } if !self.keeps(*callee)))
+        self.slice(text).iter().any(|value| match self.function.op(*value) {
+            // What is told nothing has no path to resolve.
+            Op::Call { callee, arguments } => {
+                !(self.keeps(*callee) || arguments.is_empty() && self.method(*callee).is_none())
+            }
+            _ => false,
+        })
     }
 
     /// Whether that was done to a path last, and not to the folder alone that it begins with.
