@@ -196,13 +196,14 @@ fn ends_on_a_signal(job: &Job) {
     let place = tempfile::NamedTempFile::new().expect("a temporary file");
     let mut child = with_last_words(job.command(&["--listen", "127.0.0.1:0"]), place.path())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
     let mut first = String::new();
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut first).expect("a line");
     kill(Pid::from_raw(i32::try_from(child.id()).expect("a process id")), Signal::SIGTERM).expect("it is there");
-    assert_eq!(child.wait().expect("it ends").code(), Some(75));
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(75), "{first}{}", stderr(&output));
     let words = last_words(place.path());
     assert_eq!((words.outcome, words.message.as_str()), (Outcome::Stopped, "asked to stop before training began"));
 }
