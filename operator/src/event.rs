@@ -22,11 +22,3 @@ pub const LONGEST_NOTE: usize = 1024;
 pub(crate) fn for_event(text: &str) -> String {
     text[..text.floor_char_boundary(LONGEST_NOTE)].to_owned()
 }
-
-/// `1 pod`, `2 pods`.
-pub(crate) fn many(count: impl Into<u64>, what: &str) -> String {
-    match count.into() {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
-    }
-}

@@ -248,10 +248,14 @@ fn told(message: Option<&str>, job: &Job) -> String {
     format!("{}: {}", job.name_any(), message.unwrap_or("the Job failed without a message"))
 }
 
+/// The trainer's container of a pod.
+pub(super) fn container(pod: &Pod) -> Option<&ContainerStatus> {
+    pod.status.as_ref()?.container_statuses.as_deref()?.iter().find(|status| status.name == CONTAINER)
+}
+
 /// How the trainer's container of a pod ended.
 pub(crate) fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
-    let statuses = pod.status.as_ref()?.container_statuses.as_deref()?;
-    statuses.iter().find(|status| status.name == CONTAINER)?.state.as_ref()?.terminated.as_ref()
+    container(pod)?.state.as_ref()?.terminated.as_ref()
 }
 
 /// How the trainer of a pod ended before it was started again there, as the status of its container has it.

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-use super::attempt::CONTAINER;
+use super::ending::container;
 use super::observed::index;
 use crate::hindrance::{phase, stuck, unscheduled};
 
@@ -66,9 +66,4 @@ pub(super) fn cut_off(pod: &Pod) -> Option<Timestamp> {
     let is = |type_: &str, status: &str| conditions.iter().find(|one| one.type_ == type_ && one.status == status);
     let since = is("Ready", "False").filter(|_| is_running(pod) && is("ContainersReady", "True").is_some())?;
     since.last_transition_time.as_ref().map(|time| time.0)
-}
-
-/// The trainer's container of a pod.
-pub(super) fn container(pod: &Pod) -> Option<&ContainerStatus> {
-    pod.status.as_ref()?.container_statuses.as_deref()?.iter().find(|status| status.name == CONTAINER)
 }

@@ -12,8 +12,7 @@ use k8s_openapi::api::core::v1::{ContainerRestartRule, ContainerRestartRuleOnExi
 use real_crds::v1alpha1::RealTrainingJob;
 
 use super::attempt::{is_gang, starts_once};
-use super::ending::{CHECKPOINTED, Cause, INVALID_CONFIG, ended_before};
-use super::gang::container;
+use super::ending::{CHECKPOINTED, Cause, INVALID_CONFIG, container, ended_before};
 
 /// The rules by which a kubelet starts the trainer of an attempt again; none where a failure has to end the attempt.
 pub(super) fn rules(job: &RealTrainingJob, attempt: u32) -> Option<Vec<ContainerRestartRule>> {

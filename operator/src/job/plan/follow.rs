@@ -8,13 +8,11 @@ use real_crds::v1alpha1::{NodeCounts, Phase};
 
 use super::{Planner, Poll, Verdict, after, gate, ready};
 use crate::conditions::whole_seconds;
-use crate::event::many;
 use crate::hindrance::{ASK_AGAIN_AFTER, NO_SCHEDULER, Slow, UNSCHEDULABLE, slow, unseen};
 use crate::job::attempt::queue;
 use crate::job::children::out_of_sync;
 use crate::job::ending::{Cause, failing};
 use crate::job::gang::{Gang, cut_off, gang, is_running};
-use crate::job::in_place::in_place;
 use crate::job::observed::index;
 use crate::job::status::{ALL_PODS_RUN, ATTEMPT_STARTED, SCHEDULED};
 use crate::job::{Names, leaving};
@@ -31,7 +29,11 @@ impl Planner<'_> {
     pub(super) fn starting(&mut self) -> Verdict {
         self.draft.condition(SCHEDULED, false, "Starting", "");
         let (nodes, name) = (self.job.spec.trainer.nodes, Names(&self.job.name_any()).attempt(self.attempt));
-        let message = format!("attempt {}: waiting for {} of Job {name} to run", self.attempt, many(nodes, "pod"));
+        let message = format!(
+            "attempt {}: waiting for {} of Job {name} to run",
+            self.attempt,
+            real_terminal::count(nodes, "pod")
+        );
         (Phase::Starting, ATTEMPT_STARTED.to_owned(), message)
     }
 
@@ -163,7 +165,7 @@ impl Planner<'_> {
         let pods = self.observed.pods_of(self.attempt);
         if most > 0 {
             // What it did before it was started again in its pod says nothing of it now.
-            let since = in_place(&pods).and_then(|again| again.since).map_or(since, |again| again.max(since));
+            let since = self.again.as_ref().and_then(|again| again.since).map_or(since, |again| again.max(since));
             let report = self.observed.report.as_ref();
             let report = report.filter(|report| report.progress.attempt == u64::from(self.attempt));
             // An operator that has only begun has had no time to ask.

@@ -6,9 +6,8 @@ use real_crds::v1alpha1::{NodeCounts, Phase};
 
 use super::{Planner, Verdict, after};
 use crate::conditions::{find, whole_seconds};
-use crate::event::{PlannedEvent, for_event, many};
+use crate::event::{PlannedEvent, for_event};
 use crate::job::ending::Cause;
-use crate::job::in_place::in_place;
 use crate::job::progress;
 use crate::job::status::{ALL_STEPS_DONE, IN_PLACE, SCHEDULED};
 
@@ -47,7 +46,7 @@ impl Planner<'_> {
                 (count > most).then(|| {
                     let limit = format!(
                         "{}, spec.restartPolicy.maxPreemptions allows {most}; the last: ",
-                        many(count, "preemption")
+                        real_terminal::count(count, "preemption")
                     );
                     ("MaxPreemptionsExceeded", limit)
                 })
@@ -59,7 +58,7 @@ impl Planner<'_> {
                 (count > most).then(|| {
                     let limit = format!(
                         "{}, spec.restartPolicy.backoffLimit allows {most}; the last: ",
-                        many(count, "failure")
+                        real_terminal::count(count, "failure")
                     );
                     ("BackoffLimitExceeded", limit)
                 })
@@ -81,7 +80,7 @@ impl Planner<'_> {
 
     /// Counts how often the trainer was started again in its pod, up to the limit.
     pub(super) fn count_restarts(&mut self) {
-        let Some(seen) = in_place(&self.observed.pods_of(self.attempt)) else { return };
+        let Some(seen) = &self.again else { return };
         let restarts = self.draft.status.restarts.get_or_insert_default();
         let left = self.job.spec.restart_policy.backoff_limit.saturating_sub(restarts.failures);
         let new = seen.count.saturating_sub(restarts.in_place).min(left);
@@ -93,7 +92,7 @@ impl Planner<'_> {
     /// The last restart in its pod of an attempt that goes on as a condition, and the event of one that is new.
     pub(super) fn say_restarts(&mut self) -> Option<PlannedEvent> {
         let restarts = self.draft.status.restarts.as_ref().filter(|restarts| restarts.in_place > 0)?;
-        let Some(seen) = in_place(&self.observed.pods_of(self.attempt)) else {
+        let Some(seen) = &self.again else {
             let known = find(&self.previous.conditions, IN_PLACE)?;
             self.draft.condition(IN_PLACE, true, &known.reason, known.message.clone());
             return None;
@@ -102,8 +101,8 @@ impl Planner<'_> {
             "attempt {}: the trainer was started again in its pod, {} so far ({} of the job, spec.restartPolicy.backoffLimit \
              allows {}); the last: {}",
             self.attempt,
-            many(restarts.in_place, "time"),
-            many(restarts.failures, "failure"),
+            real_terminal::count(restarts.in_place, "time"),
+            real_terminal::count(restarts.failures, "failure"),
             self.job.spec.restart_policy.backoff_limit,
             seen.message
         );
@@ -119,14 +118,14 @@ impl Planner<'_> {
     /// Whether starting the trainer again in its pod has come to an end: it has failed once too often, or twice within a short
     /// time, and another attempt may get another node.
     pub(super) fn restarts_in_vain(&mut self) -> Option<Verdict> {
-        let seen = in_place(&self.observed.pods_of(self.attempt))?;
+        let seen = self.again.as_ref()?;
         let counted = self.draft.status.restarts.as_ref().map_or(0, |restarts| restarts.in_place);
-        if seen.held_back {
-            return Some(
-                self.give_up(seen.cause, &format!("{}, soon after it was started again in its pod", seen.message)),
-            );
-        }
-        (seen.count > counted).then(|| self.give_up(seen.cause, &seen.message))
+        let (cause, message) = match seen.held_back {
+            true => (seen.cause, format!("{}, soon after it was started again in its pod", seen.message)),
+            false if seen.count > counted => (seen.cause, seen.message.clone()),
+            false => return None,
+        };
+        Some(self.give_up(cause, &message))
     }
 
     /// Ends an attempt that goes on without getting anywhere. Its Job is deleted as one of an earlier attempt, after the

@@ -21,6 +21,7 @@ use serde::Serialize;
 use super::accept::{self, Rejection};
 use super::ending::{Cause, Ending, ending};
 use super::gang::{is_over, is_running};
+use super::in_place::{InPlace, in_place};
 use super::observed::{Observed, index, number};
 use super::progress::{self, Said};
 use super::queue::Boost;
@@ -164,6 +165,8 @@ struct Planner<'a> {
     settings: &'a Settings,
     previous: &'a RealTrainingJobStatus,
     attempt: u32,
+    /// What became of the attempt's trainer where it was started again in its pod.
+    again: Option<InPlace>,
     draft: Draft<'a>,
     plan: Plan,
 }
@@ -189,7 +192,8 @@ impl<'a> Planner<'a> {
         }
         draft.status.attempt = Some(attempt);
         draft.status.job_name = observed.attempt(attempt).map(ResourceExt::name_any);
-        Self { job, observed, now, settings, previous, attempt, draft, plan: Plan::default() }
+        let again = in_place(&observed.pods_of(attempt));
+        Self { job, observed, now, settings, previous, attempt, again, draft, plan: Plan::default() }
     }
 
     fn current(&self) -> Option<&'a Job> {

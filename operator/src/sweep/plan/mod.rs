@@ -33,7 +33,7 @@ use super::table::{self, Standing};
 use super::targets::{self, ALLOWED, MOST_TARGETS, OPT_IN};
 use crate::child::Child;
 use crate::conditions::{find, whole_seconds};
-use crate::event::{PlannedEvent, for_event, many};
+use crate::event::{PlannedEvent, for_event};
 use crate::images::Images;
 use crate::pool::gate;
 use crate::refusal::Refusal;
@@ -321,7 +321,10 @@ impl Planner<'_> {
         if failed <= most {
             return;
         }
-        let why = format!("{} failed, more than spec.failurePolicy.maxFailures ({most})", many(failed as u64, "cell"));
+        let why = format!(
+            "{} failed, more than spec.failurePolicy.maxFailures ({most})",
+            real_terminal::count(failed, "cell")
+        );
         for (_, standing) in cells.iter_mut().filter(|(_, standing)| *standing == Standing::Waiting) {
             *standing = Standing::Skipped(because("TooManyFailures", why.clone()));
         }
