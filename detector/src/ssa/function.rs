@@ -234,7 +234,7 @@ impl Function {
         self.span(value)
     }
 
-    /// Blocks that control can reach from a block.
+    /// Calls `visit` with every block that control can reach from a block.
     pub fn successors(&self, block: BlockId, mut visit: impl FnMut(BlockId)) {
         let block = &self.blocks[block.0 as usize];
         block.terminator.targets(&mut visit);

@@ -121,14 +121,7 @@ impl Pass<'_, '_> {
             Returns::SplitPath => {
                 let name = holes(&|hole| Hole { chars: hole.chars.difference(CharSet::of("/\\")), ..part(hole) });
                 let folder = holes(&part);
-                let mut any = folder.clone();
-                any.join(&name);
-                Value::container(Items {
-                    known: BTreeMap::from([(Key::Index(0), folder), (Key::Index(1), name)]),
-                    any,
-                    keys: None,
-                    size: Some(2),
-                })
+                Value::container(Items::listed(vec![folder, name]))
             }
             Returns::Common => match arguments.positional(0) {
                 Some(other) => binary(BinaryOp::Intersection, &value, &Value::list(other.element())),
