@@ -90,7 +90,8 @@ fn blocks(file: &mut File, mut give: impl FnMut(&[u8])) -> std::io::Result<()> {
     }
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Bytes as people write digests: two hexadecimal digits each.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 

@@ -26,6 +26,7 @@ mod settings;
 mod shelf;
 mod upload;
 
+pub use digest::hex;
 pub use error::SourceError;
 pub use fetch::Fetcher;
 pub use place::{BucketPlace, HubKind, HubPlace, Place, StoreKind};

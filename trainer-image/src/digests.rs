@@ -1,12 +1,12 @@
 //! SHA-256 of files, several at a time: one is slower than the disk that it comes from.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use real_sources::hex;
 use sha2::{Digest, Sha256};
 
 /// Files read at once, at most.
@@ -44,7 +44,7 @@ pub fn of_all(paths: &[PathBuf]) -> Result<String, (PathBuf, io::Error)> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         hasher.update(format!("{digest}  {name}\n"));
     }
-    Ok(hexadecimal(&hasher.finalize()))
+    Ok(hex(&hasher.finalize()))
 }
 
 fn of(path: &Path) -> io::Result<(u64, String)> {
@@ -55,19 +55,11 @@ fn of(path: &Path) -> io::Result<(u64, String)> {
     loop {
         let read = file.read(&mut buffer)?;
         if read == 0 {
-            return Ok((bytes, hexadecimal(&hasher.finalize())));
+            return Ok((bytes, hex(&hasher.finalize())));
         }
         hasher.update(&buffer[..read]);
         bytes += read as u64;
     }
-}
-
-/// A digest as people write it.
-pub fn hexadecimal(digest: &[u8]) -> String {
-    digest.iter().fold(String::with_capacity(2 * digest.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

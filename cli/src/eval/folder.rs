@@ -156,8 +156,7 @@ fn folder_name(cell: &str) -> String {
         return name;
     }
     // What was left out tells cells apart, too.
-    let digest = Sha256::digest(cell.as_bytes());
-    let hash: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+    let hash = real_sources::hex(&Sha256::digest(cell.as_bytes())[..4]);
     format!("{}-{hash}", name.chars().take(LONGEST_NAME).collect::<String>())
 }
 

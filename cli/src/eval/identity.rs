@@ -1,7 +1,6 @@
 //! What a cell's verdicts depend on, by content: a file or a folder may be another one under the same name.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -89,10 +88,7 @@ fn update(hasher: &mut Sha256, reader: &mut impl io::Read) -> io::Result<()> {
 }
 
 fn short(hasher: Sha256) -> String {
-    hasher.finalize().iter().take(8).fold("SHA-256 ".to_owned(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    format!("SHA-256 {}", real_sources::hex(&hasher.finalize()[..8]))
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 use super::manifest::MANIFEST;
 use super::read::manifest;
 use super::{Checkpoint, CheckpointError};
-use crate::digests::hexadecimal;
 
 /// Identity, size and time of a checkpoint, all from its manifest, which was written last: the other files are not read.
 pub fn report(checkpoint: &Checkpoint) -> Result<progress::Checkpoint, CheckpointError> {
@@ -19,7 +18,7 @@ pub fn report(checkpoint: &Checkpoint) -> Result<progress::Checkpoint, Checkpoin
     let written = written.map_err(CheckpointError::io("look at", path))?;
     Ok(progress::Checkpoint {
         step: checkpoint.step,
-        sha256: hexadecimal(&Sha256::digest(&text)),
+        sha256: real_sources::hex(&Sha256::digest(&text)),
         size_bytes: manifest.files.values().map(|file| file.bytes).sum(),
         // A clock so wrong that no calendar has its time is no reason to have no checkpoint.
         time: Timestamp::try_from(written).ok(),
@@ -43,7 +42,7 @@ mod tests {
         })
         .expect("a writable folder");
         let told = report(&made).expect("whole");
-        let manifest = hexadecimal(&Sha256::digest(fs::read(made.path.join(MANIFEST)).expect("readable")));
+        let manifest = real_sources::hex(&Sha256::digest(fs::read(made.path.join(MANIFEST)).expect("readable")));
         assert_eq!((told.step, told.sha256, told.size_bytes), (3, manifest, 9));
         let age = told.time.expect("a time").duration_since(before).as_secs();
         assert!(age.abs() < 60, "{age} s");

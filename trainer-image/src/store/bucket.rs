@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::StoreError;
 use crate::checkpoint::{self, Checkpoint, MANIFEST, Manifest, lease, step_of};
-use crate::digests::{hexadecimal, of_each};
+use crate::digests::of_each;
 
 /// Who writes.
 const OWNER: &str = "owner.json";
@@ -127,7 +127,7 @@ impl Store {
                 None => match self.manifest(step) {
                     Ok((manifest, text)) => progress::Checkpoint {
                         step,
-                        sha256: hexadecimal(&Sha256::digest(&text)),
+                        sha256: real_sources::hex(&Sha256::digest(&text)),
                         size_bytes: manifest.files.values().map(|file| file.bytes).sum(),
                         time: sealed.modified,
                     },

@@ -1,10 +1,10 @@
 //! What a run began with. A run that goes on with something else says so: its sizes may be the same.
 
+use real_sources::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
-use crate::digests::hexadecimal;
 use crate::model::Decoder;
 
 /// Values of each tensor that are looked at: weights that were trained on, or drawn anew, differ in all.
@@ -76,7 +76,7 @@ fn first_values(tensor: &Tensor) -> Vec<f32> {
 }
 
 fn short(hasher: Sha256) -> String {
-    hexadecimal(&hasher.finalize()[..16])
+    hex(&hasher.finalize()[..16])
 }
 
 #[cfg(test)]
