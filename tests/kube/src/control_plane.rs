@@ -20,7 +20,7 @@ use crate::{ports, programs};
 const DEADLINE: Duration = Duration::from_mins(2);
 /// The loopback names, and those by which pods reach the server on a node of the same machine.
 const SERVER_NAMES: [&str; 5] = ["127.0.0.1", "localhost", "kubernetes.default.svc", "10.96.0.1", "10.200.0.1"];
-/// A port that was free may be taken by the time a server binds it.
+/// A port that was free may be taken, by who does not ask [`ports`], by the time a server binds it.
 const ATTEMPTS: usize = 5;
 
 /// A Kubernetes control plane of its own, gone when dropped, and also when the test process is killed.
@@ -139,7 +139,13 @@ impl ControlPlane {
     pub fn start_api_server(&self) -> Result<()> {
         let mut servers = self.servers();
         let mut server = Process::start(programs::folder()?, "kube-apiserver", &self.folder, &self.api_server_flags)?;
-        self.wait_ready(&mut server)?;
+        if let Err(error) = self.wait_ready(&mut server) {
+            // What an API server without etcd says is not why.
+            if let Some((status, log)) = servers.etcd.as_mut().and_then(|etcd| Some((etcd.ended()?, etcd.tail()))) {
+                bail!("etcd ended ({status}); its log ends with\n{log}");
+            }
+            return Err(error);
+        }
         servers.api_server = Some(server);
         Ok(())
     }
