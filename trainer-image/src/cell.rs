@@ -15,6 +15,7 @@ use real_crds::sweep::Settings;
 use real_datasets::Task;
 use real_evaluation::endpoint::is_endpoint;
 use real_terminal::{causes, outln};
+use tch::Device;
 
 use crate::checkpoint::lease;
 use crate::compute;
@@ -80,8 +81,8 @@ fn run(arguments: &EvaluateArgs) -> Result<Option<Tally>, Failure> {
         let _inside = runtime.enter();
         Stop::on_signals()?
     };
+    let judge = scoring(&config.reward, 0, runtime.handle()).map_err(Failure::of_input)?;
     if is_endpoint(&config.model) {
-        let judge = scoring(&config.reward, 0, runtime.handle()).map_err(Failure::of_input)?;
         return api::answer(&config, arguments.shard, &runtime, &judge, &stop);
     }
     // That there is no such device is this machine's failure: another one may have it.
@@ -95,14 +96,11 @@ fn run(arguments: &EvaluateArgs) -> Result<Option<Tally>, Failure> {
         config.leases.as_deref().map(Path::new),
         &format!("{}, shard {}", config.cell, arguments.shard),
     );
-    let folder = resolve(&config.model, scratch.path()).map_err(anyhow::Error::from).map_err(Failure::of_input)?;
-    let prepared = prepare(&config, arguments.shard, &folder, &stop);
-    let prepared = match prepared {
+    let prepared = prepare(&config, arguments.shard, scratch.path(), device, &stop);
+    let (prepared, policy) = match prepared {
         Err(_) if stop.requested() => return Ok(None),
         prepared => prepared.map_err(Failure::of_input)?,
     };
-    let judge = scoring(&config.reward, 0, runtime.handle()).map_err(Failure::of_input)?;
-    let policy = Decoder::load(&folder, device).map_err(anyhow::Error::from).map_err(Failure::of_input)?;
     let policy = policy.with_compute(compute::kind(config.compute.dtype));
     let seed = derived(config.settings.seed, Purpose::Evaluation, &[arguments.shard]);
     answer(&config, &policy, &prepared, (arguments.shard, seed), &judge, &stop).map_err(Failure::of_run)
@@ -141,9 +139,22 @@ struct Prepared {
     max_new_tokens: u64,
 }
 
-fn prepare(config: &CellConfig, shard: u64, folder: &Path, stop: &Stop) -> anyhow::Result<Prepared> {
-    let tokenizer = Tokenizer::load(folder)?;
-    let model = ModelConfig::load(folder)?;
+/// The tasks of a shard and the model, whose files go to `scratch` where it is a bundled one. What takes long is left to itself once
+/// someone asks to stop, which is an error.
+fn prepare(
+    config: &CellConfig,
+    shard: u64,
+    scratch: &Path,
+    device: Device,
+    stop: &Stop,
+) -> anyhow::Result<(Prepared, Decoder)> {
+    let (uri, place) = (config.model.clone(), scratch.to_path_buf());
+    let look = move || -> anyhow::Result<_> {
+        let folder = resolve(&uri, &place)?;
+        let (tokenizer, model) = (Tokenizer::load(&folder)?, ModelConfig::load(&folder)?);
+        Ok((folder, tokenizer, model))
+    };
+    let (folder, tokenizer, model) = stop.unless_requested(look)??;
     let uri = config.suite.uri.clone();
     let loaded = stop.unless_requested(move || real_datasets::load(&uri))?;
     let mut tasks = loaded.with_context(|| format!("data set {}", config.suite.name))?;
@@ -184,7 +195,8 @@ fn prepare(config: &CellConfig, shard: u64, folder: &Path, stop: &Stop) -> anyho
             too_long.len()
         );
     }
-    Ok(Prepared { tokenizer, tasks, left_out: too_long.len() as u64, max_new_tokens })
+    let policy = stop.unless_requested(move || Decoder::load(&folder, device))??;
+    Ok((Prepared { tokenizer, tasks, left_out: too_long.len() as u64, max_new_tokens }, policy))
 }
 
 /// Keeps what became of each answer in the cell's folder below `results`, a path or a prefix in a bucket.

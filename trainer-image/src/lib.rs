@@ -22,6 +22,7 @@ pub mod digests;
 pub mod evaluate;
 pub mod generate;
 pub mod gpu_check;
+mod json_file;
 pub mod merge;
 pub mod metrics;
 pub mod model;

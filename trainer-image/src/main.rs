@@ -8,6 +8,7 @@ use real_terminal::{LogArgs, causes, errln, exit_code};
 use real_trainer::cell::{EvaluateArgs, evaluate};
 use real_trainer::plan::command as plan;
 use real_trainer::train::command::{TrainArgs, train};
+use real_trainer::train::stop::hold_back;
 use real_trainer::{bench, compute, generate, gpu_check, merge};
 
 /// Trains code models with program-analysis and unit-test rewards, and generates answers with them.
@@ -40,11 +41,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let cli = parse::<Cli>();
+    if matches!(cli.command, Command::Train(_) | Command::Evaluate(_))
+        && let Err(error) = hold_back()
+    {
+        errln!("warning: a signal in the first moments is lost: {error}");
+    }
     if let Err(error) = compute::wait_passively() {
         errln!("warning: cannot start again with passive waiting, going on without: {error}");
     }
     compute::keep_memory();
-    let cli = parse::<Cli>();
     cli.logs.init();
     let result = match &cli.command {
         Command::Train(args) => return real_terminal::finish(train(args)),

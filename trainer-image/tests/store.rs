@@ -1,5 +1,9 @@
-//! `real-trainer train` with checkpoints in a bucket of a real server, through a proxy of faults. Skipped where the server is not there.
+//! `real-trainer train` with checkpoints in a bucket of a real server, through a proxy of faults: `s3://`, `gs://` and `az://`. Skipped
+//! where a server is not there.
 
+#[path = "../../sources/tests/cloud/mod.rs"]
+#[allow(dead_code, reason = "nobody here asks a machine who it is")]
+mod cloud;
 #[path = "job/mod.rs"]
 #[allow(dead_code, reason = "these jobs are run with a bucket's variables")]
 mod job;
@@ -21,26 +25,51 @@ use tokio::runtime::Runtime;
 struct Bucket {
     store: Store,
     runtime: Runtime,
+    /// `s3`, `gs` or `az`.
+    scheme: &'static str,
+    /// Where Azure's server keeps what it has.
+    _folder: tempfile::TempDir,
 }
 
 impl Bucket {
-    fn start() -> Option<Self> {
+    fn start(scheme: &'static str) -> Option<Self> {
         let runtime = Runtime::new().expect("a runtime");
-        let store = runtime.block_on(Store::start())?;
-        Some(Self { store, runtime })
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = match scheme {
+            "az" => runtime.block_on(cloud::azurite(folder.path()))?,
+            _ => runtime.block_on(Store::start())?,
+        };
+        Some(Self { store, runtime, scheme, _folder: folder })
+    }
+
+    /// What a trainer is told of the server.
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        let proxy = self.store.proxy.clone();
+        match self.scheme {
+            "s3" => vec![
+                ("AWS_ENDPOINT_URL", proxy),
+                ("AWS_ACCESS_KEY_ID", "id".into()),
+                ("AWS_SECRET_ACCESS_KEY", "hush".into()),
+                ("AWS_SESSION_TOKEN", "session".into()),
+            ],
+            "gs" => vec![
+                ("GS_ENDPOINT_URL", proxy),
+                ("GS_ACCESS_KEY_ID", "id".into()),
+                ("GS_SECRET_ACCESS_KEY", "hush".into()),
+            ],
+            _ => vec![
+                ("AZURE_STORAGE_SERVICE_ENDPOINT", format!("{proxy}/{}", cloud::ACCOUNT)),
+                ("AZURE_STORAGE_ACCOUNT", cloud::ACCOUNT.into()),
+                ("AZURE_STORAGE_KEY", cloud::KEY.into()),
+            ],
+        }
     }
 
     fn spawn(&self, job: &Job, extra: &[&str]) -> Child {
         let mut command = job.command(extra);
-        command.envs([
-            ("AWS_ENDPOINT_URL", self.store.proxy.as_str()),
-            ("AWS_ACCESS_KEY_ID", "id"),
-            ("AWS_SECRET_ACCESS_KEY", "hush"),
-            ("AWS_SESSION_TOKEN", "session"),
-            ("REAL_CACHE", "/nonexistent"),
-            // Every file of weights goes in parts.
-            ("REAL_PART_BYTES", "40000"),
-        ]);
+        command.envs(self.environment());
+        // Every file of weights goes in parts.
+        command.envs([("REAL_CACHE", "/nonexistent"), ("REAL_PART_BYTES", "40000")]);
         command.env("REAL_TERMINATION_LOG", job.run_dir().with_file_name("last-words.json"));
         command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the program starts")
     }
@@ -106,11 +135,12 @@ fn assert_same(a: &Job, b: &Job, step: u64) {
 /// Where a trainer is killed: a request, which of its kind, whether the store still gets it, and the steps that may be whole then.
 type Moment = (&'static str, fn(&Asked) -> bool, usize, bool, &'static [u64]);
 
-#[test]
-fn a_trainer_that_is_killed_at_any_moment_of_an_upload_goes_on_elsewhere_as_if_it_had_not_been() {
-    let Some(bucket) = Bucket::start() else { return };
+/// What a trainer goes through that is killed at some moments, each in its second part: it goes on on another disk, and ends as a run that
+/// was never killed.
+fn goes_on_elsewhere(bucket: &Bucket, moments: &[Moment]) {
     let steady = |steps: u64| {
         let mut job = job_in_bucket(steps);
+        job.config["checkpoint"]["store"]["uri"] = format!("{}://data/runs/one", bucket.scheme).into();
         // So that two steps and four more are the same as six.
         job.config["algorithm"]["sft"]["schedule"] = "constant".into();
         job
@@ -130,19 +160,8 @@ fn a_trainer_that_is_killed_at_any_moment_of_an_upload_goes_on_elsewhere_as_if_i
     assert_eq!(bucket.steps(), (vec![6], vec![6]), "retention holds in the bucket");
     let told = words(&straight);
     assert_eq!(told["checkpoints"][0]["step"], 6);
-    assert_eq!(told["store"], json!({"uri": "s3://data/runs/one", "pending": []}));
-    let moments: [Moment; 9] = [
-        ("a file is announced", |a| a.kind == Kind::Begin && a.key.contains("/step-6/"), 1, true, &[2, 4]),
-        ("a part", |a| a.kind == Kind::Part && a.key.contains("/step-6/"), 2, true, &[2, 4]),
-        ("the parts are put together", |a| a.kind == Kind::Complete && a.key.contains("/step-6/"), 1, true, &[2, 4]),
-        ("a small file", |a| a.kind == Kind::Put && a.key.ends_with("/step-6/state.json"), 1, true, &[2, 4]),
-        ("the records", |a| a.kind == Kind::Put && a.key.ends_with("metrics.jsonl"), 1, false, &[2]),
-        ("the manifest, before it is there", |a| is_manifest(a, Kind::Put), 1, false, &[2, 4]),
-        ("the manifest, when it is there", |a| is_manifest(a, Kind::Put), 1, true, &[6]),
-        ("what is not kept, first", |a| a.kind == Kind::Delete && a.key.contains("/step-2/"), 1, true, &[4, 6]),
-        ("what is not kept, then", |a| a.kind == Kind::Delete && a.key.contains("/step-2/"), 4, true, &[4, 6]),
-    ];
-    for (moment, is_it, number, arrives, whole) in moments {
+    assert_eq!(told["store"], json!({"uri": format!("{}://data/runs/one", bucket.scheme), "pending": []}));
+    for (moment, is_it, number, arrives, whole) in moments.iter().copied() {
         for key in bucket.keys("runs/") {
             bucket.runtime.block_on(bucket.store.remove(&key));
         }
@@ -176,13 +195,47 @@ fn a_trainer_that_is_killed_at_any_moment_of_an_upload_goes_on_elsewhere_as_if_i
     }
 }
 
+/// Every kind of request of an upload, before and after it is done.
+const MOMENTS: [Moment; 9] = [
+    ("a file is announced", |a| a.kind == Kind::Begin && a.key.contains("/step-6/"), 1, true, &[2, 4]),
+    ("a part", |a| a.kind == Kind::Part && a.key.contains("/step-6/"), 2, true, &[2, 4]),
+    ("the parts are put together", |a| a.kind == Kind::Complete && a.key.contains("/step-6/"), 1, true, &[2, 4]),
+    ("a small file", |a| a.kind == Kind::Put && a.key.ends_with("/step-6/state.json"), 1, true, &[2, 4]),
+    ("the records", |a| a.kind == Kind::Put && a.key.ends_with("metrics.jsonl"), 1, false, &[2]),
+    ("the manifest, before it is there", |a| is_manifest(a, Kind::Put), 1, false, &[2, 4]),
+    ("the manifest, when it is there", |a| is_manifest(a, Kind::Put), 1, true, &[6]),
+    ("what is not kept, first", |a| a.kind == Kind::Delete && a.key.contains("/step-2/"), 1, true, &[4, 6]),
+    ("what is not kept, then", |a| a.kind == Kind::Delete && a.key.contains("/step-2/"), 4, true, &[4, 6]),
+];
+
+#[test]
+fn a_trainer_that_is_killed_at_any_moment_of_an_upload_goes_on_elsewhere_as_if_it_had_not_been() {
+    let Some(bucket) = Bucket::start("s3") else { return };
+    goes_on_elsewhere(&bucket, &MOMENTS);
+}
+
+/// Moments of which every store has some: a part that is sent, the parts put together, the records, the manifest, what is removed.
+const OF_EVERY_STORE: [usize; 5] = [1, 2, 4, 5, 7];
+
+#[test]
+fn a_trainer_whose_checkpoints_go_to_googles_store_goes_on_elsewhere() {
+    let Some(bucket) = Bucket::start("gs") else { return };
+    goes_on_elsewhere(&bucket, &OF_EVERY_STORE.map(|moment| MOMENTS[moment]));
+}
+
+#[test]
+fn a_trainer_whose_checkpoints_go_to_azures_blobs_goes_on_elsewhere() {
+    let Some(bucket) = Bucket::start("az") else { return };
+    goes_on_elsewhere(&bucket, &OF_EVERY_STORE.map(|moment| MOMENTS[moment]));
+}
+
 fn is_manifest(asked: &Asked, kind: Kind) -> bool {
     asked.kind == kind && asked.key.ends_with("/step-6/manifest.json")
 }
 
 #[test]
 fn a_store_that_is_away_stops_no_training_and_the_run_fails_by_name_where_its_last_checkpoint_is_not_stored() {
-    let Some(bucket) = Bucket::start() else { return };
+    let Some(bucket) = Bucket::start("s3") else { return };
     let mut job = job_in_bucket(6);
     job.config["checkpoint"]["retain"] = 2.into();
     job.config["checkpoint"]["store"]["timeoutSeconds"] = 1.into();
@@ -216,7 +269,7 @@ fn a_store_that_is_away_stops_no_training_and_the_run_fails_by_name_where_its_la
 
 #[test]
 fn faults_on_the_way_are_survived_a_damaged_checkpoint_is_passed_over_and_the_best_is_kept() {
-    let Some(bucket) = Bucket::start() else { return };
+    let Some(bucket) = Bucket::start("s3") else { return };
     let mut job = job_in_bucket(8);
     job.config["checkpoint"]["keepBest"]["count"] = 1.into();
     let mut number = 0;
@@ -248,7 +301,7 @@ fn faults_on_the_way_are_survived_a_damaged_checkpoint_is_passed_over_and_the_be
 
 #[test]
 fn a_bucket_has_one_job_and_one_trainer_at_a_time() {
-    let Some(bucket) = Bucket::start() else { return };
+    let Some(bucket) = Bucket::start("s3") else { return };
     let job = job_in_bucket(4);
     bucket.run_well(&job, &[]);
     let mut other = job_in_bucket(4);
@@ -302,7 +355,7 @@ fn a_bucket_has_one_job_and_one_trainer_at_a_time() {
 
 #[test]
 fn a_checkpoint_that_somebody_reads_is_kept_until_they_are_done_or_dead() {
-    let Some(bucket) = Bucket::start() else { return };
+    let Some(bucket) = Bucket::start("s3") else { return };
     let lease = |holder: &str, step: u64, minutes: i64| {
         let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(minutes);
         json!({"step": step, "holder": holder, "expires": expires}).to_string()

@@ -126,6 +126,8 @@ fn a_template_that_does_not_end_or_raises_is_an_error_of_one_line() {
         (deep, "recursion"),
         ("{{ raise_exception('no tools here') }}", "no tools here"),
         ("{{ messages[0].content.swapcaze() }}", "swapcaze"),
+        ("{% for m in messages %}{% with %}{% break %}{% endwith %}{% endfor %}", "left in a wrong way"),
+        ("{{ '%999999999d' % 1 }}", "at most 1048576 characters"),
     ] {
         let tokenizer = Tokenizer::load(folder(&json!({"eos_token": "</s>", "chat_template": template})).path());
         let said = tokenizer.and_then(|tokenizer| tokenizer.chat_text(&[json!({"role": "user", "content": "a"})]));

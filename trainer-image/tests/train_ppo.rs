@@ -3,12 +3,18 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
 
 mod job;
+#[path = "job/running.rs"]
+#[allow(dead_code, reason = "what these jobs read is not looked at")]
+mod running;
 #[path = "job/service.rs"]
 mod service;
 
 use std::fs;
+use std::net::TcpListener;
 
-use job::{Job, stderr};
+use job::{Job, read_json, stderr};
+use real_crds::progress::{Outcome, Phase};
+use running::Running;
 use serde_json::{Value, json};
 use service::Service;
 
@@ -204,4 +210,60 @@ fn where_no_answer_can_be_scored_the_run_fails_and_says_why() {
     let text = stderr(&output);
     assert!(text.contains("none of 16 answers could be scored in 3 attempts"), "{text}");
     assert!(text.contains("gave no answer in time") && text.contains("http://127.0.0.1:1"), "{text}");
+}
+
+/// A place that takes requests and never answers.
+fn silent() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    (listener, address)
+}
+
+#[test]
+fn a_signal_while_an_evaluation_or_a_rollout_waits_for_its_rewards_leads_to_a_checkpoint() {
+    for (before_training, phase) in [(true, Phase::Evaluating), (false, Phase::Rollout)] {
+        let (services, address) = silent();
+        let mut job = ppo(&[&address], &[&address], 3);
+        job.config["evaluation"]["beforeTraining"] = before_training.into();
+        let running = Running::start(&job);
+        running.until(|progress| progress.phase == phase);
+        // Somebody waits for rewards from now on.
+        let _asked = services.accept().expect("a request");
+        let (code, words, said) = running.stop();
+        assert_eq!((code, words.outcome, words.progress.step), (Some(75), Outcome::Stopped, 0), "{said}");
+        assert!(words.message.contains("a checkpoint was written"), "{}", words.message);
+        assert_eq!(read_json(&job.checkpoint(0, "manifest.json"))["step"], 0);
+    }
+}
+
+#[test]
+fn a_signal_while_services_end_too_leads_to_a_checkpoint_and_no_failure() {
+    let (services, address) = silent();
+    let mut job = ppo(&[&address], &[&address], 3);
+    job.config["evaluation"]["suites"] = json!([]);
+    job.config["reward"]["timeoutSeconds"] = 1.into();
+    let running = Running::start(&job);
+    running.until(|progress| progress.phase == Phase::Rollout);
+    let asked = services.accept().expect("a request");
+    drop((asked, services));
+    let (code, words, said) = running.stop();
+    assert_eq!((code, words.outcome), (Some(75), Outcome::Stopped), "{said}");
+}
+
+#[test]
+fn a_signal_in_any_phase_of_a_step_leads_to_a_checkpoint_of_the_last_step_that_was_done() {
+    let (Some(detector), Some(sandbox)) = (Service::start("real-detector"), Service::start("real-sandbox")) else {
+        return;
+    };
+    for phase in [Phase::Rollout, Phase::Updating, Phase::Checkpointing] {
+        let mut job = ppo(&[&detector.address], &[&sandbox.address], 1000);
+        job.config["evaluation"]["suites"] = json!([]);
+        let running = Running::start(&job);
+        running.until(|progress| progress.phase == phase);
+        let (code, words, said) = running.stop();
+        assert_eq!((code, words.outcome), (Some(75), Outcome::Stopped), "{phase:?}: {said}");
+        let step = words.progress.step;
+        assert_eq!(read_json(&job.checkpoint(step, "manifest.json"))["step"], step, "{phase:?}");
+        assert_eq!(job.metrics().len() as u64, step, "{phase:?}: what was begun is not told as done");
+    }
 }

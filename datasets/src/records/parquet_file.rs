@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use serde_json::{Map, Number, Value};
@@ -16,16 +18,26 @@ pub(super) fn each(path: &Path, give: Give<'_>) -> Result<(), LoadError> {
     let reader = open(path)?;
     let place = path.display().to_string();
     let broken = |reason| LoadError::Parquet { path: path.to_owned(), reason };
-    for (number, row) in reader.get_row_iter(None).map_err(broken)?.enumerate() {
-        let value = object(row.map_err(broken)?);
-        give(Item { place: &place, at: At::Row(number + 1), content: Content::Value(value) })?;
+    let mut rows = guarded(|| reader.get_row_iter(None)).map_err(broken)?;
+    for number in 1.. {
+        let Some(row) = guarded(|| rows.next().transpose()).map_err(broken)? else { break };
+        give(Item { place: &place, at: At::Row(number), content: Content::Value(object(row)) })?;
     }
     Ok(())
 }
 
 fn open(path: &Path) -> Result<SerializedFileReader<File>, LoadError> {
     let file = File::open(path).map_err(|reason| LoadError::Io { path: path.to_owned(), reason })?;
-    SerializedFileReader::new(file).map_err(|reason| LoadError::Parquet { path: path.to_owned(), reason })
+    guarded(|| SerializedFileReader::new(file)).map_err(|reason| LoadError::Parquet { path: path.to_owned(), reason })
+}
+
+/// What the library does, which panics at some files that are damaged; that is an error of the file as any other. What it was at is not
+/// used again.
+fn guarded<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(ParquetError::General(format!("it is damaged: {}", said.unwrap_or("its parts contradict each other"))))
+    })
 }
 
 /// The columns of a file: top-level names in order, and every nested path, dotted.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::json_file;
+
 /// Name of the manifest's file.
 pub const MANIFEST: &str = "manifest.json";
 
@@ -28,7 +30,8 @@ impl Manifest {
     /// # Errors
     /// It is no manifest, or of another layout.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
-        let manifest: Self = serde_json::from_slice(text).map_err(|error| format!("{MANIFEST}: {error}"))?;
+        let text = std::str::from_utf8(text).map_err(|error| format!("{MANIFEST}: {error}"))?;
+        let manifest: Self = json_file::parse(text).map_err(|error| format!("{MANIFEST}: {error}"))?;
         if manifest.format != FORMAT {
             return Err(format!("{MANIFEST} has format {}, this program reads {FORMAT}", manifest.format));
         }

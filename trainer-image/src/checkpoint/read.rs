@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::CheckpointError;
 use super::manifest::{MANIFEST, Manifest};
 use crate::digests::of_each;
+use crate::json_file;
 
 /// A checkpoint's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,8 +87,9 @@ pub fn verify(path: &Path) -> Result<Manifest, CheckpointError> {
 pub(super) fn manifest(path: &Path) -> Result<(Manifest, Vec<u8>), CheckpointError> {
     let no_manifest = |reason: String| CheckpointError::NoManifest { path: path.into(), reason };
     let file = path.join(MANIFEST);
-    let text = fs::read(&file).map_err(|error| match error.kind() {
+    let text = json_file::text(&file).map(String::into_bytes).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => no_manifest(format!("it has no {MANIFEST}")),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => no_manifest(format!("{MANIFEST}: {error}")),
         _ => CheckpointError::io("read", file)(error),
     })?;
     let manifest = Manifest::parse(&text).map_err(no_manifest)?;

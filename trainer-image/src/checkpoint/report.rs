@@ -19,7 +19,7 @@ pub fn report(checkpoint: &Checkpoint) -> Result<progress::Checkpoint, Checkpoin
     Ok(progress::Checkpoint {
         step: checkpoint.step,
         sha256: real_sources::hex(&Sha256::digest(&text)),
-        size_bytes: manifest.files.values().map(|file| file.bytes).sum(),
+        size_bytes: manifest.files.values().fold(0, |sum, file| sum.saturating_add(file.bytes)),
         // A clock so wrong that no calendar has its time is no reason to have no checkpoint.
         time: Timestamp::try_from(written).ok(),
     })

@@ -21,6 +21,7 @@ use crate::sequences::{MicroBatches, Packed, Sequence, answer_mask, longest_answ
 use crate::shim::memory;
 use crate::train::optimizer_state;
 use crate::train::seeds::{Purpose, stream};
+use crate::train::stop::Stop;
 
 /// Largest difference of logits in 32 bits from those of the CPU, and of log-probabilities in bfloat16 on the mean, nats.
 const LOGITS: f64 = 2e-2;
@@ -298,7 +299,7 @@ pub(super) fn resume(setting: &Setting) -> Result<Value> {
     let (loaded, load_seconds) = setting.timed(|| -> Result<(Decoder, AdamW)> {
         let model = Decoder::load(folder.path(), setting.device)?;
         let mut optimizer = AdamW::new(model.named_parameters(), AdamWConfig::default());
-        optimizer_state::load(&mut optimizer, folder.path(), "actor", setting.device)?;
+        optimizer_state::load(&mut optimizer, folder.path(), "actor", setting.device, &Stop::default())?;
         Ok((model, optimizer))
     });
     let (again, mut its_optimizer) = loaded?;

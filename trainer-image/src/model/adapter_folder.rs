@@ -12,6 +12,7 @@ use tch::{Device, Kind};
 use super::lora::{Adapters, layout, short_name};
 use super::{Decoder, ModelError, resolve};
 use crate::digests;
+use crate::json_file;
 use crate::weights::{Files, INDEX_FILE, SINGLE_FILE, WeightFiles};
 
 const CONFIG: &str = "adapter_config.json";
@@ -148,8 +149,8 @@ const DRAWN: [&str; 3] = ["gaussian", "orthogonal", "eva"];
 
 fn config(dir: &Path) -> Result<Map<String, Value>, ModelError> {
     let path = dir.join(CONFIG);
-    let text = std::fs::read_to_string(&path).map_err(|error| ModelError::read(&path, error))?;
-    serde_json::from_str(&text).map_err(|error| ModelError::malformed(&path, error))
+    let text = json_file::text(&path).map_err(|error| ModelError::read(&path, error))?;
+    json_file::parse(&text).map_err(|error| ModelError::malformed(&path, error))
 }
 
 /// Whether a value says that something is not used.
@@ -260,11 +261,11 @@ fn said(Lora { rank, alpha, targets }: &Lora) -> String {
 
 fn told_base(dir: &Path) -> Result<Base, ModelError> {
     let path = dir.join(BASE);
-    let text = std::fs::read_to_string(&path).map_err(|error| {
+    let text = json_file::text(&path).map_err(|error| {
         let reason = format!("what its adapters belong to cannot be read ({error})");
         ModelError::malformed(&path, reason)
     })?;
-    serde_json::from_str(&text).map_err(|error| ModelError::malformed(&path, error))
+    json_file::parse(&text).map_err(|error| ModelError::malformed(&path, error))
 }
 
 fn same_base(dir: &Path, told: &Base, found: &Base) -> Result<(), ModelError> {

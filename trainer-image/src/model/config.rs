@@ -5,8 +5,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::rope::Scaling;
+use super::rope::{Rope, Scaling};
 use super::{ModelError, adapter_folder};
+use crate::json_file;
 
 /// Name of the file.
 pub const CONFIG_FILE: &str = "config.json";
@@ -130,8 +131,8 @@ impl ModelConfig {
     /// # Errors
     /// As [`ModelConfig::load`].
     pub fn read(path: &Path) -> Result<Self, ModelError> {
-        let text = std::fs::read_to_string(path).map_err(|e| ModelError::read(path, e))?;
-        let config: Self = serde_json::from_str(&text).map_err(|e| ModelError::malformed(path, e))?;
+        let text = json_file::text(path).map_err(|e| ModelError::read(path, e))?;
+        let config: Self = json_file::parse(&text).map_err(|e| ModelError::malformed(path, e))?;
         config.check(path)?;
         Ok(config)
     }
@@ -231,6 +232,9 @@ impl ModelConfig {
         if !(self.rms_norm_eps > 0.0 && self.rms_norm_eps < 1.0) {
             return unsupported("rms_norm_eps", self.rms_norm_eps.to_string(), "it must be above 0 and below 1");
         }
+        if !(self.initializer_range >= 0.0 && self.initializer_range.is_finite()) {
+            return unsupported("initializer_range", self.initializer_range.to_string(), "it must be 0 or more");
+        }
         if !(self.rotary_base() > 0.0 && self.rotary_base().is_finite()) {
             return unsupported("rope_theta", self.rotary_base().to_string(), "it must be above 0");
         }
@@ -260,6 +264,10 @@ impl ModelConfig {
         if let Err((value, allowed)) = Scaling::of(self) {
             let field = if self.other.contains_key("rope_parameters") { "rope_parameters" } else { "rope_scaling" };
             return unsupported(field, value, &allowed);
+        }
+        if let Err(value) = Rope::check(self) {
+            let allowed = "with the rest of it the rotary embedding has to have frequencies above 0";
+            return unsupported("rope_parameters", value, allowed);
         }
         Ok(())
     }

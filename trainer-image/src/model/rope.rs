@@ -122,6 +122,19 @@ pub(super) struct Rope {
 }
 
 impl Rope {
+    /// Whether the frequencies that a configuration describes are numbers above 0, and so is the factor of cosines and sines.
+    ///
+    /// # Errors
+    /// The first that is not, in words.
+    pub(super) fn check(config: &ModelConfig) -> Result<(), String> {
+        let (exact, scale) = exact(config, Scaling::of(config).unwrap_or(Scaling::Default));
+        let is_wrong = |value: &f64| !(value.is_finite() && *value > 0.0);
+        match exact.into_iter().chain([scale]).find(is_wrong) {
+            Some(wrong) => Err(format!("such that one of its numbers is {wrong}")),
+            None => Ok(()),
+        }
+    }
+
     /// Of a configuration that was checked.
     pub(super) fn new(config: &ModelConfig, device: Device) -> Self {
         let (width, base) = (config.head_width(), config.rotary_base());
@@ -131,10 +144,17 @@ impl Rope {
         if scaling == Scaling::Default {
             return Self { frequencies: frequencies.to_device(device), scale: 1.0 };
         }
-        let mut exact: Vec<f64> = (0..width / 2).map(|i| base.powf(-2.0 * i as f64 / width as f64)).collect();
-        let scale = scaling.apply(&mut exact, base);
+        let (exact, scale) = exact(config, scaling);
         Self { frequencies: Tensor::from_slice(&exact).to_kind(Kind::Float).to_device(device), scale }
     }
+}
+
+/// The frequencies of a head in 64 bits, and the factor of cosines and sines.
+fn exact(config: &ModelConfig, scaling: Scaling) -> (Vec<f64>, f64) {
+    let (width, base) = (config.head_width(), config.rotary_base());
+    let mut exact: Vec<f64> = (0..width / 2).map(|i| base.powf(-2.0 * i as f64 / width as f64)).collect();
+    let scale = scaling.apply(&mut exact, base);
+    (exact, scale)
 }
 
 /// Rotary embedding of a set of positions, ready to be applied to heads.

@@ -134,6 +134,10 @@ impl Collector<'_> {
             if answers.iter().any(|answer| answer.outcome.is_ok()) {
                 return Ok(Some(answers));
             }
+            // Who asks for the end of a run may end the services beside it too.
+            if surroundings.stop.requested() {
+                return Ok(None);
+            }
             last = answers.iter().find_map(|a| Some(a.outcome.as_ref().err()?.to_string())).unwrap_or_default();
             let message =
                 format!("step {step}: no answer could be scored (attempt {} of {ATTEMPTS}): {last}", attempt + 1);

@@ -361,7 +361,7 @@ impl Algorithm for PolicyTrainer {
             actor.with_compute(compute).with_checkpointing(checkpointing)
         };
         self.actor_optimizer = AdamW::new(self.actor.named_parameters(), self.recipe.adamw);
-        optimizer_state::load(&mut self.actor_optimizer, folder, "actor", device)?;
+        optimizer_state::load(&mut self.actor_optimizer, folder, "actor", device, surroundings.stop)?;
         if let Some((critic, optimizer)) = &mut self.critic {
             let place = folder.join("critic");
             *critic = if let Some(loaded) = critic.with_saved_adapters(&place)? {
@@ -371,7 +371,7 @@ impl Algorithm for PolicyTrainer {
                 loaded.with_compute(compute).with_checkpointing(checkpointing)
             };
             *optimizer = AdamW::new(critic.named_parameters(), self.recipe.adamw);
-            optimizer_state::load(optimizer, folder, "critic", device)?;
+            optimizer_state::load(optimizer, folder, "critic", device, surroundings.stop)?;
         }
         Ok(())
     }

@@ -199,7 +199,7 @@ impl Algorithm for SftTrainer {
             model.with_compute(compute).with_checkpointing(checkpointing)
         };
         self.optimizer = AdamW::new(self.model.named_parameters(), adamw(&self.settings));
-        optimizer_state::load(&mut self.optimizer, folder, "actor", device)
+        optimizer_state::load(&mut self.optimizer, folder, "actor", device, surroundings.stop)
     }
 }
 

@@ -1,9 +1,16 @@
 //! The tokenizer of a Hugging Face folder: `tokenizer.json`, the chat template, and which tokens end an answer.
 
+mod expression;
+mod format;
+mod members;
+mod objects;
+mod printf;
 mod python;
+mod repr;
 mod rewrite;
 mod strings;
 mod template;
+mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +19,7 @@ use serde_json::{Value, json};
 
 use template::ChatTemplate;
 
+use crate::json_file;
 use crate::model::home;
 
 /// Why text cannot be turned into tokens or back.
@@ -90,24 +98,30 @@ impl Tokenizer {
             .map_err(|error| TokenizerError::Malformed { path: dir.to_path_buf(), reason: error.to_string() })?;
         let dir = home.as_path();
         let path = dir.join("tokenizer.json");
-        let bytes = std::fs::read(&path).map_err(|source| TokenizerError::Read { path: path.clone(), source })?;
-        let inner = tokenizers::Tokenizer::from_bytes(bytes)
+        let text = json_file::text(&path).map_err(|source| TokenizerError::Read { path: path.clone(), source })?;
+        let inner = text
+            .parse::<tokenizers::Tokenizer>()
             .map_err(|e| TokenizerError::Malformed { path, reason: e.to_string() })?;
-        let settings = optional_json(dir, "tokenizer_config.json")?;
-        let sources = [optional_json(dir, GENERATION_CONFIG)?, optional_json(dir, "config.json")?];
-
-        let special: Vec<(&'static str, String)> = ["bos_token", "eos_token", "pad_token", "unk_token"]
-            .into_iter()
-            .filter_map(|key| Some((key, token_text(settings.get(key)?)?)))
-            .collect();
+        let settings = optional_json(dir, SETTINGS)?;
+        let mut special: Vec<(&'static str, String)> = Vec::new();
+        for key in ["bos_token", "eos_token", "pad_token", "unk_token"] {
+            special.extend(token_text(dir, &settings, key)?.map(|text| (key, text)));
+        }
         let id_of = |key: &str| {
             let text = &special.iter().find(|(name, _)| *name == key)?.1;
             inner.token_to_id(text).map(i64::from)
         };
-        let configured = |key: &str| sources.iter().map(|source| ids(source.get(key))).find(|found| !found.is_empty());
-        let mut eos = configured("eos_token_id").unwrap_or_default();
+        let mut eos = configured(dir, "eos_token_id")?;
+        if let Some(unknown) =
+            eos.iter().find(|id| u32::try_from(**id).ok().and_then(|id| inner.id_to_token(id)).is_none())
+        {
+            let reason = format!("eos_token_id is {unknown}, and the tokenizer has no token of that number");
+            return Err(TokenizerError::Malformed { path: dir.to_path_buf(), reason });
+        }
         let own = id_of("eos_token");
-        let pad = configured("pad_token_id").map(|ids| ids[0]).or_else(|| id_of("pad_token"));
+        // Some say -1 for none.
+        let pad =
+            configured(dir, "pad_token_id")?.first().copied().filter(|id| *id >= 0).or_else(|| id_of("pad_token"));
         let template = ChatTemplate::load(dir, &settings, special.clone())?;
         let by_template = template.as_ref().and_then(|template| end_of_turn(template, &inner, &eos, own));
         let Some(end_of_turn) = by_template.or(own).or(eos.first().copied()) else {
@@ -195,10 +209,7 @@ impl Tokenizer {
             }
         }
         let mut settings = optional_json(&self.dir, GENERATION_CONFIG)?;
-        let listed = match ids(settings.get("eos_token_id")) {
-            listed if listed.is_empty() => ids(optional_json(&self.dir, "config.json")?.get("eos_token_id")),
-            listed => listed,
-        };
+        let listed = configured(&self.dir, "eos_token_id")?;
         if listed.contains(&self.end_of_turn) {
             return Ok(());
         }
@@ -212,11 +223,12 @@ impl Tokenizer {
 }
 
 const GENERATION_CONFIG: &str = "generation_config.json";
+const SETTINGS: &str = "tokenizer_config.json";
 
 /// Files that make up a tokenizer.
 const FILES: [&str; 8] = [
     "tokenizer.json",
-    "tokenizer_config.json",
+    SETTINGS,
     "chat_template.jinja",
     GENERATION_CONFIG,
     "special_tokens_map.json",
@@ -254,25 +266,46 @@ fn end_of_turn(
 /// A JSON file's content; null where there is no such file.
 fn optional_json(dir: &Path, name: &str) -> Result<Value, TokenizerError> {
     let path = dir.join(name);
-    match std::fs::read(&path) {
-        Ok(bytes) => {
-            serde_json::from_slice(&bytes).map_err(|e| TokenizerError::Malformed { path, reason: e.to_string() })
-        }
+    match json_file::text(&path) {
+        Ok(text) => json_file::parse(&text).map_err(|reason| TokenizerError::Malformed { path, reason }),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Value::Null),
         Err(source) => Err(TokenizerError::Read { path, source }),
     }
 }
 
-/// A special token: its text, or an object that holds it.
-fn token_text(value: &Value) -> Option<String> {
-    value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
+/// A special token of `tokenizer_config.json`: its text, or an object that holds it.
+fn token_text(dir: &Path, settings: &Value, key: &str) -> Result<Option<String>, TokenizerError> {
+    match settings.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match value.as_str().or_else(|| value.get("content")?.as_str()) {
+            Some(text) => Ok(Some(text.to_owned())),
+            None => Err(TokenizerError::Malformed {
+                path: dir.join(SETTINGS),
+                reason: format!("{key} is {value}; it has to be a text, or an object with one as `content`"),
+            }),
+        },
+    }
 }
 
-/// A token id or a list of them.
-fn ids(value: Option<&Value>) -> Vec<i64> {
-    match value {
-        Some(Value::Array(ids)) => ids.iter().filter_map(Value::as_i64).collect(),
-        Some(id) => id.as_i64().into_iter().collect(),
-        None => Vec::new(),
+/// Numbers of tokens that `generation_config.json`, or else `config.json`, has under a key: one or a list of them; none where neither says
+/// anything.
+fn configured(dir: &Path, key: &str) -> Result<Vec<i64>, TokenizerError> {
+    for name in [GENERATION_CONFIG, "config.json"] {
+        let settings = optional_json(dir, name)?;
+        let value = settings.get(key).unwrap_or(&Value::Null);
+        let numbers: Option<Vec<i64>> = match value {
+            Value::Null => Some(Vec::new()),
+            Value::Array(ids) => ids.iter().map(Value::as_i64).collect(),
+            id => id.as_i64().map(|id| vec![id]),
+        };
+        match numbers {
+            None => {
+                let reason = format!("{key} is {value}; it has to be the number of a token, or a list of them");
+                return Err(TokenizerError::Malformed { path: dir.join(name), reason });
+            }
+            Some(numbers) if !numbers.is_empty() => return Ok(numbers),
+            Some(_) => {}
+        }
     }
+    Ok(Vec::new())
 }

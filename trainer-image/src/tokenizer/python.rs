@@ -1,17 +1,19 @@
-//! What Python does in chat templates and minijinja does otherwise: `json.dumps`, floats as text, filters, printf-style formatting.
+//! What Python does in chat templates and minijinja does otherwise: `json.dumps`, floats as text, filters.
 
 use std::fmt::Write as _;
 
-use minijinja::formatting::{FormatStyle, format};
 use minijinja::value::{Kwargs, Tuple, ValueKind};
 use minijinja::{Error, ErrorKind, Output, State, Value};
+
+use super::repr::{number, text};
+use super::strings::lines;
 
 /// `json.dumps` with the arguments and defaults that transformers gives to the filter `tojson`.
 // By value, as the filter is called.
 #[allow(clippy::needless_pass_by_value)]
 pub(super) fn tojson(
     value: &Value,
-    ensure_ascii: Option<bool>,
+    ensure_ascii: Option<Value>,
     indent: Option<Value>,
     separators: Option<Value>,
     arguments: Kwargs,
@@ -40,8 +42,8 @@ pub(super) fn tojson(
         }
         None => ((if indent.is_some() { "," } else { ", " }).to_owned(), ": ".to_owned()),
     };
-    let flag = |name: &str, positional: Option<bool>| -> Result<bool, Error> {
-        Ok(named(name, positional.map(Value::from))?.is_some_and(|value| value.is_true()))
+    let flag = |name: &str, positional: Option<Value>| -> Result<bool, Error> {
+        Ok(named(name, positional)?.is_some_and(|value| value.is_true()))
     };
     let writer = Json {
         ascii: flag("ensure_ascii", ensure_ascii)?,
@@ -168,34 +170,21 @@ impl Json {
     }
 }
 
-/// A number as Python writes it: `repr` of floats has an exponent from 1e16 up and below 1e-4.
-pub(super) fn number(value: &Value) -> String {
-    let plain = value.to_string();
-    // Only a float has a point or an exponent.
-    let float = plain.contains(['.', 'e']).then(|| f64::try_from(value.clone()).ok()).flatten();
-    let Some(float) = float.filter(|float| float.is_finite() && *float != 0.0) else { return plain };
-    let shortest = format!("{float:e}");
-    let Some((digits, exponent)) = shortest.split_once('e') else { return plain };
-    match exponent.parse::<i32>() {
-        Ok(exponent) if exponent < -4 => format!("{digits}e-{:02}", -exponent),
-        Ok(exponent) if exponent >= 16 => format!("{digits}e+{exponent:02}"),
-        _ => plain,
-    }
-}
-
-/// Writes what an expression gives, as [`number`] where it is one.
+/// Writes what an expression gives, as Python's `str` does.
 pub(super) fn written(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
-    if value.kind() == ValueKind::Number {
-        return out.write_str(&number(value)).map_err(Error::from);
+    match value.kind() {
+        ValueKind::Number | ValueKind::Seq | ValueKind::Iterable | ValueKind::Map | ValueKind::Bytes => {
+            out.write_str(&text(value)).map_err(Error::from)
+        }
+        _ => minijinja::escape_formatter(out, state, value),
     }
-    minijinja::escape_formatter(out, state, value)
 }
 
 /// The filter `string`.
 // By value, as filters are called; so below.
 #[allow(clippy::needless_pass_by_value)]
 pub(super) fn string(value: Value) -> String {
-    if value.kind() == ValueKind::Number { number(&value) } else { value.to_string() }
+    text(&value)
 }
 
 /// The filter `float`, which never fails.
@@ -211,14 +200,26 @@ pub(super) fn float(value: Value, default: Option<f64>) -> f64 {
 
 /// The filter `int`, which never fails; of text a base other than 10 may be told.
 #[allow(clippy::needless_pass_by_value)]
-pub(super) fn int(value: Value, default: Option<i64>, base: Option<u32>) -> i64 {
-    let base = base.filter(|base| (2..=36).contains(base)).unwrap_or(10);
+pub(super) fn int(value: Value, default: Option<i64>, base: Option<u32>, named: Kwargs) -> Result<i64, Error> {
+    let default = default.or(named.get::<Option<i64>>("default")?);
+    let base = base.or(named.get::<Option<u32>>("base")?).filter(|base| (2..=36).contains(base)).unwrap_or(10);
+    named.assert_all_used()?;
     let read = match value.as_str().map(str::trim) {
-        Some(text) => i64::from_str_radix(text, base).ok().or_else(|| Some(text.parse::<f64>().ok()? as i64)),
+        Some(text) => {
+            let digits = text.replace('_', "");
+            let digits = match base {
+                2 => digits.strip_prefix("0b").or_else(|| digits.strip_prefix("0B")),
+                8 => digits.strip_prefix("0o").or_else(|| digits.strip_prefix("0O")),
+                16 => digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")),
+                _ => None,
+            }
+            .unwrap_or(&digits);
+            i64::from_str_radix(digits, base).ok().or_else(|| Some(text.parse::<f64>().ok()? as i64))
+        }
         None if value.kind() == ValueKind::Bool => Some(i64::from(value.is_true())),
         None => i64::try_from(value.clone()).ok().or_else(|| Some(f64::try_from(value.clone()).ok()? as i64)),
     };
-    read.or(default).unwrap_or(0)
+    Ok(read.or(default).unwrap_or(0))
 }
 
 /// The filter `indent`: every line but the first and the blank ones, unless they are asked for, by a number of blanks or a text.
@@ -248,7 +249,9 @@ pub(super) fn indent(
         let is_moved = if number == 0 { first } else { blank || !line.is_empty() };
         if is_moved { format!("{by}{line}") } else { line.to_owned() }
     };
-    Ok(text.split('\n').enumerate().map(line).collect::<Vec<_>>().join("\n"))
+    // As Jinja does, so that a text's last line may be an empty one.
+    let text = format!("{text}\n");
+    Ok(lines(&text, false).into_iter().enumerate().map(line).collect::<Vec<_>>().join("\n"))
 }
 
 /// The filter `dictsort`: pairs by key or value, text by default without regard to case.
@@ -293,15 +296,6 @@ pub(super) fn dictsort(
 #[allow(clippy::needless_pass_by_value)]
 pub(super) fn is_callable(value: Value) -> bool {
     value.kind() == ValueKind::Plain && value.as_object().is_some()
-}
-
-/// `format % value`: a tuple holds the arguments, anything else is the only one.
-pub(super) fn percent_format(template: &str, value: &Value) -> Result<String, Error> {
-    let arguments = match value.downcast_object_ref::<Tuple>() {
-        Some(_) => value.try_iter()?.checked().collect::<Result<Vec<_>, _>>()?,
-        None => vec![value.clone()],
-    };
-    format(FormatStyle::Printf, template, &arguments)
 }
 
 /// The present time, `datetime.now().strftime(format)`.

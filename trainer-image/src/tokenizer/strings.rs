@@ -1,12 +1,18 @@
 //! Methods of Python's `str` that chat templates call.
 
-use minijinja::value::{Kwargs, Tuple, from_args};
+use minijinja::value::{Kwargs, Tuple, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
+
+use super::format::{self, Fields};
+use super::repr::{is_printable, repr};
 
 /// Methods of Python's strings, then those that minijinja's own table has.
 pub(super) fn method(state: &mut State, value: &Value, name: &str, arguments: &[Value]) -> Result<Value, Error> {
-    let Some(text) = value.as_str() else {
-        return minijinja_contrib::pycompat::unknown_method_callback(state, value, name, arguments);
+    let Some(text) = value.as_str().filter(|_| value.kind() == ValueKind::String) else {
+        return match other(value, name, arguments)? {
+            Some(found) => Ok(found),
+            None => minijinja_contrib::pycompat::unknown_method_callback(state, value, name, arguments),
+        };
     };
     let stripped = |start: bool, end: bool| -> Result<Value, Error> {
         let (characters,): (Option<&str>,) = from_args(arguments)?;
@@ -38,7 +44,9 @@ pub(super) fn method(state: &mut State, value: &Value, name: &str, arguments: &[
             Ok(Value::from(text.to_lowercase().replace('ß', "ss").replace('ς', "σ")))
         }
         "splitlines" => {
-            let (ends,): (Option<bool>,) = from_args(arguments)?;
+            let (ends, named): (Option<bool>, Kwargs) = from_args(arguments)?;
+            let ends = ends.or(named.get::<Option<bool>>("keepends")?);
+            named.assert_all_used()?;
             Ok(lines(text, ends.unwrap_or(false)).into_iter().map(Value::from).collect())
         }
         "removeprefix" => one().map(|prefix| Value::from(text.strip_prefix(prefix).unwrap_or(text))),
@@ -53,11 +61,46 @@ pub(super) fn method(state: &mut State, value: &Value, name: &str, arguments: &[
             Ok(Value::from([sign, &zeros, digits].concat()))
         }
         "find" | "rfind" | "index" | "rindex" | "count" => found(text, name, arguments),
+        "startswith" | "endswith" => at_an_end(text, name == "startswith", arguments),
+        "format" => {
+            let (given, named): (&[Value], Kwargs) = from_args(arguments)?;
+            format::formatted(text, given, &Fields::Named(&named)).map(Value::from)
+        }
+        "format_map" => {
+            let (fields,): (Value,) = from_args(arguments)?;
+            format::formatted(text, &[], &Fields::Mapped(&fields)).map(Value::from)
+        }
+        "encode" => {
+            let (encoding, _errors): (Option<&str>, Option<&str>) = from_args(arguments)?;
+            match encoding.unwrap_or("utf-8").to_ascii_lowercase().as_str() {
+                "utf-8" | "utf8" => Ok(Value::from_bytes(text.as_bytes().to_vec())),
+                "ascii" if text.is_ascii() => Ok(Value::from_bytes(text.as_bytes().to_vec())),
+                other => Err(Error::new(ErrorKind::InvalidOperation, format!("cannot encode as {other}"))),
+            }
+        }
+        "expandtabs" => {
+            let (size,): (Option<usize>,) = from_args(arguments)?;
+            Ok(Value::from(expanded(text, size.unwrap_or(8))))
+        }
+        "translate" => {
+            let (table,): (Value,) = from_args(arguments)?;
+            translated(text, &table)
+        }
+        "isidentifier" => {
+            nothing()?;
+            let begins = text.starts_with(|c: char| c.is_alphabetic() || c == '_');
+            Ok(Value::from(begins && text.chars().all(|c| c.is_alphanumeric() || c == '_')))
+        }
+        "isprintable" => {
+            nothing()?;
+            Ok(Value::from(text.chars().all(is_printable)))
+        }
+        "isdecimal" => all(is_decimal),
         "isalpha" => all(char::is_alphabetic),
         "isalnum" => all(char::is_alphanumeric),
         "isspace" => all(is_space),
         // Superscripts are digits, fractions are not.
-        "isdigit" => all(|c| c.is_ascii_digit() || matches!(c, '²' | '³' | '¹' | '⁰'..='⁹' | '₀'..='₉')),
+        "isdigit" => all(|c| is_decimal(c) || matches!(c, '²' | '³' | '¹' | '⁰'..='⁹' | '₀'..='₉')),
         "isnumeric" => all(char::is_numeric),
         "istitle" => {
             nothing()?;
@@ -65,6 +108,110 @@ pub(super) fn method(state: &mut State, value: &Value, name: &str, arguments: &[
         }
         _ => minijinja_contrib::pycompat::unknown_method_callback(state, value, name, arguments),
     }
+}
+
+/// Methods of what is no text, beside those of minijinja's table.
+fn other(value: &Value, name: &str, arguments: &[Value]) -> Result<Option<Value>, Error> {
+    match (value.kind(), name) {
+        (ValueKind::Bytes, "decode") => {
+            let (_encoding,): (Option<&str>,) = from_args(arguments)?;
+            Ok(Some(Value::from(String::from_utf8_lossy(value.as_bytes().unwrap_or_default()).into_owned())))
+        }
+        (ValueKind::Map | ValueKind::Seq, "copy") => {
+            from_args::<()>(arguments)?;
+            Ok(Some(value.clone()))
+        }
+        (ValueKind::Seq, "index") => {
+            let (wanted,): (Value,) = from_args(arguments)?;
+            let place = value.try_iter()?.checked().position(|item| item.is_ok_and(|item| item == wanted));
+            let missing = || Error::new(ErrorKind::InvalidOperation, format!("{} is not in list", repr(&wanted)));
+            place.map(|place| Some(Value::from(place))).ok_or_else(missing)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// `str.startswith` and `str.endswith`, of a text or several, within places.
+fn at_an_end(text: &str, start: bool, arguments: &[Value]) -> Result<Value, Error> {
+    let (wanted, from, to): (Value, Option<i64>, Option<i64>) = from_args(arguments)?;
+    let characters: Vec<char> = text.chars().collect();
+    let length = characters.len();
+    let place = |at: i64| {
+        let distance = usize::try_from(at.unsigned_abs()).unwrap_or(usize::MAX);
+        if at < 0 { length.saturating_sub(distance) } else { distance.min(length) }
+    };
+    let (from, to) = (from.map_or(0, place), to.map_or(length, place));
+    let within: String = characters.get(from..to).unwrap_or_default().iter().collect();
+    let fits = |wanted: &Value| match wanted.as_str() {
+        Some(wanted) if start => Ok(within.starts_with(wanted)),
+        Some(wanted) => Ok(within.ends_with(wanted)),
+        None => Err(Error::new(ErrorKind::InvalidOperation, "the first argument is a string or a tuple of strings")),
+    };
+    if wanted.as_str().is_some() {
+        return fits(&wanted).map(Value::from);
+    }
+    if wanted.downcast_object_ref::<Tuple>().is_none() {
+        return Err(Error::new(ErrorKind::InvalidOperation, "the first argument is a string or a tuple of strings"));
+    }
+    for wanted in wanted.try_iter()?.checked() {
+        if fits(&wanted?)? {
+            return Ok(Value::from(true));
+        }
+    }
+    Ok(Value::from(false))
+}
+
+/// `str.expandtabs`.
+fn expanded(text: &str, size: usize) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut column = 0;
+    for c in text.chars() {
+        match c {
+            '\t' if size == 0 => {}
+            '\t' => {
+                let blanks = size - column % size;
+                out.extend(std::iter::repeat_n(' ', blanks));
+                column += blanks;
+            }
+            '\n' | '\r' => {
+                out.push(c);
+                column = 0;
+            }
+            c => {
+                out.push(c);
+                column += 1;
+            }
+        }
+    }
+    out
+}
+
+/// `str.translate`: by a mapping from codes to codes, texts or nothing.
+fn translated(text: &str, table: &Value) -> Result<Value, Error> {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let found = table.get_item(&Value::from(u32::from(c))).unwrap_or_default();
+        match found.kind() {
+            ValueKind::Undefined => out.push(c),
+            ValueKind::None => {}
+            ValueKind::String => out.push_str(found.as_str().unwrap_or_default()),
+            _ => {
+                let code = u32::try_from(found).ok().and_then(char::from_u32);
+                out.push(code.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "no code of a character"))?);
+            }
+        }
+    }
+    Ok(Value::from(out))
+}
+
+/// Whether a character is a digit from 0 to 9 in some script.
+fn is_decimal(c: char) -> bool {
+    const ZEROS: [u32; 40] = [
+        0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0,
+        0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620,
+        0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10, 0x104a0, 0x11066, 0x1d7ce,
+    ];
+    ZEROS.into_iter().any(|zero| (zero..zero + 10).contains(&u32::from(c)))
 }
 
 fn swapped(c: char) -> Vec<char> {
@@ -178,7 +325,7 @@ fn is_space(c: char) -> bool {
 }
 
 /// `str.splitlines`: Python knows more ends of a line than `\n`.
-fn lines(text: &str, keep_ends: bool) -> Vec<&str> {
+pub(super) fn lines(text: &str, keep_ends: bool) -> Vec<&str> {
     let is_end = |c: char| {
         matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
     };

@@ -1,5 +1,6 @@
 //! Chat templates: Jinja as transformers sets it up for them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use minijinja::syntax::SyntaxConfig;
@@ -7,7 +8,7 @@ use minijinja::{Environment, ErrorKind, context};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{TokenizerError, python, rewrite, strings};
+use super::{TokenizerError, members, objects, printf, python, rewrite, strings, words};
 
 const NAME: &str = "chat";
 /// Most steps of one rendering: a conversation of a thousand turns takes some ten thousand.
@@ -48,9 +49,21 @@ impl ChatTemplate {
         environment.add_filter("int", python::int);
         environment.add_filter("indent", python::indent);
         environment.add_filter("dictsort", python::dictsort);
-        environment.add_filter("truncate", minijinja_contrib::filters::truncate);
         environment.add_function("joiner", minijinja_contrib::globals::joiner);
-        environment.add_filter("percent_format", python::percent_format);
+        environment.add_filter("wordcount", words::wordcount);
+        environment.add_filter("modulo", printf::modulo);
+        environment.add_filter("format", printf::format);
+        environment.add_filter("member", members::member);
+        environment.add_filter("item", members::item);
+        environment.add_filter("attr", members::attr);
+        environment.add_filter("truncate", words::truncate);
+        environment.add_filter("wordwrap", words::wordwrap);
+        environment.add_filter("center", words::center);
+        environment.add_filter("urlencode", words::urlencode);
+        environment.add_filter("forceescape", minijinja::filters::escape);
+        environment.remove_global("debug");
+        environment.add_function("cycler", objects::cycler);
+        environment.add_function("with_rest", objects::with_rest);
         environment.add_template_owned(NAME, rewrite::rewritten(&source)).map_err(error)?;
         Ok(Some(Self { dir: dir.to_path_buf(), environment, special }))
     }
@@ -59,16 +72,19 @@ impl ChatTemplate {
     pub(super) fn render(&self, messages: &[impl Serialize], answer: bool) -> Result<String, TokenizerError> {
         let special = minijinja::Value::from_pairs(self.special.iter().map(|(key, text)| (*key, text.as_str())));
         let messages = minijinja::Value::from(minijinja::value::Serde(messages));
-        self.environment
-            .get_template(NAME)
-            .and_then(|template| {
-                // Absent tools and documents are none, as transformers gives them: a template may tell none from undefined.
-                let none = minijinja::Value::from(());
-                let given =
-                    context! { messages, add_generation_prompt => answer, tools => none.clone(), documents => none, ..special };
-                template.render(given)
-            })
-            .map_err(|e| TokenizerError::Template { dir: self.dir.clone(), reason: in_words(&e) })
+        let reason = |reason: String| TokenizerError::Template { dir: self.dir.clone(), reason };
+        let render = || {
+            let template = self.environment.get_template(NAME)?;
+            // Absent tools and documents are none, as transformers gives them: a template may tell none from undefined.
+            let none = minijinja::Value::from(());
+            template.render(
+                context! { messages, add_generation_prompt => answer, tools => none.clone(), documents => none, ..special },
+            )
+        };
+        // The engine panics at some that are wrong, such as a loop that is left from within `with`.
+        catch_unwind(AssertUnwindSafe(render))
+            .map_err(|_| reason("it cannot be rendered: a block of it is left in a wrong way".to_owned()))?
+            .map_err(|error| reason(in_words(&error)))
     }
 }
 
@@ -93,6 +109,104 @@ fn source(dir: &Path, settings: &Value) -> Result<Option<String>, TokenizerError
     Ok(match settings.get("chat_template") {
         Some(Value::String(source)) => Some(source.clone()),
         Some(Value::Array(list)) => named(list),
-        _ => None,
+        None | Some(Value::Null) => None,
+        Some(other) => {
+            let reason =
+                format!("chat_template is {other}; it has to be a template, or a list of them with their names");
+            return Err(TokenizerError::Malformed { path: dir.join("tokenizer_config.json"), reason });
+        }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::path::PathBuf;
+
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Rendered {
+        rendered: Option<String>,
+        /// What the template says; empty for what it does not stand.
+        error: Option<String>,
+    }
+
+    #[derive(Deserialize)]
+    struct Talk {
+        messages: Vec<Value>,
+        tools: bool,
+        begin: bool,
+    }
+
+    #[derive(Deserialize)]
+    struct Families {
+        prelude: String,
+        talks: BTreeMap<String, Talk>,
+        rendered: BTreeMap<String, BTreeMap<String, Rendered>>,
+    }
+
+    #[derive(Deserialize)]
+    struct Expressions {
+        messages: Vec<Value>,
+        rendered: Vec<Rendered>,
+    }
+
+    fn golden(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+    }
+
+    fn json<T: for<'de> Deserialize<'de>>(name: &str) -> T {
+        serde_json::from_slice(&fs::read(golden(name)).expect(name)).expect("its layout")
+    }
+
+    /// What is wrong with a rendering, if anything.
+    fn difference(template: &str, messages: &[Value], begin: bool, wanted: &Rendered) -> Option<String> {
+        let special = vec![("bos_token", "<s>".to_owned()), ("eos_token", "</s>".to_owned())];
+        let got = ChatTemplate::load(Path::new("/nowhere"), &json!({"chat_template": template}), special)
+            .and_then(|template| template.expect("there is one").render(messages, begin));
+        match (got, &wanted.rendered, &wanted.error) {
+            (Ok(text), Some(expected), _) if text == *expected => None,
+            (Err(error), None, Some(expected)) if error.to_string().contains(expected) => None,
+            (got, expected, _) => Some(format!("\n  {got:?}\n  {expected:?} {:?}", wanted.error)),
+        }
+    }
+
+    #[test]
+    fn templates_of_todays_families_render_as_transformers_does() {
+        let Families { prelude, talks, rendered } = json("families.json");
+        assert!(rendered.len() >= 25 && talks.len() >= 9, "{} families", rendered.len());
+        let mut wrong = Vec::new();
+        for (family, rendered) in rendered {
+            let template = fs::read_to_string(golden(&format!("chat/{family}.jinja"))).expect("a template");
+            for (name, wanted) in rendered {
+                let Talk { messages, tools, begin } = &talks[&name];
+                let template = if *tools { prelude.clone() + &template } else { template.clone() };
+                wrong.extend(
+                    difference(&template, messages, *begin, &wanted).map(|what| format!("{family}, {name}:{what}")),
+                );
+            }
+        }
+        assert!(wrong.is_empty(), "{} differ\n{}", wrong.len(), wrong.join("\n"));
+    }
+
+    #[test]
+    fn expressions_mean_what_jinja_and_python_mean_by_them() {
+        let Expressions { messages, rendered } = json("expressions.json");
+        let templates = fs::read_to_string(golden("expressions.txt")).expect("a list");
+        let templates: Vec<&str> = templates.lines().collect();
+        assert_eq!(templates.len(), rendered.len(), "make_chat_golden.py was run");
+        assert!(templates.len() > 900);
+        let pairs = templates.into_iter().zip(&rendered);
+        let wrong: Vec<String> = pairs
+            .filter_map(|(template, wanted)| {
+                Some(format!("{template}{}", difference(template, &messages, true, wanted)?))
+            })
+            .collect();
+        assert!(wrong.is_empty(), "{} differ\n{}", wrong.len(), wrong.join("\n"));
+    }
 }

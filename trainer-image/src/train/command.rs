@@ -111,7 +111,11 @@ fn run(arguments: &TrainArgs, progress: &SharedProgress) -> Result<Ending, Failu
         store.as_ref().map_or(Ok(()), Store::take)?;
         Ok((start, store))
     };
-    let Ok(found) = stop.unless_requested(find) else { return Ok(Ending::StoppedEarly) };
+    let found = match stop.unless_requested(find) {
+        Err(_) => return Ok(Ending::StoppedEarly),
+        Ok(Err(failure)) if stop.requested() => return Ok(ended_early(failure)),
+        Ok(found) => found,
+    };
     let (start, store) = found?;
     for error in &start.passed_over {
         let earlier = start.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.step);
@@ -123,18 +127,22 @@ fn run(arguments: &TrainArgs, progress: &SharedProgress) -> Result<Ending, Failu
     let surroundings = Surroundings { progress, stop: &stop };
     let parts = setup::build(&config, device, &dir.path().join("model"), runtime.handle(), &surroundings);
     let parts = match parts {
-        Err(error) if stopped_early(&error) => {
-            return Ok(Ending::StoppedEarly);
-        }
+        Err(error) if stop.requested() => return Ok(ended_early(Failure::of_input(error))),
         parts => parts.map_err(Failure::of_input)?,
     };
-    let rim = Rim { dir, progress: progress.clone(), stop, store };
+    let rim = Rim { dir, progress: progress.clone(), stop: stop.clone(), store };
     match Run::prepare(parts, &config.checkpoint, rim, &start) {
-        Err(Failure::Config(error) | Failure::Run(error)) if stopped_early(&error) => Ok(Ending::StoppedEarly),
+        Err(failure) if stop.requested() => Ok(ended_early(failure)),
         prepared => prepared?.finish().map_err(Failure::of_run),
     }
 }
 
-fn stopped_early(error: &anyhow::Error) -> bool {
-    error.chain().any(<dyn std::error::Error>::is::<StoppedEarly>)
+/// How a run ends that was asked to before it began. What went wrong meanwhile is no reason: it may come of what else ends just now,
+/// such as a network or a disk. It is told, as the next start may meet it again.
+fn ended_early(failure: Failure) -> Ending {
+    let (Failure::Config(error) | Failure::Run(error)) = failure;
+    if !error.chain().any(<dyn std::error::Error>::is::<StoppedEarly>) {
+        tracing::warn!("asked to stop; until then: {}", causes(error.as_ref()));
+    }
+    Ending::StoppedEarly
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use tch::Device;
 
+use super::stop::Stop;
 use crate::optim::AdamW;
 use crate::weights::{Files, WeightFiles};
 
@@ -13,10 +14,11 @@ pub fn add(files: &mut Files, optimizer: &AdamW, name: &str) {
     files.tensors(file(Path::new(""), name), optimizer.state());
 }
 
-/// Reads the state of an optimiser of the same parameters.
-pub fn load(optimizer: &mut AdamW, folder: &Path, name: &str, device: Device) -> anyhow::Result<()> {
+/// Reads the state of an optimiser of the same parameters, unless someone asks to stop meanwhile.
+pub fn load(optimizer: &mut AdamW, folder: &Path, name: &str, device: Device, stop: &Stop) -> anyhow::Result<()> {
     let path = file(folder, name);
-    let state = WeightFiles::open(&path)?.read_all(device)?;
+    let place = path.clone();
+    let state = stop.unless_requested(move || WeightFiles::open(&place)?.read_all(device))??;
     optimizer.load_state(&state).with_context(|| path.display().to_string())
 }
 

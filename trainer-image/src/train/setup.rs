@@ -61,11 +61,18 @@ pub fn build(
     surroundings: &Surroundings<'_>,
 ) -> anyhow::Result<Parts> {
     compute::set_threads(config.compute.threads as usize);
-    let folder = resolve(&config.model.uri, scratch)?;
-    let tokenizer = Arc::new(Tokenizer::load(&folder)?);
+    let (uri, place) = (config.model.uri.clone(), scratch.to_path_buf());
+    // What is elsewhere is fetched first, which may take long.
+    let look = move || -> anyhow::Result<_> {
+        let folder = resolve(&uri, &place)?;
+        let tokenizer = Tokenizer::load(&folder)?;
+        let shape = ModelConfig::load(&folder)?;
+        Ok((folder, tokenizer, shape))
+    };
+    let (folder, tokenizer, shape) = surroundings.stop.unless_requested(look)??;
+    let tokenizer = Arc::new(tokenizer);
     let (prompt, answer) = (config.rollout.max_prompt_tokens, config.rollout.max_response_tokens);
     let remedy = "lower rollout.maxPromptTokens or rollout.maxResponseTokens";
-    let shape = ModelConfig::load(&folder)?;
     shape.check_lengths(&folder, prompt, answer, remedy)?;
     match judge(config, &shape, device, room::of(device)) {
         Verdict::Fits => {}

@@ -1,6 +1,5 @@
 //! Loose numbers of a checkpoint: `state.json`.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::algorithm::Surroundings;
 use super::data_order::OrderState;
 use super::origin::Origin;
+use crate::json_file;
 use crate::weights::Files;
 
 /// `state.json`. Random numbers are functions of seed and step (see [`super::seeds`]), so the seed and the place in the data are
@@ -55,8 +55,8 @@ impl State {
     /// Reads `state.json` and makes sure that it belongs to a run of this algorithm and seed.
     pub fn load(folder: &Path, algorithm: &str, seed: u64) -> anyhow::Result<Self> {
         let path = folder.join("state.json");
-        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let state: Self = serde_json::from_slice(&text).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = json_file::text(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let state: Self = json_file::parse(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
         anyhow::ensure!(
             state.algorithm == algorithm,
             "{} is of {}, the configuration says {algorithm}: use another run directory",

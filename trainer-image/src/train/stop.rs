@@ -1,5 +1,6 @@
 //! Being told to stop: the first SIGTERM or SIGINT asks, the second one does not.
 
+use std::io;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +8,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::{SigSet, Signal};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How often waiting looks up to see whether it should stop.
@@ -14,6 +16,18 @@ const LOOK_UP: Duration = Duration::from_millis(50);
 
 /// Stack of a thread that reads foreign data; that of a main thread.
 const STACK: usize = 8 << 20;
+
+const SIGNALS: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
+
+/// Keeps SIGTERM and SIGINT until [`Stop::on_signals`] listens to them, also across `exec`. The first process of a container
+/// never gets a signal that it does not listen to, and libtorch takes a moment to load: an end that was asked for then would be
+/// forgotten. Call it in the main thread.
+///
+/// # Errors
+/// The system refuses.
+pub fn hold_back() -> io::Result<()> {
+    Ok(SigSet::from_iter(SIGNALS).thread_block()?)
+}
 
 /// Someone asked for the end before there was anything to save.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,9 +39,9 @@ pub struct StoppedEarly;
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Listens to SIGTERM and SIGINT on the present tokio runtime. The second signal ends the process at once with
+    /// Listens to SIGTERM and SIGINT on the present tokio runtime, also to those that [`hold_back`] kept. The second signal ends the process at once with
     /// 128 + its number, as if it had not been caught.
-    pub fn on_signals() -> std::io::Result<Self> {
+    pub fn on_signals() -> io::Result<Self> {
         let stop = Self::default();
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let asked = stop.clone();
@@ -44,6 +58,7 @@ impl Stop {
                 asked.request();
             }
         });
+        SigSet::from_iter(SIGNALS).thread_unblock()?;
         Ok(stop)
     }
 

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
 use super::{INDEX_FILE, SINGLE_FILE, finite};
+use crate::json_file;
 use crate::model::ModelError;
 
 /// The weight files of a folder, opened.
@@ -28,6 +29,9 @@ struct WeightFile {
     data_start: u64,
 }
 
+/// Longest header of a file, bytes: the format's own limit.
+const LONGEST_HEADER: u64 = 100_000_000;
+
 #[derive(Deserialize)]
 struct Index {
     weight_map: BTreeMap<String, String>,
@@ -44,8 +48,8 @@ impl WeightFiles {
         if single.exists() || !index_path.exists() {
             return Self::open(&single);
         }
-        let text = std::fs::read_to_string(&index_path).map_err(|e| ModelError::read(&index_path, e))?;
-        let index: Index = serde_json::from_str(&text).map_err(|e| ModelError::malformed(&index_path, e))?;
+        let text = json_file::text(&index_path).map_err(|e| ModelError::read(&index_path, e))?;
+        let index: Index = json_file::parse(&text).map_err(|e| ModelError::malformed(&index_path, e))?;
         let mut names: Vec<&String> = index.weight_map.values().collect();
         names.sort();
         names.dedup();
@@ -137,6 +141,11 @@ impl WeightFile {
         let header = u64::from_le_bytes(length);
         if header > size.saturating_sub(8) {
             return Err(ModelError::malformed(path, "not a safetensors file: its header is longer than the file"));
+        }
+        if header > LONGEST_HEADER {
+            let reason =
+                format!("not a safetensors file: its header has {header} bytes, at most {LONGEST_HEADER} are allowed");
+            return Err(ModelError::malformed(path, reason));
         }
         let mut buffer = Vec::new();
         file.by_ref().take(header).read_to_end(&mut buffer).map_err(read_error)?;

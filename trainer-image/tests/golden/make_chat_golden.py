@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-"""Writes chat.json: conversations as transformers renders them, for tests/chat_templates.rs.
+"""Writes chat.json, families.json and expressions.json: conversations as transformers renders them, for tests/tokenizer.rs.
 
 usage: make_chat_golden.py       (writes beside itself; needs transformers and jinja2)
 
-The templates are in the style of those that models come with; each uses some of what templates use.
+The templates of chat.json use each some of what templates use. Those in chat/ are in the style of what models of a family come with
+(the words are others), and are rendered with conversations that have tools, calls, thoughts and parts. expressions.txt has what Jinja and
+Python mean by single expressions, one template a line.
 """
+import copy
 import json
 import pathlib
 
+import jinja2
 from transformers.utils.chat_template_utils import _compile_jinja_template
 
 SPECIAL = {"bos_token": "<s>", "eos_token": "</s>"}
@@ -143,12 +147,86 @@ TEMPLATES = {
 }
 
 
-def render(template: str, messages: list[dict[str, str]]) -> dict[str, str]:
+TOOLS = [
+    {"type": "function", "function": {
+        "name": "find_file", "description": " Finds a file, or \u201cnone\u201d. ",
+        "parameters": {"type": "object", "required": ["name"], "properties": {
+            "name": {"type": "string", "description": "its name, e.g. <a.py> & 'b'\nsecond line"},
+            "kinds": {"type": "array", "items": {"type": "string"}, "description": "which"},
+            "deep": {"type": ["boolean", "null"], "default": False},
+            "how": {"type": "string", "enum": ["exact", "like"], "default": "like"},
+            "n": {"type": "integer", "minimum": 1},
+            "by": {"type": "object", "additionalProperties": {"type": "number"}},
+        }},
+        "return": {"type": "string", "description": "a path"},
+    }},
+    {"type": "function", "function": {"name": "now", "description": "the time", "parameters": {"type": "object", "properties": {}, "required": []}}},
+]
+
+
+def call(name: str, arguments: dict, number: str = "abc123XYZ") -> dict:
+    return {"id": number, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def user(content: object) -> dict:
+    return {"role": "user", "content": content}
+
+
+def assistant(content: object, **fields: object) -> dict:
+    return {"role": "assistant", "content": content, **fields}
+
+
+def result(content: str, number: str = "abc123XYZ") -> dict:
+    return {"role": "tool", "content": content, "tool_call_id": number}
+
+
+# Messages, whether tools are there, and whether the next answer begins.
+TALKS = {
+    "one": ([user("hello wORLD")], False, True),
+    "with a system message": (
+        [{"role": "system", "content": "  Be brief, don't guess. /no_think\n"}, user("Was ist 1 < 2 & \"warum\"? \u00e9\u65e5\u672c \u2028 ")], True, True),
+    "several turns": (
+        [user(" one\n"), assistant("<think>\nit is\n</think>\n\nBecause.\n"), user("they're {'a': 1}\tx"), assistant("Yes \U0001f44d."), user("and?")], False, True),
+    "an answer at the end": ([user("a"), assistant("\n\n b "), user("c"), assistant("last")], False, False),
+    "a call": (
+        [user("where is a.py?"), assistant("", tool_calls=[call("find_file", {"name": "a.py", "kinds": ["x", "y \u00e9"], "deep": True, "n": 3, "r": 0.5, "z": None})]),
+         result("src/a.py"), assistant("In src."), user("thanks")], True, True),
+    "two calls": (
+        [{"role": "system", "content": "s"}, user("both"), assistant("Let me see.", tool_calls=[call("find_file", {"name": "\u00fc"}), call("now", {}, "abcdefgh1")]),
+         result("1"), result("2", "abcdefgh1")], True, True),
+    "thoughts of their own": ([user("q"), assistant("answer", reasoning_content="\nthought\n"), user("r"), assistant("b", reasoning_content="more")], False, False),
+    "parts": ([user([{"type": "text", "text": " look "}, {"type": "image"}, {"type": "text", "text": "b"}])], False, True),
+    "nothing said": ([user("q"), assistant(None, tool_calls=[call("now", {})]), result("12:00")], False, True),
+}
+
+# What expressions.txt is rendered with.
+SCENE = [
+    {"role": "system", "content": "  Be brief, don't guess.\n"},
+    user(" What's 1 < 2? \u00e9\u2028 \u65e5\u672c"),
+    assistant("", tool_calls=[{"function": {"name": "f", "arguments": {"a": 1, "b": [1, None, True], "items": "x"}}}]),
+    user("they're"),
+]
+
+
+def render(template: str, messages: list[dict], begin: bool = True) -> dict[str, str]:
     try:
         compiled = _compile_jinja_template(template)
-        return {"rendered": compiled.render(messages=messages, add_generation_prompt=True, tools=None, documents=None, **SPECIAL)}
-    except Exception as error:  # whatever a template raises is what it says of the conversation
+        given = copy.deepcopy(messages)
+        return {"rendered": compiled.render(messages=given, add_generation_prompt=begin, tools=None, documents=None, **SPECIAL)}
+    except jinja2.exceptions.TemplateError as error:  # what a template says of the conversation
         return {"error": str(error)}
+    except Exception:  # what it does not stand
+        return {"error": ""}
+
+
+def failing(rendered: dict[str, str]) -> dict[str, str]:
+    """Of what Python refuses the fact, not its words."""
+    return {"error": ""} if "error" in rendered else rendered
+
+
+def write(name: str, content: object) -> None:
+    path = pathlib.Path(__file__).with_name(name)
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -157,9 +235,19 @@ def main() -> None:
         for name, template in TEMPLATES.items()
         for messages in [TALK, SHORT]
     ]
-    path = pathlib.Path(__file__).with_name("chat.json")
-    path.write_text(json.dumps({"special": SPECIAL, "cases": cases}, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    print(f"{len(TEMPLATES)} templates, {len(cases)} conversations")
+    write("chat.json", {"special": SPECIAL, "cases": cases})
+    folder = pathlib.Path(__file__).parent
+    families = sorted((folder / "chat").glob("*.jinja"))
+    prelude = "{%- set tools = " + json.dumps(TOOLS, ensure_ascii=False) + " %}"
+    rendered = {
+        path.stem: {name: render((prelude if tools else "") + path.read_text(encoding="utf-8"), talk, begin) for name, (talk, tools, begin) in TALKS.items()}
+        for path in families
+    }
+    talks = {name: {"messages": talk, "tools": tools, "begin": begin} for name, (talk, tools, begin) in TALKS.items()}
+    write("families.json", {"special": SPECIAL, "prelude": prelude, "talks": talks, "rendered": rendered})
+    expressions = (folder / "expressions.txt").read_text(encoding="utf-8").splitlines()
+    write("expressions.json", {"special": SPECIAL, "messages": SCENE, "rendered": [failing(render(line, SCENE)) for line in expressions]})
+    print(f"{len(TEMPLATES)} templates, {len(families)} families, {len(expressions)} expressions")
 
 
 if __name__ == "__main__":

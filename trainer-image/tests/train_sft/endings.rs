@@ -1,17 +1,15 @@
 //! How a run ends, and what it says until then and at its end.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use real_crds::progress::{LastWords, Outcome, Phase, Progress};
+use real_crds::progress::{LastWords, Outcome, Phase};
 
 use crate::job::{Job, read_json, stderr};
+use crate::running::Running;
 
 /// Has a command leave its last words in a file.
 fn with_last_words(mut command: Command, path: &Path) -> Command {
@@ -54,39 +52,24 @@ fn a_bad_configuration_is_said_to_be_the_reason() {
 
 #[test]
 fn a_signal_leads_to_a_checkpoint_and_exit_code_75_and_resuming_finishes() {
-    let (mut job, place) = (Job::sft(100_000), tempfile::NamedTempFile::new().expect("a temporary file"));
+    let mut job = Job::sft(100_000);
     job.config["checkpoint"]["everySteps"] = 0.into();
-    let mut child = with_last_words(job.command(&["--listen", "127.0.0.1:0"]), place.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    let mut first = String::new();
-    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut first).expect("a line");
-    let address = first.trim().strip_prefix("listening on http://").expect("the address").to_owned();
-    let step = loop {
-        let progress = progress_at(&address);
-        if progress.step >= 2 {
-            assert_eq!(progress.total_steps, 100_000);
-            assert!(progress.loss.is_some_and(|loss| loss > 0.0), "{progress:?}");
-            break progress.step;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
-    kill(pid, Signal::SIGTERM).expect("the process is there");
-    assert_eq!(child.wait().expect("it ends").code(), Some(75));
+    let running = Running::start(&job);
+    let seen = running.until(|progress| progress.step >= 2);
+    assert!(seen.total_steps == 100_000 && seen.loss.is_some_and(|loss| loss > 0.0), "{seen:?}");
+    let (code, stopped, said) = running.stop();
+    assert_eq!(code, Some(75), "{said}");
     let lines = job.metrics();
     let last = lines.last().expect("a line a step")["step"].as_u64().expect("a step");
-    assert!(last >= step);
+    assert!(last >= seen.step);
     let manifest = read_json(&job.checkpoint(last, "manifest.json"));
     assert_eq!(manifest["step"], last);
-    let stopped = last_words(place.path());
     assert_eq!((stopped.outcome, stopped.progress.step), (Outcome::Stopped, last));
     assert!(stopped.message.contains("a checkpoint was written"), "{}", stopped.message);
     let [checkpoint] = stopped.progress.checkpoints.as_slice() else { panic!("one checkpoint: {stopped:?}") };
 
     job.config["algorithm"]["sft"]["steps"] = (last + 2).into();
+    let place = tempfile::NamedTempFile::new().expect("a temporary file");
     let mut command = with_last_words(job.command(&["--resume"]), place.path());
     assert!(command.status().expect("the program starts").success());
     let steps: Vec<u64> = job.metrics().iter().map(|line| line["step"].as_u64().expect("a step")).collect();
@@ -94,15 +77,6 @@ fn a_signal_leads_to_a_checkpoint_and_exit_code_75_and_resuming_finishes() {
     let done = last_words(place.path());
     assert_eq!(done.progress.checkpoints.first(), Some(checkpoint), "a checkpoint that was found is told as it was");
     assert_eq!((done.outcome, done.progress.checkpoints.len()), (Outcome::Done, 2));
-}
-
-fn progress_at(address: &str) -> Progress {
-    let mut stream = TcpStream::connect(address).expect("the server listens");
-    write!(stream, "GET /v1/progress HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
-    serde_json::from_str(body).expect("progress of the API's type")
 }
 
 #[test]
@@ -191,20 +165,10 @@ fn a_damaged_checkpoint_that_is_passed_over_is_in_the_last_words() {
     assert!(warning.message.ends_with("the checkpoint of step 1 is used"), "{}", warning.message);
 }
 
-/// Runs a job that waits for something that never comes, and asks it to stop.
-fn ends_on_a_signal(job: &Job) {
-    let place = tempfile::NamedTempFile::new().expect("a temporary file");
-    let mut child = with_last_words(job.command(&["--listen", "127.0.0.1:0"]), place.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    let mut first = String::new();
-    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut first).expect("a line");
-    kill(Pid::from_raw(i32::try_from(child.id()).expect("a process id")), Signal::SIGTERM).expect("it is there");
-    let output = child.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(75), "{first}{}", stderr(&output));
-    let words = last_words(place.path());
+/// Asks a job that waits for something that never comes to stop.
+fn ends_on_a_signal(running: Running) {
+    let (code, words, said) = running.stop();
+    assert_eq!(code, Some(75), "{said}");
     assert_eq!((words.outcome, words.message.as_str()), (Outcome::Stopped, "asked to stop before training began"));
 }
 
@@ -213,13 +177,56 @@ fn endless(path: &Path) {
     nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).expect("a named pipe");
 }
 
+/// A small file of Zstandard that is 256 GiB of white space: blocks of one byte each and how often it comes.
+fn endless_data(path: &Path) {
+    const BLOCK: u32 = 128 << 10;
+    let (frame, blank, of_one_byte) = ([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38], b' ', 1);
+    let mut bytes = frame.to_vec();
+    for _ in 0..(1_u64 << 38) / u64::from(BLOCK) {
+        bytes.extend(&((BLOCK << 3) | (of_one_byte << 1)).to_le_bytes()[..3]);
+        bytes.push(blank);
+    }
+    fs::write(path, bytes).expect("writable");
+}
+
 #[test]
 fn a_signal_while_data_is_being_read_ends_the_run_though_the_data_does_not_end() {
     let (mut job, folder) = (Job::sft(2), tempfile::tempdir().expect("a temporary folder"));
-    let data = folder.path().join("endless.jsonl");
-    endless(&data);
+    let data = folder.path().join("endless.jsonl.zst");
+    endless_data(&data);
     job.config["train"][0]["uri"] = data.to_str().expect("a path").into();
-    ends_on_a_signal(&job);
+    let running = Running::start(&job);
+    running.until_it_reads(&data);
+    ends_on_a_signal(running);
+}
+
+#[test]
+fn a_signal_while_data_is_being_fetched_ends_the_run_though_the_server_says_no_more() {
+    let mut job = Job::sft(2);
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = server.local_addr().expect("an address");
+    job.config["train"][0]["uri"] = format!("http://{address}/data.jsonl").into();
+    let running = Running::start(&job);
+    let (mut asked, _) = server.accept().expect("a request");
+    let mut some = [0; 1 << 10];
+    assert!(asked.read(&mut some).expect("a request") > 0);
+    asked.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{").expect("half an answer");
+    ends_on_a_signal(running);
+}
+
+#[test]
+fn a_signal_while_a_model_is_being_fetched_ends_the_run_though_the_hub_says_nothing() {
+    let mut job = Job::sft(2);
+    let hub = TcpListener::bind("127.0.0.1:0").expect("a port");
+    job.config["model"]["uri"] = "hf://org/model".into();
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let environment = [
+        ("HF_ENDPOINT", format!("http://{}", hub.local_addr().expect("an address"))),
+        ("REAL_CACHE", cache.path().display().to_string()),
+    ];
+    let running = Running::start_with(&job, &[], &environment);
+    let _asked = hub.accept().expect("a request");
+    ends_on_a_signal(running);
 }
 
 #[test]
@@ -232,5 +239,19 @@ fn a_signal_while_a_model_is_being_read_ends_the_run_though_the_model_does_not_e
     let index = serde_json::json!({"weight_map": {"model.norm.weight": part}});
     fs::write(model.join("model.safetensors.index.json"), index.to_string()).expect("writable");
     endless(&model.join(part));
-    ends_on_a_signal(&job);
+    let running = Running::start(&job);
+    // Opened for writing as soon as somebody has it open for reading.
+    let _writer = fs::File::options().write(true).open(model.join(part)).expect("a reader");
+    ends_on_a_signal(running);
+}
+
+#[test]
+fn a_data_set_that_is_a_pipe_is_refused_by_name() {
+    let (mut job, folder) = (Job::sft(2), tempfile::tempdir().expect("a temporary folder"));
+    let data = folder.path().join("pipe.jsonl");
+    endless(&data);
+    job.config["train"][0]["uri"] = data.to_str().expect("a path").into();
+    let output = job.run(&[]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("it is a pipe or a device"), "{}", stderr(&output));
 }

@@ -5,6 +5,8 @@ mod endings;
 mod job;
 mod refusals;
 mod resuming;
+#[path = "../job/running.rs"]
+mod running;
 
 use std::fs;
 
