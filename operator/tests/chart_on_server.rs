@@ -50,7 +50,7 @@ async fn definitions(cluster: &ControlPlane) -> Vec<CustomResourceDefinition> {
 /// Names of all objects of the release, in all namespaces and of all kinds that can be listed. Asks again while kinds come
 /// or go: the list of kinds is a little behind the definitions.
 fn objects(cluster: &ControlPlane) -> Vec<String> {
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + Duration::from_mins(5);
     loop {
         let kinds = cluster.kubectl(&["api-resources", "--verbs=list", "--output=name"], None).expect_success();
         let kinds = kinds.lines().collect::<Vec<_>>().join(",");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use real_operator::lease::{Identity, Timing};
 use real_operator::run::Options;
-use real_test_kube::{Fault, Proxy, shared};
+use real_test_kube::Fault;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -38,11 +38,7 @@ async fn kept(rig: &Rig, name: &'static str, ends: &watch::Sender<Vec<String>>) 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_leader_that_is_cut_off_in_the_middle_writes_nothing_more_and_another_goes_on() {
     let first = Rig::new("lost").await;
-    let second = Rig {
-        namespace: first.namespace.clone(),
-        client: shared().client(),
-        proxy: Proxy::start(shared()).expect("a proxy"),
-    };
+    let second = first.beside();
     let cut = watch::Sender::new(false);
     let cuts = cut.clone();
     first.proxy.rule(move |call| match call.resource.as_str() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use real_test_kube::{Fault, Proxy, shared};
+use real_test_kube::Fault;
 use tokio::time::{Instant, sleep};
 
 use crate::life::OfAJob;
@@ -67,11 +67,7 @@ impl Drop for Replica {
 async fn a_leader_that_stood_still_past_its_lease_writes_nothing_more_when_it_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let first = Rig::new("stopped").await;
-    let second = Rig {
-        namespace: first.namespace.clone(),
-        client: shared().client(),
-        proxy: Proxy::start(shared()).expect("a proxy"),
-    };
+    let second = first.beside();
     // It stands still between two writes: the attempt's Job would be next.
     let at = Arc::new(AtomicBool::new(false));
     let reached = at.clone();

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::rig::{PATIENCE, Rig, sft};
 
-/// Waits until the API server knows of the quota: it is told by a watch.
+/// Waits until the API server knows of the quota that allows no Job: it is told by a watch.
 async fn is_in_force(rig: &Rig) {
     let job = json!({"metadata": {"generateName": "probe-"}, "spec": {"template": {"spec": {
         "restartPolicy": "Never", "containers": [{"name": "probe", "image": "probe"}]}}}});

@@ -217,7 +217,6 @@ async fn a_job_whose_pods_admission_refuses_says_why_and_what_can_be_changed() {
                 let hard = object["spec"]["hard"].clone();
                 let status = json!({"status": {"hard": hard, "used": {"requests.cpu": "0"}}});
                 rig.status::<ResourceQuota>(name, status).await;
-                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
             }
         }
         rig.create::<RealTrainingJob>(sft(name, json!({"trainer": trainer}))).await;

@@ -1,7 +1,8 @@
 //! What the Job controller, the scheduler and the kubelet would do.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use axum::{Json, Router, routing::get};
 use jiff::Timestamp;
@@ -13,16 +14,29 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use real_crds::progress::Progress;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
-use super::Rig;
+use super::{PATIENCE, Rig, TICK};
+
+/// Where the operator asks pods.
+const PORT: u16 = 8080;
 
 /// Addresses of this machine alone, one for each pod of all tests of a program.
 pub(crate) fn address() -> IpAddr {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    let [_, a, b, c] = NEXT.fetch_add(1, Ordering::SeqCst).to_be_bytes();
-    // A second octet for each process, so that test programs that run at once do not meet.
-    let process = (std::process::id() % 250) as u8 + 2;
-    IpAddr::from([127, process, a.max(b), c])
+    static NETWORK: LazyLock<(u8, TcpListener)> = LazyLock::new(network);
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    let [high, low] = NEXT.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+    IpAddr::from([127, NETWORK.0, high, low])
+}
+
+/// The second octet of addresses that no other process has as long as this one listens at the last of them: several programs of
+/// tests may run at once.
+fn network() -> (u8, TcpListener) {
+    let last = |octet| SocketAddr::from(([127, octet, 255, 254], PORT));
+    let free = (2..=254).find_map(|octet| Some((octet, TcpListener::bind(last(octet)).ok()?)));
+    free.unwrap_or_else(|| {
+        panic!("port {PORT} is taken at every address of this machine: end what listens at 0.0.0.0:{PORT}")
+    })
 }
 
 impl Rig {
@@ -57,9 +71,17 @@ impl Rig {
         let mut template = serde_json::to_value(&job.spec.clone().expect("a spec").template).expect("JSON");
         template["metadata"]["generateName"] = json!(format!("{}-0-", job.name_any()));
         let pod: Pod = serde_json::from_value(template).expect("a pod");
-        let refused = self.api::<Pod>().create(&PostParams::default(), &pod).await.expect_err("admission refuses it");
-        let note =
-            format!("Error creating: {}", if let kube::Error::Api(status) = &refused { &status.message } else { "" });
+        // Admission hears of quotas, limits and classes by watches, a moment after they were made.
+        let (pods, dry) = (self.api::<Pod>(), PostParams { dry_run: true, ..PostParams::default() });
+        let deadline = Instant::now() + PATIENCE;
+        let refused = loop {
+            match pods.create(&dry, &pod).await {
+                Err(kube::Error::Api(status)) => break status.message.clone(),
+                other => assert!(Instant::now() < deadline, "admission does not refuse it: {other:?}"),
+            }
+            sleep(TICK).await;
+        };
+        let note = format!("Error creating: {refused}");
         self.create::<Event>(json!({
             "metadata": {"generateName": job.name_any()}, "eventTime": format!("{:.6}", Timestamp::now()),
             "reason": "FailedCreate", "note": note, "type": "Warning", "action": "Create",
@@ -178,7 +200,7 @@ impl Rig {
             + serde::de::DeserializeOwned,
     {
         let patched = self.api::<K>().patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await;
-        patched.expect("the status is taken");
+        self.history.seen(&patched.expect("the status is taken"));
     }
 }
 
@@ -193,7 +215,7 @@ fn now() -> String {
 /// Serves `/v1/progress` at a pod's address, as rank 0 does; what is sent is what it says from then on.
 pub(crate) async fn rank_0(address: IpAddr) -> watch::Sender<Progress> {
     let (say, said) = watch::channel(Progress::default());
-    let listener = tokio::net::TcpListener::bind(SocketAddr::from((address, 8080))).await.expect("a free address");
+    let listener = tokio::net::TcpListener::bind(SocketAddr::from((address, PORT))).await.expect("a free address");
     let answer = move || {
         let said = said.clone();
         async move { Json(said.borrow().clone()) }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses its own part of it")]
 
 pub(crate) mod cluster;
+mod history;
 pub(crate) mod sweeps;
 
 use std::fmt::Debug;
@@ -24,8 +25,16 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// Long enough for a machine that builds something else at the same time.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+use history::History;
+
+/// What has not happened by then does not happen, however busy the machine is.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Between two looks.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Without a write for so long, an operator that gets its share of the machine has nothing to write.
+const QUIET: Duration = Duration::from_millis(1500);
 
 /// A namespace of its own with the definitions in place, and a proxy that the operator goes through.
 pub(crate) struct Rig {
@@ -33,6 +42,7 @@ pub(crate) struct Rig {
     /// Past the proxy, as the administrator.
     pub(crate) client: Client,
     pub(crate) proxy: Proxy<'static>,
+    history: History,
 }
 
 impl Rig {
@@ -47,7 +57,17 @@ impl Rig {
     /// On a control plane with definitions of its own.
     pub(crate) async fn on(plane: &'static ControlPlane, prefix: &str) -> Self {
         let namespace = plane.namespace(prefix).await;
-        Self { namespace, client: plane.client(), proxy: Proxy::start(plane).expect("a proxy") }
+        Self::within(plane, namespace)
+    }
+
+    /// Another way into the same namespace of the shared control plane, through a proxy of its own.
+    pub(crate) fn beside(&self) -> Self {
+        Self::within(shared(), self.namespace.clone())
+    }
+
+    fn within(plane: &'static ControlPlane, namespace: String) -> Self {
+        let proxy = Proxy::start(plane).expect("a proxy");
+        Self { namespace, client: plane.client(), proxy, history: History::default() }
     }
 
     /// The same in a cluster that serves Kueue's API, though no Kueue runs: as far as the operator can see, it does.
@@ -74,7 +94,7 @@ impl Rig {
         let served = async || rig.client.list_api_groups().await.expect("groups").groups;
         while !served().await.iter().any(|group| group.name == "kueue.x-k8s.io") {
             assert!(Instant::now() < deadline, "the API of Kueue is not served");
-            sleep(Duration::from_millis(50)).await;
+            sleep(TICK).await;
         }
         rig
     }
@@ -125,7 +145,9 @@ impl Rig {
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize,
     {
         let object: K = serde_json::from_value(object).expect("an object");
-        self.api::<K>().create(&PostParams::default(), &object).await.expect("it is taken")
+        let object = self.api::<K>().create(&PostParams::default(), &object).await.expect("it is taken");
+        self.history.seen(&object);
+        object
     }
 
     /// Merges `patch` into the object `name`.
@@ -133,31 +155,25 @@ impl Rig {
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     {
-        self.api::<K>().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.expect("it is taken")
+        let patch = Patch::Merge(patch);
+        let object = self.api::<K>().patch(name, &PatchParams::default(), &patch).await.expect("it is taken");
+        self.history.seen(&object);
+        object
     }
 
-    /// Waits until `holds` of the object `name`, and gives it.
+    /// Waits until `holds` of the object `name`, and gives it as it was then.
     pub(crate) async fn until<K>(&self, name: &str, what: &str, holds: impl Fn(&K) -> bool) -> K
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize,
     {
-        let (api, deadline) = (self.api::<K>(), Instant::now() + PATIENCE);
-        loop {
-            let found = api.get_opt(name).await.expect("it can be read");
-            if let Some(found) = &found
-                && holds(found)
-            {
-                return found.clone();
-            }
-            assert!(
-                Instant::now() < deadline,
+        self.history.until(&self.api::<K>(), name, holds).await.unwrap_or_else(|found| {
+            panic!(
                 "{what}: not within {PATIENCE:?}; {} {name} is\n{}\ncalls:\n{}",
                 K::kind(&()),
                 serde_json::to_string_pretty(&found).expect("JSON"),
                 self.proxy.calls().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-            );
-            sleep(Duration::from_millis(50)).await;
-        }
+            )
+        })
     }
 
     /// Waits until the job is in `phase` for `reason`, and gives it.
@@ -177,7 +193,7 @@ impl Rig {
         let (api, deadline) = (self.api::<K>(), Instant::now() + PATIENCE);
         while api.get_opt(name).await.expect("it can be read").is_some() {
             assert!(Instant::now() < deadline, "{} {name} is still there", K::kind(&()));
-            sleep(Duration::from_millis(50)).await;
+            sleep(TICK).await;
         }
     }
 
@@ -200,7 +216,7 @@ impl Rig {
                 return notes;
             }
             assert!(Instant::now() < deadline, "no event {reason} within {PATIENCE:?}");
-            sleep(Duration::from_millis(50)).await;
+            sleep(TICK).await;
         }
     }
 
@@ -226,13 +242,14 @@ impl Rig {
         self.phase(name, "Running", "AllPodsRun").await;
     }
 
-    /// Returns once no write has come through the proxy for a while.
+    /// Returns once no write has come through the proxy for a while: a longer one where the machine lets this process wait, too.
     pub(crate) async fn quiet(&self) {
-        let mut so_far = writes(&self.proxy);
-        let mut since = Instant::now();
-        let deadline = since + PATIENCE;
-        while since.elapsed() < Duration::from_millis(1500) {
-            sleep(Duration::from_millis(50)).await;
+        let (mut so_far, mut since) = (writes(&self.proxy), Instant::now());
+        let (deadline, mut longest) = (since + PATIENCE, TICK);
+        while since.elapsed() < QUIET.max(30 * longest.saturating_sub(TICK)) {
+            let before = Instant::now();
+            sleep(TICK).await;
+            longest = longest.max(before.elapsed());
             let now = writes(&self.proxy);
             if now != so_far {
                 (so_far, since) = (now, Instant::now());
@@ -286,7 +303,7 @@ impl Running {
         while !self.operator.metrics().render().contains("real_reconcile_total{controller=\"job\",result=\"success\"}")
         {
             assert!(Instant::now() < deadline, "no job was looked at within {PATIENCE:?}");
-            sleep(Duration::from_millis(50)).await;
+            sleep(TICK).await;
         }
     }
 

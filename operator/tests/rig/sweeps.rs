@@ -9,9 +9,9 @@ use real_crds::cell::{ShardWords, Tally};
 use real_crds::progress::Outcome;
 use real_crds::v1alpha1::{RealEvalSweep, RealTrainingJob, RewardPool};
 use serde_json::{Value, json};
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Instant, sleep};
 
-use super::{PATIENCE, Rig, cluster, sft};
+use super::{PATIENCE, Rig, TICK, cluster, sft};
 
 /// The pool of all sweeps.
 const POOL: &str = "judges";
@@ -86,7 +86,7 @@ impl Rig {
             sweep["spec"][key] = value;
         }
         let sweep: RealEvalSweep = serde_json::from_value(sweep).expect("a sweep");
-        self.sweeps().create(&PostParams::default(), &sweep).await.expect("it is taken");
+        self.history.seen(&self.sweeps().create(&PostParams::default(), &sweep).await.expect("it is taken"));
     }
 
     /// Merges `spec` into the sweep.
@@ -94,42 +94,42 @@ impl Rig {
         let mut patch = json!({});
         patch["spec"] = spec;
         let patch = Patch::Merge(patch);
-        self.sweeps().patch(&self.namespace, &PatchParams::default(), &patch).await.expect("it is taken");
+        let sweep = self.sweeps().patch(&self.namespace, &PatchParams::default(), &patch).await.expect("it is taken");
+        self.history.seen(&sweep);
     }
 
     /// Labels the sweep.
     pub(crate) async fn label_sweep(&self, key: &str, value: &str) {
         let patch = Patch::Merge(json!({"metadata": {"labels": {key: value}}}));
-        self.sweeps().patch(&self.namespace, &PatchParams::default(), &patch).await.expect("it is taken");
+        let sweep = self.sweeps().patch(&self.namespace, &PatchParams::default(), &patch).await.expect("it is taken");
+        self.history.seen(&sweep);
     }
 
     /// Waits until the sweep's message says all of these `words`, and gives it.
     pub(crate) async fn sweep_says(&self, words: &[&str]) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let status = self.sweeps().get(&self.namespace).await.expect("the sweep").status.unwrap_or_default();
-            let running = status.conditions.iter().find(|condition| condition.type_ == "Running");
-            let said = running.map(|condition| condition.message.clone()).unwrap_or_default();
-            if words.iter().all(|word| said.contains(word)) {
-                return said;
-            }
-            assert!(Instant::now() < deadline, "the sweep says: {said}");
-            sleep(Duration::from_millis(50)).await;
-        }
+        let said = |sweep: &RealEvalSweep| {
+            let conditions = sweep.status.iter().flat_map(|status| &status.conditions);
+            let running = conditions.clone().find(|condition| condition.type_ == "Running");
+            running.map(|condition| condition.message.clone()).unwrap_or_default()
+        };
+        let wanted = |sweep: &RealEvalSweep| words.iter().all(|word| said(sweep).contains(word));
+        said(&self.sweep_until(&format!("{words:?}"), wanted).await)
     }
 
-    /// Waits until the sweep is in `phase` for `reason`, and gives it.
+    /// Waits until the sweep is in `phase` for `reason`, and gives it as it was then.
     pub(crate) async fn sweep_phase(&self, phase: &str, reason: &str) -> RealEvalSweep {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let sweep = self.sweeps().get(&self.namespace).await.expect("the sweep");
+        let wanted = |sweep: &RealEvalSweep| {
             let status = serde_json::to_value(&sweep.status).expect("JSON");
-            if status["phase"] == phase && status["reason"] == reason {
-                return sweep;
-            }
-            assert!(Instant::now() < deadline, "not {phase} ({reason}): {status:#}\n{:#?}", self.write_log());
-            sleep(Duration::from_millis(50)).await;
-        }
+            status["phase"] == phase && status["reason"] == reason
+        };
+        self.sweep_until(&format!("{phase} ({reason})"), wanted).await
+    }
+
+    async fn sweep_until(&self, what: &str, wanted: impl Fn(&RealEvalSweep) -> bool) -> RealEvalSweep {
+        let found = self.history.until(&self.sweeps(), &self.namespace, wanted).await;
+        found.unwrap_or_else(|found| {
+            panic!("not {what}: {:#?}\n{:#?}", found.and_then(|sweep| sweep.status), self.write_log())
+        })
     }
 
     /// Waits until the sweep has gone.
@@ -137,7 +137,7 @@ impl Rig {
         let deadline = Instant::now() + PATIENCE;
         while self.sweeps().get_opt(&self.namespace).await.expect("it can be read").is_some() {
             assert!(Instant::now() < deadline, "the sweep is still there");
-            sleep(Duration::from_millis(50)).await;
+            sleep(TICK).await;
         }
     }
 
@@ -159,7 +159,7 @@ impl Rig {
             }
             let names: Vec<String> = open.iter().map(ResourceExt::name_any).collect();
             assert!(Instant::now() < deadline, "{count} cells were to run: {names:?}\n{:#?}", self.write_log());
-            sleep(Duration::from_millis(50)).await;
+            sleep(TICK).await;
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::{ControlPlane, programs};
 
-/// Long enough for a machine that builds something else at the same time.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// What has not happened by then does not happen, however busy the machine is.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// What a command said.
 #[derive(Clone, Debug, PartialEq, Eq)]

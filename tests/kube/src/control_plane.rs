@@ -16,8 +16,8 @@ use crate::process::Process;
 use crate::watchdog::Watchdog;
 use crate::{ports, programs};
 
-/// Long enough for a machine that builds something else at the same time.
-const DEADLINE: Duration = Duration::from_mins(2);
+/// What has not happened by then does not happen, however busy the machine is.
+const DEADLINE: Duration = Duration::from_mins(5);
 /// The loopback names, and those by which pods reach the server on a node of the same machine.
 const SERVER_NAMES: [&str; 5] = ["127.0.0.1", "localhost", "kubernetes.default.svc", "10.96.0.1", "10.200.0.1"];
 /// A port that was free may be taken, by who does not ask [`ports`], by the time a server binds it.

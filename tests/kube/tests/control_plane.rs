@@ -9,6 +9,9 @@ use kube::api::{Api, ListParams, ObjectMeta, PostParams};
 use real_test_kube::{ControlPlane, shared};
 use serde_json::json;
 
+/// What has not happened by then does not happen, however busy the machine is.
+const PATIENCE: Duration = Duration::from_mins(5);
+
 fn config_map(name: &str) -> ConfigMap {
     ConfigMap { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..ConfigMap::default() }
 }
@@ -74,7 +77,7 @@ async fn a_service_account_may_do_what_rbac_allows_it_and_no_more() {
         cluster.kubectl(&[&arguments[..], &["-n", &namespace]].concat(), None).expect_success();
     }
     // The authorizer learns of a new role by a watch.
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     while let Err(error) = maps.list(&ListParams::default()).await {
         assert!(Instant::now() < deadline, "{error}");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -137,7 +140,7 @@ fn nothing_is_left_of_a_test_that_is_killed() {
         .spawn()
         .unwrap();
     let wait = |what: &str, done: &dyn Fn() -> bool| {
-        let deadline = Instant::now() + Duration::from_mins(3);
+        let deadline = Instant::now() + PATIENCE;
         while !done() {
             assert!(Instant::now() < deadline, "{what}");
             std::thread::sleep(Duration::from_millis(50));
