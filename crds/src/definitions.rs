@@ -9,10 +9,9 @@ use kube::CustomResourceExt;
 
 use crate::v1alpha1::{RealEvalSweep, RealTrainingJob, RewardPool, changes};
 
-/// Versions in which the API is served; the first is the stored one.
+/// Versions in which the API is served unless somebody asks for more (the chart's `crds.versions`); the first is the stored one.
 ///
-/// A second one is an entry here, and so for as long as objects are moved alone: each is a copy of the whole schema, and with two a
-/// definition is too large for a plain `kubectl apply`.
+/// Each further one is a copy of the whole schema, and with two a definition is too large for a plain `kubectl apply`.
 pub const VERSIONS: [&str; 1] = ["v1alpha1"];
 
 /// All definitions of the API, ready to be applied.

@@ -23,3 +23,8 @@ pub mod validate;
 
 pub use definitions::{VERSIONS, definitions, definitions_as};
 pub use render::{Endpoints, render, reward};
+
+/// Whether a count says nothing, and need not be written.
+pub fn is_zero<T: Default + PartialEq>(count: &T) -> bool {
+    *count == T::default()
+}

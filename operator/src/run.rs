@@ -26,7 +26,7 @@ use crate::api_calls::{client, leader_client};
 use crate::conditions::find;
 use crate::context::{Context, Shared};
 use crate::controllers::workloads::Workloads;
-use crate::controllers::{Own, Reconciler as _, Scope, job, pool, sweep};
+use crate::controllers::{Common, Own, Reconciler as _, Scope, job, pool, sweep};
 use crate::http::Health;
 use crate::images::Images;
 use crate::lease::{Elector, Guard, Identity, Timing};
@@ -163,8 +163,8 @@ impl Operator {
         }
         let settings = crate::sweep::Settings { images: options.images.clone() };
         let turnstile = Turnstile::new(options.concurrency.into());
-        let parts = (settings, watched, turnstile);
-        let sweeps = sweep::start(&mut tasks, &mut controllers, &context, parts, sweep_triggers, &shutdown);
+        let parts = (Common::new(context, turnstile), settings, watched);
+        let sweeps = sweep::start(&mut tasks, &mut controllers, parts, sweep_triggers, &shutdown);
         synced.spawn(async move { sweeps.synced().await });
         let health = self.health.clone();
         tasks.spawn(async move {
@@ -231,19 +231,18 @@ impl Operator {
         let changed_pools =
             pools_stream(context, scope, (pools_writer, pools_listed), uses.clone(), job_triggers.0.clone());
         let parts = job::Parts {
-            context: context.clone(),
+            common: Common::new(context.clone(), turnstile.clone()),
             settings: crate::job::Settings { images: options.images.clone(), namespace: options.namespace.clone() },
             jobs,
             pools: own_pools,
             uses: uses.clone(),
             progress_interval: options.progress_interval,
-            turnstile: turnstile.clone(),
             workloads,
             sweep_triggers: sweep_triggers.clone(),
         };
         let jobs_controller = job::start(tasks, controllers, scope, parts, changed_jobs, job_triggers, shutdown)?;
         let parts = pool::Parts {
-            context: context.clone(),
+            common: Common::new(context.clone(), turnstile),
             settings: crate::pool::Settings {
                 images: options.images.clone(),
                 namespace: options.namespace.clone(),
@@ -254,7 +253,6 @@ impl Operator {
             jobs: own_jobs,
             uses,
             demands: self.demands.clone(),
-            turnstile,
         };
         let pools_controller = pool::start(tasks, controllers, scope, parts, changed_pools, pool_triggers, shutdown)?;
         self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(pools_controller.clone());

@@ -268,6 +268,23 @@ fn definitions_are_kept_dropped_or_left_out_as_values_say() {
 }
 
 #[test]
+fn definitions_are_served_in_the_versions_that_are_asked_for() {
+    for versions in [&["v1alpha1"][..], &["v1beta1", "v1alpha1"], &["v1alpha1", "v1beta1"]] {
+        let documents = template(&["--set", &format!("crds.versions={{{}}}", versions.join(","))]).unwrap();
+        let mut rendered: Vec<CustomResourceDefinition> =
+            of_kind(&documents, "CustomResourceDefinition").into_iter().map(read).collect();
+        let mut expected = real_crds::definitions_as(versions);
+        for definitions in [&mut rendered, &mut expected] {
+            definitions.sort_by(|a, b| a.spec.names.plural.cmp(&b.spec.names.plural));
+        }
+        assert_eq!(rendered.len(), expected.len());
+        for (rendered, expected) in rendered.into_iter().zip(expected) {
+            assert_eq!(rendered.spec, expected.spec, "{versions:?}");
+        }
+    }
+}
+
+#[test]
 fn images_are_named_by_tag_or_digest() {
     let images = |way: &str| {
         let documents = render(way);
@@ -388,12 +405,16 @@ fn values_that_are_wrong_are_named() {
         (&["--set", "podDisruptionBudget.maxUnavailable=0"], &["/podDisruptionBudget/maxUnavailable"]),
         (&["--set", "runAsUser=0"], &["/runAsUser"]),
         (&["--set-json", r#"extraEnv=[{"nam":"A"}]"#], &["/extraEnv/0", "nam"]),
+        (&["--set", "crds.versions={v1}"], &["/crds/versions/0", "v1alpha1", "v1beta1"]),
+        (&["--set", "crds.versions={v1alpha1,v1alpha1}"], &["/crds/versions"]),
+        (&["--set-json", "crds.versions=[]"], &["/crds/versions"]),
         // contradictions
         (&["--set", "replicas=2,leaderElection.enabled=false"], &["replicas is 2", "leaderElection.enabled"]),
         (
             &["--set", "image.sandbox.tag=v1", "--set", "image.sandbox.digest=sha256:DIGEST"],
             &["image.sandbox.tag", "image.sandbox.digest"],
         ),
+        (&["--set", "crds.versions={v1beta1}"], &["crds.versions is v1beta1", "Add v1alpha1"]),
         (&["--set", "serviceAccount.create=false"], &["serviceAccount.name"]),
         (&["--set", "serviceMonitor.enabled=true,service.enabled=false"], &["service.enabled=true"]),
         (&["--set", "priorityClass.create=true,priorityClassName=high"], &["priorityClassName is high"]),

@@ -14,6 +14,7 @@ use kube::{
     Api,
     api::{ListParams, PostParams},
 };
+use real_operator::migrate::migrate;
 use real_operator::rbac::{Permission, Scope, TABLE};
 use real_test_kube::ControlPlane;
 use serde_json::{Value, json};
@@ -163,6 +164,40 @@ async fn upgrading_the_chart_upgrades_the_definitions() {
     let new = chart().display().to_string();
     cluster.helm(&["upgrade", "real", &new, "--namespace", NAMESPACE]).expect_success();
     assert_eq!(short_names().await, Some(vec!["esw".to_owned()]));
+}
+
+fn upgrade(cluster: &ControlPlane, versions: &str) -> real_test_kube::Output {
+    let chart = chart().display().to_string();
+    let versions = format!("crds.versions={{{versions}}}");
+    cluster.helm(&["upgrade", "real", &chart, "--namespace", NAMESPACE, "--set", &versions])
+}
+
+/// Forth and back, as docs/how-to/platform.md says.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_version_is_served_by_a_value_and_leaves_once_no_object_is_stored_in_it() {
+    let cluster = ControlPlane::start().unwrap();
+    namespaces(&cluster).await;
+    install(&cluster, &[]);
+    cluster.kubectl(&["create", "--namespace=team-a", "--filename=-"], Some(POOL)).expect_success();
+
+    upgrade(&cluster, "v1beta1,v1alpha1").expect_success();
+    let get = ["get", "rewardpools.v1beta1.real-rl.dev", "--namespace=team-a", "--output=name"];
+    assert_eq!(cluster.kubectl_until(&get, |said| !said.is_empty()).trim(), "rewardpool.real-rl.dev/judges");
+    let backup = tempfile::tempdir().unwrap();
+    migrate(&cluster.client(), &backup.path().join("forth"), false).await.unwrap();
+    assert!(backup.path().join("forth/rewardpools/team-a/judges.yaml").is_file());
+
+    // An upgrade with the values of before would be refused by the API server, in words that help nobody.
+    let refused = upgrade(&cluster, "v1alpha1");
+    assert!(!refused.success);
+    for word in ["may be stored as v1beta1", "last of crds.versions", "real-operator migrate"] {
+        assert!(refused.stderr.contains(word), "{word:?} is not in: {}", refused.stderr);
+    }
+    upgrade(&cluster, "v1alpha1,v1beta1").expect_success();
+    migrate(&cluster.client(), &backup.path().join("back"), false).await.unwrap();
+    upgrade(&cluster, "v1alpha1").expect_success();
+    let get = ["get", "rewardpools", "--namespace=team-a", "--output=jsonpath={.items[*].apiVersion}"];
+    assert_eq!(cluster.kubectl_until(&get, |said| !said.is_empty()).trim(), "real-rl.dev/v1alpha1");
 }
 
 /// Whether the operator's account may do `verb`, as the API server's authorizer says.

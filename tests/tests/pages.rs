@@ -97,7 +97,7 @@ fn what_pages_say_to_type_works() {
 const PROGRAMS: [(&str, &[&str]); 4] = [
     ("real-detector", &["check", "rules", "serve"]),
     ("real-sandbox", &["serve"]),
-    ("real-operator", &["run"]),
+    ("real-operator", &["run", "migrate"]),
     ("real-trainer", &["generate", "plan", "merge", "train", "evaluate", "gpu-check"]),
 ];
 

@@ -104,7 +104,7 @@ pub struct RestartCounts {
     /// After preemptions; counted against `restartPolicy.maxPreemptions`.
     pub preemptions: u32,
     /// Of the failures, those of the present attempt after which the trainer was started again in its pod.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::is_zero")]
     pub in_place: u32,
 }
 
@@ -204,7 +204,7 @@ pub struct EvaluationRecord {
     /// Answers judged.
     pub n: u64,
     /// Answers that could not be judged because of the system; not part of `n`.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub dropped: u64,
     /// Share that passed all tests.
     #[schemars(length(max = 32))]
@@ -223,8 +223,4 @@ pub struct EvaluationRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub report_uri: Option<String>,
-}
-
-fn is_zero<T: Default + PartialEq>(count: &T) -> bool {
-    *count == T::default()
 }

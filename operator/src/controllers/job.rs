@@ -19,15 +19,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::told::{Told, last_event};
-use super::turn::{Planned, Refusals, Turn, look};
+use super::told::last_event;
+use super::turn::{Planned, Turn, look};
 use super::workloads::Workloads;
-use super::{Own, Reconciler, Scope, own, received, selector, sweep};
+use super::{Common, Own, Reconciler, Scope, own, received, selector, sweep};
 use crate::act::{Failure, Target, write_status};
-use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
 use crate::child::{Child, is_owned_by};
-use crate::context::Context;
 use crate::job::{
     Cause, Children, NO_PODS_AFTER, Names, Observed, Plan, Poller, Settings, index, is_finished, is_over, merged, plan,
     time,
@@ -37,10 +35,8 @@ use crate::metrics;
 use crate::pace::Pace;
 use crate::refusal::{Refusal, of_an_attempt};
 use crate::requeue::within;
-use crate::turnstile::Turnstile;
 use crate::uses::Uses;
 use crate::watches::{News, follow, trim_job, trim_pod, whole};
-use crate::written::Written;
 
 /// Between two looks at what no event tells: metrics, jobs that are gone.
 const TICK: Duration = Duration::from_secs(5);
@@ -50,7 +46,7 @@ const PROGRESS: u32 = 200;
 
 /// Everything a reconcile needs.
 pub(crate) struct Jobs {
-    context: Arc<Context>,
+    common: Common,
     settings: Settings,
     store: Store<RealTrainingJob>,
     pools: Own<RewardPool>,
@@ -60,11 +56,6 @@ pub(crate) struct Jobs {
     policies: Cache<NetworkPolicy>,
     poller: Arc<Poller>,
     pace: Pace,
-    refusals: Refusals,
-    told: Told,
-    written: Written,
-    backoff: Backoff<String>,
-    turnstile: Turnstile,
     uses: Uses,
     workloads: Workloads,
     scope: String,
@@ -73,13 +64,12 @@ pub(crate) struct Jobs {
 
 /// What the controller of one scope is made of.
 pub(crate) struct Parts {
-    pub(crate) context: Arc<Context>,
+    pub(crate) common: Common,
     pub(crate) settings: Settings,
     pub(crate) jobs: Store<RealTrainingJob>,
     pub(crate) pools: Own<RewardPool>,
     pub(crate) uses: Uses,
     pub(crate) progress_interval: Duration,
-    pub(crate) turnstile: Turnstile,
     pub(crate) workloads: Workloads,
     pub(crate) sweep_triggers: sweep::Triggers,
 }
@@ -102,10 +92,11 @@ pub(crate) fn start(
     (triggers, triggered): (Triggers, UnboundedReceiver<ObjectRef<RealTrainingJob>>),
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Arc<Jobs>> {
-    let Parts { context, settings, jobs, pools, uses, progress_interval, turnstile, workloads, sweep_triggers } = parts;
-    let client = context.client.clone();
+    let Parts { common, settings, jobs, pools, uses, progress_interval, workloads, sweep_triggers } = parts;
+    let client = common.context.client.clone();
     let poller = Arc::new(Poller::new(progress_interval, triggers.clone())?);
     let all = Arc::new(Jobs {
+        common,
         settings,
         store: jobs.clone(),
         pools,
@@ -115,18 +106,12 @@ pub(crate) fn start(
         policies: Cache::new(JOB),
         poller: poller.clone(),
         pace: Pace::new(PROGRESS),
-        refusals: Refusals::new(),
-        told: Told::new(),
-        written: Written::new(),
-        backoff: Backoff::new(),
-        turnstile,
         uses,
         workloads,
         scope: scope.to_string(),
         acting_since: OnceLock::new(),
-        context,
     });
-    let which = || all.context.lists.clone().labels(&selector(&[TRAINER]));
+    let which = || all.common.context.lists.clone().labels(&selector(&[TRAINER]));
     tasks.spawn(follow(scope.api(&client), which(), (trim_job, News::All), all.attempts.clone(), triggers.clone()));
     tasks.spawn(follow(scope.api(&client), which(), (trim_pod, News::All), all.pods.clone(), triggers.clone()));
     // Made by the operator alone, which knows that it did.
@@ -134,7 +119,7 @@ pub(crate) fn start(
     let services = (whole::<Service> as fn(&mut Service), ours);
     tasks.spawn(follow(scope.api(&client), which(), services, all.services.clone(), triggers.clone()));
     let concerned = (triggers.clone(), sweep_triggers);
-    tasks.spawn(all.workloads.clone().follow(all.context.clone(), scope.clone(), all.store.clone(), concerned));
+    tasks.spawn(all.workloads.clone().follow(all.common.context.clone(), scope.clone(), all.store.clone(), concerned));
     let policies = (whole::<NetworkPolicy> as fn(&mut _), ours);
     tasks.spawn(follow(scope.api(&client), which(), policies, all.policies.clone(), triggers));
     tasks.spawn(poller.run());
@@ -146,12 +131,8 @@ pub(crate) fn start(
 impl Reconciler<RealTrainingJob> for Jobs {
     const NAME: metrics::Controller = metrics::Controller::Job;
 
-    fn context(&self) -> &Context {
-        &self.context
-    }
-
-    fn backoff(&self) -> &Backoff<String> {
-        &self.backoff
+    fn common(&self) -> &Common {
+        &self.common
     }
 
     async fn synced(&self) {
@@ -163,14 +144,6 @@ impl Reconciler<RealTrainingJob> for Jobs {
         self.workloads.synced().await;
     }
 
-    fn written(&self) -> &Written {
-        &self.written
-    }
-
-    fn turnstile(&self) -> &Turnstile {
-        &self.turnstile
-    }
-
     fn is_new(job: &RealTrainingJob) -> bool {
         job.status.as_ref().is_none_or(|status| status.job_name.is_none() && status.attempt.unwrap_or(1) <= 1)
     }
@@ -179,7 +152,7 @@ impl Reconciler<RealTrainingJob> for Jobs {
         let (uid, namespace) = (job.uid().unwrap_or_default(), job.namespace().unwrap_or_default());
         let observed = self.observe(job, &uid).await?;
         let mut turn = Look { jobs: self, job, observed, uid: &uid };
-        look(&self.context, &self.refusals, (job, &namespace), &mut turn).await
+        look(&self.common, (job, &namespace), &mut turn).await
     }
 }
 
@@ -266,7 +239,7 @@ impl Jobs {
             // Gone, or made a moment ago and not told by the watch yet: only the server knows.
             let resource = ApiResource::erase::<Job>(&());
             let target = Target { resource: &resource, namespace: &owner.0, name: &name };
-            let found = target.find(&self.context.client).await?.filter(|found| ours(&found.metadata));
+            let found = target.find(&self.common.context.client).await?.filter(|found| ours(&found.metadata));
             let found = found.map(DynamicObject::try_parse::<Job>).transpose();
             let failed = |error: kube::core::dynamic::ParseDynamicObjectError| Failure::Read {
                 what: format!("Job {name}"),
@@ -296,12 +269,12 @@ impl Jobs {
         let current = job.status.as_ref().and_then(|status| status.job_name.as_deref());
         let pods_refused = match jobs.iter().find(|job| Some(job.name_any().as_str()) == current) {
             Some(current) if lacks_pods(current, &pods) => {
-                last_event(&self.context, current, "reason=FailedCreate").await?
+                last_event(&self.common.context, current, "reason=FailedCreate").await?
             }
             _ => None,
         };
         let pods_refused = pods_refused.map(|event| event.note.unwrap_or_default());
-        let pod_told = self.told.of(&self.context, &pods).await?;
+        let pod_told = self.common.told.of(&self.common.context, &pods).await?;
         Ok(Observed {
             workload: current.and_then(|current| self.workloads.of(&owner.0, current)),
             pods_refused,
@@ -317,8 +290,8 @@ impl Jobs {
             refused: None,
             tried: false,
             checkpoint_holder: self.uses.holder(&owner),
-            restarts_containers: self.context.restarts_containers().await?,
-            without_kueue: job.labels().contains_key(KUEUE_QUEUE) && !self.context.serves(KUEUE).await?,
+            restarts_containers: self.common.context.restarts_containers().await?,
+            without_kueue: job.labels().contains_key(KUEUE_QUEUE) && !self.common.context.serves(KUEUE).await?,
         })
     }
 
@@ -337,7 +310,7 @@ impl Jobs {
     /// Children, the attempt, deletions.
     async fn make(&self, job: &RealTrainingJob, uid: &str, plan: &Plan) -> Result<(), Failure> {
         let namespace = job.namespace().unwrap_or_default();
-        let client = &self.context.client;
+        let client = &self.common.context.client;
         for child in &plan.apply {
             let target = Target { resource: &child.resource, namespace: &namespace, name: &child.name };
             target.make(client, &child.body, child.exists, uid).await?;
@@ -362,32 +335,32 @@ impl Jobs {
     /// Progress, status, events; and the end of the object itself.
     async fn tell(&self, job: &RealTrainingJob, plan: &Plan) -> Result<(), Failure> {
         let namespace = job.namespace().unwrap_or_default();
-        let api: Api<RealTrainingJob> = Api::namespaced(self.context.client.clone(), &namespace);
+        let api: Api<RealTrainingJob> = Api::namespaced(self.common.context.client.clone(), &namespace);
         if plan.status.is_some() || plan.progress.is_some() {
             // How far it is and that it is over are one write: who waits for the end then reads the last step.
             let status = merged(job.status.as_ref(), plan.status.as_ref(), plan.progress.as_ref());
             let version = write_status(&api, job, job.status.as_ref(), &status).await?;
-            self.written.note(&job.uid().unwrap_or_default(), version.as_deref());
+            self.common.written.note(&job.uid().unwrap_or_default(), version.as_deref());
         }
         if let Some(status) = &plan.status {
             let phase = status.phase.map(|phase| format!("{phase:?}"));
             info!(phase, reason = status.reason, attempt = status.attempt, "status");
         }
-        self.context.publish(&plan.events, &job.object_ref(&())).await;
+        self.common.context.publish(&plan.events, &job.object_ref(&())).await;
         if let Some(boost) = &plan.boost {
-            self.workloads.boost(&self.context, &namespace, boost).await;
+            self.workloads.boost(&self.common.context, &namespace, boost).await;
         }
         if plan.delete_object {
             let resource = ApiResource::erase::<RealTrainingJob>(&());
             let target = Target { resource: &resource, namespace: &namespace, name: &job.name_any() };
-            target.delete(&self.context.client, job.uid().as_deref(), false).await?;
+            target.delete(&self.common.context.client, job.uid().as_deref(), false).await?;
             info!("deleted: ttlSecondsAfterFinished is over");
         }
         Ok(())
     }
 
     fn count(&self, job: &RealTrainingJob, plan: &Plan) {
-        let metrics = &self.context.metrics;
+        let metrics = &self.common.context.metrics;
         match plan.counted {
             Some(Cause::Preempted) => metrics.job_restarts(metrics::Cause::Preemption),
             Some(Cause::Checkpointed | Cause::InvalidConfig | Cause::Diverged) | None => {}
@@ -421,16 +394,14 @@ impl Jobs {
             let over: HashSet<String> = jobs.iter().filter(|job| is_over(job)).filter_map(|job| job.uid()).collect();
             self.poller.retain(|uid| alive.contains(uid) && !over.contains(uid));
             self.pace.retain(|uid| alive.contains(uid));
-            self.refusals.retain(&alive);
-            self.written.retain(&alive);
-            self.backoff.retain(|uid| alive.contains(uid));
+            self.common.retain(&alive);
         }
     }
 
     /// What the metrics say of all jobs. Only the leader knows how far they are, and two that count would count twice.
     fn measure(&self, jobs: &[Arc<RealTrainingJob>]) {
-        let metrics = &self.context.metrics;
-        if self.context.guard.check().is_err() {
+        let metrics = &self.common.context.metrics;
+        if self.common.context.guard.check().is_err() {
             metrics.set_jobs(&self.scope, []);
             metrics.set_progress_ages(&self.scope, []);
             return;

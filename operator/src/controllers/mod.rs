@@ -8,6 +8,7 @@ mod told;
 mod turn;
 pub(crate) mod workloads;
 
+use std::collections::HashSet;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,8 @@ use crate::metrics::{self, Reason};
 use crate::turnstile::{Answered, Turnstile};
 use crate::written::Written;
 use runner::Shared as Agenda;
+use told::Told;
+use turn::Refusals;
 
 /// When to look again at an object that was changed while it was looked at.
 const AFTER_CONFLICT: Duration = Duration::from_secs(1);
@@ -66,25 +69,47 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Own<K> {
     }
 }
 
+/// What every controller has, whatever its kind.
+pub(crate) struct Common {
+    /// What all controllers share.
+    pub(crate) context: Arc<Context>,
+    /// What the API server refused last.
+    refusals: Refusals,
+    /// What was last said of slow pods.
+    told: Told,
+    /// Our own writes that the watch has not shown yet.
+    written: Written,
+    /// Waits of objects that failed, by uid.
+    backoff: Backoff<String>,
+    /// Lets in as many at once as the API server bears.
+    turnstile: Turnstile,
+}
+
+impl Common {
+    /// Of a controller that has refused and written nothing yet.
+    pub(crate) fn new(context: Arc<Context>, turnstile: Turnstile) -> Self {
+        let (refusals, told, written, backoff) = (Refusals::new(), Told::new(), Written::new(), Backoff::new());
+        Self { context, refusals, told, written, backoff, turnstile }
+    }
+
+    /// Forgets objects that are gone, by uid.
+    fn retain(&self, alive: &HashSet<String>) {
+        self.refusals.retain(alive);
+        self.written.retain(alive);
+        self.backoff.retain(|uid| alive.contains(uid));
+    }
+}
+
 /// A controller of objects of kind `K`.
 pub(crate) trait Reconciler<K>: Send + Sync + 'static {
     /// Its name in metrics.
     const NAME: metrics::Controller;
 
-    /// What all controllers share.
-    fn context(&self) -> &Context;
-
-    /// Waits of objects that failed, by uid.
-    fn backoff(&self) -> &Backoff<String>;
+    /// What every controller has.
+    fn common(&self) -> &Common;
 
     /// Returns once all caches are filled: half a picture must not be acted on.
     fn synced(&self) -> impl Future<Output = ()> + Send;
-
-    /// Our own writes that the watch has not shown yet.
-    fn written(&self) -> &Written;
-
-    /// Lets in as many at once as the API server bears.
-    fn turnstile(&self) -> &Turnstile;
 
     /// Whether nothing was ever done about the object.
     fn is_new(object: &K) -> bool;
@@ -113,7 +138,7 @@ pub(crate) async fn run<K, R>(
         }
     });
     let all = || stream::iter(store.state().into_iter().map(|object| ObjectRef::from_obj(&*object)));
-    let led = leads(&reconciler.context().guard).flat_map(move |()| all());
+    let led = leads(&reconciler.common().context.guard).flat_map(move |()| all());
     let news = stream::select(changed, stream::select(triggered, led));
     let ready = {
         let (reconciler, store) = (reconciler.clone(), store.clone());
@@ -148,17 +173,17 @@ where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
     R: Reconciler<K>,
 {
-    if reconciler.context().guard.check().is_err() {
+    if reconciler.common().context.guard.check().is_err() {
         // The leader does it; becoming the leader is a reason to look at all.
         return None;
     }
     // What is gone, or is none of ours, takes no place.
     let is_new = R::is_new(&*store.get(&key)?);
-    let pass = reconciler.turnstile().enter(is_new).await;
+    let pass = reconciler.common().turnstile.enter(is_new).await;
     agenda.lock().begin(&key);
     // As it is now, not as it was when it came into the queue.
     let object = store.get(&key).filter(|_| !shutdown.is_cancelled())?;
-    if reconciler.written().is_behind(&*object) {
+    if reconciler.common().written.is_behind(&*object) {
         // The watch brings it, and is a reason to look.
         return Some(AFTER_CONFLICT);
     }
@@ -173,11 +198,11 @@ where
     K: Resource<DynamicType = ()>,
     R: Reconciler<K>,
 {
-    let timer = reconciler.context().metrics.reconcile(R::NAME);
+    let timer = reconciler.common().context.metrics.reconcile(R::NAME);
     let result = reconciler.reconcile(object).await;
     let reason = result.as_ref().err().map(Failure::reason);
     let overloaded = matches!(reason, Some(Reason::Throttled | Reason::Server | Reason::Transport));
-    reconciler.turnstile().answered(if overloaded { Answered::Overloaded } else { Answered::Well });
+    reconciler.common().turnstile.answered(if overloaded { Answered::Overloaded } else { Answered::Well });
     if reason == Some(Reason::Conflict) {
         // What was decided on has changed; the watch brings it, if it has not yet. Nothing is wrong.
         timer.outdated();
@@ -187,11 +212,11 @@ where
     let uid = object.uid().unwrap_or_default();
     match result {
         Ok(again) => {
-            reconciler.backoff().reset(&uid);
+            reconciler.common().backoff.reset(&uid);
             again
         }
         Err(error) => {
-            let wait = reconciler.backoff().next(&uid);
+            let wait = reconciler.common().backoff.next(&uid);
             warn!(%error, ?wait, "could not be reconciled");
             Some(wait)
         }

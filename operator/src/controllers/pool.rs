@@ -22,22 +22,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::told::Told;
-use super::turn::{Planned, Refusals, Turn, look};
-use super::{Own, Reconciler, Scope, received, selector};
+use super::turn::{Planned, Turn, look};
+use super::{Common, Own, Reconciler, Scope, received, selector};
 use crate::act::{Failure, Target, write_status};
-use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
-use crate::context::{Context, Shared};
+use crate::context::Shared;
 use crate::labels::{DETECTOR, POOL, SANDBOX};
 use crate::metrics::{self, ReplicaState, Role};
 use crate::pool::load::Asker;
 use crate::pool::{Demand, Fleet, Kind, Observed, Plan, ScalingMemory, Settings, plan, runtime_class};
 use crate::refusal::{Refusal, of_a_fleet};
-use crate::turnstile::Turnstile;
 use crate::uses::Uses;
 use crate::watches::{News, follow, trim_pod, whole};
-use crate::written::Written;
 
 /// A load that is younger than this is not asked for again: pods come and go in bunches.
 const FRESH: Duration = Duration::from_secs(5);
@@ -54,7 +50,7 @@ struct Memory {
 
 /// Everything a reconcile needs.
 pub(crate) struct Pools {
-    context: Arc<Context>,
+    common: Common,
     settings: Settings,
     store: Store<RewardPool>,
     /// Filled by the watch of jobs.
@@ -69,12 +65,7 @@ pub(crate) struct Pools {
     autoscalers: Cache<HorizontalPodAutoscaler>,
     asker: Asker,
     memories: Shared<String, Memory>,
-    refusals: Refusals,
-    told: Told,
-    written: Written,
     demands: Demands,
-    backoff: Backoff<String>,
-    turnstile: Turnstile,
 }
 
 /// Requests waiting and worked on, by namespace, pool and fleet: what autoscalers of others ask for.
@@ -82,13 +73,12 @@ pub(crate) type Demands = Arc<Shared<(String, String, &'static str), u64>>;
 
 /// What the controller of one scope is made of.
 pub(crate) struct Parts {
-    pub(crate) context: Arc<Context>,
+    pub(crate) common: Common,
     pub(crate) settings: Settings,
     pub(crate) pools: Store<RewardPool>,
     pub(crate) jobs: Own<RealTrainingJob>,
     pub(crate) uses: Uses,
     pub(crate) demands: Demands,
-    pub(crate) turnstile: Turnstile,
 }
 
 /// A way to make the controller look at a pool.
@@ -109,9 +99,10 @@ pub(crate) fn start(
     (triggers, triggered): (Triggers, UnboundedReceiver<ObjectRef<RewardPool>>),
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Arc<Pools>> {
-    let Parts { context, settings, pools, jobs, uses, demands, turnstile } = parts;
-    let client = context.client.clone();
+    let Parts { common, settings, pools, jobs, uses, demands } = parts;
+    let client = common.context.client.clone();
     let all = Arc::new(Pools {
+        common,
         settings,
         store: pools.clone(),
         jobs,
@@ -124,16 +115,10 @@ pub(crate) fn start(
         autoscalers: Cache::new(POOL),
         asker: Asker::new()?,
         memories: Shared::new(),
-        refusals: Refusals::new(),
-        told: Told::new(),
-        written: Written::new(),
         demands,
-        backoff: Backoff::new(),
         uses,
-        turnstile,
-        context,
     });
-    let lists = |labels: &str| all.context.lists.clone().labels(labels);
+    let lists = |labels: &str| all.common.context.lists.clone().labels(labels);
     let which = || lists(&format!("{},{POOL}", crate::controllers::managed()));
     let pods = lists(&selector(&[DETECTOR, SANDBOX]));
     tasks.spawn(follow(scope.api(&client), pods, (trim_pod, News::All), all.pods.clone(), triggers.clone()));
@@ -187,12 +172,8 @@ pub(crate) fn start(
 impl Reconciler<RewardPool> for Pools {
     const NAME: metrics::Controller = metrics::Controller::Pool;
 
-    fn context(&self) -> &Context {
-        &self.context
-    }
-
-    fn backoff(&self) -> &Backoff<String> {
-        &self.backoff
+    fn common(&self) -> &Common {
+        &self.common
     }
 
     async fn synced(&self) {
@@ -206,14 +187,6 @@ impl Reconciler<RewardPool> for Pools {
         self.jobs.synced().await;
     }
 
-    fn written(&self) -> &Written {
-        &self.written
-    }
-
-    fn turnstile(&self) -> &Turnstile {
-        &self.turnstile
-    }
-
     fn is_new(pool: &RewardPool) -> bool {
         pool.status.is_none()
     }
@@ -222,7 +195,7 @@ impl Reconciler<RewardPool> for Pools {
         let (uid, namespace) = (pool.uid().unwrap_or_default(), pool.namespace().unwrap_or_default());
         let observed = self.observe(pool, &uid).await?;
         let mut turn = Look { pools: self, pool, observed, uid: &uid };
-        look(&self.context, &self.refusals, (pool, &namespace), &mut turn).await
+        look(&self.common, (pool, &namespace), &mut turn).await
     }
 }
 
@@ -300,9 +273,9 @@ impl Pools {
         let mut told = Vec::new();
         for fleet in Fleet::ALL {
             let of_fleet = pods.iter().map(|pod| &**pod).filter(|pod| fleet.owns(pod));
-            told.extend(self.told.of(&self.context, of_fleet).await?);
+            told.extend(self.common.told.of(&self.common.context, of_fleet).await?);
         }
-        let keda_available = self.context.serves("keda.sh").await?;
+        let keda_available = self.common.context.serves("keda.sh").await?;
         Ok(Observed {
             deployments: objects(&self.deployments, &owner),
             services: objects(&self.services, &owner),
@@ -324,14 +297,14 @@ impl Pools {
 
     async fn runtime_class_exists(&self, pool: &RewardPool) -> Result<Option<bool>, Failure> {
         let Some(name) = runtime_class(pool) else { return Ok(None) };
-        let api: Api<RuntimeClass> = Api::all(self.context.client.clone());
+        let api: Api<RuntimeClass> = Api::all(self.common.context.client.clone());
         let found = api.get_opt(name).await;
         found.map(|class| Some(class.is_some())).map_err(|source| read(format!("RuntimeClass {name}"), source))
     }
 
     async fn scaled_objects(&self, owner: &Owner) -> Result<Vec<DynamicObject>, Failure> {
         let resource = Kind::ScaledObject.api_resource();
-        let api: Api<DynamicObject> = Api::namespaced_with(self.context.client.clone(), &owner.0, &resource);
+        let api: Api<DynamicObject> = Api::namespaced_with(self.common.context.client.clone(), &owner.0, &resource);
         let parameters = ListParams::default().labels(&format!("{POOL}={}", owner.1));
         let found = api.list(&parameters).await;
         found.map(|list| list.items).map_err(|source| read("the ScaledObjects of a pool".to_owned(), source))
@@ -339,7 +312,7 @@ impl Pools {
 
     async fn make(&self, pool: &RewardPool, uid: &str, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
         let namespace = pool.namespace().unwrap_or_default();
-        let client = &self.context.client;
+        let client = &self.common.context.client;
         for child in &plan.delete {
             let resource = child.kind.api_resource();
             let target = Target { resource: &resource, namespace: &namespace, name: &child.name };
@@ -357,12 +330,12 @@ impl Pools {
     }
 
     async fn tell(&self, pool: &RewardPool, plan: &Plan) -> Result<(), Failure> {
-        let api: Api<RewardPool> = Api::namespaced(self.context.client.clone(), &pool.namespace().unwrap_or_default());
+        let api: Api<RewardPool> = Api::namespaced(self.common.context.client.clone(), &pool.namespace().unwrap_or_default());
         if let Some(status) = &plan.status {
             let version = write_status(&api, pool, pool.status.as_ref(), status).await?;
-            self.written.note(&pool.uid().unwrap_or_default(), version.as_deref());
+            self.common.written.note(&pool.uid().unwrap_or_default(), version.as_deref());
         }
-        self.context.publish(&plan.events, &pool.object_ref(&())).await;
+        self.common.context.publish(&plan.events, &pool.object_ref(&())).await;
         Ok(())
     }
 
@@ -381,7 +354,7 @@ impl Pools {
 
     fn measure(&self, pool: &RewardPool, status: Option<&RewardPoolStatus>, demand: &Demand) {
         let (namespace, name) = (pool.namespace().unwrap_or_default(), pool.name_any());
-        let metrics = &self.context.metrics;
+        let metrics = &self.common.context.metrics;
         let depth = status.and_then(|status| status.queue.as_ref()).map_or(0, |queue| queue.depth);
         metrics.set_queue_depth(&namespace, &name, depth);
         for (fleet, role) in [(Fleet::Detector, Role::Detector), (Fleet::Sandbox, Role::Sandbox)] {
@@ -409,13 +382,11 @@ impl Pools {
         loop {
             tokio::time::sleep(TICK).await;
             let there: HashSet<String> = self.store.state().iter().filter_map(|pool| pool.uid()).collect();
-            self.backoff.retain(|uid| there.contains(uid));
-            self.refusals.retain(&there);
-            self.written.retain(&there);
+            self.common.retain(&there);
             let gone: Vec<(String, Memory)> = self.memories.lock().extract_if(|uid, _| !there.contains(uid)).collect();
             for (_, memory) in gone {
                 let (namespace, name) = memory.named;
-                self.context.metrics.remove_pool(&namespace, &name);
+                self.common.context.metrics.remove_pool(&namespace, &name);
                 self.demands.lock().retain(|key, _| (&key.0, &key.1) != (&namespace, &name));
             }
         }

@@ -21,24 +21,20 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::told::Told;
-use super::turn::{Planned, Refusals, Turn, look};
+use super::turn::{Planned, Turn, look};
 use super::workloads::Workloads;
-use super::{Own, Reconciler, Scope, pool, received, selector};
+use super::{Common, Own, Reconciler, Scope, pool, received, selector};
 use crate::act::{Failure, Target, write_status};
-use crate::backoff::Backoff;
 use crate::cache::{Cache, Owner};
 use crate::child::{Child, is_owned_by};
 use crate::conditions::is_true;
-use crate::context::{Context, Shared};
+use crate::context::Shared;
 use crate::labels::{EVALUATOR, KUEUE, KUEUE_QUEUE, SWEEP};
 use crate::metrics;
 use crate::refusal::{Refusal, of_a_cell};
 use crate::sweep::{Children, Names, NamespaceSeen, Observed, Plan, RESULT, Settings, is_finished, is_queued, plan};
-use crate::turnstile::Turnstile;
 use crate::uses::Uses;
 use crate::watches::{News, follow, trim_pod, whole};
-use crate::written::Written;
 
 /// Between two looks at what no event tells: metrics, sweeps that are gone.
 const TICK: Duration = Duration::from_secs(5);
@@ -57,7 +53,7 @@ pub(crate) struct Watched {
 
 /// Everything a reconcile needs.
 pub(crate) struct Sweeps {
-    context: Arc<Context>,
+    common: Common,
     settings: Settings,
     store: Store<RealEvalSweep>,
     namespaces: Own<PartialObjectMeta<Namespace>>,
@@ -66,13 +62,8 @@ pub(crate) struct Sweeps {
     pods: Cache<Pod>,
     accounts: Cache<ServiceAccount>,
     policies: Cache<NetworkPolicy>,
-    refusals: Refusals,
-    told: Told,
-    written: Written,
     /// Jobs that were created and that no watch has shown yet, by sweep.
     started: Shared<String, HashMap<String, Instant>>,
-    backoff: Backoff<String>,
-    turnstile: Turnstile,
 }
 
 /// A way to make the controller look at a sweep.
@@ -87,18 +78,17 @@ pub(crate) fn triggers() -> (Triggers, UnboundedReceiver<ObjectRef<RealEvalSweep
 pub(crate) fn start(
     tasks: &mut JoinSet<()>,
     controllers: &mut JoinSet<()>,
-    context: &Arc<Context>,
-    (settings, watched, turnstile): (Settings, Vec<Watched>, Turnstile),
+    (common, settings, watched): (Common, Settings, Vec<Watched>),
     (triggers, triggered): (Triggers, UnboundedReceiver<ObjectRef<RealEvalSweep>>),
     shutdown: &CancellationToken,
 ) -> Arc<Sweeps> {
-    let client = context.client.clone();
+    let (context, client) = (common.context.clone(), common.context.client.clone());
     let (store, writer) = reflector::store();
     let (namespaces, namespace_writer) = reflector::store();
     let (namespaces, listed) = Own::new(namespaces);
     let scopes: Vec<Scope> = watched.iter().map(|one| one.scope.clone()).collect();
     let all = Arc::new(Sweeps {
-        context: context.clone(),
+        common,
         settings,
         store: store.clone(),
         namespaces,
@@ -107,12 +97,7 @@ pub(crate) fn start(
         pods: Cache::new(SWEEP),
         accounts: Cache::new(SWEEP),
         policies: Cache::new(SWEEP),
-        refusals: Refusals::new(),
-        told: Told::new(),
-        written: Written::new(),
         started: Shared::new(),
-        backoff: Backoff::new(),
-        turnstile,
     });
     let which = || context.lists.clone().labels(&selector(&[EVALUATOR]));
     for scope in scopes {
@@ -164,12 +149,8 @@ fn trim_cell(job: &mut Job) {
 impl Reconciler<RealEvalSweep> for Sweeps {
     const NAME: metrics::Controller = metrics::Controller::Sweep;
 
-    fn context(&self) -> &Context {
-        &self.context
-    }
-
-    fn backoff(&self) -> &Backoff<String> {
-        &self.backoff
+    fn common(&self) -> &Common {
+        &self.common
     }
 
     async fn synced(&self) {
@@ -185,14 +166,6 @@ impl Reconciler<RealEvalSweep> for Sweeps {
         }
     }
 
-    fn written(&self) -> &Written {
-        &self.written
-    }
-
-    fn turnstile(&self) -> &Turnstile {
-        &self.turnstile
-    }
-
     fn is_new(sweep: &RealEvalSweep) -> bool {
         sweep.status.is_none()
     }
@@ -205,7 +178,7 @@ impl Reconciler<RealEvalSweep> for Sweeps {
         let uid = sweep.uid().unwrap_or_default();
         let observed = self.observe(sweep, &uid, watched).await?;
         let mut turn = Look { sweeps: self, sweep, observed, uid: &uid, watched };
-        look(&self.context, &self.refusals, (sweep, &sweep.spec.run_namespace), &mut turn).await
+        look(&self.common, (sweep, &sweep.spec.run_namespace), &mut turn).await
     }
 }
 
@@ -296,7 +269,7 @@ impl Sweeps {
             name: namespace.name_any(),
             labels: namespace.labels().clone(),
         });
-        let pod_told = self.told.of(&self.context, pods.iter().map(|pod| &**pod)).await?;
+        let pod_told = self.common.told.of(&self.common.context, pods.iter().map(|pod| &**pod)).await?;
         Ok(Observed {
             namespaces: namespaces.collect(),
             jobs: self.watched.iter().flat_map(|watched| watched.jobs.store.state()).collect(),
@@ -312,7 +285,7 @@ impl Sweeps {
             },
             refused: None,
             tried: false,
-            without_kueue: sweep.labels().contains_key(KUEUE_QUEUE) && !self.context.serves(KUEUE).await?,
+            without_kueue: sweep.labels().contains_key(KUEUE_QUEUE) && !self.common.context.serves(KUEUE).await?,
         })
     }
 
@@ -337,7 +310,7 @@ impl Sweeps {
     /// Children, Jobs of cells, results, deletions.
     async fn make(&self, sweep: &RealEvalSweep, uid: &str, plan: &Plan) -> Result<(), Failure> {
         let namespace = sweep.spec.run_namespace.as_str();
-        let client = &self.context.client;
+        let client = &self.common.context.client;
         for child in &plan.apply {
             let target = Target { resource: &child.resource, namespace, name: &child.name };
             target.make(client, &child.body, child.exists, uid).await?;
@@ -367,19 +340,19 @@ impl Sweeps {
 
     /// Status, events; and the end of the object itself.
     async fn tell(&self, sweep: &RealEvalSweep, plan: &Plan, watched: &Watched) -> Result<(), Failure> {
-        let api: Api<RealEvalSweep> = Api::all(self.context.client.clone());
+        let api: Api<RealEvalSweep> = Api::all(self.common.context.client.clone());
         Self::use_pool(sweep, plan.status.as_ref().or(sweep.status.as_ref()), watched);
         if let Some(status) = &plan.status {
             let version = write_status(&api, sweep, sweep.status.as_ref(), status).await?;
-            self.written.note(&sweep.uid().unwrap_or_default(), version.as_deref());
+            self.common.written.note(&sweep.uid().unwrap_or_default(), version.as_deref());
             let phase = status.phase.map(|phase| format!("{phase:?}"));
             info!(phase, reason = status.reason, "status");
         }
-        self.context.publish(&plan.events, &sweep.object_ref(&())).await;
+        self.common.context.publish(&plan.events, &sweep.object_ref(&())).await;
         if plan.delete_object {
             let resource = ApiResource::erase::<RealEvalSweep>(&());
             let target = Target { resource: &resource, namespace: "", name: &sweep.name_any() };
-            target.delete(&self.context.client, sweep.uid().as_deref(), false).await?;
+            target.delete(&self.common.context.client, sweep.uid().as_deref(), false).await?;
             info!("deleted: ttlSecondsAfterFinished is over");
         }
         Ok(())
@@ -410,17 +383,15 @@ impl Sweeps {
             let sweeps = self.store.state();
             let ours = |sweep: &&Arc<RealEvalSweep>| self.of(&sweep.spec.run_namespace).is_some();
             let ours: Vec<&Arc<RealEvalSweep>> = sweeps.iter().filter(ours).collect();
-            let leads = self.context.guard.check().is_ok();
+            let leads = self.common.context.guard.check().is_ok();
             let told = ours.iter().filter(|_| leads).map(|sweep| {
                 let status = sweep.status.clone().unwrap_or_default();
                 (sweep.name_any(), status.phase.unwrap_or(SweepPhase::Pending), status.counts.unwrap_or_default())
             });
-            self.context.metrics.set_sweeps(told);
+            self.common.context.metrics.set_sweeps(told);
             let alive: HashSet<String> = ours.iter().filter_map(|sweep| sweep.uid()).collect();
-            self.refusals.retain(&alive);
-            self.written.retain(&alive);
+            self.common.retain(&alive);
             self.started.lock().retain(|uid, _| alive.contains(uid));
-            self.backoff.retain(|uid| alive.contains(uid));
             let named: HashSet<Owner> =
                 ours.iter().map(|sweep| (sweep.spec.run_namespace.clone(), sweep.name_any())).collect();
             for watched in &self.watched {

@@ -11,9 +11,10 @@ use serde_json::json;
 use std::collections::HashSet;
 use std::time::Duration;
 
+use super::Common;
 use crate::act::{Failure, Target};
 use crate::child::Child;
-use crate::context::{Context, Shared};
+use crate::context::Shared;
 use crate::refusal::{Lasting, Refusal};
 
 /// What is planned about an object.
@@ -79,8 +80,7 @@ struct Whose<'a> {
 
 /// Looks at `object`, whose children are in `namespace`: plans, and carries it out, or shows it where nothing may be done.
 pub(super) async fn look<K, T>(
-    context: &Context,
-    refusals: &Refusals,
+    common: &Common,
     (object, namespace): (&K, &str),
     turn: &mut T,
 ) -> Result<Option<Duration>, Failure>
@@ -90,9 +90,9 @@ where
     T::Plan: Serialize,
 {
     let uid = object.uid().unwrap_or_default();
-    let plan = turn.plan(refusals.get(&uid).as_ref());
+    let plan = turn.plan(common.refusals.get(&uid).as_ref());
     let plan = turn.paced(plan);
-    if context.dry_run {
+    if common.context.dry_run {
         outln!(
             "{}",
             json!({"kind": K::kind(&()), "namespace": object.namespace(), "name": object.name_any(), "plan": plan})
@@ -100,7 +100,7 @@ where
         return Ok(plan.requeue());
     }
     let whose = Whose { uid: &uid, generation: object.meta().generation, namespace };
-    refusals.take(turn, whose, &context.client, plan).await
+    common.refusals.take(turn, whose, &common.context.client, plan).await
 }
 
 /// What the API server refused last, by object.

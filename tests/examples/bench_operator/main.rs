@@ -5,7 +5,7 @@
 //! table in Markdown: jobs a second from the first creation to the last completion; processor time of the API server and of the
 //! operator; the operator's largest resident set; its writes and reads a job, by its own metrics; how long after a job its Job
 //! was there; and how much a new leader asks when all jobs are finished. Bare Jobs are run twice: as small as Jobs can be, and of the
-//! pods that ours have. To standard error: what the API server answered, and what
+//! pods that ours have. To standard error: what everything else used, what the API server answered, and what
 //! it sent to watches, a job. Where `BENCH_PROFILES` names a folder, profiles of the API server go there, for `go tool pprof`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is what it is for")]
 

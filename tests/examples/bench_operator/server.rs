@@ -22,33 +22,44 @@ const COUNTERS: [(&str, &[&str]); 4] = [
 /// The API server of a run.
 pub(crate) struct Server {
     process: u32,
+    /// What else works beside it, by name.
+    others: Vec<(&'static str, u32)>,
     client: Client,
-    before: Option<(f64, Counts)>,
+    before: Option<(f64, Vec<f64>, Counts)>,
 }
 
 type Counts = BTreeMap<String, f64>;
 
 impl Server {
     pub(crate) fn of(plane: &ControlPlane) -> Result<Self> {
-        let process = process::of(&plane.folder().join("kube-apiserver.pid"))?;
-        Ok(Self { process, client: plane.client(), before: None })
+        let of = |name: &str| process::of(&plane.folder().join(name).with_extension("pid"));
+        let others =
+            vec![("etcd", of("etcd")?), ("controllers", of("kube-controller-manager")?), ("nodes", std::process::id())];
+        Ok(Self { process: of("kube-apiserver")?, others, client: plane.client(), before: None })
     }
 
     /// What it does is counted from here.
     pub(crate) async fn begin(&mut self) -> Result<()> {
-        self.before = Some((process::cpu(self.process)?, self.counts().await?));
+        self.before = Some((process::cpu(self.process)?, self.others()?, self.counts().await?));
         Ok(())
+    }
+
+    fn others(&self) -> Result<Vec<f64>> {
+        self.others.iter().map(|(_, process)| process::cpu(*process)).collect()
     }
 
     /// Seconds of processor time since the beginning.
     pub(crate) fn cpu(&self) -> Result<f64> {
-        let (before, _) = self.before.as_ref().context("not begun")?;
+        let (before, ..) = self.before.as_ref().context("not begun")?;
         Ok(process::cpu(self.process)? - before)
     }
 
     /// What it did since the beginning, an object, to standard error.
     pub(crate) async fn tell(&self, what: &str, objects: usize) -> Result<()> {
-        let (_, before) = self.before.as_ref().context("not begun")?;
+        let (_, others, before) = self.before.as_ref().context("not begun")?;
+        for (((name, _), now), before) in self.others.iter().zip(self.others()?).zip(others) {
+            eprintln!("{:10.1} CPU ms each: {name}", (now - before) * 1000.0 / objects as f64);
+        }
         eprintln!("the API server, {objects} {what}:");
         for (counter, now) in self.counts().await? {
             let each = (now - before.get(&counter).unwrap_or(&0.0)) / objects as f64;

@@ -90,12 +90,8 @@ pub struct Plan {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counted: Option<Cause>,
     /// How often the trainer was started again in its pod since it was last told.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "real_crds::is_zero")]
     pub restarted: u32,
-}
-
-fn is_zero<T: Default + PartialEq>(count: &T) -> bool {
-    *count == T::default()
 }
 
 /// A Job to be deleted, its pods with it.
