@@ -330,7 +330,8 @@ impl Pools {
     }
 
     async fn tell(&self, pool: &RewardPool, plan: &Plan) -> Result<(), Failure> {
-        let api: Api<RewardPool> = Api::namespaced(self.common.context.client.clone(), &pool.namespace().unwrap_or_default());
+        let api: Api<RewardPool> =
+            Api::namespaced(self.common.context.client.clone(), &pool.namespace().unwrap_or_default());
         if let Some(status) = &plan.status {
             let version = write_status(&api, pool, pool.status.as_ref(), status).await?;
             self.common.written.note(&pool.uid().unwrap_or_default(), version.as_deref());
