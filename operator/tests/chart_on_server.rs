@@ -196,8 +196,8 @@ async fn another_version_is_served_by_a_value_and_leaves_once_no_object_is_store
     upgrade(&cluster, "v1alpha1,v1beta1").expect_success();
     migrate(&cluster.client(), &backup.path().join("back"), false).await.unwrap();
     upgrade(&cluster, "v1alpha1").expect_success();
-    let get = ["get", "rewardpools", "--namespace=team-a", "--output=jsonpath={.items[*].apiVersion}"];
-    assert_eq!(cluster.kubectl_until(&get, |said| !said.is_empty()).trim(), "real-rl.dev/v1alpha1");
+    let get = ["get", "rewardpools.v1alpha1.real-rl.dev", "--namespace=team-a", "--output=name"];
+    assert_eq!(cluster.kubectl_until(&get, |said| !said.is_empty()).trim(), "rewardpool.real-rl.dev/judges");
 }
 
 /// Whether the operator's account may do `verb`, as the API server's authorizer says.
