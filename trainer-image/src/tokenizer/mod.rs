@@ -2,6 +2,7 @@
 
 mod expression;
 mod format;
+mod guard;
 mod members;
 mod objects;
 mod printf;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use guard::guarded;
 use template::ChatTemplate;
 
 use crate::json_file;
@@ -99,9 +101,8 @@ impl Tokenizer {
         let dir = home.as_path();
         let path = dir.join("tokenizer.json");
         let text = json_file::text(&path).map_err(|source| TokenizerError::Read { path: path.clone(), source })?;
-        let inner = text
-            .parse::<tokenizers::Tokenizer>()
-            .map_err(|e| TokenizerError::Malformed { path, reason: e.to_string() })?;
+        let inner = guarded(|| text.parse::<tokenizers::Tokenizer>()).and_then(|read| read.map_err(|e| e.to_string()));
+        let inner = inner.map_err(|reason| TokenizerError::Malformed { path, reason })?;
         let settings = optional_json(dir, SETTINGS)?;
         let mut special: Vec<(&'static str, String)> = Vec::new();
         for key in ["bos_token", "eos_token", "pad_token", "unk_token"] {
@@ -141,7 +142,8 @@ impl Tokenizer {
     /// # Errors
     /// The tokenizer cannot represent the text.
     pub fn encode(&self, text: &str) -> Result<Vec<i64>, TokenizerError> {
-        let encoding = self.inner.encode_fast(text, false).map_err(|e| TokenizerError::Text(e.to_string()))?;
+        let encoding = guarded(|| self.inner.encode_fast(text, false)).map_err(TokenizerError::Text)?;
+        let encoding = encoding.map_err(|e| TokenizerError::Text(e.to_string()))?;
         Ok(encoding.get_ids().iter().map(|id| i64::from(*id)).collect())
     }
 
@@ -154,7 +156,8 @@ impl Tokenizer {
             .iter()
             .map(|id| u32::try_from(*id).map_err(|_| TokenizerError::Text(format!("{id} is not a token"))))
             .collect::<Result<_, _>>()?;
-        self.inner.decode(&ids, true).map_err(|e| TokenizerError::Text(e.to_string()))
+        let text = guarded(|| self.inner.decode(&ids, true)).map_err(TokenizerError::Text)?;
+        text.map_err(|e| TokenizerError::Text(e.to_string()))
     }
 
     /// The conversation as the model wants it, up to where its answer begins.
@@ -251,7 +254,8 @@ fn end_of_turn(
     let special = inner.get_added_tokens_decoder();
     let after = |conversation: &[Value]| -> Option<Vec<i64>> {
         let text = template.render(conversation, false).ok()?;
-        let encoding = inner.encode_fast(&text[text.rfind(ANSWER)? + ANSWER.len()..], false).ok()?;
+        let encoding =
+            guarded(|| inner.encode_fast(&text[text.rfind(ANSWER)? + ANSWER.len()..], false).ok()).ok()??;
         Some(encoding.get_ids().iter().map(|id| i64::from(*id)).collect())
     };
     let is_special = |id: &i64| u32::try_from(*id).is_ok_and(|id| special.get(&id).is_some_and(|token| token.special));

@@ -26,6 +26,7 @@ pub(super) fn modulo(left: Value, right: Value) -> Result<Value, Error> {
 ///
 /// # Errors
 /// As [`modulo`]; or both are given.
+#[allow(clippy::needless_pass_by_value)]
 pub(super) fn format(text: &str, given: Rest<Value>, named: Kwargs) -> Result<String, Error> {
     let by_name: Vec<(String, Value)> =
         named.args().map(|name| Ok((name.to_owned(), named.get::<Value>(name)?))).collect::<Result<_, Error>>()?;
@@ -100,6 +101,7 @@ pub(super) fn percent(format: &str, values: &Value) -> Result<String, Error> {
 }
 
 /// What stands behind a `%`.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag that a format may have")]
 struct Conversion {
     value: Option<Value>,
     left: bool,

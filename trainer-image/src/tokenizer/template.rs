@@ -1,6 +1,5 @@
 //! Chat templates: Jinja as transformers sets it up for them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use minijinja::syntax::SyntaxConfig;
@@ -8,6 +7,7 @@ use minijinja::{Environment, ErrorKind, context};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::guard::guarded;
 use super::{TokenizerError, members, objects, printf, python, rewrite, strings, words};
 
 const NAME: &str = "chat";
@@ -82,7 +82,7 @@ impl ChatTemplate {
             )
         };
         // The engine panics at some that are wrong, such as a loop that is left from within `with`.
-        catch_unwind(AssertUnwindSafe(render))
+        guarded(render)
             .map_err(|_| reason("it cannot be rendered: a block of it is left in a wrong way".to_owned()))?
             .map_err(|error| reason(in_words(&error)))
     }

@@ -184,7 +184,7 @@ def result(content: str, number: str = "abc123XYZ") -> dict:
 TALKS = {
     "one": ([user("hello wORLD")], False, True),
     "with a system message": (
-        [{"role": "system", "content": "  Be brief, don't guess. /no_think\n"}, user("Was ist 1 < 2 & \"warum\"? \u00e9\u65e5\u672c \u2028 ")], True, True),
+        [{"role": "system", "content": "  Be brief, don't guess. /no_think\n"}, user("Es 1 < 2 & \"por qu\u00e9\"? \u00e9\u65e5\u672c \u2028 ")], True, True),
     "several turns": (
         [user(" one\n"), assistant("<think>\nit is\n</think>\n\nBecause.\n"), user("they're {'a': 1}\tx"), assistant("Yes \U0001f44d."), user("and?")], False, True),
     "an answer at the end": ([user("a"), assistant("\n\n b "), user("c"), assistant("last")], False, False),
