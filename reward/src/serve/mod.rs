@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `POST /get_reward`, `/` | `OpenRLHF`'s remote reward ([`openrlhf`]) |
 //! | `POST /v1/rewards` | the same, with `null` where there is no reward |
-//! | `POST /verify`, `/seed_session` | `NeMo` Gym's resources servers ([`verify`]) |
+//! | `POST /verify`, `/aggregate_metrics`, `/seed_session`, `/close_session`, `GET /reverify_mode` | `NeMo` Gym's resources servers ([`verify`], [`aggregate`], [`session`]) |
 //! | `POST /batch_reward`, `/reward`, `GET /health` | reward servers of `SkyPilot`'s examples ([`batch_reward`]) |
 //! | `GET /healthz`, `/readyz`, `/v1/ping`, `/metrics` | whoever watches over it |
 //!
@@ -12,12 +12,14 @@
 //! have no place for "none", a number that teaches nothing stands there (the mean of the answers to the same task).
 //! A request of which no answer could be scored is 503, or 400 where it is the request's own fault.
 
+mod aggregate;
 mod answer;
 mod batch_reward;
 mod body;
 mod judge;
 mod openrlhf;
 mod ready;
+mod session;
 mod tasks;
 mod verify;
 
@@ -47,7 +49,10 @@ pub fn router(scorer: Scorer, tasks: Tasks) -> Router {
         .route("/get_reward", post(openrlhf::filled))
         .route("/v1/rewards", post(openrlhf::with_gaps))
         .route("/verify", post(verify::verify))
-        .route("/seed_session", post(async || axum::Json(serde_json::json!({}))))
+        .route("/aggregate_metrics", post(aggregate::aggregate))
+        .route("/seed_session", post(session::acknowledge))
+        .route("/close_session", post(session::acknowledge))
+        .route("/reverify_mode", get(session::reverify_mode))
         .route("/reward", post(batch_reward::one))
         .route("/batch_reward", post(batch_reward::many))
         .route("/healthz", get(ready::ready))
