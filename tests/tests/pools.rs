@@ -5,7 +5,6 @@
 mod rig;
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
@@ -180,8 +179,9 @@ async fn a_pool_of_fixed_size_is_scaled_by_hand_and_keeps_what_is_its_own() {
     operator.stop().await.expect("a graceful end");
 
     let writes = rig.proxy.writes();
-    let _next = rig.operator();
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    let next = rig.operator();
+    next.has_looked_by("pool").await;
+    rig.quiet().await;
     assert_eq!(rig.proxy.writes(), writes, "a new operator writes again what is there: {:#?}", rig.write_log());
 }
 

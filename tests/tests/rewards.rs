@@ -61,6 +61,18 @@ async fn a_limit_on_tests_draws_the_same_ones_for_the_same_seed() {
     assert_eq!(first, names(1).await);
 }
 
+/// Waits until tests are under way in a sandbox.
+async fn until_busy(sandbox: &Service) {
+    let route = format!("{}/v1/status", sandbox.url());
+    let in_flight = async || -> serde_json::Result<serde_json::Value> {
+        let answer = reqwest::get(&route).await.expect("an answer").text().await.expect("a body");
+        serde_json::from_str(&answer).map(|status: serde_json::Value| status["inFlight"].clone())
+    };
+    while in_flight().await.expect("JSON") == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_sandbox_killed_and_restarted_midway_changes_no_reward() {
     let mut services = Services::start();
@@ -78,7 +90,7 @@ async fn a_sandbox_killed_and_restarted_midway_changes_no_reward() {
     let undisturbed = all().await;
     assert!(near(undisturbed[0], 1.0) && near(undisturbed[4], -1.0), "{undisturbed:?}");
     let disturb = async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        until_busy(&services.sandbox).await;
         services.sandbox.kill_and_restart();
     };
     let (disturbed, ()) = tokio::join!(all(), disturb);

@@ -299,10 +299,15 @@ impl Running {
 
     /// Waits until it has looked at a training job, with all its caches filled.
     pub(crate) async fn has_looked(&self) {
+        self.has_looked_by("job").await;
+    }
+
+    /// The same for a controller by its name in the metrics.
+    pub(crate) async fn has_looked_by(&self, controller: &str) {
+        let looked = format!("real_reconcile_total{{controller=\"{controller}\",result=\"success\"}}");
         let deadline = Instant::now() + PATIENCE;
-        while !self.operator.metrics().render().contains("real_reconcile_total{controller=\"job\",result=\"success\"}")
-        {
-            assert!(Instant::now() < deadline, "no job was looked at within {PATIENCE:?}");
+        while !self.operator.metrics().render().contains(&looked) {
+            assert!(Instant::now() < deadline, "the controller {controller} has looked at nothing within {PATIENCE:?}");
             sleep(TICK).await;
         }
     }
