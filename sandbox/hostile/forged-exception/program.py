@@ -1,10 +1,15 @@
-import gc
 import os
+import sys
 
 
 def nonce():
-    found = [item.nonce for item in gc.get_objects() if type(item).__name__ == "Report"]
-    return found[0] if found else b"?"
+    frame = sys._getframe()
+    while frame is not None:
+        for value in list(frame.f_locals.values()):
+            if type(value).__name__ == "Report":
+                return value.nonce
+        frame = frame.f_back
+    return b"?"
 
 
 def send(record):
