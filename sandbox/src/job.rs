@@ -123,12 +123,14 @@ impl Work {
 /// Limits that the child sets on itself before it looks at the program.
 #[derive(Clone, Debug, Serialize)]
 pub struct ChildLimits {
-    /// Size of the test's tmpfs, bytes (namespaces only).
-    pub disk: u64,
-    /// Files and directories on it.
-    pub files: u64,
     /// rlimits by name.
     pub rlimits: Vec<(&'static str, u64)>,
+}
+
+/// What a zygote is asked for a test with: the size of its box in bytes, where that is a tmpfs, and the files on it.
+pub fn request(disk_bytes: u64) -> String {
+    // One page or more for each file: tmpfs counts them too.
+    format!("T{} {MAX_FILES}", disk_bytes.max(1 << 20) + (1 << 20))
 }
 
 /// Files and directories that a test may create.
@@ -143,11 +145,8 @@ const SMALLEST_PIPE: usize = 4096;
 impl ChildLimits {
     /// From a test's limits; `base_bytes` is what the zygote maps already, `base_processes` what its uid runs already.
     pub fn new(limits: &Limits, base_bytes: u64, base_processes: u64) -> Self {
-        // One page or more for each file: tmpfs counts them too.
         let disk = limits.disk_mib.max(1) << 20;
         Self {
-            disk: disk + (1 << 20),
-            files: MAX_FILES,
             rlimits: vec![
                 ("RLIMIT_AS", base_bytes + (limits.memory_mib << 20)),
                 // A second above the limit: the parent's clock decides, this is for descendants and a lost parent.

@@ -108,7 +108,7 @@ pub(crate) fn run(
     let (stderr, stderr_end) = Pipe::new(bounds.output_bytes)?;
     let (record, record_end) = Pipe::new(bounds.record_bytes)?;
     let raw = [&job_file, &stdin_file, &stdout_end, &stderr_end, &record_end].map(AsRawFd::as_raw_fd);
-    let child = zygote.fork(&raw)?;
+    let child = zygote.fork(&raw, bounds.disk_bytes)?;
     let started = Instant::now();
     drop((stdout_end, stderr_end, record_end));
     let pipes = [stdout, stderr, record];

@@ -15,6 +15,7 @@ use nix::sys::socket::{
 };
 
 use crate::jail::Plan;
+use crate::job::request;
 
 /// How long a zygote may take to import everything; machines under load are slow.
 const START_TIMEOUT: Duration = Duration::from_mins(5);
@@ -120,9 +121,10 @@ impl Zygote {
         self.control.as_fd()
     }
 
-    /// Forks a child that takes over the descriptors: job, stdin, stdout, stderr and result.
-    pub fn fork(&mut self, descriptors: &[RawFd]) -> Result<Running, ZygoteError> {
-        let message = [std::io::IoSlice::new(b"T")];
+    /// Forks a child that takes over the descriptors: job, stdin, stdout, stderr and result. Its box has room for `disk_bytes`.
+    pub fn fork(&mut self, descriptors: &[RawFd], disk_bytes: u64) -> Result<Running, ZygoteError> {
+        let request = request(disk_bytes);
+        let message = [std::io::IoSlice::new(request.as_bytes())];
         sendmsg::<()>(
             self.control.as_raw_fd(),
             &message,

@@ -122,6 +122,8 @@ async fn exit_statuses_are_the_interpreter_s() {
             ),
             ("import io, sys\nout = io.TextIOWrapper(sys.stdout.detach())\nsys.stdout = out\nprint('again')", 0),
             ("import sys\nsys.stdout.detach()", 120),
+            ("import sys\nclass Tee:\n  def write(self, text): return sys.__stdout__.write(text)\n  def flush(self): pass\nsys.stdout = Tee()\nprint(1)", 0),
+            ("import sys\nclass Full:\n  def write(self, text): pass\n  def flush(self): raise OSError\nsys.stdout = Full()\nprint(1)", 120),
         ] {
             let answer = run_code(server, program).await;
             assert_eq!(answer["run_result"]["return_code"], code, "{tier}: {program}\n{answer}");
@@ -303,6 +305,19 @@ async fn neither_sleepers_nor_an_endless_program_hold_a_short_one() {
     endless.abort();
     let (http, _) = server.post("/run_code", &json!({"code": "1", "language": "python", "run_timeout": -1})).await;
     assert_eq!(http, 422, "a limit out of bounds is said, not waited for");
+}
+
+#[tokio::test]
+async fn numbers_of_processes_begin_anew_with_each_test() {
+    // Some containers do not let anybody set them.
+    if std::fs::OpenOptions::new().write(true).open("/proc/sys/kernel/ns_last_pid").is_err() {
+        eprintln!("skipped: /proc/sys cannot be written to");
+        return;
+    }
+    let Some(server) = Server::under("a") else { return };
+    let program = "import os\nfor _ in range(5):\n  if os.fork() == 0: os._exit(0)\n  os.wait()\nprint(os.getpid())";
+    let results = server.results(program, json!({"tests": vec![printing("2"); 5]})).await;
+    assert!(results.iter().all(|result| result.status == Status::Passed), "{results:?}");
 }
 
 #[tokio::test]

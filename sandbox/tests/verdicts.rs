@@ -53,12 +53,14 @@ async fn numpy_is_there_however_a_program_gets_at_it() {
 
 #[tokio::test]
 async fn values_that_python_calls_equal_are_equal() {
-    let prelude = "import collections, dataclasses, datetime, decimal, fractions, numbers, random, types\n\
+    let prelude = "import array, collections, dataclasses, datetime, decimal, fractions, numbers, random, types\n\
         UTC = datetime.timezone.utc\nEAST = datetime.timezone(datetime.timedelta(hours=5))\n\
         @dataclasses.dataclass\nclass Point:\n    x: float\n    note: str = dataclasses.field(default='', compare=False)\n\
         @dataclasses.dataclass(eq=False)\nclass Plain:\n    x: float\n\
         @numbers.Integral.register\nclass Whole:\n    def __init__(self, value): self.value = value\n    def __index__(self): return self.value\n\
-        @numbers.Rational.register\nclass Ratio:\n    def __init__(self, *parts): self.numerator, self.denominator = parts\n";
+        @numbers.Rational.register\nclass Ratio:\n    def __init__(self, *parts): self.numerator, self.denominator = parts\n\
+        class Bare:\n    def __init__(self, x): self.x = x\n\
+        class Held(Bare):\n    def __eq__(self, other): return self.x == other.x\n";
     let exact = [
         ("[Whole(3), Whole(10 ** 30)]", "[3.0, 10 ** 30]", true),
         ("Whole(3)", "4", false),
@@ -95,6 +97,29 @@ async fn values_that_python_calls_equal_are_equal() {
         ("Plain(1)", "Plain(1)", true),
         ("Plain(1)", "Point(1)", false),
         ("random.random() != random.random()", "True", true),
+        ("Held(1)", "Held(1.0)", true),
+        ("Held(1)", "Held(2)", false),
+        ("[Held([Held(1), {2: Held(3)}])]", "[Held([Held(1), {2: Held(3)}])]", true),
+        ("Bare(1)", "Bare(1)", false),
+        ("object()", "object()", false),
+        ("(n for n in [1])", "(n for n in [1])", false),
+        ("collections.OrderedDict([(1, 2), (3, 4)])", "{3: 4, 1: 2}", true),
+        ("collections.OrderedDict([(1, 2), (3, 4)])", "collections.OrderedDict([(3, 4), (1, 2)])", false),
+        ("collections.Counter(a=1, b=0)", "collections.Counter(a=1)", true),
+        ("collections.Counter(a=1, b=0)", "{'a': 1}", false),
+        ("collections.Counter('aab')", "{'b': 1, 'a': 2}", true),
+        ("collections.UserDict(a=1)", "{'a': 1}", true),
+        ("collections.UserList([1])", "[1]", true),
+        ("collections.UserString('s')", "'s'", true),
+        ("collections.ChainMap({1: 2}, {3: 4})", "{1: 2, 3: 4}", true),
+        ("array.array('i', [1, 2])", "array.array('d', [1, 2])", true),
+        ("array.array('i', [1])", "[1]", false),
+        ("datetime.datetime(2024, 1, 1, fold=1)", "datetime.datetime(2024, 1, 1)", true),
+        ("datetime.time(1, tzinfo=UTC)", "datetime.time(6, tzinfo=EAST)", true),
+        ("datetime.time(1, tzinfo=UTC)", "datetime.time(1)", false),
+        ("10 ** 100_000", "10 ** 100_000", true),
+        ("10 ** 100_000", "10 ** 100_000 + 1", false),
+        ("-(10 ** 100_000)", "10 ** 100_000", false),
     ];
     let close = [
         ("Point(0.1 + 0.2)", "Point(0.3)", true),

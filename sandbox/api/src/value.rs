@@ -30,8 +30,9 @@ pub enum Value {
     Set(Vec<Value>),
     /// A `dict`, in insertion order.
     Dict(Vec<(Value, Value)>),
-    /// An object that its type compares by its parts: qualified type name, and the parts. A `collections.deque`, a
-    /// `types.SimpleNamespace`, or a data class with the comparison that `dataclasses` made.
+    /// An object that its type compares by its parts: qualified type name, and the parts. A `collections.deque`, an `array`, a
+    /// `types.SimpleNamespace`, a data class with the comparison that `dataclasses` made, or, with its `dict` as the only part, a
+    /// `collections.OrderedDict`, a `collections.Counter` and an object of a class that compares and has no `repr` of its own.
     Record(String, Vec<Value>),
     /// Anything else: qualified type name and the whole `repr`; equal only to an equal pair.
     Object(String, String),

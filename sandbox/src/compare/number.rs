@@ -57,6 +57,12 @@ impl Exact {
             .and_then(|text| Self::parse(&text))
     }
 
+    /// Whether it is a whole number that every float format of 64 bits holds; others may be held, too.
+    fn fits_a_float(&self) -> bool {
+        const DIGITS: i64 = 15;
+        self.exponent >= 0 && self.digits.len() as i64 <= DIGITS && self.exponent <= DIGITS - self.digits.len() as i64
+    }
+
     fn approximate(&self) -> f64 {
         let sign = if self.negative { "-" } else { "" };
         format!("{sign}0{}e{}", self.digits, self.exponent).parse().unwrap_or(f64::NAN)
@@ -132,13 +138,19 @@ impl Number {
         }
     }
 
-    /// A key under which equal numbers are found.
+    /// A key under which equal numbers are found: that of the float of the same value, where there is one.
     pub(super) fn key(&self) -> String {
-        match self.exact() {
-            Some(Exact { negative, digits, exponent }) => {
-                format!("{}{digits}e{exponent}", if negative { "-" } else { "" })
+        let of_float = |number: f64| format!("{:?}", if number == 0.0 { 0.0 } else { number });
+        match self {
+            Self::Float(number) => of_float(*number),
+            Self::Whole(exact) | Self::Decimal(exact) => {
+                let near = exact.approximate();
+                let same = exact.fits_a_float() || Exact::of_float(near).is_some_and(|float| float == *exact);
+                let Exact { negative, digits, exponent } = exact;
+                // No float is written with the mark.
+                let sign = if *negative { "-" } else { "" };
+                if same { of_float(near) } else { format!("={sign}{digits}e{exponent}") }
             }
-            None => format!("{:?}", self.approximate()),
         }
     }
 }
@@ -197,5 +209,19 @@ mod tests {
         assert!(decimal("-Infinity").equals(&Number::Float(f64::NEG_INFINITY)) && decimal("-0").equals(&of("0")));
         assert!(!decimal("1E+999999").close(&decimal("2E+999999"), 0.1));
         assert_eq!(decimal("0.5").key(), of("0.5").key());
+        for (one, same) in [
+            ("7", "7.0"),
+            ("100", "1e2"),
+            ("-3", "-3.0"),
+            ("0", "-0.0"),
+            ("1", "1.0"),
+            ("10000000000000000000000", "1e22"),
+        ] {
+            assert_eq!(of(one).key(), of(same).key(), "{one}");
+        }
+        for (one, other) in [("9007199254740993", "9007199254740992.0"), ("100000000000000000000000", "1e23")] {
+            assert_ne!(of(one).key(), of(other).key(), "{one}: the nearest float is another number");
+        }
+        assert_ne!(decimal("0.1").key(), of("0.1").key());
     }
 }

@@ -27,6 +27,18 @@ fn equal(actual: &Value, expected: &Value, tolerance: Option<f64>) -> bool {
     {
         return one.close(&other, tolerance);
     }
+    if let (Some((kind, one)), Some((other_kind, other))) = (mapping(actual), mapping(expected)) {
+        return match (kind, other_kind) {
+            (Mapping::Ordered, Mapping::Ordered) => {
+                let same = |(left, right): (&(Value, Value), &(Value, Value))| {
+                    equal(&left.0, &right.0, tolerance) && equal(&left.1, &right.1, tolerance)
+                };
+                one.len() == other.len() && one.iter().zip(other).all(same)
+            }
+            (Mapping::Counts, Mapping::Counts) => dicts_equal(&counted(one), &counted(other), tolerance),
+            _ => dicts_equal(one, other, tolerance),
+        };
+    }
     match (actual, expected) {
         (Value::None, Value::None) => true,
         (Value::Complex(..), Value::Complex(..)) => complex_equal(actual, expected, tolerance),
@@ -35,7 +47,6 @@ fn equal(actual: &Value, expected: &Value, tolerance: Option<f64>) -> bool {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| equal(one, other, tolerance))
         }
         (Value::Set(one), Value::Set(other)) => sets_equal(one, other, tolerance),
-        (Value::Dict(one), Value::Dict(other)) => dicts_equal(one, other, tolerance),
         (Value::Record(kind, one), Value::Record(other_kind, other)) => {
             kind == other_kind
                 && one.len() == other.len()
@@ -44,6 +55,36 @@ fn equal(actual: &Value, expected: &Value, tolerance: Option<f64>) -> bool {
         (Value::Object(kind, text), Value::Object(other_kind, other_text)) => kind == other_kind && text == other_text,
         _ => false,
     }
+}
+
+/// What two mappings of one type compare by, beside keys and values.
+#[derive(Clone, Copy)]
+enum Mapping {
+    Plain,
+    /// Two of them compare in their order, one of them and another not.
+    Ordered,
+    /// In two of them what is not there counts 0.
+    Counts,
+}
+
+fn mapping(value: &Value) -> Option<(Mapping, &[(Value, Value)])> {
+    match value {
+        Value::Dict(pairs) => Some((Mapping::Plain, pairs.as_slice())),
+        Value::Record(kind, parts) => {
+            let [Value::Dict(pairs)] = parts.as_slice() else { return None };
+            match kind.as_str() {
+                "collections.OrderedDict" => Some((Mapping::Ordered, pairs.as_slice())),
+                "collections.Counter" => Some((Mapping::Counts, pairs.as_slice())),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn counted(pairs: &[(Value, Value)]) -> Vec<(Value, Value)> {
+    let zero = Value::Int("0".into());
+    pairs.iter().filter(|(_, count)| !equal(count, &zero, None)).cloned().collect()
 }
 
 /// A number, or the nearest float of a fraction without an end, which equals no other number exactly.
@@ -196,6 +237,20 @@ mod tests {
             |pairs: &[(&str, i64)]| Value::Dict(pairs.iter().map(|(name, value)| (text(name), int(*value))).collect());
         assert!(same(&dict(&[("a", 1), ("b", 2)]), &dict(&[("b", 2), ("a", 1)])));
         assert!(!same(&dict(&[("a", 1), ("b", 2)]), &dict(&[("b", 1), ("a", 2)])));
+    }
+
+    #[test]
+    fn ordered_mappings_and_counts_compare_otherwise_among_themselves() {
+        let dict = |pairs: &[(&str, i64)]| Value::Dict(pairs.iter().map(|(name, at)| (text(name), int(*at))).collect());
+        let of = |kind: &str, pairs: &[(&str, i64)]| Value::Record(format!("collections.{kind}"), vec![dict(pairs)]);
+        let (forth, back) = ([("a", 1), ("b", 2)], [("b", 2), ("a", 1)]);
+        assert!(!same(&of("OrderedDict", &forth), &of("OrderedDict", &back)));
+        assert!(same(&of("OrderedDict", &forth), &of("OrderedDict", &forth)));
+        assert!(same(&of("OrderedDict", &forth), &dict(&back)) && same(&of("Counter", &forth), &dict(&back)));
+        assert!(same(&of("OrderedDict", &forth), &of("Counter", &back)));
+        assert!(same(&of("Counter", &[("a", 1), ("b", 0)]), &of("Counter", &[("a", 1)])));
+        assert!(!same(&of("Counter", &[("a", 1), ("b", 0)]), &dict(&[("a", 1)])));
+        assert!(!same(&of("ChainMap", &forth), &dict(&forth)), "no other record is a mapping");
     }
 
     #[test]

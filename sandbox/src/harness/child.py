@@ -4,9 +4,6 @@ The zygote already lives under the other walls. Everything that is the same for 
 child builds or changes costs it a copy of the page.
 """
 
-CLONE_NEWNS = 0x00020000
-CLONE_NEWIPC = 0x08000000
-MS_NOSUID_NODEV = 2 | 4
 SYS_LANDLOCK_RESTRICT_SELF = 446
 SYS_CAPSET = {"x86_64": 126, "aarch64": 91}[os.uname().machine]
 PR_SET_SECCOMP = 22
@@ -14,6 +11,7 @@ SECCOMP_MODE_FILTER = 2
 
 HARD_LIMITS = {name: resource.getrlimit(getattr(resource, name))[1] for name in dir(resource) if name.startswith("RLIMIT_")}
 LIMITS = {name: getattr(resource, name) for name in HARD_LIMITS}
+NO_LIMIT = resource.RLIM_INFINITY
 # With no_new_privs, capabilities that were given up cannot come back.
 CAPABILITY_VERSION = (ctypes.c_uint32 * 2)(0x20080522, 0)
 NO_CAPABILITIES = (ctypes.c_uint32 * 6)()
@@ -21,7 +19,12 @@ NO_CAPABILITIES = (ctypes.c_uint32 * 6)()
 IGNORED = [number for number in signal.valid_signals()
            if signal.getsignal(number) == signal.SIG_IGN and number not in (signal.SIGPIPE, signal.SIGXFSZ)]
 main_thread = threading.main_thread()
+# Each object that a child looks at for the first time costs it a page: names are bound here to what they lead to.
 # What is written in C touches few pages: `json.loads` and `random.seed` would go through functions of Python.
+prctl, capset, set_limit, dup_to = libc.prctl, libc.syscall, resource.setrlimit, os.dup2
+seek, read_at, make_folder, change_folder, close_range = os.lseek, os.pread, os.mkdir, os.chdir, os.closerange
+start_session, enable_collector, freeze_collector = os.setsid, gc.enable, gc.freeze
+KILLED = int(signal.SIGKILL)
 read_json = json.JSONDecoder().scan_once
 # Modules that draw from it by themselves are named too.
 RANDOM = ("random", "uuid", "email", "statistics")
@@ -49,14 +52,14 @@ class Filter:
             own = os_getpid().to_bytes(4, sys.byteorder)
             for at in self.places:
                 self.content[at:at + 4] = own
-        check(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, self.reference, 0, 0), "seccomp")
+        check(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, self.reference, 0, 0), "seccomp")
 
 
 def run_child(config, descriptors):
     """Isolates this process, then runs the job. Does not return."""
     job_fd, stdin_fd, stdout_fd, stderr_fd, result_fd = descriptors
     for source, target in ((stdin_fd, 0), (stdout_fd, 1), (stderr_fd, 2), (result_fd, RESULT)):
-        os.dup2(source, target, inheritable=target < 3)
+        dup_to(source, target, inheritable=target < 3)
     try:
         after_fork()
         job, files, code = read_job(job_fd)
@@ -73,7 +76,9 @@ def run_child(config, descriptors):
     except BaseException as error:  # and from there until `ready` it is the task's
         os.write(RESULT, "".join(traceback.format_exception_only(type(error), error)).encode()[:MAX_MESSAGE])
         os._exit(0)
-    gc.enable()
+    # What was made so far would be looked through at once.
+    freeze_collector()
+    enable_collector()
     try:
         work(report)
     finally:
@@ -87,15 +92,19 @@ def after_fork():
 
 def draws_at_random(job, files):
     """Whether a test may use `random`'s own generator, whose state is a page or three: it is seeded for those that name it."""
-    return any(word in (job.get(part) or "") for word in RANDOM for part in ("program", "prelude")) or b"random" in files
+    program, prelude = job.get("program") or "", job.get("prelude") or ""
+    for word in RANDOM:
+        if word in program or word in prelude:
+            return True
+    return files.find(b"random") >= 0
 
 
 def read_job(descriptor):
     """The job, the set-up's files and the program's code, from the memory file that the parent filled."""
-    size = os.fstat(descriptor).st_size
-    content = os.pread(descriptor, size, 0)
+    size = seek(descriptor, 0, 2)
+    content = read_at(descriptor, size, 0)
     while len(content) < size:
-        content += os.pread(descriptor, size - len(content), len(content))
+        content += read_at(descriptor, size - len(content), len(content))
     end = content.index(b"\n")
     job, _ = read_json(content[:end].decode(), 0)
     files = end + 1 + job["files"]
@@ -105,35 +114,34 @@ def read_job(descriptor):
 def isolate(config, job, files):
     """The layers that differ from test to test, each of which the next one takes away."""
     global home
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    os.setsid()
+    if not config["namespaces"]:
+        # In a PID namespace its first process has it.
+        prctl(PR_SET_PDEATHSIG, KILLED, 0, 0, 0)
+    start_session()
     for number in IGNORED:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     limits = job["limits"]
     home = config["home"]
-    if config["namespaces"]:
-        check(libc.unshare(CLONE_NEWNS | CLONE_NEWIPC), "unshare")
-        options = b"size=%d,nr_inodes=%d,mode=0700" % (limits["disk"], limits["files"])
-        check(libc.mount(b"tmpfs", config["mount_point"], b"tmpfs", MS_NOSUID_NODEV, options), "mount")
     for folder in config["folders"]:
-        os.mkdir(folder, 0o700)
-    os.chdir(home)
+        make_folder(folder, 0o700)
+    change_folder(home)
     # Not in the zygote: it must never import what a test has written.
     sys.path.insert(0, home)
-    unpack(files)
+    if files:
+        unpack(files)
     if config["drop_capabilities"]:
-        check(libc.syscall(SYS_CAPSET, CAPABILITY_VERSION, NO_CAPABILITIES), "capset")
+        check(capset(SYS_CAPSET, CAPABILITY_VERSION, NO_CAPABILITIES), "capset")
     if config["scope_fd"] is not None:
         check(libc.syscall(SYS_LANDLOCK_RESTRICT_SELF, config["scope_fd"], 0), "landlock_restrict_self")
-    os.closerange(3, RESULT)
-    os.closerange(RESULT + 1, 1024)
+    close_range(3, RESULT)
+    close_range(RESULT + 1, 1024)
     if numpy:
         numpy.random.seed()
     for name, value in limits["rlimits"]:
         hard = HARD_LIMITS[name]
-        if hard != resource.RLIM_INFINITY:
+        if hard != NO_LIMIT:
             value = min(value, hard)
         # Programs raise that of the stack before they recurse; `RLIMIT_AS` holds it.
-        resource.setrlimit(LIMITS[name], (value, hard if name == "RLIMIT_STACK" else value))
+        set_limit(LIMITS[name], (value, hard if name == "RLIMIT_STACK" else value))
     if config["child_filter"] is not None:
         config["child_filter"].install()

@@ -1,6 +1,7 @@
 """Names that are used after a program has run: bound here, so that patched builtins and modules do not reach them."""
 
 import _thread
+import array
 import atexit
 import binascii
 import builtins
@@ -19,9 +20,11 @@ import logging
 import marshal
 import numbers
 import operator
+import posix
 import resource
 import stat
 import threading
+import time
 import tokenize
 import traceback
 import types

@@ -90,7 +90,7 @@ def save(program, name):
     """
     path = f"{home}/main.py" if name == "__main__" else f"{os.environ['TMPDIR']}/{name}.py"
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        descriptor = make_file(path, NEW_FILE, 0o644)
     except FileExistsError:
         return path
     write_new(descriptor, program.encode("utf-8", "surrogatepass"))
@@ -243,13 +243,17 @@ def show(error, program):
 
 
 def flush():
-    """Output that is still buffered; says whether it could be written."""
+    """Output that is still buffered; says whether it could be written. What has no `closed` is flushed, as an interpreter has it."""
     written = True
     # A program may have taken them away, and ours to pieces.
     current = (getattr(sys, "stdout", None), getattr(sys, "stderr", None))
     for stream in (*current, *own_streams):
         try:
-            if stream is not None and not stream.closed:
+            closed = stream is None or stream.closed
+        except BaseException:
+            closed = False
+        try:
+            if not closed:
                 stream.flush()
         except BaseException:
             if any(stream is one for one in current):

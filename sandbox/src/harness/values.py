@@ -4,11 +4,24 @@ MAX_NODES = 2_000_000
 MAX_BYTES = 32 << 20
 MAX_BITS = MAX_BYTES * 8 + 7
 MAX_RATIO_BITS = 1 << 16
+# Above, an integer goes as its hexadecimal digits: decimal ones take a time that grows with the square of their number.
+MAX_DECIMAL_BITS = 1 << 18
+# Objects that are compared by their state, in one value: each nests what follows two levels deeper.
+MAX_STATES = 50
 numpy = sys.modules.get("numpy")
 ndarray, numpy_scalar = (numpy.ndarray, numpy.generic) if numpy else ((), ())
 modules = sys.modules
 Decimal = decimal.Decimal
-deque, SimpleNamespace, Fraction, DateTime = collections.deque, types.SimpleNamespace, fractions.Fraction, datetime.datetime
+deque, SimpleNamespace, Fraction = collections.deque, types.SimpleNamespace, fractions.Fraction
+DateTime, Time = datetime.datetime, datetime.time
+OrderedDict, Counter, Array = collections.OrderedDict, collections.Counter, array.array
+ordered_pairs = OrderedDict.items
+# Of the library, around a builtin container that they compare as.
+AROUND = (collections.UserList, collections.UserString, collections.UserDict)
+ChainMap = collections.ChainMap
+plain_equality, plain_representation = object.__eq__, object.__repr__
+ADDRESS = " at 0x"
+clock = time.monotonic_ns
 read_numerator, read_denominator = Fraction._numerator.__get__, Fraction._denominator.__get__
 Integral, Rational = numbers.Integral, numbers.Rational
 MappingProxy = types.MappingProxyType
@@ -33,7 +46,7 @@ def encode(value):
         set_digits(0)
     if not numpy and "numpy" in modules:
         find_numpy(modules["numpy"])
-    pieces, stack, nodes, total = [], [value], 0, 0
+    pieces, stack, nodes, total, states = [], [value], 0, 0, set()
     while stack:
         item = stack.pop()
         kind = type(item)
@@ -52,8 +65,12 @@ def encode(value):
             piece = b"r%d:" % len(item.parts)
             children = (item.name, *item.parts)
         elif issubclass(kind, int):
-            if int.bit_length(item) > MAX_BITS:
+            bits = int.bit_length(item)
+            if bits > MAX_BITS:
                 raise TooLarge
+            if bits > MAX_DECIMAL_BITS:
+                stack.append(_Named(item, int.__format__(item, "x"), int))
+                continue
             text = b"%d" % int.__int__(item)
             piece = b"i%d:%s" % (len(text), text)
         elif issubclass(kind, float) and not (numpy and issubclass(kind, numpy_scalar)):
@@ -77,6 +94,11 @@ def encode(value):
             fits(tuple.__len__(item), MAX_NODES)
             children = [*tuple.__iter__(item)]
             piece = b"u%d:" % len(children)
+        elif kind is not dict and issubclass(kind, (OrderedDict, Counter)):
+            fits(dict.__len__(item), MAX_NODES)
+            ordered = issubclass(kind, OrderedDict)
+            stack.append(_Parts(OrderedDict, [dict(ordered_pairs(item))]) if ordered else _Parts(Counter, [dict(dict.items(item))]))
+            continue
         elif issubclass(kind, dict):
             fits(dict.__len__(item), MAX_NODES)
             children = [part for pair in dict.items(item) for part in pair]
@@ -106,7 +128,7 @@ def encode(value):
             stack.append(_Named(item) if issubclass(type(plain), numpy_scalar) else plain)
             continue
         else:
-            stack.append(otherwise(item, kind))
+            stack.append(otherwise(item, kind, states))
             continue
         pieces.append(piece)
         total += len(piece)
@@ -131,8 +153,11 @@ def fits(size, most):
         raise TooLarge
 
 
-def otherwise(item, kind):
-    """A value of a type that the encoding does not know, as one that it knows where their `==` agree."""
+def otherwise(item, kind, states):
+    """A value of a type that the encoding does not know, as one that it knows where their `==` agree.
+
+    `states` has the numbers of the objects that were taken apart, so that none is twice.
+    """
     if kind is range:
         return _Named(item, same_range(item))
     if kind is Fraction:
@@ -146,13 +171,21 @@ def otherwise(item, kind):
     if any(kind is view for view in VIEWS):
         fits(len(item), MAX_NODES)
         return _Members([*item])
-    if kind is DateTime and item.tzinfo is not None:
-        return _Named(item, moment(item))
+    if kind is DateTime or kind is Time:
+        return _Named(item, moment(item, kind))
     if issubclass(kind, deque):
         fits(deque.__len__(item), MAX_NODES)
         return _Parts(deque, [*deque.__iter__(item)])
     if kind is SimpleNamespace:
         return _Parts(kind, [item.__dict__])
+    if kind is Array:
+        fits(len(item), MAX_NODES)
+        return _Parts(kind, item.tolist())
+    equality = inherited(kind, "__eq__")
+    if any(issubclass(kind, base) and equality is inherited(base, "__eq__") for base in AROUND):
+        return item.data
+    if kind is ChainMap:
+        return dict(item.items())
     fields = compared_fields(kind)
     if fields is not None:
         return _Parts(kind, [getattr(item, field) for field in fields])
@@ -165,7 +198,24 @@ def otherwise(item, kind):
     except (TypeError, AttributeError):
         # A class that says it is a number, and is none.
         pass
-    return _Named(item)
+    if equality is not plain_equality and inherited(kind, "__repr__") is plain_representation:
+        # Compared by what it holds: its `repr` is an address.
+        state = getattr(item, "__dict__", None)
+        if type(state) is dict and len(states) < MAX_STATES and id(item) not in states:
+            states.add(id(item))
+            return _Parts(kind, [state])
+    text = None
+    if equality is plain_equality:
+        text = repr(item)
+        if ADDRESS in text:
+            # It equals itself alone, and addresses repeat from process to process.
+            text = f"{text} {clock()}"
+    return _Named(item, text)
+
+
+def inherited(kind, name):
+    """What a class has under a name, of its own or from above: no metaclass is asked."""
+    return next(names[name] for names in map(class_names, mro_of(kind)) if name in names)
 
 
 def same_range(item):
@@ -190,11 +240,17 @@ def ratio(item, numerator, denominator):
     return numerator if not digits else Exactly(f"{numerator * 10 ** digits // denominator}E-{digits}")
 
 
-def moment(item):
-    """The same moment has one text in all time zones."""
-    offset = DateTime.utcoffset(item)
+def moment(item, kind):
+    """The same moment has one text in all time zones, and whether it comes a second time that day does not count."""
+    offset = kind.utcoffset(item)
+    plain = item.replace(tzinfo=None, fold=0)
+    if offset is None:
+        return repr(plain) if item.tzinfo is None else repr(item)
     try:
-        return repr(item) if offset is None else f"{item.replace(tzinfo=None) - offset!r} UTC"
+        if kind is Time:
+            passed = datetime.timedelta(hours=plain.hour, minutes=plain.minute, seconds=plain.second, microseconds=plain.microsecond)
+            return f"{passed - offset!r} UTC"
+        return f"{plain - offset!r} UTC"
     except OverflowError:
         return repr(item)
 

@@ -41,6 +41,7 @@ def rehearse(null):
         code = dump_code(compile(REHEARSED, "main.py", "exec", dont_inherit=True))
         os.write(job, json.dumps({"files": 0, "nonce": "", "limits": {"rlimits": [["RLIMIT_AS", 1]]}}).encode() + b"\n" + code)
         _, _, code = read_job(job)
+        dup_to(null, job, inheritable=False)
         os.close(job)
         with open(null, "w", closefd=False) as stream:
             space = types.ModuleType("main").__dict__

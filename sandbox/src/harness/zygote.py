@@ -4,7 +4,7 @@ It never sees a program, a test or a value: requests carry descriptors only, and
 them after the fork. What a child does, it does in a process of its own; nothing flows back but its exit status.
 
 Descriptor 0 is the control socket (SOCK_SEQPACKET) to the parent:
-  parent -> zygote  b"T" + descriptors   run a test
+  parent -> zygote  b"T" + limits        run a test: bytes and files of its box; with descriptors
                     b"R"                 reap orphans (where no PID namespace kills them)
   zygote -> parent  b"H" + JSON          ready
                     b"P" + descriptor    the child's pidfd
@@ -26,7 +26,9 @@ import sys
 CLONE_NEWPID = 0x20000000
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-SYS_PIDFD_OPEN = 434
+MS_NOSUID_NODEV = 2 | 4
+MNT_DETACH = 2
+SQLITE_CONFIG_PAGECACHE = 7
 
 # Each library that is mapped costs every fork some microseconds: what few programs use (uuid, unicodedata, cmath) they import.
 # What programs import, by how often they do (the first part is what verl's clients put before every program).
@@ -66,6 +68,17 @@ def preload(names):
     return loaded
 
 
+def spare_connections():
+    """Lets SQLite's connections take a page of their cache when they need it: a store for twenty is laid out at once otherwise."""
+    try:
+        ctypes.CDLL("libsqlite3.so.0").sqlite3_config(SQLITE_CONFIG_PAGECACHE, None, 0, 0)
+    except (OSError, AttributeError):
+        # Of another name, or none: it works all the same.
+        pass
+
+
+# Before SQLite is loaded for good.
+spare_connections()
 # At import, because the child's part binds what is loaded now.
 sys.path[:] = [entry for entry in sys.path if entry]
 CONFIG = json.loads(sys.argv[1])
@@ -76,6 +89,8 @@ def serve(config):
     """Forks a child for each request until the parent hangs up."""
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # It was for this interpreter's own libraries: what is bound now, no child has to look for.
+    os.environ.pop("LD_BIND_NOW", None)
     control = socket.socket(fileno=os.dup(0))
     os.set_inheritable(control.fileno(), False)
     null = os.open("/dev/null", os.O_RDWR)
@@ -93,7 +108,7 @@ def serve(config):
     if config["support"]:
         # Interpreters that a program starts find their places by the `sitecustomize` there.
         os.environ["PYTHONPATH"] = config["support"]
-    init = start_init() if config["namespaces"] else None
+    init = start_init(config["numbers_fd"]) if config["namespaces"] else None
     *filters, last = [read_file(descriptor) for descriptor in config["filter_fds"]] or [None]
     for program in filters:
         Filter(program).install()
@@ -111,14 +126,19 @@ def serve(config):
             reap()
             control.send(b"R")
             continue
-        pid = check(fork(), "fork")
+        if init is not None:
+            size, files = message[1:].split()
+            options = b"size=%b,nr_inodes=%b,mode=0700" % (size, files)
+            check(libc.mount(b"tmpfs", config["mount_point"], b"tmpfs", MS_NOSUID_NODEV, options), "mount")
+        pid = fork()
         if pid == 0:
-            control.close()
+            # The control socket is closed with all else that is not the child's.
             run_child(config, descriptors)
             os._exit(70)
+        check(pid, "fork")
         for descriptor in descriptors:
             os.close(descriptor)
-        pidfd = check(libc.syscall(SYS_PIDFD_OPEN, pid, 0), "pidfd_open")
+        pidfd = os.pidfd_open(pid)
         socket.send_fds(control, [b"P"], [pidfd])
         os.close(pidfd)
         _, status, usage = os.wait4(pid, 0)
@@ -126,6 +146,9 @@ def serve(config):
         if init is not None:
             cpu += end_all(init)
         control.send(b"X%d %.6f %d" % (status, cpu, usage.ru_maxrss))
+        if init is not None:
+            # Nobody is left in it.
+            check(libc.umount2(config["mount_point"], MNT_DETACH), "umount")
 
 
 class Init:
@@ -135,7 +158,7 @@ class Init:
         self.request, self.answer, self.cpu = request, answer, 0.0
 
 
-def start_init():
+def start_init(numbers):
     """A PID namespace for all processes that are forked from now on, and the process that holds it.
 
     Tests come into it one after the other. They are not its first process, which no signal with a default action would reach, and
@@ -146,11 +169,13 @@ def start_init():
     receive, answer = os.pipe()
     if check(fork(), "fork") == 0:
         try:
-            be_init(request, answer)
+            be_init(request, answer, numbers)
         finally:
             os._exit(70)
     os.close(request)
     os.close(answer)
+    if numbers is not None:
+        os.close(numbers)
     return Init(send, receive)
 
 
@@ -164,17 +189,21 @@ def end_all(init):
     return init.cpu - before
 
 
-def be_init(request, answer):
+def be_init(request, answer, numbers):
     """The first process of the tests' namespace: waits for orphans, and after each test kills all that is left.
 
-    Nothing inside can stop it: the kernel keeps signals from it that it has no handler for.
+    Nothing inside can stop it: the kernel keeps signals from it that it has no handler for. The next test's processes get the same
+    numbers as this one's, where `numbers` can be written to.
     """
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, lambda number, frame: reap())
     os.dup2(request, 3)
     os.dup2(answer, 4)
-    os.closerange(5, 1024)
+    if numbers is not None:
+        os.dup2(numbers, 5)
+    os.closerange(5 if numbers is None else 6, 1024)
+    resets = numbers is not None and reset_numbers(5)
     while os.read(3, 1):
         while True:
             try:
@@ -187,8 +216,19 @@ def be_init(request, answer):
             except ChildProcessError:
                 # Theirs are ours only when they are gone.
                 os.sched_yield()
+        if resets:
+            reset_numbers(5)
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         os.write(4, struct.pack("d", usage.ru_utime + usage.ru_stime))
+
+
+def reset_numbers(descriptor):
+    """The next process is number 2, as the first one was. Says whether this kernel lets us."""
+    try:
+        os.pwrite(descriptor, b"1", 0)
+    except OSError:
+        return False
+    return True
 
 
 def reap():

@@ -4,7 +4,7 @@
 //! tests' boxes), writing anywhere but the box, TCP (ABI 4), signals and abstract sockets out of the test (ABI 6).
 //! [`enforce`] is called once in the zygote, after `no_new_privs` and before `execve`; the ruleset of [`signal_scope`] is
 //! enforced in each child, so that a test cannot signal the zygote either. Not used in tier A, where Landlock would forbid the
-//! mounts that each child makes.
+//! mounts that a zygote makes for its tests.
 
 use std::os::fd::OwnedFd;
 

@@ -12,9 +12,9 @@
 //! 6. `execve` of the interpreter.
 //!
 //! The zygote makes a PID namespace for its tests, in which it is not itself, and installs all [`seccomp`] programs but the last.
-//! What differs from test to test happens after the fork, in `harness/child.py`: a mount namespace with a fresh tmpfs,
-//! capabilities emptied, Landlock's signal scope, the test's rlimits, and the last of the [`seccomp`] programs, which forbids all
-//! of the above.
+//! A test's box, a fresh tmpfs, is mounted by the zygote before it forks, and taken away when nobody is left of the test.
+//! What else differs from test to test happens after the fork, in `harness/child.py`: capabilities emptied, Landlock's signal
+//! scope, the test's rlimits, and the last of the [`seccomp`] programs, which forbids all of the above.
 
 pub mod guard;
 pub mod identity;
@@ -112,6 +112,8 @@ struct HarnessConfig<'a> {
     box_dir: &'a str,
     support: Option<&'a std::path::Path>,
     scope_fd: Option<i32>,
+    /// Sets the number of the process that was made last.
+    numbers_fd: Option<i32>,
     filter_fds: Vec<i32>,
     signal_pid_placeholder: Option<u32>,
 }
@@ -147,7 +149,7 @@ const HARNESS: &str = concat!(
 
 /// Walls this process in and becomes the zygote. Returns only where a step failed.
 pub fn enter(plan: &Plan) -> Result<Infallible, JailError> {
-    let mut scope = None;
+    let (mut scope, mut numbers) = (None, None);
     let mut reach = identity::Reach::Open;
     let service = nix::unistd::getppid();
     if let Some(group) = &plan.group
@@ -160,7 +162,7 @@ pub fn enter(plan: &Plan) -> Result<Infallible, JailError> {
         guard::stay_outside(service)?;
     }
     match plan.tier {
-        Tier::A | Tier::G => namespaces::enter(plan, service)?,
+        Tier::A | Tier::G => numbers = namespaces::enter(plan, service)?,
         Tier::B => {
             reach = identity::leave_root(plan.uid, &plan.interpreter)?;
             scope = landlock::signal_scope()?;
@@ -197,6 +199,7 @@ pub fn enter(plan: &Plan) -> Result<Infallible, JailError> {
         box_dir: &box_dir,
         support: plan.support.as_deref(),
         scope_fd: inherit(scope.as_ref())?,
+        numbers_fd: inherit(numbers.as_ref())?,
         filter_fds: filters.iter().map(AsRawFd::as_raw_fd).collect(),
         signal_pid_placeholder: policy.signals_to_self_only.then_some(seccomp::PID_PLACEHOLDER),
     };
@@ -231,7 +234,7 @@ fn become_interpreter(plan: &Plan, config: &str) -> Result<Infallible, JailError
         .step(format!("starting {}", plan.interpreter.executable.display()))
 }
 
-/// Environment of the zygote and of every test. `PYTHONHASHSEED` is fixed so that verdicts repeat; `random` is seeded
+/// Environment of the zygote, and of every test but for what the zygote takes away. `PYTHONHASHSEED` is fixed so that verdicts repeat; `random` is seeded
 /// anew in every child.
 fn environment(box_dir: &str) -> Vec<String> {
     let mut entries: Vec<String> = [
@@ -248,6 +251,8 @@ fn environment(box_dir: &str) -> Vec<String> {
         "MALLOC_ARENA_MAX=1",
         "USER=sandbox",
         "LOGNAME=sandbox",
+        // For the zygote alone, which takes it away: what is bound at its start is not looked up in each child.
+        "LD_BIND_NOW=1",
     ]
     .map(String::from)
     .to_vec();

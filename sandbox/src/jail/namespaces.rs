@@ -2,12 +2,14 @@
 //!
 //! Defends against: the network (an empty namespace with a loopback of its own), signals to and sight of other
 //! processes, shared memory, host names, the host's file tree. Called before everything else. The namespaces are made once a
-//! zygote, which adds a second PID namespace for its tests; each test adds a mount and an IPC namespace of its own. For that the
-//! zygote keeps `CAP_SYS_ADMIN` *inside its user namespace*, and each child gives it up.
+//! zygote, which adds a second PID namespace for its tests and mounts a fresh box for each of them. For that it keeps `CAP_SYS_ADMIN`
+//! *inside its user namespace*, and each child gives it up. Nothing of the mount, network and IPC namespaces may last from one test
+//! to the next: boxes are taken away, calls that make IPC objects are refused, closed connections are forgotten at once, and the
+//! numbers of processes begin anew.
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::{OFlag, open, openat};
 use nix::sched::{CloneFlags, unshare};
@@ -20,8 +22,8 @@ use super::{JailError, Plan, Step, guard, identity, rootfs};
 const INNER_ID: u32 = 1000;
 
 /// Enters the namespaces and the new root. Returns in the first process of the new PID namespace; the calling process stays
-/// outside as its guard and never returns.
-pub fn enter(plan: &Plan, service: Pid) -> Result<(), JailError> {
+/// outside as its guard and never returns. What is returned sets the number that the writer's PID namespace gave out last.
+pub fn enter(plan: &Plan, service: Pid) -> Result<Option<OwnedFd>, JailError> {
     let inner = CloneFlags::CLONE_NEWUSER
         | CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
@@ -45,19 +47,37 @@ pub fn enter(plan: &Plan, service: Pid) -> Result<(), JailError> {
         rootfs::enter(plan)?;
     }
     raise_loopback()?;
+    if let Err(error) = forget_connections(&proc) {
+        real_terminal::errln!("tests can tell by a port in use what tests before them have done: {error}");
+    }
+    let numbers = openat(&proc, "sys/kernel/ns_last_pid", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty());
+    if let Err(error) = &numbers {
+        real_terminal::errln!(
+            "tests can tell by their numbers how many processes were before them: ns_last_pid: {error}"
+        );
+    }
     guard::stay_outside(service)?;
-    identity::keep_only(identity::CAP_SYS_ADMIN)
+    identity::keep_only(identity::CAP_SYS_ADMIN)?;
+    Ok(numbers.ok())
 }
 
 /// Maps the one uid and gid that exist inside.
 fn map_ids(proc: impl AsFd, (uid, gid): (u32, u32)) -> Result<(), JailError> {
-    let write = |name: &str, content: String| -> Result<(), JailError> {
-        let descriptor = openat(&proc, name, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty()).step(name)?;
-        File::from(descriptor).write_all(content.as_bytes()).step(name)
-    };
-    write("self/setgroups", "deny".into())?;
-    write("self/uid_map", format!("{INNER_ID} {uid} 1"))?;
-    write("self/gid_map", format!("{INNER_ID} {gid} 1"))
+    write(&proc, "self/setgroups", "deny")?;
+    write(&proc, "self/uid_map", &format!("{INNER_ID} {uid} 1"))?;
+    write(&proc, "self/gid_map", &format!("{INNER_ID} {gid} 1"))
+}
+
+/// Keeps nothing of connections that are closed: their ports would stay taken for a minute, and what was measured on a way is
+/// remembered for the next one.
+fn forget_connections(proc: impl AsFd) -> Result<(), JailError> {
+    write(&proc, "sys/net/ipv4/tcp_max_tw_buckets", "0")?;
+    write(&proc, "sys/net/ipv4/tcp_no_metrics_save", "1")
+}
+
+fn write(proc: impl AsFd, name: &str, content: &str) -> Result<(), JailError> {
+    let descriptor = openat(proc, name, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty()).step(name)?;
+    File::from(descriptor).write_all(content.as_bytes()).step(name)
 }
 
 /// Brings up `lo`, so that a program may talk to itself.

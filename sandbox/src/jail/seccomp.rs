@@ -33,7 +33,7 @@ const SIOCSPGRP: libc::c_ulong = 0x8902;
 /// What depends on the tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Whether tests have a mount namespace of their own.
+    /// Whether the zygote mounts a test's box.
     pub mounts: bool,
     /// Whether local, IPv4 and IPv6 sockets may be made (inside an empty network namespace).
     pub sockets: bool,
@@ -111,11 +111,11 @@ fn without_effect(metadata: Metadata) -> Result<BTreeMap<c_long, Vec<SeccompRule
     Ok(rules)
 }
 
-/// Calls that a child makes to put up its own walls.
+/// Calls that put up the walls of a test: what its child makes, and its zygote before and after it.
 fn walls(policy: Policy) -> Vec<c_long> {
     let mut walls = vec![libc::SYS_capset, libc::SYS_landlock_restrict_self];
     if policy.mounts {
-        walls.extend([libc::SYS_unshare, libc::SYS_mount]);
+        walls.extend([libc::SYS_mount, libc::SYS_umount2]);
     }
     walls
 }
