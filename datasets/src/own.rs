@@ -3,10 +3,11 @@
 use std::str::FromStr;
 
 use real_sandbox_api::{Check, Comparison, Group, Limits, Setup, Test};
+use real_terminal::described;
 use serde_json::Value;
 
 use crate::humaneval::joined;
-use crate::record::{Record, RowError, kind, text};
+use crate::record::{Record, RowError, text};
 use crate::{Message, QualityCheck, Solution, SolutionKind, Task, apps, python_json, python_tests};
 
 /// What a column can be.
@@ -151,9 +152,10 @@ impl Columns<'_> {
                 Ok(vec![Message { role: "user".to_owned(), content: text.clone() }])
             }
             Some(Value::Array(_)) => self.record.messages(column),
-            Some(other) => {
-                Err(RowError::new(column, format!("is {}; a text or a list of chat messages is needed", kind(other))))
-            }
+            Some(other) => Err(RowError::new(
+                column,
+                format!("is {}; a text or a list of chat messages is needed", described(other)),
+            )),
             None => Err(RowError::new(column, "is null; a text or a list of chat messages is needed")),
         }
     }
@@ -199,7 +201,7 @@ impl Columns<'_> {
                 let (tests, comparison) = apps::tests(&cases, false, false).map_err(wrong)?;
                 Ok((tests, String::new(), comparison))
             }
-            other => Err(wrong(format!("is {}; tests are a text, a list or an object", kind(other)))),
+            other => Err(wrong(format!("is {}; tests are a text, a list or an object", described(other)))),
         }
     }
 

@@ -1,5 +1,6 @@
 //! One object of a data set: named, typed, nested fields, wherever they came from.
 
+use real_terminal::described;
 use serde_json::{Map, Value};
 
 use crate::Message;
@@ -72,7 +73,7 @@ impl Record {
         };
         let pair = |element: &Value| match element {
             Value::Object(_) => Ok((member(element, first)?, member(element, second)?)),
-            other => Err(RowError::new(path, format!("has {} in it; a group is needed", kind(other)))),
+            other => Err(RowError::new(path, format!("has {} in it; a group is needed", described(other)))),
         };
         self.elements(path)?.iter().map(pair).collect()
     }
@@ -98,7 +99,7 @@ impl Record {
         match self.field(path) {
             None => Ok(&[]),
             Some(Value::Array(list)) => Ok(list),
-            Some(other) => Err(RowError::new(path, format!("is {}; a list is needed", kind(other)))),
+            Some(other) => Err(RowError::new(path, format!("is {}; a list is needed", described(other)))),
         }
     }
 }
@@ -108,18 +109,6 @@ pub(crate) fn text(field: &Value, path: &str) -> Result<String, RowError> {
     match field {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
-        other => Err(RowError::new(path, format!("is {}; text is needed", kind(other)))),
-    }
-}
-
-/// What kind of value it is, in words.
-pub(crate) fn kind(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(truth) => truth.to_string(),
-        Value::Number(number) => format!("the number {number}"),
-        Value::String(text) => format!("the text {:?}", text.chars().take(40).collect::<String>()),
-        Value::Array(list) => format!("a list of {}", list.len()),
-        Value::Object(_) => "an object".to_owned(),
+        other => Err(RowError::new(path, format!("is {}; text is needed", described(other)))),
     }
 }

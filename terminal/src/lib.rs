@@ -15,6 +15,7 @@ mod output;
 mod refused;
 mod screen;
 mod table;
+mod value;
 mod words;
 
 pub use errors::Errors;
@@ -28,6 +29,7 @@ pub use output::{finish, is_open};
 pub use refused::{OrRefused, Refused, exit_code, is_passing};
 pub use screen::{Stream, colours, is_terminal, moves_cursor, text_width, width};
 pub use table::{fit, wrapped};
+pub use value::described;
 pub use words::count;
 
 /// Writes a line to standard output. Never panics; see [`finish`] and [`is_open`].

@@ -50,7 +50,7 @@ pub(super) fn recognize(document: &Value) -> Recognized {
     let text = |field: &'static str| match document.get(field) {
         Some(Value::String(text)) => Ok(text.as_str()),
         Some(other) => {
-            Err(Recognized::Wrong(field, format!("must be text, but is {}", super::schema::describe(other)), None))
+            Err(Recognized::Wrong(field, format!("must be text, but is {}", real_terminal::described(other)), None))
         }
         None => Err(Recognized::Wrong(field, "is required but missing".to_owned(), None)),
     };

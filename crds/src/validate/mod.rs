@@ -212,7 +212,7 @@ fn resource(mut document: Value, mut source: Source<'_>) -> Result<Resource, Vec
     if !document.is_object() {
         let message = format!(
             "must be an object with apiVersion, kind, metadata and spec, but is {}",
-            schema::describe(&document)
+            real_terminal::described(&document)
         );
         return Err(vec![source.error(&root, message)]);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use real_terminal::described;
 use serde_json::{Map, Value};
 
 use super::{meant, path::FieldPath, path::Segment, suggest};
@@ -44,7 +45,7 @@ fn node(schema: &Value, value: &mut Value, path: &FieldPath, misfits: &mut Vec<M
 fn wrong_type(schema: &Value, value: &Value) -> Option<String> {
     if schema["x-kubernetes-int-or-string"] == true {
         let fits = value.is_i64() || value.is_u64() || value.is_string();
-        return (!fits).then(|| format!("must be a whole number or text, but is {}", describe(value)));
+        return (!fits).then(|| format!("must be a whole number or text, but is {}", described(value)));
     }
     let expected = schema["type"].as_str()?;
     let (fits, name) = match expected {
@@ -56,7 +57,7 @@ fn wrong_type(schema: &Value, value: &Value) -> Option<String> {
         "number" => (value.is_number(), "a number"),
         other => unreachable!("a structural schema has no type {other}"),
     };
-    (!fits).then(|| format!("must be {name}, but is {}", describe(value)))
+    (!fits).then(|| format!("must be {name}, but is {}", described(value)))
 }
 
 /// What to write in place of a value of another type.
@@ -218,20 +219,5 @@ fn bounds(fewest: Option<u64>, most: Option<u64>) -> String {
         (Some(fewest), None) => format!("at least {fewest}"),
         (None, Some(most)) => format!("at most {most}"),
         (None, None) => "any number".to_owned(),
-    }
-}
-
-/// A value in a few words.
-pub(super) fn describe(value: &Value) -> String {
-    match value {
-        Value::Null => "empty".to_owned(),
-        Value::Bool(_) => value.to_string(),
-        Value::Number(_) => format!("the number {value}"),
-        Value::String(text) if text.chars().count() > 60 => {
-            format!("the text \"{}…\"", text.chars().take(60).collect::<String>())
-        }
-        Value::String(_) => format!("the text {value}"),
-        Value::Array(items) => format!("a list of {}", count(items.len())),
-        Value::Object(_) => "an object".to_owned(),
     }
 }

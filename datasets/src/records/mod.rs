@@ -134,7 +134,7 @@ impl Item<'_> {
     }
 
     fn no_object(&self, value: &Value) -> LoadError {
-        self.problem("", format!("is {}; an object with fields is needed", crate::record::kind(value)))
+        self.problem("", format!("is {}; an object with fields is needed", real_terminal::described(value)))
     }
 
     /// That something is wrong with a field of the object, or with all of it where `field` is empty.

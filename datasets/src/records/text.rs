@@ -149,7 +149,7 @@ mod tests {
         assert!(refusal(format!("[{TASK}] {TASK}").as_bytes()).contains("after the array"));
         assert!(refusal(format!("[{TASK} {TASK}]").as_bytes()).contains("element 1"));
         for (text, what) in
-            [("[1]", "the number 1"), ("null", "null"), ("[[]]", "a list of 0"), ("\"x\"", "the text \"x\"")]
+            [("[1]", "the number 1"), ("null", "empty (null)"), ("[[]]", "an empty list"), ("\"x\"", "the text \"x\"")]
         {
             assert!(
                 refusal(text.as_bytes()).contains(&format!("is {what}; an object")),

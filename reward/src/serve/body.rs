@@ -47,24 +47,13 @@ impl<T> Part<T> {
     pub(super) fn read(&self, wanted: &str) -> Result<&T, String> {
         match self {
             Self::Right(entry) => Ok(entry),
-            Self::Wrong(value) => Err(format!("is {}, and should be {wanted}", kind(value))),
+            Self::Wrong(value) => Err(format!("is {}, and should be {wanted}", real_terminal::described(value))),
         }
     }
 
     /// Whether nothing stands there.
     pub(super) fn is_null(&self) -> bool {
         matches!(self, Self::Wrong(Value::Null))
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
     }
 }
 
