@@ -4,11 +4,7 @@
 use std::time::{Duration, Instant};
 
 use k8s_openapi::{
-    api::{
-        authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
-        core::v1::Namespace,
-    },
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api,
@@ -19,10 +15,16 @@ use real_operator::rbac::{Permission, Scope, TABLE};
 use real_test_kube::ControlPlane;
 use serde_json::{Value, json};
 
+#[path = "support/access.rs"]
+mod access;
 #[path = "support/helm.rs"]
 mod helm;
 
+use access::may;
 use helm::{NAMESPACE, chart, values, ways};
+
+/// What has not happened by then does not happen, however busy the machine is.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Kinds of the Prometheus operator, which is not there.
 const ABSENT: [&str; 3] = ["ServiceMonitor", "PodMonitor", "PrometheusRule"];
@@ -51,7 +53,7 @@ async fn definitions(cluster: &ControlPlane) -> Vec<CustomResourceDefinition> {
 /// Names of all objects of the release, in all namespaces and of all kinds that can be listed. Asks again while kinds come
 /// or go: the list of kinds is a little behind the definitions.
 fn objects(cluster: &ControlPlane) -> Vec<String> {
-    let deadline = Instant::now() + Duration::from_mins(5);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let kinds = cluster.kubectl(&["api-resources", "--verbs=list", "--output=name"], None).expect_success();
         let kinds = kinds.lines().collect::<Vec<_>>().join(",");
@@ -113,6 +115,8 @@ async fn kept_definitions_and_their_objects_outlive_the_chart_and_are_taken_up_a
     let cluster = ControlPlane::start().unwrap();
     namespaces(&cluster).await;
     install(&cluster, &[]);
+    // A kind is served a moment after its definition is there.
+    cluster.kubectl_until(&["get", "rewardpools", "--all-namespaces"], |_| true);
     cluster.kubectl(&["create", "--namespace=team-a", "--filename=-"], Some(POOL)).expect_success();
 
     cluster.helm(&["uninstall", "real", "--namespace", NAMESPACE]).expect_success();
@@ -200,28 +204,6 @@ async fn another_version_is_served_by_a_value_and_leaves_once_no_object_is_store
     assert_eq!(cluster.kubectl_until(&get, |said| !said.is_empty()).trim(), "rewardpool.real-rl.dev/judges");
 }
 
-/// Whether the operator's account may do `verb`, as the API server's authorizer says.
-async fn may(cluster: &ControlPlane, namespace: &str, permission: (&str, &str), verb: &str) -> bool {
-    let (group, resource) = permission;
-    let (resource, subresource) = resource.split_once('/').map_or((resource, None), |(a, b)| (a, Some(b.to_owned())));
-    let review = SubjectAccessReview {
-        spec: SubjectAccessReviewSpec {
-            user: Some(format!("system:serviceaccount:{NAMESPACE}:real-operator")),
-            resource_attributes: Some(ResourceAttributes {
-                group: Some(group.to_owned()),
-                resource: Some(resource.to_owned()),
-                subresource,
-                verb: Some(verb.to_owned()),
-                namespace: Some(namespace.to_owned()).filter(|namespace| !namespace.is_empty()),
-                ..ResourceAttributes::default()
-            }),
-            ..SubjectAccessReviewSpec::default()
-        },
-        ..SubjectAccessReview::default()
-    };
-    Api::all(cluster.client()).create(&PostParams::default(), &review).await.unwrap().status.unwrap().allowed
-}
-
 /// Fails unless, in `namespace`, exactly the verbs of the table's permissions in `scopes` are allowed.
 async fn allowed_exactly(cluster: &ControlPlane, namespace: &str, scopes: &[Scope]) {
     const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
@@ -234,8 +216,12 @@ async fn allowed_exactly(cluster: &ControlPlane, namespace: &str, scopes: &[Scop
                     && line.verbs.contains(&verb)
             };
             let expected = TABLE.iter().any(grants);
-            let allowed = may(cluster, namespace, (group, resource), verb).await;
-            assert_eq!(allowed, expected, "{verb} {resource} in {namespace:?}");
+            // The authorizer hears of roles and bindings by watches.
+            let deadline = Instant::now() + PATIENCE;
+            while may(cluster, namespace, (group, resource), verb).await != expected {
+                assert!(Instant::now() < deadline, "{verb} {resource} in {namespace:?} is not {expected}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
         }
     }
     for verb in VERBS {

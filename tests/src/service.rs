@@ -16,9 +16,13 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts `real-detector` or `real-sandbox` on a port of its choice.
+    /// Starts `real-detector` or `real-sandbox`, on a port that is its own also after its end.
+    ///
+    /// # Panics
+    /// No port is free.
     pub fn start(name: &'static str) -> Self {
-        Self::start_at(name, "127.0.0.1:0")
+        let port = real_test_kube::ports::free().unwrap_or_else(|error| panic!("{error:#}"));
+        Self::start_at(name, &format!("127.0.0.1:{port}"))
     }
 
     /// Starts it on a given address.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
 
+#[path = "../support/access.rs"]
+mod access;
 #[path = "../rig/mod.rs"]
 mod rig;
 

@@ -14,10 +14,12 @@ use real_crds::v1alpha1::{RealTrainingJob, RewardPool};
 use real_operator::rbac::{Scope, TABLE};
 use real_test_kube::shared;
 use serde_json::json;
+use tokio::time::{Duration, Instant, sleep};
 
+use crate::access::may;
 use crate::life::{NAME, OfAJob};
 use crate::lives::{Life as _, play};
-use crate::rig::{Rig, sft};
+use crate::rig::{PATIENCE, Rig, sft};
 
 /// Rights that need something of others in the cluster, and why they are there all the same.
 const NOT_HERE: [(&str, &str); 2] = [("scaledobjects", "there is no KEDA"), ("workloads", "there is no Kueue")];
@@ -34,6 +36,19 @@ async fn installed(rig: &Rig) -> String {
     let arguments = ["install", &format!("real-{namespace}"), &chart, "--namespace", namespace, "--set", &watched];
     let values = ["--set", "crds.enabled=false,fullnameOverride=real-operator"];
     shared().helm(&[arguments.as_slice(), &values].concat()).expect_success();
+    // The authorizer hears of roles and bindings by watches.
+    let deadline = Instant::now() + PATIENCE;
+    for what in TABLE {
+        let place = match what.scope {
+            Scope::Cluster => "",
+            Scope::Default => "default",
+            Scope::Watched | Scope::Own => namespace,
+        };
+        while !may(&rig.client, namespace, place, what, what.verbs[0]).await {
+            assert!(Instant::now() < deadline, "the operator may not {} {} in {place:?}", what.verbs[0], what.resource);
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
     shared().token(namespace, "real-operator").await
 }
 

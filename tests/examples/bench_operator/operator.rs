@@ -16,7 +16,7 @@ pub(crate) struct Operator {
 
 impl Operator {
     pub(crate) fn start(program: &Path, plane: &ControlPlane) -> Result<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = real_test_kube::ports::free()?;
         let address = format!("127.0.0.1:{port}");
         let child = Command::new(program)
             .args(["run", "--leader-elect", "false", "--listen", &address])

@@ -99,6 +99,9 @@ impl ControlPlane {
             // Caches and repositories belong to this control plane, not to the user.
             .env("HOME", self.folder())
             .env("KUBECONFIG", self.kubeconfig())
+            // A server that gets no share of a busy machine for a while is not gone.
+            .env("HTTP2_READ_IDLE_TIMEOUT_SECONDS", "300")
+            .env("HTTP2_PING_TIMEOUT_SECONDS", "300")
             .env_remove("KUBECACHEDIR")
             .env_remove("XDG_CACHE_HOME")
             .env_remove("XDG_CONFIG_HOME")

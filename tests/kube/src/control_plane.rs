@@ -310,5 +310,7 @@ pub(crate) fn server_flags(folder: &Path, etcd_port: u16, port: u16) -> Vec<Stri
         // It would publish the address of the machine's network, which is none of the tests' business.
         "--endpoint-reconciler-type=none".to_owned(),
         "--allow-privileged=true".to_owned(),
+        // A minute, the default, is less than a large definition takes on a machine that does much else.
+        "--request-timeout=10m".to_owned(),
     ]
 }

@@ -24,7 +24,7 @@ mod control_plane;
 mod crds;
 mod kubeconfig;
 mod kueue;
-mod ports;
+pub mod ports;
 mod process;
 pub mod programs;
 pub mod proxy;

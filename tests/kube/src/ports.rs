@@ -2,45 +2,58 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::ops::RangeInclusive;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 /// Below it are the ports of well-known services.
 const FIRST: u16 = 10_000;
+/// As many as tests that run side by side may want.
+const FEWEST: usize = 1_000;
 const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 
 /// A loopback port that no other process which asks here is given while this one lives.
 ///
 /// It is none that the kernel gives to connections: one of those would have the port before the server that was told to bind it,
 /// and who waits for that server could even be connected to itself.
-pub(crate) fn free() -> Result<u16> {
+///
+/// # Errors
+/// None is free, or the kernel does not say which it gives to connections.
+pub fn free() -> Result<u16> {
     static TAKEN: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
     let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let end = ephemeral()?;
-    ensure!(end > FIRST, "{EPHEMERAL} begins at {end} and leaves no port from {FIRST} on");
-    let count = u32::from(end - FIRST);
+    let ports = candidates(&ephemeral()?);
     // Processes that start at once begin at places of their own.
-    let begin = std::process::id().wrapping_mul(64);
-    for step in 0..count {
-        let port = FIRST + u16::try_from(begin.wrapping_add(step) % count)?;
-        let Some(name) = reserve(port)? else { continue };
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+    let begin = std::process::id() as usize * 64 % ports.len();
+    for port in ports[begin..].iter().chain(&ports[..begin]) {
+        let Some(name) = reserve(*port)? else { continue };
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok() {
             taken.push(name);
-            return Ok(port);
+            return Ok(*port);
         }
     }
-    anyhow::bail!("none of the loopback ports {FIRST} to {} is free", end - 1)
+    anyhow::bail!("none of the {} loopback ports that tests may have is free", ports.len())
 }
 
-/// The first port that the kernel gives to connections.
-fn ephemeral() -> Result<u16> {
-    let range = fs::read_to_string(EPHEMERAL).with_context(|| format!("{EPHEMERAL} cannot be read"))?;
-    let first = range.split_whitespace().next().unwrap_or_default();
-    first.parse().with_context(|| format!("{EPHEMERAL} holds '{}'", range.trim()))
+/// Ports that are none for connections; all where the kernel leaves hardly any, as on machines with very many connections: then
+/// whoever is told to bind one has to be told another where it is taken.
+fn candidates(ephemeral: &RangeInclusive<u16>) -> Vec<u16> {
+    let outside: Vec<u16> = (FIRST..=u16::MAX).filter(|port| !ephemeral.contains(port)).collect();
+    if outside.len() < FEWEST { (FIRST..=u16::MAX).collect() } else { outside }
+}
+
+/// The ports that the kernel gives to connections.
+fn ephemeral() -> Result<RangeInclusive<u16>> {
+    let text = fs::read_to_string(EPHEMERAL).with_context(|| format!("{EPHEMERAL} cannot be read"))?;
+    let mut ends = text.split_whitespace().map(str::parse);
+    match (ends.next(), ends.next()) {
+        (Some(Ok(first)), Some(Ok(last))) => Ok(first..=last),
+        _ => anyhow::bail!("{EPHEMERAL} holds '{}'", text.trim()),
+    }
 }
 
 /// A name that the kernel keeps for one process until that ends; `None` where another has it.
@@ -74,8 +87,20 @@ mod tests {
     fn a_port_is_given_once_and_is_none_of_those_for_connections() {
         let given: Vec<u16> = (0..200).map(|_| free().unwrap()).collect();
         assert_eq!(given.iter().collect::<BTreeSet<_>>().len(), given.len());
-        let end = ephemeral().unwrap();
-        assert!(given.iter().all(|port| (FIRST..end).contains(port)), "{given:?}");
+        let allowed = candidates(&ephemeral().unwrap());
+        assert!(given.iter().all(|port| allowed.contains(port)), "{given:?}");
+    }
+
+    #[test]
+    fn there_are_ports_whatever_the_kernel_gives_to_connections() {
+        let usual = candidates(&(32_768..=60_999));
+        assert!(
+            usual.iter().all(|port| *port < 32_768 || *port > 60_999) && usual.contains(&10_000),
+            "{}",
+            usual.len()
+        );
+        assert_eq!(candidates(&(1_024..=60_999)), (61_000..=u16::MAX).collect::<Vec<_>>());
+        assert_eq!(candidates(&(1_024..=u16::MAX)).len(), 55_536);
     }
 
     #[test]
