@@ -20,7 +20,7 @@ Logs go to standard error; RUST_LOG=debug says more.";
 
 /// Trains code models with rewards from program analysis and unit tests
 #[derive(Debug, Parser)]
-#[command(name = "real", version, propagate_version = true, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(name = "real", version, propagate_version = true, after_help = AFTER_HELP)]
 struct Cli {
     #[command(flatten)]
     logs: LogArgs,

@@ -11,7 +11,10 @@ use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use crate::exit;
 use crate::output::finish;
-use crate::screen::{Stream, colours};
+use crate::screen::{Stream, USUAL_WIDTH, colours, text_width, width};
+
+/// Columns of help on wider terminals: longer lines are hard to read.
+const WIDEST_HELP: usize = 100;
 
 /// A count of 1 or more.
 ///
@@ -44,17 +47,54 @@ pub fn parse<C: CommandFactory + FromArgMatches>() -> C {
 /// As [`parse`], of a command whose definition was changed. `tips` has commands and options of other programs, and what does here
 /// what they do there.
 pub fn matches(command: Command, tips: &[(&str, &str)]) -> ArgMatches {
-    match forgiving(command).try_get_matches() {
+    let columns = width(Stream::Output).unwrap_or(USUAL_WIDTH).min(WIDEST_HELP);
+    match forgiving(command).term_width(columns).try_get_matches() {
         Ok(matches) => matches,
         Err(error) if error.use_stderr() => in_words(error, tips).exit(),
         Err(asked) => {
             let text = asked.render();
             let text = if colours(Stream::Output) { text.ansi().to_string() } else { text.to_string() };
-            crate::outln!("{}", text.trim_end());
+            let lines: Vec<String> = text.trim_end().lines().map(|line| folded(line, columns)).collect();
+            crate::outln!("{}", lines.join("\n"));
             let code = if finish(ExitCode::SUCCESS) == ExitCode::SUCCESS { exit::DONE } else { exit::FAILED };
             std::process::exit(code.into())
         }
     }
+}
+
+/// A line of help; one of usage, which clap leaves as long as it is, in so many columns and folded between its parts.
+fn folded(line: &str, columns: usize) -> String {
+    const BEGIN: &str = "Usage: ";
+    let plain = |text: &str| console::strip_ansi_codes(text).into_owned();
+    if text_width(line) <= columns || !plain(line).starts_with(BEGIN) {
+        return line.to_owned();
+    }
+    let mut parts: Vec<String> = Vec::new();
+    for word in line.split(' ') {
+        match parts.last_mut() {
+            // An option and its value.
+            Some(option) if plain(option).starts_with("--") && plain(word).starts_with('<') => {
+                option.push(' ');
+                option.push_str(word);
+            }
+            _ => parts.push(word.to_owned()),
+        }
+    }
+    let (mut text, mut at) = (String::new(), 0);
+    for part in parts {
+        let wide = text_width(&part);
+        if at > 0 && at + 1 + wide > columns {
+            text.push('\n');
+            text.push_str(&" ".repeat(BEGIN.len()));
+            at = BEGIN.len();
+        } else if at > 0 {
+            text.push(' ');
+            at += 1;
+        }
+        text.push_str(&part);
+        at += wide;
+    }
+    text
 }
 
 /// Lets every option take `-1`, so that its own check can say what is allowed instead of "unexpected argument '-1'", and whoever knows
@@ -147,6 +187,17 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+
+    #[test]
+    fn a_long_line_of_usage_is_folded_between_its_parts() {
+        let line = "\u{1b}[1mUsage:\u{1b}[0m real serve [OPTIONS] \u{1b}[1m--detector\u{1b}[0m <URL> --sandbox <URL>";
+        assert_eq!(folded(line, 80), line);
+        let lines = folded(line, 40);
+        let lines: Vec<_> = lines.lines().map(|line| console::strip_ansi_codes(line).into_owned()).collect();
+        assert_eq!(lines, ["Usage: real serve [OPTIONS]", "       --detector <URL> --sandbox <URL>"]);
+        let other = "  a line of help that clap has wrapped already, and that has one word too long";
+        assert_eq!(folded(other, 40), other);
+    }
 
     #[test]
     fn numbers_out_of_bounds_are_told_what_is_allowed() {

@@ -15,7 +15,7 @@ pub enum Stream {
 }
 
 /// Columns where a terminal does not say.
-const USUAL_WIDTH: usize = 80;
+pub(crate) const USUAL_WIDTH: usize = 80;
 
 /// Whether the stream was a terminal when it was first asked. One that is closed later still counts as one.
 pub fn is_terminal(stream: Stream) -> bool {
