@@ -32,10 +32,44 @@ fn example(name: &str) -> String {
     examples().into_iter().find(|(file, _)| file == name).unwrap_or_else(|| panic!("there is no {name}")).1
 }
 
+/// Blocks of YAML of all pages, by the page.
+fn blocks() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut pages = vec![root.join("README.md")];
+    let mut folders = vec![root.join("docs"), root.join("examples")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    let mut blocks = Vec::new();
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for block in text.split("\n```yaml\n").skip(1) {
+            blocks.push((page.display().to_string(), block.split("\n```").next().unwrap_or_default().to_owned()));
+        }
+    }
+    blocks
+}
+
 fn endpoints() -> Endpoints {
     Endpoints {
         detectors: vec!["http://127.0.0.1:7001".to_owned()],
         sandboxes: vec!["http://127.0.0.1:7002".to_owned()],
+    }
+}
+
+#[test]
+fn every_object_of_ours_on_a_page_is_valid() {
+    let ours: Vec<_> = blocks().into_iter().filter(|(_, block)| block.contains("apiVersion: real-rl.dev/")).collect();
+    assert!(ours.iter().any(|(page, _)| page.ends_with("README.md")), "the first page shows a job");
+    for (page, text) in ours {
+        parse_manifest(&text, &page, &[]).unwrap_or_else(|errors| panic!("{errors}"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use real_detector::catalogue::unknown_cwes;
+use real_detector::catalogue::{cwes, unknown_cwes};
 use real_detector::rules::{Rule, pages, registry};
 use real_detector::{Options, analyze};
 use real_detector_api::Finding;
@@ -111,4 +111,10 @@ fn the_weaknesses_of_the_paper_have_rules() {
     for cwe in [74, 77, 78, 79, 89, 94, 95, 200, 327, 347, 352, 502, 601, 770, 862, 863, 915, 918, 1333] {
         assert!(known.contains(&cwe), "no rule for CWE-{cwe}");
     }
+}
+
+#[test]
+fn the_first_page_says_for_how_many_numbers_there_are_rules() {
+    let said = format!("{} CWE numbers", cwes().expect("the rules load").len());
+    assert!(include_str!("../../README.md").contains(&said), "README.md does not say {said}");
 }

@@ -393,8 +393,10 @@ async fn descriptors_that_tests_send_each_other_do_not_count_against_ours() {
         assert!(results.iter().all(|result| result.status == Status::Passed), "{tier}: {results:?}");
         let ours = tree(server.process.id());
         assert!(ours.len() > 2, "{tier}: guards and zygotes");
-        for pid in ours {
-            let (soft, hard) = open_files(pid).expect("a process of ours");
+        // What is left of a test may go meanwhile.
+        let limits: Vec<(u64, u64)> = ours.into_iter().filter_map(open_files).collect();
+        assert!(limits.len() > 2, "{tier}: {limits:?}");
+        for (soft, hard) in limits {
             assert!(soft == hard && soft > 1000, "{tier}: {soft} of {hard}");
         }
     })

@@ -24,12 +24,8 @@ impl Reader {
     }
 
     fn fetcher_of(&self, offline: bool, parts: Parts) -> Fetcher {
-        let patience = Patience {
-            silence: Duration::from_millis(500),
-            fruitless: 3,
-            tries: 20,
-            first_wait: Duration::from_millis(1),
-        };
+        let patience =
+            Patience { silence: Duration::from_secs(3), fruitless: 3, tries: 20, first_wait: Duration::from_millis(1) };
         let keys = BucketKeys { id: "id".into(), secret: "hush".into(), token: Some("session".into()) };
         let buckets = Buckets { endpoint: Some(self.store.proxy.clone()), keys: Some(keys), ..Buckets::default() };
         let hub = "http://127.0.0.1:9".to_owned();

@@ -28,12 +28,8 @@ impl Reader {
     }
 
     fn settings(&self) -> Settings {
-        let patience = Patience {
-            silence: Duration::from_millis(500),
-            fruitless: 3,
-            tries: 20,
-            first_wait: Duration::from_millis(1),
-        };
+        let patience =
+            Patience { silence: Duration::from_secs(3), fruitless: 3, tries: 20, first_wait: Duration::from_millis(1) };
         Settings {
             cache: self.cache.path().to_owned(),
             hub: "http://127.0.0.1:9".to_owned(),

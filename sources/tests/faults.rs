@@ -79,12 +79,8 @@ impl Server {
     }
 
     fn fetcher(&self, token: Option<&str>, offline: bool) -> Fetcher {
-        let patience = Patience {
-            silence: Duration::from_millis(300),
-            fruitless: 3,
-            tries: 20,
-            first_wait: Duration::from_millis(1),
-        };
+        let patience =
+            Patience { silence: Duration::from_secs(3), fruitless: 3, tries: 20, first_wait: Duration::from_millis(1) };
         let (cache, hub) = (self.cache.path().to_owned(), self.address.clone());
         Fetcher::new(Settings {
             cache,

@@ -87,7 +87,8 @@ impl Way<'_> {
             azure: self.azure.clone(),
             offline: false,
             patience: Patience {
-                silence: Duration::from_millis(50),
+                // Ten times that for an answer.
+                silence: Duration::from_millis(300),
                 fruitless: 3,
                 tries: 20,
                 first_wait: Duration::from_millis(1),

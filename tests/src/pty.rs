@@ -14,8 +14,8 @@ use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 
-/// Far more than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// What has not happened by then does not happen, however busy the machine is.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A program whose standard streams, and controlling terminal, are a pseudo-terminal that we hold the other end of.
 pub struct Terminal {
@@ -64,7 +64,7 @@ impl Terminal {
     /// Reads until the text on the terminal satisfies a condition, and gives all of it so far, escape sequences included.
     ///
     /// # Panics
-    /// Where the program ends, or two minutes pass, before that.
+    /// Where the program ends, or ten minutes pass, before that.
     pub fn read_until(&mut self, done: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -79,7 +79,7 @@ impl Terminal {
     /// Reads to the program's end.
     ///
     /// # Panics
-    /// Where it does not end within two minutes.
+    /// Where it does not end within ten minutes.
     pub fn finish(mut self) -> (ExitStatus, String) {
         let deadline = Instant::now() + PATIENCE;
         while self.read(deadline) {}
@@ -125,7 +125,7 @@ impl Program {
     /// Waits for its end.
     ///
     /// # Panics
-    /// Where it does not end within two minutes.
+    /// Where it does not end within ten minutes.
     pub fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {

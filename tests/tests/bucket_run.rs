@@ -6,8 +6,7 @@ mod store;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -94,17 +93,18 @@ fn a_run_whose_machine_is_lost_goes_on_on_another_from_the_bucket_as_if_it_had_n
 
     // Killed when the first checkpoint has become whole in the bucket, and with it everything that it started.
     let lost = machine("runs/lost");
-    let pid = Arc::new(AtomicI32::new(0));
+    // Known a moment after the rule is.
+    let pid = Arc::new(OnceLock::new());
     let doomed = Arc::clone(&pid);
     store.rule(move |asked| {
         let whole = asked.kind == Kind::Put && asked.key.ends_with("step-2/manifest.json");
         if whole {
-            kill(Pid::from_raw(doomed.load(Ordering::SeqCst)), Signal::SIGKILL).unwrap();
+            kill(*doomed.wait(), Signal::SIGKILL).unwrap();
         }
         whole.then_some(Fault::Lost)
     });
     let child = real(&store, lost.path(), &[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    pid.store(i32::try_from(child.id()).unwrap(), Ordering::SeqCst);
+    pid.set(Pid::from_raw(i32::try_from(child.id()).unwrap())).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), None, "it was not killed: {}", stderr(&output));
     drop(lost);

@@ -126,6 +126,43 @@ fn errors_that_nobody_can_read_change_no_exit_code() {
     }
 }
 
+/// What a command and those below it say with `--help` where no terminal is, and of a given width.
+fn helps(program: &str, words: &[String], columns: Option<&str>, tried: &mut usize) {
+    let mut asked = command(program, &words.iter().map(String::as_str).collect::<Vec<_>>());
+    asked.arg("--help").env_remove("COLUMNS").envs(columns.map(|columns| ("COLUMNS", columns)));
+    let help = String::from_utf8(asked.output().unwrap().stdout).unwrap();
+    let most = columns.map_or(80, |columns| columns.parse().unwrap());
+    for line in help.lines() {
+        // A word is never cut.
+        let fits = line.chars().count() <= most || line.split_whitespace().count() == 1;
+        assert!(fits && !line.contains('\x1b'), "{program} {words:?} --help: {line}");
+    }
+    assert!(help.contains("Usage: "), "{program} {words:?}: {help}");
+    *tried += 1;
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    for line in commands {
+        let Some(name) = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')) else { continue };
+        let name = name.split(' ').next().unwrap();
+        if name != "help" {
+            helps(program, &[words, &[name.to_owned()]].concat(), columns, tried);
+        }
+    }
+}
+
+#[test]
+fn every_help_fits_the_columns_that_there_are_and_is_plain() {
+    let mut tried = 0;
+    for program in ["real", "real-detector", "real-sandbox", "real-operator", "real-trainer"] {
+        // The trainer is built on its own, and not everywhere.
+        if programs::path("real").with_file_name(program).exists() {
+            for columns in [None, Some("60")] {
+                helps(program, &[], columns, &mut tried);
+            }
+        }
+    }
+    assert!(tried > 40, "{tried}");
+}
+
 /// The rows of the table in docs/exit-codes.md, each shown by a command that ends so.
 #[test]
 fn exit_codes_are_those_of_the_table() {
@@ -342,7 +379,11 @@ fn a_build_that_is_stopped_keeps_its_tasks_and_goes_on() {
         [&["datasets", "build", "--out", "tasks.jsonl", "--count", count], more].concat()
     };
     let mut terminal = Terminal::start(&programs::path("real"), &build("5000", &[]), folder.path(), 100, "xterm");
-    terminal.read_until(|text| text.contains(" 3/5000"));
+    // A bar does not show each number.
+    let shown = |text: &str| {
+        text.match_indices("/5000").filter_map(|(at, _)| text[..at].rsplit(' ').next()?.parse().ok()).max()
+    };
+    terminal.read_until(|text| shown(text) >= Some(3));
     terminal.interrupt();
     let (status, text) = terminal.finish();
     assert_eq!(status.code(), Some(75), "{text}");

@@ -101,7 +101,7 @@ async fn a_sandbox_killed_and_restarted_midway_changes_no_reward() {
 async fn without_a_service_an_answer_is_unscored_and_the_service_named() {
     for lost in [Which::Sandbox, Which::Detector] {
         let mut services = Services::start();
-        let config = ScorerConfig { timeout: Duration::from_secs(4), ..services.config() };
+        let config = ScorerConfig { timeout: Duration::from_secs(15), ..services.config() };
         match lost {
             Which::Sandbox => services.sandbox.kill(),
             Which::Detector => services.detector.kill(),

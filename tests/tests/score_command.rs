@@ -203,7 +203,7 @@ async fn the_remote_reward_route_answers_as_openrlhf_expects() {
     let case = Case::new(&[]);
     let (detector, sandbox) = (services.detector.url(), services.sandbox.url());
     let data = case.path("tasks.jsonl");
-    let arguments = ["reward", "serve", "--timeout", "3", "--detector", &detector, "--sandbox", &sandbox, "--dataset"];
+    let arguments = ["reward", "serve", "--timeout", "20", "--detector", &detector, "--sandbox", &sandbox, "--dataset"];
     let server = Service::spawn("real", &[&arguments[..], &[data.to_str().unwrap()]].concat());
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let post = async |body: Value| {

@@ -12,8 +12,7 @@ mod store;
 
 use std::fs;
 use std::process::{Child, Output, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use job::{Job, read_json, stderr};
 use nix::sys::signal::{Signal, kill};
@@ -169,18 +168,19 @@ fn goes_on_elsewhere(bucket: &Bucket, moments: &[Moment]) {
             bucket.runtime.block_on(bucket.store.put(key, content));
         }
         let job = steady(6);
-        let pid = Arc::new(AtomicI32::new(0));
+        // Known a moment after the rule is.
+        let pid = Arc::new(OnceLock::new());
         let (doomed, mut seen) = (Arc::clone(&pid), 0);
         bucket.store.rule(move |asked| {
             seen += usize::from(is_it(asked));
             if !is_it(asked) || seen != number {
                 return None;
             }
-            kill(Pid::from_raw(doomed.load(Ordering::SeqCst)), Signal::SIGKILL).expect("it runs");
+            kill(*doomed.wait(), Signal::SIGKILL).expect("it runs");
             Some(if arrives { Fault::Lost } else { Fault::Answer(500, "") })
         });
         let child = bucket.spawn(&job, &["--resume"]);
-        pid.store(i32::try_from(child.id()).expect("a pid"), Ordering::SeqCst);
+        pid.set(Pid::from_raw(i32::try_from(child.id()).expect("a pid"))).expect("one process");
         let output = child.wait_with_output().expect("it ends");
         assert_eq!(output.status.code(), None, "{moment}: it was not killed: {}", stderr(&output));
         bucket.runtime.block_on(bucket.store.settled());
@@ -262,6 +262,7 @@ fn a_store_that_is_away_stops_no_training_and_the_run_fails_by_name_where_its_la
     assert_eq!(local, 2);
     // With new keys all of it is stored, without training anything again.
     bucket.store.rule(|_| None);
+    job.config["checkpoint"]["store"]["timeoutSeconds"] = 60.into();
     bucket.run_well(&job, &["--resume"]);
     assert_eq!(bucket.steps(), (vec![4, 6], vec![4, 6]));
     assert_eq!(job.metrics().len(), 6);
@@ -331,14 +332,16 @@ fn a_bucket_has_one_job_and_one_trainer_at_a_time() {
     assert_eq!(words(&back)["reason"], "CheckpointNotStored");
     assert_eq!(bucket.steps().0, [2]);
     // A trainer that was thought dead: another one writes its name in the middle of an upload.
+    back.config["checkpoint"]["store"]["timeoutSeconds"] = 60.into();
     let owner = "runs/one/owner.json";
     let (real, handle) = (bucket.store.real.clone(), bucket.runtime.handle().clone());
     bucket.store.rule(move |asked| {
         if asked.kind == Kind::Put && asked.key.ends_with("step-4/state.json") {
             let url = format!("{real}/data/{owner}?X-Amz-Signature=any");
             let body = r#"{"job":"test","attempt":7,"writer":"x"}"#;
-            handle.spawn(reqwest::Client::new().put(url).body(body).send());
-            std::thread::sleep(std::time::Duration::from_millis(300));
+            let (written, wait) = std::sync::mpsc::channel();
+            handle.spawn(async move { written.send(reqwest::Client::new().put(url).body(body).send().await) });
+            wait.recv().expect("it is sent").expect("it is written");
         }
         None
     });

@@ -204,7 +204,7 @@ fn where_no_answer_can_be_scored_the_run_fails_and_says_why() {
     // Nothing listens on port 1.
     let mut job = ppo(&["http://127.0.0.1:1"], &["http://127.0.0.1:1"], 1);
     job.config["evaluation"]["suites"] = json!([]);
-    job.config["reward"]["timeoutSeconds"] = 1.into();
+    job.config["reward"]["timeoutSeconds"] = 3.into();
     let output = job.run(&[]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let text = stderr(&output);

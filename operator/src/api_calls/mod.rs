@@ -67,11 +67,16 @@ mod tests {
 
     /// Answers the first `failures` requests by 503 and the rest by a `ConfigMap`.
     async fn server(failures: u32) -> SocketAddr {
-        let asked = Arc::new(AtomicU32::new(0));
+        server_that(move |number| number < failures).await
+    }
+
+    /// Answers those requests by 503 that `fails`, by their number, and the rest by a `ConfigMap`.
+    async fn server_that(fails: impl Fn(u32) -> bool + Send + Sync + 'static) -> SocketAddr {
+        let (asked, fails) = (Arc::new(AtomicU32::new(0)), Arc::new(fails));
         let answer = move |method: Method| {
-            let asked = asked.clone();
+            let (asked, fails) = (asked.clone(), fails.clone());
             async move {
-                if asked.fetch_add(1, Ordering::SeqCst) < failures {
+                if fails(asked.fetch_add(1, Ordering::SeqCst)) {
                     return StatusCode::SERVICE_UNAVAILABLE.into_response();
                 }
                 let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "run"}});
@@ -120,10 +125,10 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_cannot_be_reached_counts_as_an_error() {
         let metrics = Metrics::new();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
-        let client = client(config(address), &metrics).unwrap();
+        // Bound, so that it is given to nobody else, and not listened at.
+        let taken = tokio::net::TcpSocket::new_v4().unwrap();
+        taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let client = client(config(taken.local_addr().unwrap()), &metrics).unwrap();
         Api::<ConfigMap>::namespaced(client, "ml").get("run").await.unwrap_err();
         assert_eq!(counts(&metrics), [r#"{verb="get",kind="configmaps",code="error"} 1"#]);
     }
@@ -152,12 +157,16 @@ mod tests {
     async fn a_write_that_is_tried_again_after_the_lease_ended_is_not_sent() {
         let metrics = Metrics::new();
         let (guard, key) = Guard::closed();
-        key.open(tokio::time::Instant::now() + std::time::Duration::from_millis(200));
-        // 503 again and again: the tries outlast the lease.
-        let client = leader_client(config(server(u32::MAX).await), &metrics, &guard).unwrap();
+        key.open(tokio::time::Instant::now() + std::time::Duration::from_hours(1));
+        // It ends while the first try is answered.
+        let server = server_that(move |_| {
+            key.close();
+            true
+        });
+        let client = leader_client(config(server.await), &metrics, &guard).unwrap();
         let api = Api::<ConfigMap>::namespaced(client, "ml");
         let refused = api.create(&PostParams::default(), &ConfigMap::default()).await.unwrap_err();
         assert_eq!(crate::metrics::Reason::of(&refused), crate::metrics::Reason::NotLeader, "{refused}");
-        assert!(counts(&metrics)[0].starts_with(r#"{verb="create",kind="configmaps",code="503"}"#));
+        assert_eq!(counts(&metrics), [r#"{verb="create",kind="configmaps",code="503"} 1"#]);
     }
 }

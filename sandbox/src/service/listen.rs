@@ -101,9 +101,11 @@ mod tests {
         let address = start(Duration::from_millis(20)).await;
         for half in ["", "GET / HT", "GET / HTTP/1.1\r\nhost: x\r\nx-half: "] {
             let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(half.as_bytes()).await.unwrap();
             let mut answer = Vec::new();
-            stream.read_to_end(&mut answer).await.unwrap();
+            // Where it is closed before it was written to, an error says so.
+            if stream.write_all(half.as_bytes()).await.is_ok() {
+                let _ = stream.read_to_end(&mut answer).await;
+            }
             assert!(!answer.starts_with(b"HTTP/1.1 200"), "{half:?}: {}", String::from_utf8_lossy(&answer));
         }
     }
