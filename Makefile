@@ -87,13 +87,12 @@ lint: setup ## formatting, licences, spelling, Python, and clippy (quick=1: with
 fmt: ## format Rust
 	cargo fmt --all
 
-generate: ## rewrite generated files: CRDs, API docs, the chart's copies
-	cargo run --locked -p real-crds
-	cargo run --locked -p real-detector -- rules --pages docs/rules
-	REAL_UPDATE=1 cargo test --locked -p real-operator --test chart_files --test chart_rbac
-	REAL_UPDATE=1 cargo test --locked -p real-cli --test manual --test site
-	cargo build --locked -p real-detector -p real-sandbox -p real-operator -p real-trainer
-	REAL_UPDATE=1 cargo test --locked -p real-tests --test pages the_page_of
+generate: setup ## rewrite generated files: CRDs, API docs, the chart's copies
+	cargo build --locked --workspace --bins
+	$(CARGO_TARGET_DIR)/debug/real-crds
+	$(CARGO_TARGET_DIR)/debug/real-detector rules --pages docs/rules
+	REAL_UPDATE=1 cargo test --locked --workspace --test chart_files --test chart_rbac --test manual --test site
+	REAL_UPDATE=1 cargo test --locked --workspace --test pages the_page_of
 
 datasets: build ## build the quickstart's tasks anew, each confirmed by the sandbox
 	bin/real datasets build --out datasets/bundled/quickstart-train.jsonl.gz --form short --split train --count 2000 --seed 1
