@@ -53,7 +53,7 @@ impl Lowerer<'_> {
 
     /// Whether a default names the function of the unit that makes what fills a parameter.
     pub(super) fn is_made_by(&self, default: &Expr) -> bool {
-        let call = default.as_call_expr().filter(|call| self.is_defined_first(call));
+        let call = default.as_call_expr().filter(|call| call.arguments.args.is_empty() || self.is_defined_first(call));
         call.and_then(|call| self.static_path(&call.func))
             .is_some_and(|path| matches!(last(&path), "Depends" | "Security"))
     }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use smallvec::smallvec;
 
 use super::charset::CharSet;
+use super::hole::leads;
 use super::hole::{Hole, LanguageSet, Origins};
 use super::language::Languages;
 use super::template::{Part, Template};
@@ -32,6 +33,7 @@ impl Template {
             origins: Origins::NONE,
             closed: LanguageSet::ALL,
             number: !self.0.is_empty(),
+            led: false,
         };
         for part in &self.0 {
             let hole = match part {
@@ -41,12 +43,18 @@ impl Template {
                     origins: Origins::NONE,
                     closed: LanguageSet::NONE,
                     number: text.chars().all(|char| char.is_ascii_digit()),
+                    led: false,
                 },
                 Part::Hole(hole) => *hole,
             };
             all = all.union(hole);
         }
         all.closed = languages.closed(self);
+        all.led = match self.0.first() {
+            Some(Part::Hole(first)) => first.led,
+            Some(Part::Literal(first)) => leads(first),
+            None => false,
+        };
         all
     }
 }

@@ -87,6 +87,13 @@ impl Origins {
     }
 }
 
+/// Whether a text that begins so has a scheme, or none: `https:`, `/`, `#` (RFC 3986, 4.2).
+pub fn leads(start: &str) -> bool {
+    let scheme = start.split_once(':').map(|(scheme, _)| scheme.trim());
+    let runs = |scheme: &str| ["javascript", "data", "vbscript"].iter().any(|own| scheme.eq_ignore_ascii_case(own));
+    start.starts_with(['/', '#', '?']) || scheme.is_some_and(|scheme| !scheme.is_empty() && !runs(scheme))
+}
+
 /// Text that is not known to the letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hole {
@@ -100,12 +107,21 @@ pub struct Hole {
     pub closed: LanguageSet,
     /// Whether it is the text of a number or truth value.
     pub number: bool,
+    /// Whether what it begins with was compared with what the program wants there: the scheme of a URL.
+    pub led: bool,
 }
 
 impl Hole {
     /// Any text, from these origins.
     pub fn any(origins: Origins) -> Self {
-        Self { chars: CharSet::ALL, doubled: CharSet::NONE, origins, closed: LanguageSet::NONE, number: false }
+        Self {
+            chars: CharSet::ALL,
+            doubled: CharSet::NONE,
+            origins,
+            closed: LanguageSet::NONE,
+            number: false,
+            led: false,
+        }
     }
 
     /// A number.
@@ -116,7 +132,14 @@ impl Hole {
             origins,
             closed: LanguageSet::ALL,
             number: true,
+            led: false,
         }
+    }
+
+    /// The same text, whose beginning was found to be one that the program wants.
+    #[must_use]
+    pub fn led(self) -> Self {
+        Self { led: true, ..self }
     }
 
     /// Either text.
@@ -130,6 +153,7 @@ impl Hole {
             origins: self.origins.union(other.origins),
             closed: self.closed.intersection(other.closed),
             number: self.number && other.number,
+            led: self.led && other.led,
         }
     }
 }

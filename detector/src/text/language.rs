@@ -237,6 +237,13 @@ impl Languages {
         })
     }
 
+    /// The languages in which a hole has characters alone that may stand bare.
+    pub fn bare(&self, hole: Hole) -> LanguageSet {
+        let is_bare = |(_, language): &(usize, &Language)| hole.chars.within(language.bare);
+        let bare = self.all.iter().enumerate().filter(is_bare);
+        bare.fold(LanguageSet::NONE, |all, (index, _)| all.union(LanguageSet::one(index)))
+    }
+
     /// The first hole through which an attacker can change what the template means in a language.
     pub fn injection(&self, template: &Template, language: usize) -> Option<Hole> {
         self.walk(template, language, true).0
@@ -301,7 +308,10 @@ impl Language {
             State::Quote(quote) => {
                 let quote = &self.quotes[quote];
                 let harmless = if quote.doubling { hole.doubled } else { CharSet::NONE };
-                let forbids = if first { quote.forbids.union(quote.first_forbids) } else { quote.forbids };
+                // Of what begins with the right scheme the rest may have any.
+                let scheme = if hole.led { CharSet::of(":") } else { CharSet::NONE };
+                let at_first = if first { quote.first_forbids.difference(scheme) } else { CharSet::NONE };
+                let forbids = quote.forbids.union(at_first);
                 hole.number || hole.chars.difference(harmless).intersection(forbids).is_empty()
             }
             State::Comment(comment) => {

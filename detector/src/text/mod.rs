@@ -14,7 +14,7 @@ pub use ambiguity::{Ambiguity, ambiguity};
 pub use charset::CharSet;
 pub use embedded::languages;
 pub use forms::Text;
-pub use hole::{Hole, LanguageSet, Origins};
+pub use hole::{Hole, LanguageSet, Origins, leads};
 pub use language::{Language, LanguageError, Languages};
 pub use pattern::{Matching, Pattern};
 pub use template::{Part, Template};

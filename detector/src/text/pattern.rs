@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 
 use regex_syntax::ParserBuilder;
+use regex_syntax::hir::literal::Extractor;
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look};
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
@@ -68,6 +69,13 @@ impl Pattern {
     /// Characters that a match may have.
     pub fn alphabet(&self) -> CharSet {
         *self.0.alphabet.get_or_init(|| alphabet(&self.0.tree))
+    }
+
+    /// What every match begins with; nothing where there are too many of those.
+    pub fn beginnings(&self) -> Vec<String> {
+        let starts = Extractor::new().extract(&self.0.tree);
+        let literals = starts.literals().unwrap_or_default();
+        literals.iter().map(|one| String::from_utf8_lossy(one.as_bytes()).into_owned()).collect()
     }
 
     /// Whether every match begins where the string does.

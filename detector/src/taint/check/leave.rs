@@ -1,12 +1,14 @@
 //! Text that leaves the program with an attacker's part in it: what public functions return, and what they keep for others
 //! to use.
 
+use std::rc::Rc;
+
 use super::breach::Report;
-use super::typed::is_other_type;
+use super::typed::{is_other_type, says_page};
 use super::words::has_word;
 use crate::rules::Leave;
 use crate::ssa::{Container, Function, FunctionId, Op, ValueId};
-use crate::taint::domain::Value;
+use crate::taint::domain::{Key, Value};
 use crate::taint::frame::Scope;
 use crate::text::{Origins, Text};
 
@@ -38,7 +40,8 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
             let of_name = has_word(&function.name, &leave.piece_words);
             let returned = scope.solution.returns.iter().map(|value| (*value, of_name));
             let kept = if leave.quoted { kept(&scope, leave) } else { vec![] };
-            for (value, piece) in returned.filter(|(value, _)| !is_of_sink(&scope, *value)).chain(kept) {
+            let is_page = |value: ValueId| !(is_of_sink(&scope, value) || !leave.quoted && is_parsed(&scope, value));
+            for (value, piece) in returned.filter(|(value, _)| is_page(*value)).chain(kept) {
                 let origins = leaving(&scope, leave, value, (handler, piece));
                 if !origins.is_none() {
                     found.push((leave.rule, value, origins));
@@ -146,14 +149,37 @@ fn sent<'a>(scope: &'a Scope<'_, '_>, value: ValueId) -> Option<&'a Value> {
             let is_page = !items.iter().any(|(item, _)| is_other_type(scope.fact(*item)));
             items.first().filter(|_| is_page).map(|(body, _)| scope.fact(*body))
         }
+        // WSGI (PEP 3333): a list of the pieces of an answer.
+        Op::Display(Container::List, items) if is_wsgi(scope.function) => {
+            items.first().map(|(piece, _)| scope.fact(*piece))
+        }
+        // A function of AWS Lambda behind a gateway: `{"statusCode": 200, "headers": {…}, "body": text}`.
+        Op::Mapping(_) => {
+            let known = scope.fact(value);
+            let body = known.items.iter().find_map(|items| items.known.get(&Key::Text(Rc::from("body"))));
+            let is_page = known.items.iter().flat_map(|items| items.known.values()).any(says_page);
+            Some(body.filter(|_| is_page).unwrap_or(known))
+        }
         _ => Some(scope.fact(value)),
     }
+}
+
+fn is_wsgi(function: &Function) -> bool {
+    function.parameters.iter().any(|parameter| &*parameter.name == "start_response")
 }
 
 /// Whether a value is what a sink gives back (rows, for a statement): that is not the text that it was given.
 fn is_of_sink(scope: &Scope<'_, '_>, value: ValueId) -> bool {
     let Op::Call { callee, .. } = scope.function.op(scope.root(value)) else { return false };
     scope.fact(*callee).paths().any(|path| !scope.solved.registry.sinks(path).is_empty())
+}
+
+/// Whether a value is what JSON was read into, which frameworks send as JSON: `return answer.json()`.
+fn is_parsed(scope: &Scope<'_, '_>, value: ValueId) -> bool {
+    let Op::Call { callee, .. } = scope.function.op(scope.root(value)) else { return false };
+    let parses = |path: &Rc<str>| matches!(&**path, "json.loads" | "json.load");
+    scope.fact(*callee).paths().any(parses)
+        || scope.method(*callee).is_some_and(|(_, name)| matches!(name, "json" | "get_json"))
 }
 
 fn is_showing(function: &Function) -> bool {

@@ -45,7 +45,12 @@ fn breaches(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<Breach> {
         Protected::RequestWrite => request_writes(scope, model).into_iter().collect(),
         Protected::RequestBody => request_bodies(scope, model),
         Protected::SharedGrowth => growth(scope),
-        Protected::FieldCopy => record::field_copies(scope),
+        Protected::FieldCopy => {
+            let mut found = record::field_copies(scope);
+            let known: Vec<ValueId> = found.iter().map(|(value, _)| *value).collect();
+            found.extend(record::sent_fields(scope).into_iter().filter(|(value, _)| !known.contains(value)));
+            found
+        }
         Protected::CallersTemplate => record::callers_templates(scope),
         Protected::UnseenTemplate => record::unseen_templates(scope, model),
         Protected::SubstringAllowed => record::substring_tests(scope, model),

@@ -8,7 +8,9 @@ use crate::rules::ObligationModel;
 use crate::ssa::{Argument, BinaryOp, CompareOp, Op, ParameterKind, Passing, Terminator, ValueId};
 use crate::taint::domain::{Object, Value};
 use crate::taint::frame::{Scope, Test};
+use crate::taint::store::OriginTable;
 use crate::text::Origins;
+use real_detector_api::OriginKind;
 
 /// A parameter that holds one thing, and is not the object itself.
 fn plain_parameter(scope: &Scope<'_, '_>, value: ValueId) -> Option<usize> {
@@ -42,6 +44,118 @@ pub(super) fn field_copies(scope: &Scope<'_, '_>) -> Vec<Breach> {
         }
     }
     found
+}
+
+/// Methods of models that set the fields which they are given by name.
+const SET_FIELDS: &[&str] = &["create", "update", "get_or_create", "update_or_create", "insert", "values"];
+/// Last names of classes that others make models from.
+const MODELS: &[&str] = &["Model", "Base", "Document", "EmbeddedDocument", "DeclarativeBase", "SQLModel"];
+
+/// Fields of a model that whoever sends a request names: `User(**request.json)`, `users.update(**request.form)`,
+/// `setattr(user, name, …)` for each that is sent.
+pub(super) fn sent_fields(scope: &Scope<'_, '_>) -> Vec<Breach> {
+    let mut found = vec![];
+    for (i, instruction) in scope.function.values.iter().enumerate().filter(|(_, one)| scope.is_reached(one.block)) {
+        let Op::Call { callee, arguments } = &instruction.op else { continue };
+        let fields = match invoked(scope, *callee, arguments) {
+            Some((object, "update", [one])) if one.passing == Passing::Positional => {
+                Some(one.value).filter(|_| is_fields_of(scope, object))
+            }
+            _ if scope.fact(*callee).paths().any(|path| &**path == "setattr") => {
+                let key = arguments.get(1).map(|one| scope.root(one.value));
+                key.and_then(|key| iterated(scope, key))
+            }
+            _ if sets_fields(scope, *callee) => {
+                arguments.iter().find(|one| one.passing == Passing::DoubleStar).map(|one| one.value)
+            }
+            _ => None,
+        };
+        let Some(fields) = fields.filter(|fields| is_sent_whole(scope, *fields)) else { continue };
+        let is_listed = |(condition, _): Test| scope.slice(condition).iter().any(|one| looks_at_names(scope, *one));
+        if !scope.tests(instruction.block).into_iter().any(is_listed) {
+            found.push((ValueId(i as u32), Some((fields, scope.fact(fields).origins()))));
+        }
+    }
+    found
+}
+
+/// Whether names are looked up in a list, or compared with one.
+fn looks_at_names(scope: &Scope<'_, '_>, value: ValueId) -> bool {
+    match scope.function.op(value) {
+        // Not whether one name is there: `"email" in request.json`.
+        Op::Compare(CompareOp::In | CompareOp::NotIn, left, _) => scope.as_text(*left).is_none(),
+        _ => compares_sets(scope, value),
+    }
+}
+
+/// Whether a call makes or changes an object of a model by the names of its arguments.
+fn sets_fields(scope: &Scope<'_, '_>, callee: ValueId) -> bool {
+    // Python's own mappings have an `update` as well.
+    if scope.method(callee).is_some_and(|(on, name)| SET_FIELDS.contains(&name) && scope.fact(on).items.is_none()) {
+        return true;
+    }
+    let program = scope.solved.program;
+    scope.fact(callee).objects.iter().any(|object| match object {
+        Object::Class(class) => program.foreign_bases(*class).any(|base| MODELS.contains(&last(base))),
+        Object::Path(path) => {
+            let of_models = path.split('.').rev().skip(1).any(|part| part == "models");
+            of_models && last(path).starts_with(|char: char| char.is_ascii_uppercase())
+        }
+        _ => false,
+    })
+}
+
+/// `user.__dict__`, `vars(user)`
+fn is_fields_of(scope: &Scope<'_, '_>, object: ValueId) -> bool {
+    match scope.function.op(scope.root(object)) {
+        Op::Attribute(_, name) => &**name == "__dict__",
+        Op::Call { callee, .. } => scope.fact(*callee).paths().any(|path| &**path == "vars"),
+        _ => false,
+    }
+}
+
+/// Whether a value is what a request holds as a whole: its form, its JSON, with whatever names are in it.
+fn is_sent_whole(scope: &Scope<'_, '_>, value: ValueId) -> bool {
+    const PARTS: &[&str] =
+        &["json", "form", "args", "values", "POST", "GET", "data", "query_params", "params", "query"];
+    const SAME: &[&str] = &["get_json", "json", "form", "to_dict", "dict", "copy", "loads", "post", "items"];
+    let mut at = scope.root(value);
+    for _ in 0..6 {
+        let sent = OriginTable::kinds(scope.fact(at).origins()).contains(&OriginKind::Attacker);
+        at = match scope.function.op(at) {
+            _ if !sent => return false,
+            Op::Attribute(request, name) if PARTS.contains(&&**name) && is_request(scope, *request) => return true,
+            Op::Call { callee, arguments } => match (scope.method(*callee), arguments.first()) {
+                (Some((request, "get_json" | "json" | "form" | "post")), _) if is_request(scope, request) => {
+                    return true;
+                }
+                (Some((object, name)), None) if SAME.contains(&name) => scope.root(object),
+                (_, Some(one)) if scope.fact(*callee).paths().any(|path| SAME.contains(&last(path))) => {
+                    scope.root(one.value)
+                }
+                _ => return false,
+            },
+            Op::Attribute(object, name) if matches!(&**name, "decode" | "body") => scope.root(*object),
+            // `request.get_json() or {}`
+            Op::Logic(_, parts) => scope.root(*parts.first().unwrap_or(&value)),
+            _ => return false,
+        };
+    }
+    false
+}
+
+/// Whether a value is a request that came in.
+fn is_request(scope: &Scope<'_, '_>, value: ValueId) -> bool {
+    scope.fact(value).paths().any(|path| scope.solved.registry.source(path).is_some())
+}
+
+/// What a loop runs over that gives a name.
+fn iterated(scope: &Scope<'_, '_>, name: ValueId) -> Option<ValueId> {
+    let mut at = scope.root(name);
+    if let Op::Item(pair, 0) = scope.function.op(at) {
+        at = scope.root(*pair);
+    }
+    if let Op::Element(iterated) = scope.function.op(at) { Some(same_entries(scope, *iterated)) } else { None }
 }
 
 /// Whether names are compared as sets, or one by one: `set(fields) - ALLOWED`, `fields.keys() <= ALLOWED`, `all(…)`.

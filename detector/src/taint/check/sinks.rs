@@ -81,7 +81,7 @@ pub(super) fn is_meant_from(
     match sink.from {
         Whose::Anybody => true,
         Whose::Users => OriginTable::kinds(origins).contains(&OriginKind::Attacker),
-        Whose::NotConstructors => !OriginTable::are_settings(origins),
+        Whose::NotConstructors => !OriginTable::are_configured(origins),
         Whose::PartOrUser => {
             let facts = solved.solutions[id.0 as usize].as_ref().map_or(&[][..], |solution| &solution.facts);
             let function = solved.program.function(id);
@@ -89,7 +89,7 @@ pub(super) fn is_meant_from(
             let own = own.and_then(|own| solved.origins.at((id, own)));
             // What an object keeps of what it was given.
             let kept = || matches!(function.op(origin(&function.values, value)), Op::Attribute(..));
-            let set_up = || (OriginTable::are_settings(origins) || kept()) && is_whole(solved, (id, value));
+            let set_up = || (OriginTable::are_configured(origins) || kept()) && is_whole(solved, (id, value));
             !OriginTable::are_parameters(origins)
                 || !own.is_some_and(|own| origins.is_within(own.bit)) && !set_up() && !is_object(function, value)
         }

@@ -11,11 +11,19 @@ const ATTRIBUTES: &[&str] = &["content_type", "mimetype", "media_type"];
 
 /// Whether headers say that what they stand beside is no page.
 pub(super) fn is_other_type(headers: &Value) -> bool {
-    let Some(items) = &headers.items else { return false };
-    items
-        .known
-        .iter()
-        .any(|(key, value)| matches!(key, Key::Text(name) if name.eq_ignore_ascii_case(HEADER)) && is_no_page(value))
+    types(headers).any(is_no_page)
+}
+
+/// Whether headers say that it is one.
+pub(super) fn says_page(headers: &Value) -> bool {
+    types(headers).any(|kind| kind.text.literals().is_some_and(|kinds| kinds.iter().any(|kind| kind.contains("html"))))
+}
+
+/// What headers say of the type of what they stand beside.
+fn types(headers: &Value) -> impl Iterator<Item = &Value> {
+    let named = |key: &Key| matches!(key, Key::Text(name) if name.eq_ignore_ascii_case(HEADER));
+    let all = headers.items.iter().flat_map(|items| &items.known);
+    all.filter(move |(key, _)| named(key)).map(|(_, kind)| kind)
 }
 
 /// Whether the code that goes on from a call, without any choice, says of the answer it made that it is no page.

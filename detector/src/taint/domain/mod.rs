@@ -6,7 +6,7 @@ mod operators;
 mod strings;
 mod value;
 
-pub(super) use narrow::{View, each, enforce, equal_to, matched, member_of, narrowed, without};
+pub(super) use narrow::{View, each, enforce, equal_to, led, matched, member_of, narrowed, without};
 pub use object::Object;
 pub(super) use operators::{binary, escaped, is_markup, is_path, joined_path, literal_value, with_item};
 pub(super) use strings::formatted;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::value::{Items, Value, languages};
 use crate::rules::Matching;
 use crate::ssa::Declared;
-use crate::text::{CharSet, Hole, Origins, Pattern, Text};
+use crate::text::{CharSet, Hole, Origins, Pattern, Text, leads};
 
 /// A test made on a changed copy of a value.
 #[derive(Clone, Copy, Default)]
@@ -73,6 +73,12 @@ pub(in crate::taint) fn without(known: Value, chars: CharSet) -> Value {
     narrowed(known, CharSet::ALL.difference(chars))
 }
 
+/// A text whose beginning was found to be one that the program wants.
+pub(in crate::taint) fn led(mut known: Value) -> Value {
+    known.text = known.text.map_holes(Hole::led);
+    known
+}
+
 /// A value that was found equal to another.
 pub(in crate::taint) fn equal_to(known: Value, other: &Value, view: View) -> Value {
     if other.is_none() {
@@ -113,6 +119,10 @@ pub(in crate::taint) fn matched(known: Value, pattern: &Pattern, matching: Match
         Matching::Start => pattern.ends_anchored(),
         Matching::Anywhere => pattern.starts_anchored() && pattern.ends_anchored(),
     };
+    let starts = pattern.beginnings();
+    let from_start = truth && (matching != Matching::Anywhere || pattern.starts_anchored());
+    let is_led = from_start && !starts.is_empty() && starts.iter().all(|start| leads(start));
+    let known = if is_led { led(known) } else { known };
     if truth && whole {
         // `$` lets one line feed at the very end pass. It carries nothing of an attacker's into any of the languages.
         return narrowed(known, view.widen(pattern.alphabet().any_case()));

@@ -254,7 +254,7 @@ impl Value {
 
 /// Some of the characters of a hole.
 pub(in crate::taint) fn part(hole: Hole) -> Hole {
-    Hole { doubled: crate::text::CharSet::NONE, closed: crate::text::LanguageSet::NONE, ..hole }
+    Hole { doubled: crate::text::CharSet::NONE, closed: crate::text::LanguageSet::NONE, led: false, ..hole }
 }
 
 impl Items {

@@ -105,7 +105,11 @@ impl Pass<'_, '_> {
             Returns::Format => Value::text(brace_format(&value, arguments)),
             Returns::Translate => translate(&value, arguments),
             Returns::Keeps | Returns::Removes => match with_options(effect, arguments) {
-                Some(chars) => holes(&|hole| Hole { chars: hole.chars.intersection(chars), ..part(hole) }),
+                Some(chars) => holes(&|hole| {
+                    // What is taken out of a text that is escaped leaves how it begins.
+                    let led = hole.led && effect.returns == Returns::Removes;
+                    Hole { chars: hole.chars.intersection(chars), led, ..part(hole) }
+                }),
                 None => holes(&part),
             },
             Returns::Closed => {

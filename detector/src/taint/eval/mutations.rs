@@ -88,6 +88,9 @@ impl Pass<'_, '_> {
             let declared = self.with_argument(container, &arguments, call);
             return declared.unwrap_or_else(|| Value { items: None, ..container.clone() });
         }
+        if matches!(&**method, "update" | "__setitem__" | "setdefault") {
+            self.rebind_in_module(container, &arguments);
+        }
         let mut result = container.clone();
         let mut items = container.items.as_deref().cloned().unwrap_or_default();
         if let Some(entries) = listed_after(&items, method, &arguments) {

@@ -10,6 +10,20 @@ use crate::ssa::{Cell, FunctionId, Passing, ValueId};
 use crate::taint::domain::{Items, Key, Object, Value};
 use crate::taint::frame::Arguments;
 
+/// Whether a path is the module of the program itself: `sys.modules[__name__]`.
+pub(super) fn is_own_module(path: &str) -> bool {
+    matches!(path, "sys.modules[]" | "__main__")
+}
+
+/// Whether a path is the mapping of names of the module of the program.
+fn is_own_namespace(path: &str) -> bool {
+    let of_module = path.strip_suffix(".__dict__").is_some_and(is_own_module);
+    of_module
+        || matches!(path, "globals()" | "vars()")
+        || path.ends_with(".__globals__")
+        || path.ends_with(".f_globals")
+}
+
 impl Pass<'_, '_> {
     /// `namespace[key]` and `namespace.get(key)`: `os.__dict__["system"]`, `sys.modules["os"]`, `globals()["run"]`.
     pub(super) fn entry_of(&mut self, value: ValueId, namespace: &Value, key: &Value) -> Option<Value> {
@@ -29,6 +43,35 @@ impl Pass<'_, '_> {
             found.get_or_insert_default().join(&one);
         }
         found
+    }
+
+    /// `globals()["name"] = value`: a name of the module means something else from then on.
+    pub(super) fn bind_in_module(&mut self, namespace: &Value, key: &Value, stored: &Value) {
+        if !namespace.paths().any(|path| is_own_namespace(path)) {
+            return;
+        }
+        for key in key.as_keys().into_iter().flatten() {
+            if let Key::Text(name) = key {
+                self.solved.store_cell(&Cell { scope: FunctionId(0), name }, stored);
+            }
+        }
+    }
+
+    /// `globals().update(name=value)`, `globals().__setitem__("name", value)`
+    pub(super) fn rebind_in_module(&mut self, namespace: &Value, arguments: &Arguments<'_>) {
+        if let (Some(key), Some(stored)) = (arguments.positional(0), arguments.positional(1)) {
+            self.bind_in_module(namespace, key, stored);
+        }
+        for (passing, value) in arguments.iter() {
+            if let Passing::Keyword(name) = passing {
+                self.bind_in_module(namespace, &Value::text(crate::text::Text::literal(name)), value);
+            }
+            for (key, stored) in value.items.iter().flat_map(|items| &items.known) {
+                if let Key::Text(name) = key {
+                    self.bind_in_module(namespace, &Value::text(crate::text::Text::literal(name)), stored);
+                }
+            }
+        }
     }
 
     fn global(&mut self, value: ValueId, name: &Rc<str>) -> Value {
@@ -120,6 +163,11 @@ impl Pass<'_, '_> {
             "object.__getattribute__" => {
                 let name = Rc::from(arguments.positional(1)?.text.as_literal()?);
                 Some(self.attribute(call, first?, &name))
+            }
+            _ if path.strip_suffix(".__setattr__").is_some_and(is_own_module) => {
+                let name = Rc::from(first?.text.as_literal()?);
+                self.set_attribute(receiver?, &name, arguments.positional(1)?);
+                None
             }
             _ if path.ends_with(".__getattribute__") => {
                 let owner = Value::object(Object::Path(Rc::from(path.strip_suffix(".__getattribute__")?)));

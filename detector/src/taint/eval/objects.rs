@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
+use super::namespace::is_own_module;
 use super::pass::Pass;
 use crate::dataflow::Lattice;
 use crate::dotted::last;
 use crate::rules::{Effect, Known, Returns};
-use crate::ssa::{Op, Passing, ValueId, origin};
+use crate::ssa::{Cell, FunctionId, Op, Passing, ValueId, origin};
 use crate::taint::domain::{Object, Value, enforce};
 use crate::taint::frame::Arguments;
 use crate::taint::store::OriginTable;
@@ -255,9 +256,14 @@ impl Pass<'_, '_> {
     pub(super) fn set_attribute(&mut self, object: &Value, name: &Rc<str>, stored: &Value) {
         let mut known = false;
         for one in &object.objects {
-            // A member of a module or class from elsewhere.
             if let Object::Path(path) = one
-                && !path.contains(['(', '[', '?'])
+                && is_own_module(path)
+            {
+                self.solved.store_cell(&Cell { scope: FunctionId(0), name: name.clone() }, stored);
+            }
+            // A member of a module or class from elsewhere, or of what an application keeps: `app.state`.
+            if let Object::Path(path) = one
+                && (!path.contains(['(', '[', '?']) || path.ends_with(".state"))
             {
                 let member = format!("{path}.{name}");
                 let member = self.solved.registry.known(&member).path.clone();

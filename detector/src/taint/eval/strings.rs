@@ -115,12 +115,16 @@ fn replaced(hole: Hole, old: &str, new: Option<&str>, new_hole: Hole, limited: b
     } else {
         doubled = doubled.difference(inserted);
     }
+    // A piece of the program's own between pieces that stand bare: `escape(text).replace("\n", "<br>")`.
+    let piece = |new: &str| Text::literal(new).collapse(languages()).map_or(LanguageSet::NONE, |piece| piece.closed);
+    let closed = new.map_or(LanguageSet::NONE, |new| languages().bare(hole).intersection(piece(new)));
     Hole {
         chars: left.union(inserted),
         doubled,
         origins: hole.origins.union(new_hole.origins),
-        closed: LanguageSet::NONE,
+        closed,
         number: false,
+        led: false,
     }
 }
 

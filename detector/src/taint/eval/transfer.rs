@@ -76,6 +76,9 @@ impl Analysis for Pass<'_, '_> {
             }
             Op::WithItem(container, key, item) => {
                 let key = key.map(|key| fact(facts, key).clone());
+                if let Some(key) = &key {
+                    self.bind_in_module(fact(facts, *container), key, fact(facts, *item));
+                }
                 let changed = with_item(fact(facts, *container), key.as_ref(), fact(facts, *item));
                 self.note_change(*container, &changed);
                 changed
@@ -226,7 +229,18 @@ impl Pass<'_, '_> {
             }
             let enforced = function.routes.iter().any(Route::enforces_annotations);
             if enforced && parameter.made_by_default {
-                return result;
+                let Some(class) = parameter.class.filter(|_| result.objects.is_empty()) else { return result };
+                // `handler: Handler = Depends()`: the framework makes it of what the request says.
+                result.join(&Value::object(Object::Instance(class)));
+                if let Some(init) = self.solved.program.method(class, "__init__") {
+                    for at in 1..self.solved.program.function(init).parameters.len() {
+                        self.solved.pass_argument(init, at, &Value::any(origins));
+                    }
+                    self.solved.enter(init, self.id, value);
+                }
+                if !self.is_model(class) {
+                    return result;
+                }
             }
             let limited = parameter.limited || function.routes.iter().any(|route| route.limits(parameter));
             if limited || enforced && parameter.declared == Declared::Made {

@@ -162,7 +162,9 @@ impl Scope<'_, '_> {
                     self.slice(side).iter().filter(|one| of.contains(one)).copied().collect()
                 };
                 let (left_of, right_of) = (made_of(*left), made_of(*right));
+                let within = matches!(op, CompareOp::In | CompareOp::NotIn) && self.is_text_to_search(*right);
                 passes
+                    && !within
                     && (left_of.is_empty() || left_of != right_of)
                     && !constant(*right)
                     && ((self.is_host(*left, of)
@@ -204,6 +206,14 @@ impl Scope<'_, '_> {
             }
             _ => false,
         }
+    }
+
+    /// Whether a value is a text, and no list: a part of a host's name is in it as well.
+    fn is_text_to_search(&self, value: ValueId) -> bool {
+        let known = self.fact(value);
+        let is_alone = known.items.is_none() && known.objects.is_empty();
+        let chosen = || OriginTable::kinds(known.origins()).contains(&OriginKind::Attacker);
+        is_alone && (known.text.literals().is_some_and(|texts| !texts.is_empty()) || chosen())
     }
 
     /// Whether a call matches a text with a pattern whose host is another one with any character in the place of a dot.

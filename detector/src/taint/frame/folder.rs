@@ -4,7 +4,9 @@ use rustc_hash::FxHashSet;
 
 use super::scope::Scope;
 use crate::dotted::last;
-use crate::ssa::{BlockId, CompareOp, Instruction, Op, Terminator, ValueId};
+use crate::ssa::{BinaryOp, BlockId, CompareOp, Instruction, Op, Terminator, ValueId};
+use crate::taint::domain::is_path;
+use crate::text::{CharSet, Part, Template};
 
 /// Joins of ways that are looked through for what was tested on each.
 pub(super) const MAX_JOINS: usize = 3;
@@ -13,8 +15,55 @@ impl Scope<'_, '_> {
     /// Whether a test before a block compares a path with the folder that it should be in.
     pub(super) fn folder_is_tested(&self, path: ValueId, (block, at): (BlockId, ValueId)) -> bool {
         let of = self.parameters_and_calls(&self.slice(path));
-        self.tests(block).into_iter().any(|(condition, _)| self.compares_folder(condition, &of))
-            || self.refusals(block, at).any(|call| self.compares_folder(call, &of))
+        let tests = self.tests(block);
+        // A path that is joined as it is may begin at the root: not to go up is not enough for it.
+        let is_enough = !self.joins_whole(path) || tests.iter().any(|test| self.asks_for_root(test.0, &of));
+        let is_folder = |condition: ValueId| self.compares_folder(condition, &of, is_enough);
+        tests.iter().any(|(condition, _)| is_folder(*condition)) || self.refusals(block, at).any(is_folder)
+    }
+
+    /// Whether a path is joined of a folder and something that somebody else writes from its first character on.
+    fn joins_whole(&self, path: ValueId) -> bool {
+        let is_free = |part: ValueId| {
+            let stripped = matches!(self.function.op(self.root(part)), Op::Call { callee, .. }
+                if self.method(*callee).is_some_and(|(_, name)| matches!(name, "lstrip" | "strip")));
+            let free = |template: &Template| {
+                let hole = if let Some(Part::Hole(hole)) = template.0.first() { Some(hole) } else { None };
+                hole.is_some_and(|hole| {
+                    !hole.origins.is_none() && !hole.chars.intersection(CharSet::of("/")).is_empty()
+                })
+            };
+            !stripped && self.fact(part).text.templates().iter().any(free)
+        };
+        self.slice(path).iter().any(|value| match self.function.op(*value) {
+            Op::Call { callee, arguments } => {
+                let joins = |path: &std::rc::Rc<str>| matches!(&**path, "os.path.join" | "posixpath.join");
+                let joined = self.fact(*callee).paths().any(joins)
+                    || self.method(*callee).is_some_and(|(on, name)| name == "joinpath" && is_path(self.fact(on)));
+                joined && arguments.iter().skip(1).any(|one| is_free(one.value))
+            }
+            Op::Binary(BinaryOp::Arithmetic, left, right) => is_path(self.fact(*left)) && is_free(*right),
+            _ => false,
+        })
+    }
+
+    /// Whether a condition asks if a path begins at the root.
+    fn asks_for_root(&self, condition: ValueId, of: &FxHashSet<ValueId>) -> bool {
+        let slice = self.slice(condition);
+        let asks = |value: &ValueId| match self.function.op(*value) {
+            Op::Call { callee, arguments } => {
+                let named = self.fact(*callee).paths().any(|path| matches!(last(path), "isabs" | "is_absolute"));
+                named
+                    || self.method(*callee).is_some_and(|(_, name)| match name {
+                        "is_absolute" => true,
+                        "startswith" => !arguments.is_empty(),
+                        _ => false,
+                    })
+            }
+            Op::Compare(CompareOp::In | CompareOp::NotIn, left, _) => self.as_text(*left) == Some("/"),
+            _ => false,
+        };
+        slice.iter().any(asks) && slice.iter().any(|one| of.contains(one))
     }
 
     /// Calls that raise for a path outside of a folder and have come back by the time that an instruction of a block runs.
@@ -52,13 +101,13 @@ impl Scope<'_, '_> {
         }
         let of = self.parameters_and_calls(&self.slice(archive));
         self.function.blocks.iter().any(|code| match code.terminator {
-            Terminator::Branch { condition, .. } => self.compares_folder(condition, &of),
+            Terminator::Branch { condition, .. } => self.compares_folder(condition, &of, true),
             _ => false,
         })
     }
 
-    /// Whether a condition compares a path that is made of some values with a folder.
-    fn compares_folder(&self, condition: ValueId, of: &FxHashSet<ValueId>) -> bool {
+    /// Whether a condition compares a path that is made of some values with a folder; `..` in it counts where that is enough.
+    fn compares_folder(&self, condition: ValueId, of: &FxHashSet<ValueId>, is_enough: bool) -> bool {
         const COMPARES: &[&str] = &["startswith", "is_relative_to", "commonpath", "commonprefix", "relative_to"];
         let compares = |value: &ValueId| match self.function.op(*value) {
             Op::Call { callee, arguments } => {
@@ -72,7 +121,7 @@ impl Scope<'_, '_> {
                 named || self.method(*callee).is_some_and(|(_, name)| COMPARES.contains(&name))
             }
             Op::Compare(CompareOp::In | CompareOp::NotIn, left, right) => {
-                self.as_text(*left).is_some_and(|text| matches!(text, ".." | "/" | "../" | "\\"))
+                self.as_text(*left).is_some_and(|text| text == "/" || is_enough && matches!(text, ".." | "../" | "\\"))
                     || self.is_folder_of(*right, &["parents"])
             }
             Op::Compare(CompareOp::Equal | CompareOp::NotEqual, left, right) => {

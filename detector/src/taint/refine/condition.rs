@@ -7,12 +7,13 @@
 use super::scene::{MAX_DEPTH, Scene};
 use super::trees::Naming;
 use crate::dataflow::Lattice;
+use crate::dotted::last;
 use crate::rules::{Guard, Of};
 use crate::ssa::{BinaryOp, CompareOp, Op, Passing, ValueId};
-use crate::taint::domain::{Object, Value, each, equal_to, matched, member_of, narrowed, without};
+use crate::taint::domain::{Object, Value, each, equal_to, led, matched, member_of, narrowed, without};
 use crate::taint::frame::{Arguments, has_plain_flags};
 use crate::taint::store::OriginTable;
-use crate::text::{CharSet, Origins, Pattern};
+use crate::text::{CharSet, Origins, Pattern, leads};
 
 impl Scene<'_, '_> {
     /// `value` where `condition` came out as `truth`.
@@ -146,6 +147,9 @@ impl Scene<'_, '_> {
                 if let Some(naming) = self.names_class_of(a, value) {
                     return self.solved.registry.trees.narrowed(known, &other, naming, equal);
                 }
+                if equal && self.is_scheme_of(a, value) && self.are_schemes(b) {
+                    return led(known);
+                }
                 if equal && let Some(view) = self.view(a, value) {
                     return equal_to(known, &other, view);
                 }
@@ -164,6 +168,9 @@ impl Scene<'_, '_> {
         };
         if let Some(naming) = self.names_class_of(left, value) {
             return self.solved.registry.trees.narrowed(known, self.fact(right), naming, inside);
+        }
+        if inside && self.is_scheme_of(left, value) && self.are_schemes(right) {
+            return led(known);
         }
         if inside {
             let mut container = self.fact(right).clone();
@@ -201,6 +208,39 @@ impl Scene<'_, '_> {
             && self.root(tested) != root
             && self.fact(tested).origins().intersection(origins).is_none()
             && OriginTable::are_parameters(origins)
+    }
+
+    /// Whether all of these are beginnings of URLs, or schemes, that a program may want.
+    fn lead(&self, listed: ValueId) -> bool {
+        let listed = self.fact(listed);
+        let entries = listed.items.iter().flat_map(|items| items.known.values());
+        let all: Option<Vec<&str>> = match &listed.items {
+            Some(_) => entries.map(|entry| entry.text.as_literal()).collect(),
+            None => listed.text.literals(),
+        };
+        all.is_some_and(|all| !all.is_empty() && all.iter().all(|one| leads(one)))
+    }
+
+    /// Whether a value is the scheme of a URL: `urlparse(url).scheme`.
+    fn is_scheme_of(&self, tested: ValueId, url: ValueId) -> bool {
+        let Op::Attribute(parsed, name) = self.function.op(self.root(tested)) else { return false };
+        let Op::Call { callee, arguments } = self.function.op(self.root(*parsed)) else { return false };
+        let parses = |path: &std::rc::Rc<str>| matches!(last(path), "urlparse" | "urlsplit");
+        &**name == "scheme"
+            && self.fact(*callee).paths().any(parses)
+            && arguments.first().is_some_and(|one| self.view(one.value, url).is_some())
+    }
+
+    /// Whether none of these schemes runs code.
+    fn are_schemes(&self, listed: ValueId) -> bool {
+        let listed = self.fact(listed);
+        let entries = listed.items.iter().flat_map(|items| items.known.values().chain([&items.any]));
+        let all: Option<Vec<Vec<&str>>> = match &listed.items {
+            Some(_) => entries.filter(|entry| !entry.text.is_none()).map(|entry| entry.text.literals()).collect(),
+            None => listed.text.literals().map(|texts| vec![texts]),
+        };
+        let wanted = |scheme: &&str| leads(&format!("{scheme}:"));
+        all.is_some_and(|all| all.iter().any(|texts| !texts.is_empty()) && all.iter().flatten().all(wanted))
     }
 
     fn subset(&mut self, known: Value, value: ValueId, left: ValueId, right: ValueId) -> Value {
@@ -315,6 +355,10 @@ impl Scene<'_, '_> {
                         let named = second.and_then(|second| self.view(second, value));
                         let guard = self.solved.registry.name_guard().and_then(|guard| guard.keeps).zip(named);
                         guard.map_or_else(|| known.clone(), |(keeps, view)| narrowed(known.clone(), view.widen(keeps)))
+                    }
+                    (path, Some(first)) if truth == Some(true) && path.ends_with(".startswith") => {
+                        let asked = receiver.and_then(|receiver| self.view(receiver, value));
+                        if asked.is_some() && self.lead(first) { led(known.clone()) } else { known.clone() }
                     }
                     ("bool", Some(first)) => match truth {
                         Some(truth) => self.constrain(known.clone(), value, first, truth, depth - 1),

@@ -123,6 +123,12 @@ impl OriginTable {
         origins.is_within(Origins(CALLER))
     }
 
+    /// Whether these are how the program is set up: parameters of constructors, the command line, the environment.
+    pub(in crate::taint) fn are_configured(origins: Origins) -> bool {
+        let bits = |(first, count): Range| ((1 << count) - 1) << first;
+        origins.is_within(Origins(bits(SETTINGS) | bits(CALLERS)))
+    }
+
     /// Whether the program shows of none of these who chooses them.
     pub(in crate::taint) fn are_unknown(origins: Origins) -> bool {
         origins == Origins::UNKNOWN
