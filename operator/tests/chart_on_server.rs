@@ -207,6 +207,7 @@ async fn another_version_is_served_by_a_value_and_leaves_once_no_object_is_store
 /// Fails unless, in `namespace`, exactly the verbs of the table's permissions in `scopes` are allowed.
 async fn allowed_exactly(cluster: &ControlPlane, namespace: &str, scopes: &[Scope]) {
     const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+    let client = cluster.client();
     for Permission { group, resource, .. } in TABLE {
         for verb in VERBS {
             // Something may be needed in several places.
@@ -218,14 +219,14 @@ async fn allowed_exactly(cluster: &ControlPlane, namespace: &str, scopes: &[Scop
             let expected = TABLE.iter().any(grants);
             // The authorizer hears of roles and bindings by watches.
             let deadline = Instant::now() + PATIENCE;
-            while may(cluster, namespace, (group, resource), verb).await != expected {
+            while may(&client, NAMESPACE, namespace, (group, resource), verb).await != expected {
                 assert!(Instant::now() < deadline, "{verb} {resource} in {namespace:?} is not {expected}");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
     for verb in VERBS {
-        assert!(!may(cluster, namespace, ("", "secrets"), verb).await, "{verb} secrets in {namespace:?}");
+        assert!(!may(&client, NAMESPACE, namespace, ("", "secrets"), verb).await, "{verb} secrets in {namespace:?}");
     }
 }
 

@@ -44,7 +44,7 @@ async fn installed(rig: &Rig) -> String {
             Scope::Default => "default",
             Scope::Watched | Scope::Own => namespace,
         };
-        while !may(&rig.client, namespace, place, what, what.verbs[0]).await {
+        while !may(&rig.client, namespace, place, (what.group, what.resource), what.verbs[0]).await {
             assert!(Instant::now() < deadline, "the operator may not {} {} in {place:?}", what.verbs[0], what.resource);
             sleep(Duration::from_millis(100)).await;
         }

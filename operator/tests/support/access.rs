@@ -2,17 +2,17 @@
 
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::{Api, Client, api::PostParams};
-use real_operator::rbac::Permission;
 
 /// Whether the service account `real-operator` of the namespace `home` may do `verb` in `namespace`; everywhere where that is empty.
-pub(crate) async fn may(client: &Client, home: &str, namespace: &str, what: &Permission, verb: &str) -> bool {
-    let (resource, subresource) =
-        what.resource.split_once('/').map_or((what.resource, None), |(a, b)| (a, Some(b.to_owned())));
+/// What it does that with is named by its group and its plural name, with `/status` for the subresource.
+pub(crate) async fn may(client: &Client, home: &str, namespace: &str, what: (&str, &str), verb: &str) -> bool {
+    let (group, resource) = what;
+    let (resource, subresource) = resource.split_once('/').map_or((resource, None), |(a, b)| (a, Some(b.to_owned())));
     let review = SubjectAccessReview {
         spec: SubjectAccessReviewSpec {
             user: Some(format!("system:serviceaccount:{home}:real-operator")),
             resource_attributes: Some(ResourceAttributes {
-                group: Some(what.group.to_owned()),
+                group: Some(group.to_owned()),
                 resource: Some(resource.to_owned()),
                 subresource,
                 verb: Some(verb.to_owned()),
