@@ -198,11 +198,12 @@ def be_init(request, answer, numbers):
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, lambda number, frame: reap())
-    os.dup2(request, 3)
-    os.dup2(answer, 4)
-    if numbers is not None:
-        os.dup2(numbers, 5)
-    os.closerange(5 if numbers is None else 6, 1024)
+    # First out of the way: one of them may have the number that another is to get.
+    given = [one for one in (request, answer, numbers) if one is not None]
+    kept = [os.dup2(one, target) for target, one in enumerate(given, 100)]
+    for target, one in enumerate(kept, 3):
+        os.dup2(one, target)
+    os.closerange(3 + len(kept), 1024)
     resets = numbers is not None and reset_numbers(5)
     while os.read(3, 1):
         while True:

@@ -225,9 +225,9 @@ impl Scene<'_, '_> {
     fn is_scheme_of(&self, tested: ValueId, url: ValueId) -> bool {
         let Op::Attribute(parsed, name) = self.function.op(self.root(tested)) else { return false };
         let Op::Call { callee, arguments } = self.function.op(self.root(*parsed)) else { return false };
-        let parses = |path: &std::rc::Rc<str>| matches!(last(path), "urlparse" | "urlsplit");
+        let splits = |path: &std::rc::Rc<str>| matches!(last(path), "urlparse" | "urlsplit");
         &**name == "scheme"
-            && self.fact(*callee).paths().any(parses)
+            && self.fact(*callee).paths().any(splits)
             && arguments.first().is_some_and(|one| self.view(one.value, url).is_some())
     }
 
