@@ -36,7 +36,7 @@ odd = {"query": [answers[0], answers[1] + "# \ud800", answers[0], 5, answers[0],
 odd |= {"prompts": ["", "", "", "", "", {}], "labels": [task, task, {"id": task}, task, float("nan"), task]}
 reply = post("/v1/rewards", odd)
 assert reply["rewards"] == [1.0, 0.5, None, None, None, None], reply
-assert "its label is an object" in reply["reasons"][2] and "its text is a number" in reply["reasons"][3], reply
+assert "its label is an object" in reply["reasons"][2] and "its text is the number 5" in reply["reasons"][3], reply
 
 # NeMo Gym: the resources server's /verify gets the row with the model's response, and gives it back with the reward.
 message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": answers[0], "annotations": []}]}
