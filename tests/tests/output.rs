@@ -155,7 +155,7 @@ fn every_help_fits_the_columns_that_there_are_and_is_plain() {
     for program in ["real", "real-detector", "real-sandbox", "real-operator", "real-trainer"] {
         // The trainer is built on its own, and not everywhere.
         if programs::path("real").with_file_name(program).exists() {
-            for columns in [None, Some("60")] {
+            for columns in [None, Some("72")] {
                 helps(program, &[], columns, &mut tried);
             }
         }
