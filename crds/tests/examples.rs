@@ -1,6 +1,9 @@
 //! Every example is valid and renders.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use real_crds::{
     Endpoints,
@@ -9,21 +12,28 @@ use real_crds::{
     validate::{Resource, parse_job, parse_manifest},
 };
 
-/// Files of the folder and of those in it, by their names.
-fn examples() -> Vec<(String, String)> {
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")];
-    let mut examples = Vec::new();
+/// Files of some folders and of those in them, by what their names end with.
+fn files(mut folders: Vec<PathBuf>, extension: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "yaml") {
-                let name = path.file_name().unwrap().to_string_lossy().into_owned();
-                examples.push((name, fs::read_to_string(&path).unwrap()));
+            } else if path.extension().is_some_and(|found| found == extension) {
+                files.push(path);
             }
         }
     }
+    files
+}
+
+/// What the folder of examples and those in it hold, by the files' names.
+fn examples() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let example =
+        |path: PathBuf| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(&path).unwrap());
+    let mut examples: Vec<_> = files(vec![folder], "yaml").into_iter().map(example).collect();
     examples.sort();
     examples
 }
@@ -35,18 +45,8 @@ fn example(name: &str) -> String {
 /// Blocks of YAML of all pages, by the page.
 fn blocks() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut pages = vec![root.join("README.md")];
-    let mut folders = vec![root.join("docs"), root.join("examples")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                pages.push(path);
-            }
-        }
-    }
+    let mut pages = files(vec![root.join("docs"), root.join("examples")], "md");
+    pages.push(root.join("README.md"));
     let mut blocks = Vec::new();
     for page in pages {
         let text = fs::read_to_string(&page).unwrap();

@@ -9,6 +9,7 @@ mod demonstration;
 mod error;
 mod exceptions;
 pub mod files;
+pub mod guard;
 mod humaneval;
 mod kind;
 mod load;

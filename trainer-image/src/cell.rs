@@ -20,7 +20,7 @@ use tch::Device;
 use crate::checkpoint::lease;
 use crate::compute;
 use crate::evaluate::{keep, tally};
-use crate::model::{Decoder, ModelConfig, resolve};
+use crate::model::Decoder;
 use crate::sampling::{SamplingOptions, generate_until};
 use crate::scoring::{Outcome as Outcomes, Scoring};
 use crate::tokenizer::Tokenizer;
@@ -28,7 +28,7 @@ use crate::train::failure::Failure;
 use crate::train::last_words;
 use crate::train::memory::prompts_at_a_time;
 use crate::train::seeds::{Purpose, derived};
-use crate::train::setup::scoring;
+use crate::train::setup::{look, scoring};
 use crate::train::stop::Stop;
 
 /// Exit code of an evaluation that was asked to stop: nothing of it is kept.
@@ -148,13 +148,7 @@ fn prepare(
     device: Device,
     stop: &Stop,
 ) -> anyhow::Result<(Prepared, Decoder)> {
-    let (uri, place) = (config.model.clone(), scratch.to_path_buf());
-    let look = move || -> anyhow::Result<_> {
-        let folder = resolve(&uri, &place)?;
-        let (tokenizer, model) = (Tokenizer::load(&folder)?, ModelConfig::load(&folder)?);
-        Ok((folder, tokenizer, model))
-    };
-    let (folder, tokenizer, model) = stop.unless_requested(look)??;
+    let (folder, tokenizer, model) = look(&config.model, scratch, stop)?;
     let uri = config.suite.uri.clone();
     let loaded = stop.unless_requested(move || real_datasets::load(&uri))?;
     let mut tasks = loaded.with_context(|| format!("data set {}", config.suite.name))?;

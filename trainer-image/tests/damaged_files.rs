@@ -3,14 +3,16 @@
 
 #![allow(clippy::print_stdout, reason = "tests print through their harness, which captures it")]
 
+#[path = "../../datasets/tests/damage/mod.rs"]
+mod damage;
 #[path = "job/mod.rs"]
 #[allow(dead_code, reason = "these jobs only make files")]
 mod job;
 
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use damage::changed;
 use job::Job;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -25,52 +27,6 @@ use tch::Device;
 
 /// Files changed, of each kind.
 const CHANGES: usize = 300;
-
-/// Most address space that reading may take: the files have some hundred KiB, and threads of the C library 128 MiB each.
-const MOST: u64 = 1 << 30;
-
-/// Most address space that this process ever had, in bytes: it grows with what is asked for, used or not.
-fn most_asked_for() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).expect("a peak");
-    peak.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).expect("a number") << 10
-}
-
-/// Some bytes of a file changed, cut off, taken out, doubled or put in.
-fn changed(original: &[u8], random: &mut StdRng) -> Vec<u8> {
-    let mut bytes = original.to_vec();
-    for _ in 0..random.random_range(1..4) {
-        if bytes.is_empty() {
-            break;
-        }
-        let at = random.random_range(0..bytes.len());
-        let length = random.random_range(1..32).min(bytes.len() - at);
-        match random.random_range(0..7) {
-            0 => bytes[at] ^= 1 << random.random_range(0..8),
-            1 => bytes[at] = random.random(),
-            2 => bytes.truncate(at),
-            3 => drop(bytes.drain(at..at + length)),
-            4 => {
-                let part = bytes[at..at + length].to_vec();
-                bytes.splice(at..at, part);
-            }
-            5 => bytes[at..at + length].fill([0, 0xff, b'9', b'"'][random.random_range(0..4)]),
-            _ => {
-                let large = [
-                    &b"-1"[..],
-                    b"1e308",
-                    b"99999999999999999999",
-                    b"null",
-                    b"[[[[",
-                    b"\xff\xff\xff\xff\xff\xff\xff\x7f",
-                ];
-                let part = large[random.random_range(0..large.len())];
-                bytes.splice(at..at, part.iter().copied());
-            }
-        }
-    }
-    bytes
-}
 
 /// The fields of a JSON text, each with other values.
 fn with_other_fields(original: &Value) -> Vec<(String, Value)> {
@@ -98,17 +54,9 @@ fn with_other_fields(original: &Value) -> Vec<(String, Value)> {
     all
 }
 
-/// Reads something of which one file was changed.
+/// Reads something of which one file was changed; where it is refused, in one line that says where it is.
 fn read<T>(file: &Path, content: &[u8], what: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    fs::write(file, content).expect("writable");
-    let before = most_asked_for();
-    let result = catch_unwind(AssertUnwindSafe(what)).unwrap_or_else(|_| {
-        let kept = std::env::temp_dir().join("real-damaged-file");
-        let _ = fs::write(&kept, content);
-        panic!("{} panics; the content is in {}", file.display(), kept.display())
-    });
-    let taken = most_asked_for() - before;
-    assert!(taken <= MOST, "{}: {taken} bytes were asked for; {:?}", file.display(), result.err());
+    let result = damage::read(file, content, what);
     let place = file.parent().expect("a folder").display().to_string();
     if let Err(error) = &result {
         assert!(error.contains(&place), "{error:?} does not say that it is about {place}");
@@ -254,8 +202,6 @@ fn lengths_that_a_file_of_weights_claims_take_no_memory() {
     let mut sparse = fs::File::create(&path).expect("writable");
     std::io::Write::write_all(&mut sparse, &(1_u64 << 36).to_le_bytes()).expect("writable");
     sparse.set_len((1 << 36) + 8).expect("a sparse file");
-    let before = most_asked_for();
-    let error = of_weights(folder.path()).expect_err("its header is no header");
+    let error = damage::bounded(&path, || of_weights(folder.path())).expect_err("its header is no header");
     assert!(error.contains("at most 100000000 are allowed"), "{error}");
-    assert!(most_asked_for() - before <= MOST);
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use parquet::errors::ParquetError;
@@ -11,7 +10,7 @@ use parquet::record::{Field, Row};
 use serde_json::{Map, Number, Value};
 
 use super::{At, Content, Give, Item};
-use crate::LoadError;
+use crate::{LoadError, guard};
 
 /// Gives every row of a file.
 pub(super) fn each(path: &Path, give: Give<'_>) -> Result<(), LoadError> {
@@ -34,10 +33,7 @@ fn open(path: &Path) -> Result<SerializedFileReader<File>, LoadError> {
 /// What the library does, which panics at some files that are damaged; that is an error of the file as any other. What it was at is not
 /// used again.
 fn guarded<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(ParquetError::General(format!("it is damaged: {}", said.unwrap_or("its parts contradict each other"))))
-    })
+    guard::guarded(work).unwrap_or_else(|said| Err(ParquetError::General(format!("it is damaged: {said}"))))
 }
 
 /// The columns of a file: top-level names in order, and every nested path, dotted.

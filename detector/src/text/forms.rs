@@ -5,8 +5,7 @@ use std::rc::Rc;
 use smallvec::smallvec;
 
 use super::charset::CharSet;
-use super::hole::leads;
-use super::hole::{Hole, LanguageSet, Origins};
+use super::hole::{Hole, LanguageSet, Origins, leads};
 use super::language::Languages;
 use super::template::{Part, Template};
 use crate::few::Few;

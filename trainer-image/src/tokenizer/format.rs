@@ -3,7 +3,7 @@
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
 
-use super::printf::{WIDEST, fixed, general, real, scientific, whole};
+use super::printf::{WIDEST, closing, fixed, general, real, scientific, whole};
 use super::repr::{repr, text};
 
 /// Where fields that are named come from.
@@ -45,7 +45,7 @@ fn filled(template: &str, given: &[Value], fields: &Fields<'_>, next: &mut usize
         if mark == "}" {
             return Err(wrong("Single '}' encountered in format string"));
         }
-        let end = field_length(rest).ok_or_else(|| wrong("expected '}' before end of string"))?;
+        let end = closing(rest, ('{', '}')).ok_or_else(|| wrong("expected '}' before end of string"))?;
         let field = &rest[..end];
         rest = &rest[end + 1..];
         let (place, spec) = match field.find([':', '!']) {
@@ -72,20 +72,6 @@ fn filled(template: &str, given: &[Value], fields: &Fields<'_>, next: &mut usize
     }
     out.push_str(rest);
     Ok(out)
-}
-
-/// Where the field ends that a text is within.
-fn field_length(text: &str) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (at, c) in text.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => return Some(at),
-            '}' => depth -= 1,
-            _ => {}
-        }
-    }
-    None
 }
 
 /// The value of a field: a number, a name or nothing, with attributes and items.

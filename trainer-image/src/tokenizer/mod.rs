@@ -2,7 +2,6 @@
 
 mod expression;
 mod format;
-mod guard;
 mod members;
 mod objects;
 mod printf;
@@ -15,10 +14,10 @@ mod words;
 
 use std::path::{Path, PathBuf};
 
+use real_datasets::guard::guarded;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use guard::guarded;
 use template::ChatTemplate;
 
 use crate::json_file;

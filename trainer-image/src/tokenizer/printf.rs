@@ -4,7 +4,7 @@
 use minijinja::value::{Kwargs, Rest, Tuple, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
 
-use super::repr::{repr, text};
+use super::repr::{escape, repr, text};
 
 /// Most characters of one conversion: a model's template has no use for more, and one that asks for more would take the memory.
 pub(super) const WIDEST: usize = 1 << 20;
@@ -119,7 +119,7 @@ impl Conversion {
         let mut rest = text;
         let mut value = None;
         if let Some(named) = rest.strip_prefix('(') {
-            let end = closing(named).ok_or_else(|| wrong("incomplete format key"))?;
+            let end = closing(named, ('(', ')')).ok_or_else(|| wrong("incomplete format key"))?;
             if !has_keys || arguments.whole.kind() != ValueKind::Map {
                 return Err(wrong("format requires a mapping"));
             }
@@ -281,15 +281,17 @@ pub(super) fn general(float: f64, precision: usize, keep: bool) -> String {
     }
 }
 
-/// Where the parenthesis that is open closes.
-fn closing(text: &str) -> Option<usize> {
+/// Where the bracket closes that a text is within.
+pub(super) fn closing(text: &str, (opens, closes): (char, char)) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, c) in text.char_indices() {
-        match c {
-            '(' => depth += 1,
-            ')' if depth == 0 => return Some(at),
-            ')' => depth -= 1,
-            _ => {}
+        if c == opens {
+            depth += 1;
+        } else if c == closes {
+            if depth == 0 {
+                return Some(at);
+            }
+            depth -= 1;
         }
     }
     None
@@ -312,13 +314,7 @@ fn amount(rest: &mut &str, arguments: &mut Arguments<'_>) -> Result<Option<i64>,
 
 /// What is not ASCII as escapes.
 fn escaped(text: &str) -> String {
-    let escape = |c: char| match u32::from(c) {
-        code @ 0..0x80 => char::from_u32(code).map(String::from).unwrap_or_default(),
-        code @ 0x80..0x100 => format!("\\x{code:02x}"),
-        code @ 0x100..0x1_0000 => format!("\\u{code:04x}"),
-        code => format!("\\U{code:08x}"),
-    };
-    text.chars().map(escape).collect()
+    text.chars().map(|c| if c.is_ascii() { String::from(c) } else { escape(c) }).collect()
 }
 
 fn character(value: &Value) -> Result<String, Error> {

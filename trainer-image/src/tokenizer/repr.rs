@@ -51,17 +51,20 @@ fn repr_of_text(text: &str) -> String {
             '\\' => out.push_str("\\\\"),
             c if c == quote => out.extend(['\\', c]),
             c if is_printable(c) => out.push(c),
-            c => {
-                let _ = match u32::from(c) {
-                    code @ 0..0x100 => write!(out, "\\x{code:02x}"),
-                    code @ 0x100..0x1_0000 => write!(out, "\\u{code:04x}"),
-                    code => write!(out, "\\U{code:08x}"),
-                };
-            }
+            c => out.push_str(&escape(c)),
         }
     }
     out.push(quote);
     out
+}
+
+/// A character by its code, in as few digits as Python writes.
+pub(super) fn escape(c: char) -> String {
+    match u32::from(c) {
+        code @ 0..0x100 => format!("\\x{code:02x}"),
+        code @ 0x100..0x1_0000 => format!("\\u{code:04x}"),
+        code => format!("\\U{code:08x}"),
+    }
 }
 
 fn repr_of_bytes(bytes: &[u8]) -> String {

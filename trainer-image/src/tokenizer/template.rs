@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, context};
+use real_datasets::guard::guarded;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::guard::guarded;
 use super::{TokenizerError, members, objects, printf, python, rewrite, strings, words};
 
 const NAME: &str = "chat";

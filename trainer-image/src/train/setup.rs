@@ -1,6 +1,6 @@
 //! From a configuration to everything a run needs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use super::algorithm::{Algorithm, Surroundings};
 use super::evaluation::Evaluator;
 use super::seeds::{Purpose, derived};
+use super::stop::Stop;
 use super::tasks::{Loader, TaskSet};
 use crate::compute;
 use crate::model::{Base, Decoder, ModelConfig, resolve};
@@ -48,6 +49,20 @@ pub fn read_config(path: &Path) -> anyhow::Result<TrainerConfig> {
     Ok(config)
 }
 
+/// A model's folder, with its tokenizer and shape. `scratch` takes the files of a bundled model; what is elsewhere is fetched, which may
+/// take long.
+///
+/// # Errors
+/// One of them cannot be had, or someone asked to stop meanwhile ([`super::stop::StoppedEarly`]).
+pub(crate) fn look(uri: &str, scratch: &Path, stop: &Stop) -> anyhow::Result<(PathBuf, Tokenizer, ModelConfig)> {
+    let (uri, scratch) = (uri.to_owned(), scratch.to_path_buf());
+    stop.unless_requested(move || {
+        let folder = resolve(&uri, &scratch)?;
+        let (tokenizer, shape) = (Tokenizer::load(&folder)?, ModelConfig::load(&folder)?);
+        Ok((folder, tokenizer, shape))
+    })?
+}
+
 /// Builds everything on `device`. `scratch` takes the files of a bundled model; scoring runs on `runtime`.
 ///
 /// # Errors
@@ -61,15 +76,7 @@ pub fn build(
     surroundings: &Surroundings<'_>,
 ) -> anyhow::Result<Parts> {
     compute::set_threads(config.compute.threads as usize);
-    let (uri, place) = (config.model.uri.clone(), scratch.to_path_buf());
-    // What is elsewhere is fetched first, which may take long.
-    let look = move || -> anyhow::Result<_> {
-        let folder = resolve(&uri, &place)?;
-        let tokenizer = Tokenizer::load(&folder)?;
-        let shape = ModelConfig::load(&folder)?;
-        Ok((folder, tokenizer, shape))
-    };
-    let (folder, tokenizer, shape) = surroundings.stop.unless_requested(look)??;
+    let (folder, tokenizer, shape) = look(&config.model.uri, scratch, surroundings.stop)?;
     let tokenizer = Arc::new(tokenizer);
     let (prompt, answer) = (config.rollout.max_prompt_tokens, config.rollout.max_response_tokens);
     let remedy = "lower rollout.maxPromptTokens or rollout.maxResponseTokens";
