@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::cgroup::Group;
 use crate::clock;
-use crate::zygote::{Running, Zygote, children, page_size};
+use crate::zygote::{Running, Zygote, children, children_and_threads, page_size};
 
 /// Time of vanished children that /proc's ticks of 10 ms may hide.
 const SLACK: Duration = Duration::from_millis(40);
@@ -25,6 +25,8 @@ const MAX_MEMBERS: usize = 4096;
 pub(crate) struct Family {
     /// Processes alive.
     pub(crate) processes: usize,
+    /// Their threads, together.
+    pub(crate) threads: usize,
     /// CPU time so far.
     pub(crate) cpu: Duration,
     /// Resident bytes of those alive, where there are several.
@@ -78,7 +80,7 @@ impl<'a> Account<'a> {
 
     /// A look.
     pub(crate) fn look(&mut self, child: &Running) -> Family {
-        let mut family = Family { processes: 1, ..Family::default() };
+        let mut family = Family { processes: 1, threads: 1, ..Family::default() };
         let Some(first) = child.pid() else { return family };
         let mut now = HashMap::new();
         let mut waiting = children(self.zygote);
@@ -88,13 +90,14 @@ impl<'a> Account<'a> {
         // The first process of a PID namespace is ours and only has orphans.
         let init = if self.namespaces { waiting.iter().copied().find(|pid| *pid != first) } else { None };
         let mut parents: Vec<i32> = vec![0; waiting.len()];
-        family.processes = 0;
+        (family.processes, family.threads) = (0, 0);
         while let (Some(pid), Some(parent)) = (waiting.pop(), parents.pop()) {
-            let below = children(pid);
+            let (below, threads) = children_and_threads(pid);
             parents.extend(std::iter::repeat_n(pid, below.len()));
             waiting.extend(below);
             if Some(pid) != init {
                 family.processes += 1;
+                family.threads += threads;
                 family.pids.push(pid);
             }
             let mut own = clock::cpu_time(pid).unwrap_or_default();

@@ -30,6 +30,7 @@ pub mod service;
 pub mod supervise;
 pub mod task_cache;
 mod usage;
+pub mod user;
 pub mod verdict;
 mod waited;
 mod worker;

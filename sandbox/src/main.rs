@@ -39,6 +39,9 @@ enum Command {
         /// The plan as JSON.
         plan: String,
     },
+    /// Count what the user runs on this machine; started by the service itself.
+    #[command(hide = true)]
+    CountTasks,
 }
 
 #[derive(clap::Args)]
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
             run_service(serve)
         }
         Command::Jail { plan } => become_jail(&plan),
+        Command::CountTasks => count_tasks(),
     };
     real_terminal::finish(match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -102,6 +106,13 @@ fn become_jail(plan: &str) -> anyhow::Result<()> {
         Ok(never) => match never {},
         Err(error) => Err(error).with_context(|| format!("jail of tier {:?}", plan.tier)),
     }
+}
+
+fn count_tasks() -> anyhow::Result<()> {
+    if let Some(count) = real_sandbox::user::count_tasks().context("RLIMIT_NPROC")? {
+        outln!("{count}");
+    }
+    Ok(())
 }
 
 fn run_service(serve: Serve) -> anyhow::Result<()> {

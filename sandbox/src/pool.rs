@@ -19,6 +19,7 @@ use crate::interpreter::Interpreter;
 use crate::job::Work;
 use crate::queue::{Client, Queue, Waiting};
 use crate::supervise::Ending;
+use crate::user::UserTasks;
 use crate::worker::Worker;
 
 /// Lanes for each worker: one runs, the others are for tests that sleep.
@@ -119,6 +120,7 @@ pub(crate) struct Shared {
     in_flight: AtomicUsize,
     pub(crate) alive: AtomicUsize,
     pub(crate) stopping: AtomicBool,
+    pub(crate) user: UserTasks,
 }
 
 /// What a lane does next.
@@ -267,6 +269,7 @@ impl Pool {
             in_flight: AtomicUsize::new(0),
             alive: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
+            user: UserTasks::default(),
         });
         let mut lanes = Vec::new();
         let (report, reports) = std::sync::mpsc::channel();

@@ -25,6 +25,9 @@ const RESTART_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::fro
 /// Looks at what a test left running, a pause apart, before its zygote is given up with all that is below it.
 const SWEEPS: u32 = 5000;
 const SWEEP_PAUSE: Duration = Duration::from_millis(2);
+/// Processes and threads that one test may be ahead of the watch before the kernel refuses more to whoever has the same user: more than
+/// are made between two looks, and few enough to be killed faster than they make others.
+const BURST: u64 = 1024;
 /// A test that has not used a tenth of this time does not use its CPU.
 const SLEEPING: Duration = Duration::from_millis(100);
 
@@ -35,8 +38,6 @@ pub(crate) struct Worker {
     /// Whether the zygote is in it: some machines let us make a group but not join it.
     joined: AtomicBool,
     memory: Memory,
-    /// Processes that count against `RLIMIT_NPROC` before the test starts one.
-    base_processes: u64,
     shared: Arc<Shared>,
 }
 
@@ -55,16 +56,21 @@ impl Worker {
             numpy: false,
             support: scratch.support_dir(),
         };
-        let base_processes = match config.tier {
-            // Counted in the worker's own user namespace: the guard, the zygote and the test's first process.
-            Tier::A | Tier::G => 3,
-            // A uid of the worker's own: the zygotes.
-            Tier::B | Tier::Unisolated if nix::unistd::geteuid().is_root() => 2,
-            // Shared with everything of this uid: only a ceiling, the watch holds the limit itself.
-            Tier::B | Tier::Unisolated => processes_of_own_uid() + 128 * config.workers as u64,
-        };
         let memory = Memory::of_this_process(config.workers);
-        Ok(Self { plan, scratch, group, joined: AtomicBool::new(false), memory, base_processes, shared })
+        Ok(Self { plan, scratch, group, joined: AtomicBool::new(false), memory, shared })
+    }
+
+    /// What counts against `RLIMIT_NPROC` before a test makes its second process.
+    fn base_processes(&self, other_zygotes: usize) -> u64 {
+        match self.plan.tier {
+            // Counted in the zygote's own user namespace: the guard, the zygote, and the first processes of the PID namespace and of
+            // the test.
+            Tier::A | Tier::G => 4,
+            // A uid of the worker's own: the zygotes, and the test's first process.
+            Tier::B | Tier::Unisolated if nix::unistd::geteuid().is_root() => 2 + other_zygotes as u64,
+            // Shared with everything of this uid: only a ceiling, the watch holds the limit itself.
+            Tier::B | Tier::Unisolated => self.shared.user.count() + BURST,
+        }
     }
 
     pub(crate) fn start_zygote(&self, numpy: bool) -> Result<Zygote, ZygoteError> {
@@ -131,12 +137,13 @@ impl Worker {
         if !zygotes.is_warm() {
             *zygotes.slot(false) = Some(self.restart_zygote(false)?);
         }
+        let base_processes = self.base_processes(usize::from(zygotes.slot(!numpy).is_some()));
         let slot = zygotes.slot(numpy);
         let zygote = match slot {
             Some(zygote) => zygote,
             None => slot.insert(self.restart_zygote(numpy)?),
         };
-        let outcome = self.execute(zygote, waiting, started);
+        let outcome = self.execute(zygote, base_processes, waiting, started);
         let spent = match &outcome {
             Err(RunError::Zygote(error)) => Some(error.to_string()),
             _ if self.scratch.is_open() => self.sweep(zygotes, numpy).err(),
@@ -174,7 +181,13 @@ impl Worker {
         }
     }
 
-    fn execute(&self, zygote: &mut Zygote, waiting: &Waiting<Ticket>, started: Instant) -> Result<Done, RunError> {
+    fn execute(
+        &self,
+        zygote: &mut Zygote,
+        base_processes: u64,
+        waiting: &Waiting<Ticket>,
+        started: Instant,
+    ) -> Result<Done, RunError> {
         let order = &waiting.item.order;
         let limits = &order.limits;
         let job = Job {
@@ -184,7 +197,7 @@ impl Worker {
             files: order.files.as_ref().map_or(0, |files| files.len()),
             code: order.code.as_ref().map_or(0, |code| code.len()),
             keep_code: order.keep_code,
-            limits: ChildLimits::new(limits, zygote.mapped_bytes(), self.base_processes),
+            limits: ChildLimits::new(limits, zygote.mapped_bytes(), base_processes),
         };
         let bounds = Bounds {
             cpu: Duration::from_secs_f64(limits.cpu_seconds),
@@ -303,16 +316,4 @@ fn uid_of_worker(number: usize) -> std::io::Result<u32> {
     }
     // Inside a user namespace only what it maps exists.
     Ok(first + (count / 2 + own % (count / 4).max(1)).min(count - 1))
-}
-
-/// Processes and threads that count against our own uid's `RLIMIT_NPROC`.
-fn processes_of_own_uid() -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    let own = nix::unistd::geteuid().as_raw();
-    let Ok(entries) = std::fs::read_dir("/proc") else { return 1024 };
-    let ours = entries.flatten().filter(|entry| {
-        entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit())
-            && entry.metadata().is_ok_and(|data| data.uid() == own)
-    });
-    ours.map(|entry| std::fs::read_dir(entry.path().join("task")).map_or(1, |tasks| tasks.count() as u64)).sum()
 }

@@ -234,13 +234,20 @@ impl Running {
 
 /// Direct children of a process, from `/proc`.
 pub fn children(pid: i32) -> Vec<i32> {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    children_and_threads(pid).0
+}
+
+/// Direct children of a process, and how many threads it has.
+pub(crate) fn children_and_threads(pid: i32) -> (Vec<i32>, usize) {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return (Vec::new(), 0) };
     let mut found = Vec::new();
+    let mut threads = 0;
     for task in tasks.flatten() {
+        threads += 1;
         let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
         found.extend(text.split_whitespace().filter_map(|word| word.parse::<i32>().ok()));
     }
-    found
+    (found, threads)
 }
 
 fn mapped_bytes(pid: i32) -> Option<u64> {

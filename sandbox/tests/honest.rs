@@ -48,7 +48,10 @@ fn plain(interpreter: &Interpreter, program: &Program) -> (String, i32) {
     let mut stdin: File = tempfile::tempfile().expect("a file");
     stdin.write_all(program.stdin.as_bytes()).and_then(|()| stdin.rewind()).expect("its input");
     let home = tempfile::tempdir().expect("a directory");
-    let output = Command::new(&interpreter.executable)
+    // Where the kernel promises any memory that is asked for, programs that ask for all there is would get it.
+    let output = Command::new("prlimit")
+        .arg(format!("--as={}", 8_u64 << 30))
+        .arg(&interpreter.executable)
         .arg(&path)
         .current_dir(folder.path())
         .env_clear()

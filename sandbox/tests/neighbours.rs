@@ -1,0 +1,170 @@
+//! Tests that run at the same time under one user take no processes from each other.
+
+mod server;
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use real_sandbox_api::{Status, TestResult};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use server::{PROGRAM, Server};
+
+/// As many as a test may have beside its first.
+const PROCESSES: u32 = 24;
+/// Nobody else's.
+const USER: &str = "2017483";
+/// Makes processes or threads until it may not, says how many there were, and keeps them for a while.
+const GREEDY: &str = r#"
+import os, threading, time
+
+def processes():
+    made = 0
+    while True:
+        try:
+            if os.fork() == 0:
+                time.sleep(600)
+                os._exit(0)
+        except BlockingIOError:
+            return made
+        made += 1
+
+def threads():
+    made = 0
+    while True:
+        try:
+            threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+        except RuntimeError:
+            return made
+        made += 1
+
+what, seconds = input().split()
+print({"processes": processes, "threads": threads}[what](), flush=True)
+time.sleep(float(seconds))
+os._exit(0)
+"#;
+/// Starts and ends processes and threads, a few at a time.
+const MODEST: &str = r#"
+import subprocess, sys, threading
+
+for _ in range(40):
+    threads = [threading.Thread(target=lambda: None) for _ in range(4)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+for _ in range(3):
+    subprocess.run([sys.executable, "-c", "pass"], check=True)
+print("done")
+"#;
+
+/// A service of a tier.
+struct Under {
+    tier: &'static str,
+    server: Server,
+    /// Whether the kernel counts a test by itself, else a watch does.
+    exact: bool,
+    _program: Option<TempDir>,
+}
+
+/// Services of each tier; the last one's tests have no user of their own, as in a pod that is not root.
+fn services() -> impl Iterator<Item = Under> {
+    let root = nix::unistd::geteuid().is_root();
+    let usual = [("A", true), ("B", root)].into_iter().filter_map(|(tier, exact)| {
+        let server = Server::under(tier)?;
+        Some(Under { tier, server, exact, _program: None })
+    });
+    usual.chain(std::iter::once_with(move || root.then(one_user).flatten()).flatten())
+}
+
+/// Under a user who is not root, and of whom more runs than tests.
+fn one_user() -> Option<Under> {
+    const PYTHON: &str = "/usr/bin/python3";
+    if !Path::new(PYTHON).exists() {
+        eprintln!("skipped: no interpreter that everybody may run at {PYTHON}");
+        return None;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("its mode");
+    let program = folder.path().join("real-sandbox");
+    std::fs::copy(PROGRAM, &program).expect("a copy");
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", USER, "--regid", USER, "--clear-groups"]).arg(&program).env("REAL_PYTHON", PYTHON);
+    match Server::start_by(command, &["--tier", "B", "--workers", "2"]) {
+        Ok(server) => Some(Under { tier: "B, one user", server, exact: false, _program: Some(folder) }),
+        Err(why) if why.contains("no isolation works here") || why.contains("Python") => {
+            eprintln!("skipped: {why}");
+            None
+        }
+        Err(why) => panic!("{why}"),
+    }
+}
+
+async fn run(server: &Server, program: &str, stdin: &str, stdout: &str) -> TestResult {
+    let tests: Value = json!([{"kind": "stdin", "stdin": stdin, "stdout": stdout}]);
+    let limits = json!({"processes": PROCESSES, "cpuSeconds": 20, "wallSeconds": 60, "memoryMib": 2048});
+    server.results(program, json!({"tests": tests, "limits": limits})).await.remove(0)
+}
+
+/// Whoever makes as many as it may: the kernel says how many, or the watch ends it.
+fn assert_held(under: &Under, result: &TestResult) {
+    let wanted = if under.exact { Status::Passed } else { Status::RuntimeError };
+    assert_eq!(result.status, wanted, "{}: {result:?}", under.tier);
+    assert!(under.exact || result.detail == "more processes than allowed", "{}: {result:?}", under.tier);
+}
+
+#[tokio::test]
+async fn a_limit_holds_for_processes_and_for_threads() {
+    for under in services() {
+        for what in ["processes", "threads"] {
+            let result = run(&under.server, GREEDY, &format!("{what} 3"), &PROCESSES.to_string()).await;
+            assert_held(&under, &result);
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_takes_all_it_may_leaves_its_neighbours_theirs() {
+    for under in services() {
+        let (server, limit) = (&under.server, PROCESSES.to_string());
+        // More than a worker each: those that sleep give their places to others.
+        let greedy = (0..6).map(|at| run(server, GREEDY, ["processes 3", "threads 3"][at % 2], &limit));
+        let modest = (0..6).map(|_| run(server, MODEST, "", "done"));
+        let (greedy, modest) = tokio::join!(futures::future::join_all(greedy), futures::future::join_all(modest));
+        greedy.iter().for_each(|result| assert_held(&under, result));
+        for result in modest {
+            assert_eq!(result.status, Status::Passed, "{}: {result:?}", under.tier);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_else_runs_under_the_same_user_takes_nothing_from_a_test() {
+    let Some(Under { server, .. }) = one_user() else { return };
+    // As another pod's: more than any test may have, begun before and during the service's life.
+    for sleepers in [700, 900] {
+        let script = format!("for i in $(seq {sleepers}); do sleep 600 & done; wait");
+        let mut crowd = Command::new("setpriv")
+            .args(["--reuid", USER, "--regid", USER, "--clear-groups", "sh", "-c", &script])
+            .process_group(0)
+            .spawn()
+            .expect("setpriv");
+        let result = run(&server, MODEST, "", "done").await;
+        nix::sys::signal::killpg(nix::unistd::Pid::from_raw(crowd.id() as i32), nix::sys::signal::Signal::SIGKILL)
+            .expect("it is there");
+        crowd.wait().expect("it was there");
+        assert_eq!(result.status, Status::Passed, "{sleepers}: {result:?}");
+    }
+}
+
+#[tokio::test]
+async fn places_come_back_with_every_process_that_ends() {
+    let program =
+        "import os\nfor _ in range(500):\n    if os.fork() == 0:\n        os._exit(0)\n    os.wait()\nprint('done')";
+    for under in services() {
+        let result = run(&under.server, program, "", "done").await;
+        assert_eq!(result.status, Status::Passed, "{}: {result:?}", under.tier);
+    }
+}
