@@ -168,23 +168,22 @@ impl Ledger {
         let mut sum = self.vanished.get(&0).copied().unwrap_or_default();
         for (pid, entry) in &self.alive {
             let vanished = self.vanished.get(pid).copied().unwrap_or_default();
+            // A process that ends in the middle of a look has told nothing.
+            self.unpaid |= entry.waited.is_some_and(|waited| vanished > waited + SLACK);
             let waited = entry.waited.unwrap_or_default();
-            self.unpaid |= vanished > waited + SLACK;
             sum += entry.own + waited.max(vanished);
         }
         sum
     }
 }
 
-/// Kills everything below the zygote, until nothing is left that is not waited for. Says whether all are gone.
-pub(crate) fn kill_below(zygote: i32) -> bool {
+/// Kills everything that is seen below the zygote.
+pub(crate) fn kill_below(zygote: i32) {
     let mut waiting = children(zygote);
-    let none_left = waiting.is_empty();
     while let Some(pid) = waiting.pop() {
         waiting.extend(children(pid));
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
     }
-    none_left
 }
 
 fn resident_bytes(pid: i32) -> u64 {
@@ -221,6 +220,16 @@ mod tests {
         }
         assert_eq!(ledger.update(look(&[(1, 0, 10, 0)])), Duration::from_millis(70));
         assert!(ledger.unpaid);
+    }
+
+    #[test]
+    fn a_parent_that_ends_while_it_is_looked_at_is_not_taken_for_one_that_does_not_pay() {
+        let mut ledger = Ledger::default();
+        ledger.update(look(&[(1, 0, 10, 0), (2, 1, 300, 0)]));
+        let mut last = look(&[(1, 0, 20, 0)]);
+        last.values_mut().for_each(|entry| entry.waited = None);
+        assert_eq!(ledger.update(last), Duration::from_millis(320));
+        assert!(!ledger.unpaid);
     }
 
     #[test]

@@ -146,7 +146,10 @@ impl Worker {
         let outcome = self.execute(zygote, base_processes, waiting, started);
         let spent = match &outcome {
             Err(RunError::Zygote(error)) => Some(error.to_string()),
-            _ if self.scratch.is_open() => self.sweep(zygotes, numpy).err(),
+            _ if self.scratch.is_open() => {
+                let left = outcome.as_ref().map_or(true, |done| done.ending.exit.left);
+                self.sweep(zygotes.slot(numpy), left).err()
+            }
             _ => None,
         };
         if let Some(why) = spent {
@@ -235,29 +238,20 @@ impl Worker {
         Ok(Done { ending, code, nonce: job.nonce, started })
     }
 
-    /// Tier B: kills what a test left running and empties the box. Bounded; where it fails, the zygote has to go.
-    fn sweep(&self, zygotes: &mut Zygotes, numpy: bool) -> Result<(), String> {
+    /// Tier B: kills what a test `left` running and empties the box. Bounded; where it fails, the zygote has to go.
+    fn sweep(&self, zygote: &mut Option<Zygote>, mut left: bool) -> Result<(), String> {
         for _ in 0..SWEEPS {
-            if self.end_left_overs(zygotes) {
-                return self.scratch.clean().map_err(|error| format!("emptying the box: {error}"));
+            let Some(zygote) = zygote.as_mut().filter(|_| left) else { break };
+            kill_below(zygote.pid());
+            left = zygote.reap().map_err(|error| error.to_string())?;
+            if left {
+                std::thread::sleep(SWEEP_PAUSE);
             }
-            let reaped = zygotes.slot(numpy).as_mut().map_or(Ok(()), Zygote::reap);
-            reaped.map_err(|error| error.to_string())?;
-            std::thread::sleep(SWEEP_PAUSE);
         }
-        Err("a test left processes that do not end".into())
-    }
-
-    /// Whether nothing was left.
-    fn end_left_overs(&self, zygotes: &Zygotes) -> bool {
-        let own: Vec<i32> = zygotes.all().flat_map(|zygote| [zygote.pid(), zygote.guard_pid()]).collect();
-        let members = self.group().map(Group::processes).unwrap_or_default();
-        let strays: Vec<i32> = members.into_iter().filter(|pid| !own.contains(pid)).collect();
-        for pid in &strays {
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGKILL);
+        if left {
+            return Err("a test left processes that do not end".into());
         }
-        let none_left = zygotes.all().map(|zygote| kill_below(zygote.pid())).fold(true, |all, one| all & one);
-        none_left && strays.is_empty()
+        self.scratch.clean().map_err(|error| format!("emptying the box: {error}"))
     }
 }
 

@@ -67,6 +67,8 @@ pub struct Exit {
     pub cpu: f64,
     /// Peak resident set.
     pub max_rss_kib: u64,
+    /// Whether it has left processes behind, where it is not the kernel that ends them with it.
+    pub left: bool,
 }
 
 enum Message {
@@ -146,11 +148,12 @@ impl Zygote {
         }
     }
 
-    /// Has it wait for orphans that we killed.
-    pub fn reap(&mut self) -> Result<(), ZygoteError> {
+    /// Has it wait for orphans that we killed. Says whether others are left.
+    pub fn reap(&mut self) -> Result<bool, ZygoteError> {
         send(self.control.as_raw_fd(), b"R", MsgFlags::MSG_NOSIGNAL)?;
         match self.receive("reaping", FORK_TIMEOUT)? {
-            Message::Plain(text) if text == b"R" => Ok(()),
+            Message::Plain(text) if text == b"R0" => Ok(false),
+            Message::Plain(text) if text == b"R1" => Ok(true),
             _ => Err(ZygoteError::Lost("reaping")),
         }
     }
@@ -214,7 +217,12 @@ impl Exit {
     fn read(message: &[u8]) -> Option<Self> {
         let mut words = std::str::from_utf8(message).ok()?.strip_prefix('X')?.split(' ');
         let mut next = || words.next();
-        Some(Self { status: next()?.parse().ok()?, cpu: next()?.parse().ok()?, max_rss_kib: next()?.parse().ok()? })
+        Some(Self {
+            status: next()?.parse().ok()?,
+            cpu: next()?.parse().ok()?,
+            max_rss_kib: next()?.parse().ok()?,
+            left: next()? == "1",
+        })
     }
 }
 

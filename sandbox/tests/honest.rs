@@ -8,12 +8,13 @@ mod server;
 
 use std::fs::File;
 use std::io::{Seek, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use futures::StreamExt;
 use real_sandbox::interpreter::Interpreter;
 use serde_json::{Value, json};
-use server::Server;
+use server::{PUBLIC_PYTHON, Server};
 
 const FILES: [&str; 3] = [
     include_str!("programs/input_and_output.txt"),
@@ -41,7 +42,7 @@ fn programs() -> Vec<Program> {
 }
 
 /// What a plain interpreter prints, and its exit status.
-fn plain(interpreter: &Interpreter, program: &Program) -> (String, i32) {
+fn plain(interpreter: &Path, program: &Program) -> (String, i32) {
     let folder = tempfile::tempdir().expect("a directory");
     let path = folder.path().join("main.py");
     std::fs::write(&path, program.source).expect("a file");
@@ -51,7 +52,7 @@ fn plain(interpreter: &Interpreter, program: &Program) -> (String, i32) {
     // Where the kernel promises any memory that is asked for, programs that ask for all there is would get it.
     let output = Command::new("prlimit")
         .arg(format!("--as={}", 8_u64 << 30))
-        .arg(&interpreter.executable)
+        .arg(interpreter)
         .arg(&path)
         .current_dir(folder.path())
         .env_clear()
@@ -78,7 +79,7 @@ async fn run(server: &Server, program: &Program) -> (String, i32) {
 }
 
 /// Where a program does otherwise than under a plain interpreter.
-async fn differences(interpreter: &Interpreter, servers: &[(&str, Server)], program: &Program) -> Vec<Value> {
+async fn differences(interpreter: &Path, servers: &[(&str, Server)], program: &Program) -> Vec<Value> {
     let wanted = tokio::task::block_in_place(|| plain(interpreter, program));
     let mut wrong = Vec::new();
     for (tier, server) in servers {
@@ -90,19 +91,29 @@ async fn differences(interpreter: &Interpreter, servers: &[(&str, Server)], prog
     wrong
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn honest_programs_print_what_a_plain_interpreter_prints() {
-    let interpreter = Interpreter::find().expect("an interpreter");
+async fn assert_as_plain(interpreter: &Path, servers: &[(&str, Server)]) {
     let programs = programs();
     assert!(programs.len() > 200, "{} programs", programs.len());
-    let servers: Vec<(&str, Server)> =
-        ["a", "b"].into_iter().filter_map(|tier| Server::under(tier).map(|server| (tier, server))).collect();
-    assert!(!servers.is_empty(), "no tier works on this machine");
     let wrong: Vec<Value> = futures::stream::iter(&programs)
-        .map(|program| differences(&interpreter, &servers, program))
+        .map(|program| differences(interpreter, servers, program))
         .buffer_unordered(2)
         .collect::<Vec<_>>()
         .await
         .concat();
     assert!(wrong.is_empty(), "{}", serde_json::to_string_pretty(&wrong).expect("JSON"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn honest_programs_print_what_a_plain_interpreter_prints() {
+    let interpreter = Interpreter::find().expect("an interpreter");
+    let servers: Vec<(&str, Server)> =
+        ["a", "b"].into_iter().filter_map(|tier| Server::under(tier).map(|server| (tier, server))).collect();
+    assert!(!servers.is_empty(), "no tier works on this machine");
+    assert_as_plain(&interpreter.executable, &servers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn they_do_without_root_too() {
+    let Some(server) = Server::under_one_user() else { return };
+    assert_as_plain(Path::new(PUBLIC_PYTHON), &[("b, one user", server)]).await;
 }

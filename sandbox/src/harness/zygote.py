@@ -8,8 +8,8 @@ Descriptor 0 is the control socket (SOCK_SEQPACKET) to the parent:
                     b"R"                 reap orphans (where no PID namespace kills them)
   zygote -> parent  b"H" + JSON          ready
                     b"P" + descriptor    the child's pidfd
-                    b"X" + numbers       the child is gone: wait status, CPU seconds, peak resident set in KiB
-                    b"R"                 reaped
+                    b"X" + numbers       the child is gone: wait status, CPU seconds, peak resident set in KiB, and whether it left others
+                    b"R" + number        reaped; whether others are left
 """
 
 import ctypes
@@ -123,8 +123,7 @@ def serve(config):
         if not message:
             return
         if message == b"R":
-            reap()
-            control.send(b"R")
+            control.send(b"R%d" % reap())
             continue
         if init is not None:
             size, files = message[1:].split()
@@ -143,9 +142,12 @@ def serve(config):
         os.close(pidfd)
         _, status, usage = os.wait4(pid, 0)
         cpu = usage.ru_utime + usage.ru_stime
+        left = False
         if init is not None:
             cpu += end_all(init)
-        control.send(b"X%d %.6f %d" % (status, cpu, usage.ru_maxrss))
+        else:
+            left = reap()
+        control.send(b"X%d %.6f %d %d" % (status, cpu, usage.ru_maxrss, left))
         if init is not None:
             # Nobody is left in it.
             check(libc.umount2(config["mount_point"], MNT_DETACH), "umount")
@@ -233,12 +235,13 @@ def reset_numbers(descriptor):
 
 
 def reap():
-    """Collects orphans that have ended."""
+    """Collects orphans that have ended. Says whether others are left: the kernel knows, a list of them in /proc may lack some."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
+        return True
     except ChildProcessError:
-        pass
+        return False
 
 
 def read_file(descriptor):

@@ -2,12 +2,17 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use real_sandbox_api::{BatchRequest, BatchResponse, TestResult};
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// What has not happened by then does not happen, however busy the machine is.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(15);
@@ -15,11 +20,22 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(15);
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_real-sandbox");
 
+/// An interpreter that every user may run.
+pub(crate) const PUBLIC_PYTHON: &str = "/usr/bin/python3";
+
 /// A running `real-sandbox serve`; killed when dropped.
 pub(crate) struct Server {
     pub(crate) process: Child,
     pub(crate) address: String,
     client: reqwest::Client,
+    /// What [`Self::under_one_user`] made.
+    alone: Option<Alone>,
+}
+
+struct Alone {
+    user: u32,
+    /// With its program, which is not to lie where only root may walk.
+    _folder: TempDir,
 }
 
 impl Server {
@@ -51,7 +67,7 @@ impl Server {
             });
         }
         let client = reqwest::Client::builder().timeout(PATIENCE).build().map_err(|e| e.to_string())?;
-        Ok(Self { address: address.to_owned(), process, client })
+        Ok(Self { address: address.to_owned(), process, client, alone: None })
     }
 
     /// Starts one under a tier; a tier that the machine does not allow is said and skipped.
@@ -64,6 +80,40 @@ impl Server {
             }
             Err(why) => panic!("the service does not start under tier {tier}: {why}"),
         }
+    }
+
+    /// Starts one of tier B whose user is not root and runs more than its tests, as in most pods; where this is no root, tests under a tier
+    /// are like that.
+    pub(crate) fn under_one_user() -> Option<Self> {
+        if !nix::unistd::geteuid().is_root() || !Path::new(PUBLIC_PYTHON).exists() {
+            eprintln!("skipped: it takes root to choose a user, and an interpreter for everybody at {PUBLIC_PYTHON}");
+            return None;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("its mode");
+        let program = folder.path().join("real-sandbox");
+        std::fs::copy(PROGRAM, &program).expect("a copy");
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // Nobody else's.
+        let user = 1_500_000_000 + std::process::id() * 64 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut command = as_user(user);
+        command.arg(&program).env("REAL_PYTHON", PUBLIC_PYTHON);
+        match Self::start_by(command, &["--tier", "B", "--workers", "2"]) {
+            Ok(mut server) => {
+                server.alone = Some(Alone { user, _folder: folder });
+                Some(server)
+            }
+            Err(why) if why.contains("no isolation works here") => {
+                eprintln!("skipped: tier B is not available here: {why}");
+                None
+            }
+            Err(why) => panic!("the service does not start without root: {why}"),
+        }
+    }
+
+    /// A command of the user that [`Self::under_one_user`] has chosen.
+    pub(crate) fn as_its_user(&self) -> Command {
+        as_user(self.alone.as_ref().expect("a user of its own").user)
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
@@ -102,6 +152,14 @@ impl Server {
         rest["program"] = program.into();
         self.batch(&serde_json::from_value(rest).expect("a batch request")).await.results
     }
+}
+
+/// A command that goes on as a user.
+fn as_user(user: u32) -> Command {
+    let user = user.to_string();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]);
+    command
 }
 
 impl Drop for Server {

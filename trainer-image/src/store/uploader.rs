@@ -130,7 +130,7 @@ impl Uploader {
     ///
     /// # Errors
     /// Something is not stored.
-    pub fn finish(self, patience: Duration) -> Result<(), StoreError> {
+    pub fn finish(&self, patience: Duration) -> Result<(), StoreError> {
         let began = Instant::now();
         let mut state = self.shared.lock();
         (state.finishing, state.due) = (true, true);

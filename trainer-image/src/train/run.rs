@@ -343,9 +343,15 @@ impl Run {
 
     /// Waits until the bucket has what it is to have.
     fn store_the_rest(&mut self) -> anyhow::Result<()> {
-        let Some(uploader) = self.uploader.take() else { return Ok(()) };
+        let Some(uploader) = &self.uploader else { return Ok(()) };
         self.progress.phase(Phase::Checkpointing);
-        Ok(uploader.finish(self.patience)?)
+        let stored = uploader.finish(self.patience);
+        // One that was being sent when the last was written is no longer read.
+        if let Err(error) = self.prune() {
+            tracing::warn!("{error:#}");
+        }
+        self.uploader = None;
+        Ok(stored?)
     }
 
     /// Says once of each checkpoint that is there for its readers alone that it is.
