@@ -17,15 +17,37 @@ pub(crate) fn cpu_time(pid: i32) -> Option<Duration> {
     Some(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
-/// How long each thread of a process was runnable without running, by thread.
-pub(crate) fn starved_times(pid: i32) -> Vec<(i32, Duration)> {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    let of = |task: std::fs::DirEntry| {
-        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        let starved = text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)?;
-        Some((task.file_name().to_str()?.parse().ok()?, starved))
+/// What the scheduler says of a thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scheduled {
+    /// On a CPU.
+    pub(crate) ran: Duration,
+    /// Runnable without running. Waits that are over.
+    pub(crate) starved: Duration,
+}
+
+/// How each thread of a process has been scheduled, by thread.
+pub(crate) fn scheduled(pid: i32) -> Vec<(i32, Scheduled)> {
+    let of = |thread: i32| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/schedstat")).ok()?;
+        let mut times = text.split_whitespace().map_while(|word| word.parse().ok().map(Duration::from_nanos));
+        Some((thread, Scheduled { ran: times.next()?, starved: times.next()? }))
     };
-    tasks.flatten().filter_map(of).collect()
+    threads(pid).into_iter().filter_map(of).collect()
+}
+
+/// Threads of a process that run or wait for a CPU now.
+pub(crate) fn runnable(pid: i32) -> Vec<i32> {
+    let is = |thread: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('R'))
+    };
+    threads(pid).into_iter().filter(is).collect()
+}
+
+fn threads(pid: i32) -> Vec<i32> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// Fields of `/proc/PID/stat` after the command, which may itself hold spaces and parentheses; see `proc_pid_stat(5)`.

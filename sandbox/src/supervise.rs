@@ -265,9 +265,13 @@ impl Watch<'_, '_> {
 
     fn wall_kill(&mut self, pids: &[i32]) -> Option<Kill> {
         let wall = self.started.elapsed();
-        self.waited.look(wall, self.cpu, pids.iter().flat_map(|pid| clock::starved_times(*pid)));
+        self.waited.look(wall, self.cpu, pids.iter().flat_map(|pid| clock::scheduled(*pid)));
         if self.waited.charged() >= self.bounds.wall {
-            return Some(Kill::Wall);
+            // One that waits for a CPU right now may be given it all back.
+            let still = pids.iter().flat_map(|pid| clock::runnable(*pid)).any(|thread| self.waited.stands(thread));
+            if !still {
+                return Some(Kill::Wall);
+            }
         }
         let patience = (self.bounds.wall * STARVED_FACTOR).max(self.bounds.wall + STARVED_GRACE);
         (wall >= patience).then_some(Kill::Starved)

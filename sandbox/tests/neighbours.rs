@@ -114,16 +114,17 @@ async fn whoever_takes_all_it_may_leaves_its_neighbours_theirs() {
 #[tokio::test]
 async fn what_else_runs_under_the_same_user_takes_nothing_from_a_test() {
     let Some(server) = Server::under_one_user() else { return };
-    // As another pod's: more than any test may have, begun before and during the service's life.
-    for sleepers in [700, 900] {
-        let script = format!("for i in $(seq {sleepers}); do sleep 600 & done; wait");
-        let mut crowd = server.as_its_user().args(["sh", "-c", &script]).process_group(0).spawn().expect("setpriv");
-        let result = run(&server, MODEST, "", "done").await;
-        nix::sys::signal::killpg(nix::unistd::Pid::from_raw(crowd.id() as i32), nix::sys::signal::Signal::SIGKILL)
-            .expect("it is there");
-        crowd.wait().expect("it was there");
-        assert_eq!(result.status, Status::Passed, "{sleepers}: {result:?}");
+    // As another pod's: more than any test may have.
+    let script = "for i in $(seq 900); do sleep 600 & done; wait";
+    let mut crowd = server.as_its_user().args(["sh", "-c", script]).process_group(0).spawn().expect("setpriv");
+    let mut results = Vec::new();
+    for _ in 0..3 {
+        results.push(run(&server, MODEST, "", "done").await);
     }
+    let group = nix::unistd::Pid::from_raw(crowd.id() as i32);
+    nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL).expect("it is there");
+    crowd.wait().expect("it was there");
+    assert!(results.iter().all(|result| result.status == Status::Passed), "{results:?}");
 }
 
 #[tokio::test]
