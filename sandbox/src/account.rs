@@ -227,7 +227,9 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.update(look(&[(1, 0, 10, 0), (2, 1, 300, 0)]));
         let mut last = look(&[(1, 0, 20, 0)]);
-        last.values_mut().for_each(|entry| entry.waited = None);
+        for entry in last.values_mut() {
+            entry.waited = None;
+        }
         assert_eq!(ledger.update(last), Duration::from_millis(320));
         assert!(!ledger.unpaid);
     }

@@ -45,7 +45,7 @@ impl Waited {
         self.give_back(longest.saturating_sub(passed));
         let charge = passed.saturating_sub(longest).max(used);
         self.charged += charge;
-        self.looks.push(Look { passed, idle: charge - used });
+        self.looks.push(Look { passed, idle: charge.saturating_sub(used) });
         (self.wall, self.cpu) = (wall, cpu);
     }
 

@@ -1,5 +1,7 @@
 //! Tests that run at the same time under one user take no processes from each other.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests print through their harness, which captures it")]
+
 mod server;
 
 use std::os::unix::process::CommandExt;
@@ -104,7 +106,9 @@ async fn whoever_takes_all_it_may_leaves_its_neighbours_theirs() {
         let greedy = (0..6).map(|at| run(server, GREEDY, &taking[at % 2], "all"));
         let modest = (0..6).map(|_| run(server, MODEST, "", "done"));
         let (greedy, modest) = tokio::join!(futures::future::join_all(greedy), futures::future::join_all(modest));
-        greedy.iter().for_each(|result| assert_held(&under, result));
+        for result in &greedy {
+            assert_held(&under, result);
+        }
         for result in modest {
             assert_eq!(result.status, Status::Passed, "{}: {result:?}", under.tier);
         }

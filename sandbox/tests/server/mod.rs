@@ -85,6 +85,7 @@ impl Server {
     /// Starts one of tier B whose user is not root and runs more than its tests, as in most pods; where this is no root, tests under a tier
     /// are like that.
     pub(crate) fn under_one_user() -> Option<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         if !nix::unistd::geteuid().is_root() || !Path::new(PUBLIC_PYTHON).exists() {
             eprintln!("skipped: it takes root to choose a user, and an interpreter for everybody at {PUBLIC_PYTHON}");
             return None;
@@ -93,7 +94,6 @@ impl Server {
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("its mode");
         let program = folder.path().join("real-sandbox");
         std::fs::copy(PROGRAM, &program).expect("a copy");
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         // Nobody else's.
         let user = 1_500_000_000 + std::process::id() * 64 + NEXT.fetch_add(1, Ordering::Relaxed);
         let mut command = as_user(user);
