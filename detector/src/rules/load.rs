@@ -44,6 +44,8 @@ impl Registry {
             registry.names.extend(library.names);
             registry.words.extend(library.words);
             registry.settings.extend(library.settings);
+            let by_names = library.modules_by_names.into_iter();
+            registry.modules_by_names.extend(by_names.map(|(module, names)| (module, names.into_iter().collect())));
             registry.declared.extend(library.declared);
             if let Some(model) = library.validators {
                 let (keeps, by_returning) = (Some(class(file, &model.keeps)?), true);
@@ -97,6 +99,7 @@ impl Registry {
                     cleared_by: sink.cleared_by,
                     executor: sink.executor.clone(),
                     harmless_from: sink.harmless_from.clone(),
+                    no_texts: sink.no_texts.clone(),
                 };
                 sink.calls.iter().for_each(|path| registry.sinks.add(path, &ready));
             }

@@ -73,6 +73,8 @@ pub struct Sink {
     pub executor: Option<ArgumentAt>,
     /// Calls whose results, as they stand, are harmless here.
     pub harmless_from: Vec<String>,
+    /// Objects that are harmless here because they are no texts.
+    pub no_texts: Vec<String>,
 }
 
 /// Text that must not leave the program, ready for use.

@@ -38,6 +38,8 @@ pub struct Registry {
     pub(super) inert: Paths<()>,
     pub(super) names: HashMap<String, String>,
     pub(super) words: HashMap<String, String>,
+    /// What a unit is that binds two of these names itself.
+    pub modules_by_names: Vec<(String, HashSet<String>)>,
     pub(super) settings: HashSet<String>,
     pub(super) declared: HashSet<String>,
     pub(super) validators: Option<Validators>,
@@ -65,9 +67,9 @@ impl Registry {
         self.names.get(name).map(String::as_str)
     }
 
-    /// What an object of unknown class is, by the last word of its name.
+    /// What an object of unknown class is, by its name or the last word of it.
     pub fn by_word(&self, name: &str) -> Option<&str> {
-        self.words.get(&*last_word(name)).map(String::as_str)
+        self.words.get(name).or_else(|| self.words.get(&*last_word(name))).map(String::as_str)
     }
 
     /// Whether an attribute says how an object is set up: a constant by its spelling (PEP 8), or named so by convention.

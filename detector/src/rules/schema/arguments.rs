@@ -26,6 +26,10 @@ pub enum Part {
     /// A text.
     #[default]
     Text,
+    /// A text; a mapping is sent as JSON.
+    NoMapping,
+    /// The names and values in a mapping, or in a list of pairs.
+    Entries,
     /// The first item of a list; a text is not meant.
     FirstItem,
     /// The item after a constant `-c` of a list.

@@ -34,9 +34,12 @@ pub(in crate::rules) struct LibraryFile {
     /// What names stand for that nothing in a unit binds.
     #[serde(default)]
     pub names: BTreeMap<String, String>,
-    /// What an object of unknown class is, by the last word of its name (`db_cursor`, `readConnection`).
+    /// What an object of unknown class is, by its name or the last word of it (`db_cursor`, `readConnection`).
     #[serde(default)]
     pub words: BTreeMap<String, String>,
+    /// What a unit is that binds two of these names itself: a module of settings.
+    #[serde(default)]
+    pub modules_by_names: BTreeMap<String, Vec<String>>,
     /// Last words of attributes that say how an object is set up.
     #[serde(default)]
     pub settings: Vec<String>,

@@ -117,4 +117,6 @@ pub enum Protected {
     Decorated,
     /// A function named after a secret returns what `evidence` lists.
     NamedSecret,
+    /// What a handler sends, by returning it or by a call of `words`, holds what a call of `evidence` gives.
+    SentOut,
 }

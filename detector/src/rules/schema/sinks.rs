@@ -45,6 +45,9 @@ pub struct SinkModel {
     /// Calls whose results, as they stand, are harmless here, whatever they were made of.
     #[serde(default)]
     pub harmless_from: Vec<String>,
+    /// Objects that are harmless here because they are no texts, by path; `*.name` is such an attribute or entry of anything.
+    #[serde(default)]
+    pub no_texts: Vec<String>,
 }
 
 /// Whose values a sink is about.

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use rustc_hash::FxHashSet as HashSet;
+
 use super::breach::Report;
 use crate::dotted::{last, split_last};
 use crate::rules::{ConstantModel, Is};
@@ -14,11 +16,12 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
         let id = FunctionId(index as u32);
         let Some(scope) = Scope::new(report.solved, id) else { continue };
         let mut found = vec![];
+        let module = if id == FunctionId(0) { named_by_content(&scope) } else { None };
         for (i, instruction) in scope.function.values.iter().enumerate() {
             if !scope.is_reached(instruction.block) || scope.is_over() {
                 continue;
             }
-            for act in acts(&scope, &instruction.op) {
+            for act in acts(&scope, module, &instruction.op) {
                 found.extend(wrong(&scope, &act).into_iter().map(|rule| (rule, ValueId(i as u32))));
             }
         }
@@ -45,30 +48,54 @@ fn positional(value: ValueId) -> Argument {
     Argument { passing: Passing::Positional, value }
 }
 
-/// All that an instruction does which a rule may be about.
-fn acts<'a>(scope: &Scope<'a, '_>, op: &Op) -> Vec<Act<'a>> {
+/// The module that a unit stands for by the names that it binds itself: `django.conf.settings`.
+fn named_by_content<'a>(scope: &Scope<'a, '_>) -> Option<&'a str> {
+    let bound: HashSet<&str> = scope
+        .function
+        .values
+        .iter()
+        .filter_map(|one| match &one.op {
+            Op::Store(cell, _) if cell.scope == FunctionId(0) => Some(&*cell.name),
+            _ => None,
+        })
+        .collect();
+    let is_one =
+        |(_, names): &&(String, HashSet<String>)| bound.iter().filter(|name| names.contains(**name)).count() > 1;
+    scope.solved.registry.modules_by_names.iter().find(is_one).map(|(module, _)| module.as_str())
+}
+
+/// All that an instruction does which a rule may be about; `module` is what the unit stands for.
+fn acts<'a>(scope: &Scope<'a, '_>, module: Option<&str>, op: &Op) -> Vec<Act<'a>> {
     let facts = &scope.solution.facts[..];
+    let stored = |path: String, value: ValueId| Act {
+        path: Rc::from(path),
+        arguments: vec![positional(value)],
+        facts,
+        open: false,
+        bound: None,
+    };
     let set = |object: &Value, name: &str, value: ValueId| {
-        let arguments = vec![positional(value)];
-        let of = |path: Rc<str>| Act {
-            path: Rc::from(format!("{path}.{name}=")),
-            arguments: arguments.clone(),
-            facts,
-            open: false,
-            bound: None,
-        };
+        let of = |path: Rc<str>| stored(format!("{path}.{name}="), value);
         owners(scope.solved.program, object).into_iter().map(of).collect::<Vec<_>>()
     };
+    // `app.config["DEBUG"] = True`
+    let set_entry = |mapping: &Value, name: &str, value: ValueId| {
+        mapping.paths().map(|path| stored(format!("{path}[{name}]="), value)).collect::<Vec<_>>()
+    };
     match op {
+        Op::Store(cell, value) if cell.scope == FunctionId(0) => {
+            module.map(|module| stored(format!("{module}.{}=", cell.name), *value)).into_iter().collect()
+        }
         Op::SetAttribute(object, name, value) => set(scope.fact(*object), name, *value),
         // `vars(object)["name"] = value`
         Op::WithItem(fields, Some(key), value) => {
             match (namespace(scope.fact(*fields)), scope.fact(*key).text.as_literal()) {
                 (Some(object), Some(name)) => set(&object, name, *value),
+                (None, Some(name)) => set_entry(scope.fact(*fields), name, *value),
                 _ => vec![],
             }
         }
-        Op::Call { callee, arguments } => calls(scope, *callee, arguments, &set),
+        Op::Call { callee, arguments } => calls(scope, *callee, arguments, &set, &set_entry),
         _ => vec![],
     }
 }
@@ -80,11 +107,15 @@ fn namespace(value: &Value) -> Option<Value> {
     (!objects.is_empty()).then_some(Value { objects, ..Value::default() })
 }
 
+/// What it is for an attribute or an entry of a value to be set: the value, the name, what it is set to.
+type Set<'s, 'a> = &'s dyn Fn(&Value, &str, ValueId) -> Vec<Act<'a>>;
+
 fn calls<'a>(
     scope: &Scope<'a, '_>,
     callee: ValueId,
     arguments: &[Argument],
-    set: &dyn Fn(&Value, &str, ValueId) -> Vec<Act<'a>>,
+    set: Set<'_, 'a>,
+    set_entry: Set<'_, 'a>,
 ) -> Vec<Act<'a>> {
     let facts = &scope.solution.facts[..];
     let program = scope.solved.program;
@@ -125,13 +156,14 @@ fn calls<'a>(
             }
         }
     }
-    // `vars(object).update(name=value)`
-    if let Some((fields, "update")) = scope.method(callee)
-        && let Some(object) = namespace(scope.fact(fields))
-    {
+    // `vars(object).update(name=value)`, `app.config.from_mapping(NAME=value)`
+    if let Some((fields, "update" | "from_mapping")) = scope.method(callee) {
+        let object = namespace(scope.fact(fields));
         for argument in arguments {
-            if let Passing::Keyword(name) = &argument.passing {
-                acts.extend(set(&object, name, argument.value));
+            match (&argument.passing, &object) {
+                (Passing::Keyword(name), Some(object)) => acts.extend(set(object, name, argument.value)),
+                (Passing::Keyword(name), None) => acts.extend(set_entry(scope.fact(fields), name, argument.value)),
+                _ => {}
             }
         }
     }

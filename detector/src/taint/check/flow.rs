@@ -9,6 +9,7 @@ use super::open;
 use super::sinks::{Given, are_met, danger, done, is_meant_from};
 use super::typed::{is_other_type, is_typed_later};
 use super::wrapper;
+use crate::dotted::last;
 use crate::rules::{Guarding, Part, Returns, Sink};
 use crate::ssa::{Argument, BinaryOp, Function, FunctionId, Op, Passing, Program, ValueId, origin};
 use crate::taint::domain::{Items, Key, Object, Value};
@@ -146,16 +147,21 @@ fn holds(sink: &Sink, arguments: &[Argument], facts: &[Value], bound: Option<&It
     are_met(&sink.condition, arguments, facts, bound)
 }
 
-/// Whether a value is what a call gave whose results are harmless at the sink.
+/// Whether a value is what a call gave whose results are harmless at the sink, or no text at all.
 fn is_harmless(sink: &Sink, function: &Function, facts: &[Value], value: ValueId) -> bool {
-    !sink.harmless_from.is_empty()
-        && match function.op(origin(&function.values, value)) {
-            Op::Call { callee, .. } => {
-                let mut paths = fact(facts, *callee).paths().peekable();
-                paths.peek().is_some() && paths.all(|path| sink.harmless_from.iter().any(|own| **own == **path))
-            }
-            _ => false,
-        }
+    let listed = |value: ValueId, paths: &[String]| {
+        let is_one = |path: &Rc<str>| {
+            let named = |name: &str| last(path) == name;
+            paths.iter().any(|own| own.strip_prefix("*.").map_or_else(|| **own == **path, named))
+        };
+        let mut known = fact(facts, value).paths().peekable();
+        known.peek().is_some() && known.all(is_one)
+    };
+    let made_by = || match function.op(origin(&function.values, value)) {
+        Op::Call { callee, .. } => listed(*callee, &sink.harmless_from),
+        _ => false,
+    };
+    !sink.harmless_from.is_empty() && made_by() || !sink.no_texts.is_empty() && listed(value, &sink.no_texts)
 }
 
 fn is_meant(sink: &Sink, index: usize, argument: &Argument) -> bool {

@@ -60,6 +60,7 @@ fn breaches(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<Breach> {
             found.then_some((ValueId(0), None)).into_iter().collect()
         }
         Protected::NamedSecret => named_secrets(scope, model),
+        Protected::SentOut => sent_out(scope, model),
         Protected::UrlGivenOut => urls::given_out(scope, model),
     }
 }
@@ -261,6 +262,30 @@ fn named_secrets(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<Breach> 
         };
         found.extend(kept.into_iter().filter_map(foretold));
     }
+    found.sort_unstable();
+    found.dedup();
+    found.into_iter().map(|call| (call, None)).collect()
+}
+
+/// Answers of a handler that hold what calls of `evidence` give: what it returns, and arguments of calls of `words`.
+fn sent_out(scope: &Scope<'_, '_>, model: &ObligationModel) -> Vec<Breach> {
+    let calls = |value: ValueId, paths: &[String]| match scope.function.op(value) {
+        Op::Call { callee, .. } => scope.fact(*callee).paths().any(|path| paths.iter().any(|own| **own == **path)),
+        _ => false,
+    };
+    let values =
+        || (0..scope.function.values.len() as u32).map(ValueId).filter(|one| scope.is_reached(scope.block(*one)));
+    if !values().any(|one| calls(one, &model.evidence)) {
+        return vec![];
+    }
+    let mut sent: Vec<ValueId> = if scope.function.routes.is_empty() { vec![] } else { scope.solution.returns.clone() };
+    for value in values().filter(|one| calls(*one, &model.words)) {
+        if let Op::Call { arguments, .. } = scope.function.op(value) {
+            sent.extend(arguments.iter().map(|one| one.value));
+        }
+    }
+    let held = |value: ValueId| scope.slice(value).iter().copied().filter(|one| calls(*one, &model.evidence)).min();
+    let mut found: Vec<ValueId> = sent.into_iter().filter_map(held).collect();
     found.sort_unstable();
     found.dedup();
     found.into_iter().map(|call| (call, None)).collect()

@@ -117,8 +117,10 @@ fn is_fields_of(scope: &Scope<'_, '_>, object: ValueId) -> bool {
 /// Whether a value is what a request holds as a whole: its form, its JSON, with whatever names are in it.
 fn is_sent_whole(scope: &Scope<'_, '_>, value: ValueId) -> bool {
     const PARTS: &[&str] =
-        &["json", "form", "args", "values", "POST", "GET", "data", "query_params", "params", "query"];
-    const SAME: &[&str] = &["get_json", "json", "form", "to_dict", "dict", "copy", "loads", "post", "items"];
+        &["json", "form", "args", "values", "POST", "GET", "data", "query_params", "params", "query", "body"];
+    const SAME: &[&str] = &[
+        "get_json", "json", "form", "to_dict", "dict", "copy", "loads", "post", "items", "decode", "get_data", "read",
+    ];
     let mut at = scope.root(value);
     for _ in 0..6 {
         let sent = OriginTable::kinds(scope.fact(at).origins()).contains(&OriginKind::Attacker);
@@ -126,16 +128,18 @@ fn is_sent_whole(scope: &Scope<'_, '_>, value: ValueId) -> bool {
             _ if !sent => return false,
             Op::Attribute(request, name) if PARTS.contains(&&**name) && is_request(scope, *request) => return true,
             Op::Call { callee, arguments } => match (scope.method(*callee), arguments.first()) {
-                (Some((request, "get_json" | "json" | "form" | "post")), _) if is_request(scope, request) => {
+                (Some((request, "get_json" | "json" | "form" | "post" | "body" | "get_data" | "read")), _)
+                    if is_request(scope, request) =>
+                {
                     return true;
                 }
+                (Some((object, "decode")), _) => scope.root(object),
                 (Some((object, name)), None) if SAME.contains(&name) => scope.root(object),
                 (_, Some(one)) if scope.fact(*callee).paths().any(|path| SAME.contains(&last(path))) => {
                     scope.root(one.value)
                 }
                 _ => return false,
             },
-            Op::Attribute(object, name) if matches!(&**name, "decode" | "body") => scope.root(*object),
             // `request.get_json() or {}`
             Op::Logic(_, parts) => scope.root(*parts.first().unwrap_or(&value)),
             _ => return false,

@@ -174,6 +174,12 @@ pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, given: Giv
     }
     let text = match (sink.part, &value.items) {
         (Part::Text | Part::LookedUp, _) => value.to_text(),
+        (Part::NoMapping, items) => {
+            let is_mapping = items.as_ref().is_some_and(|items| items.keys.is_some());
+            if is_mapping && value.text.is_none() { return Origins::NONE } else { value.to_text() }
+        }
+        (Part::Entries, None) => return Origins::NONE,
+        (Part::Entries, Some(items)) => entries(items),
         (Part::RemoteLine, None) => return Origins::NONE,
         (Part::RemoteLine, Some(items)) => remote_line(items),
         (Part::FirstItem | Part::AfterDashC, None) => {
@@ -209,6 +215,22 @@ pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, given: Giv
             languages.injection(&known, language)
         })
         .fold(Origins::NONE, |all, hole| all.union(hole.origins))
+}
+
+/// The names and values of headers: those of a mapping, or of pairs in a list.
+fn entries(items: &Items) -> Text {
+    let mut texts = Text::default();
+    let mut add = |value: &Value| {
+        texts.join(&value.text, languages());
+    };
+    items.keys.iter().for_each(&mut add);
+    for entry in items.known.values().chain([&items.any]) {
+        match entry.items.as_deref().filter(|_| items.keys.is_none()) {
+            Some(pair) => pair.known.values().chain([&pair.any]).for_each(&mut add),
+            None => add(entry),
+        }
+    }
+    texts
 }
 
 /// What a shell on another machine reads of the arguments of `ssh`: those that are lines, with a blank in what is written of them.

@@ -59,6 +59,7 @@ impl Scope<'_, '_> {
         };
         let operands = match self.function.op(root) {
             Op::Phi(operands) => operands,
+            Op::Call { callee, .. } => return cleared || depth > 0 && self.is_tested_within(guarding, *callee, depth),
             // `target or "/"`
             Op::Logic(_, parts) => return cleared || depth > 0 && parts.iter().all(|part| inner(*part, (block, at))),
             _ => return cleared,
@@ -69,6 +70,27 @@ impl Scope<'_, '_> {
             || depth > 0
                 && operands.len() == ways.len()
                 && operands.iter().zip(ways).all(|(operand, way)| inner(*operand, (*way, END)))
+    }
+
+    /// Whether a call is of functions of the program that test what they return: on each way out it was tested, or is another.
+    fn is_tested_within(&self, guarding: Guarding, callee: ValueId, depth: usize) -> bool {
+        let objects = &self.fact(callee).objects;
+        let tests = |object: &Object| match object {
+            Object::Function(target) | Object::Method(target) => {
+                Scope::new(self.solved, *target).is_some_and(|inner| {
+                    inner.function.blocks.iter().enumerate().all(|(i, code)| {
+                        let (block, Terminator::Return(value)) = (BlockId(i as u32), &code.terminator) else {
+                            return true;
+                        };
+                        !inner.is_reached(block)
+                            || inner.fact(*value).origins().is_none()
+                            || inner.is_cleared_within(guarding, *value, (block, END), depth - 1)
+                    })
+                })
+            }
+            _ => false,
+        };
+        !objects.is_empty() && objects.iter().all(tests)
     }
 
     /// Whether the tests before a block let only listed hosts of a URL pass.
@@ -272,7 +294,7 @@ impl Scope<'_, '_> {
     }
 
     /// Whether a call enters a function that may raise by a test.
-    fn calls_validator(&self, call: ValueId) -> bool {
+    pub(super) fn calls_validator(&self, call: ValueId) -> bool {
         let Op::Call { callee, .. } = self.function.op(call) else { return false };
         self.fact(*callee).objects.iter().any(|object| match object {
             Object::Function(target) | Object::Method(target) => {

@@ -5,7 +5,7 @@ use rustc_hash::FxHashSet;
 use super::scope::Scope;
 use crate::dotted::last;
 use crate::ssa::{BinaryOp, BlockId, CompareOp, Instruction, Op, Terminator, ValueId};
-use crate::taint::domain::is_path;
+use crate::taint::domain::{Object, is_path};
 use crate::text::{CharSet, Part, Template};
 
 /// Joins of ways that are looked through for what was tested on each.
@@ -19,7 +19,36 @@ impl Scope<'_, '_> {
         // A path that is joined as it is may begin at the root: not to go up is not enough for it.
         let is_enough = !self.joins_whole(path) || tests.iter().any(|test| self.asks_for_root(test.0, &of));
         let is_folder = |condition: ValueId| self.compares_folder(condition, &of, is_enough);
-        tests.iter().any(|(condition, _)| is_folder(*condition)) || self.refusals(block, at).any(is_folder)
+        let is_asked = |call: ValueId| self.is_about(call, &of) && self.asks_function(call, is_enough);
+        tests.iter().any(|(condition, _)| is_folder(*condition))
+            || self.refusals(block, at).any(is_folder)
+            || self.parts(&tests).iter().any(|(part, _)| is_asked(*part))
+            || self.function.values.iter().any(|instruction| match &instruction.op {
+                Op::Survived { value, call } => {
+                    self.dominates(instruction.block, block)
+                        && self.is_about(*value, &of)
+                        && self.calls_validator(*call)
+                        && is_asked(*call)
+                }
+                _ => false,
+            })
+    }
+
+    /// Whether a call is of a function of the program that compares what it is given with a folder.
+    fn asks_function(&self, call: ValueId, is_enough: bool) -> bool {
+        let Op::Call { callee, .. } = self.function.op(call) else { return false };
+        self.fact(*callee).objects.iter().any(|object| match object {
+            Object::Function(target) | Object::Method(target) => {
+                Scope::new(self.solved, *target).is_some_and(|inner| {
+                    let values = (0..inner.function.values.len() as u32).map(ValueId);
+                    let given =
+                        values.clone().filter(|value| matches!(inner.function.op(*value), Op::Parameter(_))).collect();
+                    let asks = |value: &ValueId| matches!(inner.function.op(*value), Op::Call { .. } | Op::Compare(..));
+                    values.filter(asks).any(|value| inner.compares_folder(value, &given, is_enough))
+                })
+            }
+            _ => false,
+        })
     }
 
     /// Whether a path is joined of a folder and something that somebody else writes from its first character on.
@@ -116,6 +145,10 @@ impl Scope<'_, '_> {
                     // `..` is still in what begins with a folder's name.
                     let named = self.as_text(start.value).is_some_and(|start| start.contains(char::is_alphanumeric));
                     return self.is_constant(start.value) && !named || self.is_resolved(text);
+                }
+                if let Some((path, "is_relative_to")) = self.method(*callee) {
+                    // It looks at names alone: `..` is one.
+                    return self.as_parameter(path).is_some() || self.is_resolved(path);
                 }
                 let named = self.fact(*callee).paths().any(|path| COMPARES.iter().any(|name| path.ends_with(name)));
                 named || self.method(*callee).is_some_and(|(_, name)| COMPARES.contains(&name))
