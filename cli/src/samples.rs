@@ -135,10 +135,11 @@ fn page(sample: &Sample, step: u64, prompts: bool, colour: bool) -> String {
     let verdict = match (&sample.scored, &sample.dropped) {
         (Some(scored), _) => {
             let (reward, quality) = (fixed(scored.reward, 3), fixed(scored.quality, 0));
-            let note = match (scored.no_code, scored.runnable) {
-                (true, _) => ", no code block",
-                (_, false) => ", does not run",
-                _ => "",
+            let note = match (scored.no_code, scored.runnable, &scored.unanalysed) {
+                (true, ..) => ", no code block".to_owned(),
+                (_, false, _) => ", does not run".to_owned(),
+                (.., Some(why)) => format!(", {}", harmless(&why.to_string())),
+                _ => String::new(),
             };
             format!("reward {reward}: quality {quality}, function {}{note}", fixed(scored.function, 2))
         }

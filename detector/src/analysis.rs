@@ -15,7 +15,7 @@ use crate::{cfg, entry, syntax, taint};
 const STACK_BYTES: usize = 512 << 20;
 /// Programs of at most this depth and [`syntax::SHORT`] bytes need no such stack: a MiB will do, which every thread has.
 const SHALLOW: usize = 32;
-const PANICKED: &str = "the analysis panicked; this is a bug of the detector";
+pub(crate) const PANICKED: &str = "the analysis panicked; this is a bug of the detector";
 
 /// How deep code in constants of code in constants is looked at.
 const MAX_CODE_DEPTH: usize = 3;
@@ -40,7 +40,7 @@ impl Default for Options {
 /// Findings of one program, by position then rule.
 ///
 /// # Errors
-/// `Syntax` and `TooLarge` are about the program; `Deadline` and `Internal` are ours.
+/// See [`AnalysisErrorKind`]. It is one try: [`crate::judge`] makes another where that can help.
 pub fn analyze(code: &str, options: &Options) -> Result<Vec<Finding>, AnalysisError> {
     analyze_counting(code, options).0
 }
@@ -51,31 +51,42 @@ pub fn analyze_counting(code: &str, options: &Options) -> (Result<Vec<Finding>, 
         Ok(source) => source,
         Err(error) => return (Err(error), Effort::default()),
     };
-    let broken = |message: &str| (Err(Stop::Error(internal(message))), Effort::default());
+    let broken = |kind, message: &str| (Err(Stop::Error(error_of(kind, message))), Effort::default());
     let mut outcome = (Err(Stop::Deep), Effort::default());
     if is_shallow(&source) {
         let here = catch_unwind(AssertUnwindSafe(|| analyze_here(&mut source, options, true)));
-        outcome = here.unwrap_or_else(|_| broken(PANICKED));
+        outcome = here.unwrap_or_else(|_| broken(AnalysisErrorKind::Unanalysable, PANICKED));
     }
     if matches!(outcome.0, Err(Stop::Deep)) {
-        outcome =
-            on_large_stack(|| analyze_here(&mut source, options, false)).unwrap_or_else(|problem| broken(&problem));
+        outcome = match on_large_stack(|| analyze_here(&mut source, options, false)) {
+            Ok(outcome) => outcome,
+            Err(NoStack::Panicked) => broken(AnalysisErrorKind::Unanalysable, PANICKED),
+            Err(NoStack::NoThread(problem)) => broken(AnalysisErrorKind::Internal, &problem),
+        };
     }
     let findings = outcome.0.map_err(|stop| match stop {
         Stop::Error(error) => error,
-        Stop::Deep => internal("the analysis asked for a larger stack twice"),
+        Stop::Deep => error_of(AnalysisErrorKind::Unanalysable, "the analysis asked for a larger stack twice"),
     });
     (findings, outcome.1)
 }
 
+/// Why work on a large stack has no result.
+pub(crate) enum NoStack {
+    /// It panicked.
+    Panicked,
+    /// The machine has no room for it.
+    NoThread(String),
+}
+
 /// Runs what walks syntax trees on a stack that is large enough for it.
-pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, NoStack> {
     std::thread::scope(|scope| {
         let worker = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
         match worker.map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(result)) => Ok(result),
-            Ok(Err(_)) => Err(PANICKED.to_owned()),
-            Err(problem) => Err(format!("cannot start a thread: {problem}")),
+            Ok(Err(_)) => Err(NoStack::Panicked),
+            Err(problem) => Err(NoStack::NoThread(format!("cannot start a thread: {problem}"))),
         }
     })
 }
@@ -109,17 +120,13 @@ impl Unit<'_> {
     /// Findings of a program, or at `depth` > 0 of code that stands in a constant of one.
     fn findings(&self, source: &mut Source<'_>, depth: usize) -> Result<Vec<Finding>, Stop> {
         let (options, budget) = (self.options, self.budget);
-        let registry = registry().map_err(|problem| Stop::Error(internal(&problem.to_string())))?;
+        let registry =
+            registry().map_err(|problem| Stop::Error(error_of(AnalysisErrorKind::Internal, &problem.to_string())))?;
         let late = |stage: &'static str| {
             move |Expired| {
-                Stop::Error(AnalysisError {
-                    kind: AnalysisErrorKind::Deadline,
-                    message: format!(
-                        "the analysis took more than {} s of processor time ({stage})",
-                        options.timeout.as_secs_f64()
-                    ),
-                    line: None,
-                })
+                let seconds = options.timeout.as_secs_f64();
+                let message = format!("the analysis took more than {seconds} s of processor time ({stage})");
+                Stop::Error(error_of(AnalysisErrorKind::TooCostly, &message))
             }
         };
         let module = source.module().map_err(Stop::Error)?;
@@ -152,7 +159,7 @@ impl Unit<'_> {
             Err(error) => Err(Stop::Error(error)),
         };
         match findings {
-            Err(Stop::Error(error)) if error.kind.is_verdict() => Ok(vec![]),
+            Err(Stop::Error(error)) if error.kind == AnalysisErrorKind::Syntax => Ok(vec![]),
             findings => findings,
         }
     }
@@ -168,6 +175,6 @@ fn relocated(mut finding: Finding, at: Position) -> Finding {
     finding
 }
 
-fn internal(message: &str) -> AnalysisError {
-    AnalysisError { kind: AnalysisErrorKind::Internal, message: message.to_owned(), line: None }
+fn error_of(kind: AnalysisErrorKind, message: &str) -> AnalysisError {
+    AnalysisError { kind, message: message.to_owned(), line: None }
 }

@@ -12,6 +12,8 @@ pub mod dataflow;
 mod dotted;
 pub mod entry;
 mod few;
+mod hopeless;
+pub mod judge;
 pub mod mypy;
 pub mod rules;
 pub mod server;

@@ -356,7 +356,7 @@ fn containers_of_containers_do_not_multiply() {
 fn what_took_too_long_says_so_and_names_the_stage() {
     let options = Options { timeout: Duration::ZERO, ..Options::default() };
     let error = analyze("x = 1\n", &options).expect_err("no time");
-    assert_eq!(error.kind, real_detector_api::AnalysisErrorKind::Deadline);
+    assert_eq!(error.kind, real_detector_api::AnalysisErrorKind::TooCostly);
     assert!(error.message.contains("parsing"), "{}", error.message);
 }
 

@@ -10,10 +10,10 @@ use std::{fs, thread};
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
+use real_detector::judge::Judge;
 use real_detector::mypy::{TypeChecker, interpreter};
-use real_detector::server::run;
-use real_detector::{Options, syntax};
-use real_detector_api::{AnalysisErrorKind, Program, TypesVerdict};
+use real_detector::syntax;
+use real_detector_api::{AnalysisErrorKind, Checks, Program, TypesVerdict};
 
 /// Programs with something of everything, as `# ----` sections.
 const PROGRAMS: &str = include_str!("types/programs.txt");
@@ -200,7 +200,7 @@ fn a_program_that_breaks_its_checker_spoils_no_neighbour() {
                 }
             });
         }
-        assert_eq!(bomb.join().expect("no panic").expect_err("no verdict").kind, AnalysisErrorKind::Deadline);
+        assert_eq!(bomb.join().expect("no panic").expect_err("no verdict").kind, AnalysisErrorKind::TooCostly);
     });
 }
 
@@ -255,27 +255,27 @@ fn programs_of_the_same_size_in_the_same_second_are_not_confused() {
     }
 }
 
-fn analysis(code: String, checker: &TypeChecker) -> real_detector_api::Analysis {
-    run(Program { id: "a".to_owned(), code }, true, &Options::default(), Some(checker))
+fn analysis(code: String, judge: &Judge) -> real_detector_api::Analysis {
+    judge.judge(Program { id: "a".to_owned(), code }, &Checks { types: true, ..Checks::default() })
 }
 
 #[test]
 fn mypy_judges_what_the_security_analysis_cannot() {
-    let checker = TypeChecker::new(1, MINUTES);
-    let syntax = analysis("def f(:\n".to_owned(), &checker);
+    let judge = Judge::new(MINUTES, Some(TypeChecker::new(1, MINUTES)));
+    let syntax = analysis("def f(:\n".to_owned(), &judge);
     assert_eq!(syntax.error.expect("an error").kind, AnalysisErrorKind::Syntax);
     let verdict = syntax.types.expect("a verdict");
     assert!(!verdict.clean);
     assert_eq!(verdict.errors[0].code, "syntax");
-    let large = analysis("x: int = 1\n".to_owned() + &"#".repeat(syntax::MAX_BYTES), &checker);
+    let large = analysis("x: int = 1\n".to_owned() + &"#".repeat(syntax::MAX_BYTES), &judge);
     assert_eq!(large.error.expect("an error").kind, AnalysisErrorKind::TooLarge);
     assert!(large.types.expect("a verdict").clean);
 }
 
 #[test]
-fn a_program_that_takes_too_long_has_no_verdict() {
-    let error = TypeChecker::new(1, Duration::from_millis(1)).check("x = 1\n").expect_err("no time");
-    assert_eq!(error.kind, AnalysisErrorKind::Deadline);
+fn a_clock_that_runs_out_is_no_verdict() {
+    let hurried = TypeChecker::new(1, Duration::from_micros(1)).with_cpu_time(MINUTES);
+    assert_eq!(hurried.check("x = 1\n").expect_err("no time").kind, AnalysisErrorKind::Deadline);
 }
 
 #[test]
@@ -292,12 +292,12 @@ fn a_program_sees_nothing_of_the_worker_and_cannot_hold_it() {
     ];
     for code in &bombs {
         let error = checker.check(code).expect_err("no verdict");
-        assert_eq!((error.kind, error.message.contains("CPU time")), (AnalysisErrorKind::Deadline, true), "{error:?}");
+        assert_eq!((error.kind, error.message.contains("CPU time")), (AnalysisErrorKind::TooCostly, true), "{error:?}");
     }
     // Remembered: a hundred more times would take minutes.
     for _ in 0..100 {
         for code in &bombs {
-            assert_eq!(checker.check(code).expect_err("no verdict").kind, AnalysisErrorKind::Deadline);
+            assert_eq!(checker.check(code).expect_err("no verdict").kind, AnalysisErrorKind::TooCostly);
         }
     }
     assert!(checker.check("x: int = 1\n").expect("a verdict").clean);

@@ -2,7 +2,7 @@
 
 use real_datasets::Task;
 use real_detector_api::{Finding, TypesVerdict};
-use real_reward::{Scored, Unscored};
+use real_reward::{Scored, Unanalysed, Unscored};
 use real_sandbox_api::{Group, Status, TestResult};
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,9 @@ pub struct ScoredRow {
     /// The answer as it was given; absent where the file is not to hold it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<String>,
+    /// Why no analysis has judged it, where its own program is the cause; it is not clean then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanalysed: Option<Unanalysed>,
     /// What the detector found.
     pub findings: Vec<Finding>,
     /// The type checker's verdict, where the task asks for one.
@@ -93,6 +96,7 @@ impl Row {
             safety: safety.then(|| passes_all_safety_tests(&scored.verdicts)),
             cwes: task.cwes.clone(),
             response: keep.then_some(response),
+            unanalysed: scored.unanalysed,
             findings: scored.findings,
             types: scored.types,
             verdicts: scored.verdicts,

@@ -138,7 +138,7 @@ fn read<S: Serialize + DeserializeOwned + PartialEq>(
 mod tests {
     use std::fs;
 
-    use real_reward::{Reason, Unscored};
+    use real_reward::{Reason, Service, Unscored};
 
     use super::*;
 
@@ -158,7 +158,8 @@ mod tests {
     }
 
     fn dropped(id: &str) -> Row {
-        let reason = Reason::ParserDisagrees("line 1".into());
+        let what = "a bracket is open".to_owned();
+        let reason = Reason::Unreadable { service: Service::Detector, what };
         let answer = Answer { id: id.to_owned(), response: String::new(), baseline: None, lost: None };
         let task =
             serde_json::json!({"id": id, "dataset": "d", "split": "s", "prompt": [], "tests": [], "quality": []});
@@ -192,7 +193,7 @@ mod tests {
         file.finish(&rows).unwrap();
         let lines = fs::read_to_string(&target).unwrap();
         assert_eq!(lines.lines().count(), 3);
-        assert!(lines.contains("syntax error") && !lines.contains("reward"), "{lines}");
+        assert!(lines.contains("a bracket is open") && !lines.contains("reward"), "{lines}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

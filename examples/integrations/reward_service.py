@@ -21,7 +21,7 @@ def post(route, body):
 case = json.load(sys.stdin)
 answers, task, prompt = case["answers"], case["task"], case["prompt"]
 
-# OpenRLHF, `--remote_rm_url http://…/get_reward`: a sample a request; the query is decoded from tokens, cut from the left.
+# OpenRLHF, `--reward.remote_url http://…/get_reward`: a sample a request; the query is decoded from tokens, cut from the left.
 for answer, reward in zip(answers, [1.0, 0.5, -1.0]):
     reply = post("/get_reward", {"query": [prompt[15:] + answer + "<|im_end|>"], "prompts": ["<s>" + prompt], "labels": [task]})
     assert reply["rewards"] == [reward] and reply["scores"] == [max(reward, 0)], reply

@@ -5,7 +5,7 @@ The data set needs the columns `prompt` and `task` (the task's id). A sample wit
 
 import sys
 
-from real_rewards.trl import function, quality, reward
+from real_rewards.trl import reward
 from trl import GRPOConfig, GRPOTrainer
 
 from datasets import load_dataset
@@ -13,9 +13,9 @@ from datasets import load_dataset
 model, data, output = sys.argv[1:4]
 trainer = GRPOTrainer(
     model=model,
-    # The weights make `quality` and `function` lines of the log and nothing of the reward.
-    reward_funcs=[reward, quality, function],
-    args=GRPOConfig(output_dir=output, reward_weights=[1.0, 0.0, 0.0], num_generations=8, max_completion_length=512),
+    # It logs its parts as `real/quality`, `real/function` and so on.
+    reward_funcs=[reward],
+    args=GRPOConfig(output_dir=output, num_generations=8, max_completion_length=512),
     train_dataset=load_dataset("json", data_files=data, split="train"),
 )
 trainer.train()

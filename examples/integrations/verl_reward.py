@@ -1,4 +1,4 @@
-"""For verl: `custom_reward_function.path=examples/integrations/verl_reward.py custom_reward_function.name=compute_score`.
+"""For verl: `reward.custom_reward_function.path=examples/integrations/verl_reward.py` (older versions without `reward.`).
 
 The service's address is in `REAL_REWARD_URL`; `reward_model.ground_truth` of the data is the task's id.
 """

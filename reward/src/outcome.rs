@@ -33,6 +33,9 @@ pub struct Scored {
     /// The program that was judged; absent without a code block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
+    /// Why no analysis has judged it, where none has: it counts as not clean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanalysed: Option<Unanalysed>,
     /// Security findings that counted.
     pub findings: Vec<Finding>,
     /// The type checker's verdict, where the task asks for it.
@@ -45,6 +48,60 @@ pub struct Scored {
     pub tier: Option<Tier>,
     /// Where the time went.
     pub timings: Timings,
+}
+
+/// Why no analysis has judged a program that runs.
+///
+/// The program decides that itself, and it would be the same again. Were such an answer dropped, a policy could drop what it likes and
+/// lose nothing by it; nothing shows that the program is clean, so it is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unanalysed {
+    /// What it is about the program.
+    pub cause: Cause,
+    /// The detector's words.
+    pub message: String,
+}
+
+/// Causes of [`Unanalysed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// It is larger, or nests deeper, than what is analysed.
+    TooLarge,
+    /// It takes more processor time or memory than an analysis may.
+    TooCostly,
+    /// An analysis breaks on it: a bug of the detector's or of mypy's, to be mended, and no way to a better reward until then.
+    Unanalysable,
+    /// The detector cannot parse it and CPython runs it: a bug of the detector's, too.
+    ParserDisagrees,
+}
+
+impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::TooLarge, Self::TooCostly, Self::Unanalysable, Self::ParserDisagrees];
+
+    /// A short name for counters.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too_large",
+            Self::TooCostly => "too_costly",
+            Self::Unanalysable => "unanalysable",
+            Self::ParserDisagrees => "parser_disagrees",
+        }
+    }
+}
+
+impl fmt::Display for Unanalysed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.cause {
+            Cause::TooLarge => "too large to be analysed",
+            Cause::TooCostly => "takes more than an analysis may",
+            Cause::Unanalysable => "breaks the analysis",
+            Cause::ParserDisagrees => "runs, and the detector cannot parse it",
+        })?;
+        write!(f, ": {}", self.message)
+    }
 }
 
 /// Scores of a profile that grades, in [-0.5, 1].
@@ -128,9 +185,6 @@ pub enum Reason {
         /// The sandbox's words about the first.
         detail: String,
     },
-    /// The detector cannot parse a program that CPython runs.
-    #[error("the detector calls the program a syntax error but it runs: {0}")]
-    ParserDisagrees(String),
     /// The task lacks what the reward is made of.
     #[error("task '{task}' has no {missing}, so its answers cannot be scored")]
     Task {
@@ -152,7 +206,6 @@ impl Reason {
             Self::Unreadable { .. } => "unreadable_answer",
             Self::Analysis { .. } => "analysis_failed",
             Self::NoVerdict { .. } => "no_verdict",
-            Self::ParserDisagrees(_) => "parser_disagrees",
             Self::Task { .. } => "incomplete_task",
         }
     }

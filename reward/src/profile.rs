@@ -1,11 +1,13 @@
 //! From verdicts to a reward: the arithmetic of the paper, without I/O.
 
 use real_datasets::{QualityCheck, Task, expects_nothing};
-use real_detector_api::{Analysis, AnalysisErrorKind};
+use real_detector_api::{Analysis, AnalysisError, AnalysisErrorKind};
 use real_sandbox_api::{Check, Group, Status, TestResult, Tier};
 
 use crate::reference::{self, Ran};
-use crate::{EmptyOutputs, Profile, QualitySource, Reason, Scored, ScorerConfig, Service, Shaped, Timings};
+use crate::{
+    Cause, EmptyOutputs, Profile, QualitySource, Reason, Scored, ScorerConfig, Service, Shaped, Timings, Unanalysed,
+};
 
 /// The part of a [`ScorerConfig`] that rewards are computed from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,6 +109,7 @@ pub fn no_code(rules: Rules) -> Scored {
         no_code: true,
         runnable: false,
         program: None,
+        unanalysed: None,
         findings: Vec::new(),
         types: None,
         verdicts: Vec::new(),
@@ -118,7 +121,7 @@ pub fn no_code(rules: Rules) -> Scored {
 /// The reward of a program.
 ///
 /// CPython decides what a syntax error is: where the sandbox says so, the reward is the penalty whatever the detector
-/// says or fails to say; where the program runs but the detector cannot parse it, that is a failure of ours.
+/// says or fails to say. A program that runs and that no analysis comes to an end with, of which it is the cause, is not clean.
 /// A program whose every functional test ends in an error of its own does not run either (paper §3.2: "syntax errors,
 /// runtime exceptions"). `analysis` is absent where safety tests decide quality.
 ///
@@ -146,12 +149,13 @@ pub fn reward(
     let earned = passes_what_asks(asked, &run.results);
     let counts = earned || rules.empty_outputs == EmptyOutputs::Count;
     let (function, function_all) = function(counts, &run.results);
-    let (quality, analysis) = match (rules.quality, analysis) {
-        (QualitySource::SafetyTests, _) => (safety(&run.results), None),
+    let (quality, unanalysed, analysis) = match (rules.quality, analysis) {
+        (QualitySource::SafetyTests, _) => (safety(&run.results), None, None),
         (QualitySource::Analysis, None) => return Err(missing("an analysis")),
         (QualitySource::Analysis, Some(analysis)) => {
             let analysis = analysis?;
-            (clean(asked.checks, &analysis)?, Some(analysis))
+            let unanalysed = unanalysed(&analysis)?;
+            (unanalysed.is_none() && clean(asked.checks, &analysis)?, unanalysed, Some(analysis))
         }
     };
     let quality = f64::from(u8::from(quality));
@@ -164,14 +168,15 @@ pub fn reward(
     let reward = shaped.map_or_else(|| blend(rules, quality, function), |s| blend(rules, s.quality, s.function));
     let (findings, types) = analysis.map_or_else(Default::default, |analysis| (analysis.findings, analysis.types));
     let idle = runnable && !earned;
-    Ok(Scored { reward, quality, function, shaped, function_all, idle, findings, types, verdicts: run.results, ..base })
+    let verdicts = run.results;
+    Ok(Scored { reward, quality, function, shaped, function_all, idle, unanalysed, findings, types, verdicts, ..base })
 }
 
 fn blend(rules: Rules, quality: f64, function: f64) -> f64 {
     rules.alpha * quality + (1.0 - rules.alpha) * function
 }
 
-/// What was too large to be analysed has no findings and is not clean all the same.
+/// What was not analysed has no findings and is not clean all the same.
 fn graded_most(quality: f64, analysis: &Analysis) -> f64 {
     if analysis.error.is_some() { quality } else { 1.0 }
 }
@@ -221,18 +226,23 @@ fn safety(results: &[TestResult]) -> bool {
     results.iter().filter(|result| result.group == Group::Safety).all(|result| result.status == Status::Passed)
 }
 
+/// Why a program was not analysed, where that is the program's doing.
+fn unanalysed(analysis: &Analysis) -> Result<Option<Unanalysed>, Reason> {
+    let Some(AnalysisError { kind, message, .. }) = &analysis.error else { return Ok(None) };
+    let cause = match kind {
+        AnalysisErrorKind::TooLarge => Cause::TooLarge,
+        AnalysisErrorKind::TooCostly => Cause::TooCostly,
+        AnalysisErrorKind::Unanalysable => Cause::Unanalysable,
+        AnalysisErrorKind::Syntax => Cause::ParserDisagrees,
+        AnalysisErrorKind::Deadline | AnalysisErrorKind::Internal => {
+            return Err(Reason::Analysis { kind: *kind, message: message.clone() });
+        }
+    };
+    Ok(Some(Unanalysed { cause, message: message.clone() }))
+}
+
 /// Whether every check that the task names is clean.
 fn clean(checks: &[QualityCheck], analysis: &Analysis) -> Result<bool, Reason> {
-    if let Some(error) = &analysis.error {
-        return match error.kind {
-            // Nothing shows that it is clean.
-            AnalysisErrorKind::TooLarge => Ok(false),
-            AnalysisErrorKind::Syntax => Err(Reason::ParserDisagrees(error.message.clone())),
-            kind @ (AnalysisErrorKind::Deadline | AnalysisErrorKind::Internal) => {
-                Err(Reason::Analysis { kind, message: error.message.clone() })
-            }
-        };
-    }
     let mut clean = true;
     for check in checks {
         clean &= match check {
@@ -252,7 +262,7 @@ fn missing(what: &str) -> Reason {
 
 #[cfg(test)]
 mod tests {
-    use real_detector_api::{AnalysisError, Finding, TypesVerdict};
+    use real_detector_api::{Finding, TypesVerdict};
 
     use super::*;
 
@@ -298,6 +308,7 @@ mod tests {
             types: types.map(|clean| TypesVerdict {
                 clean,
                 errors: Vec::new(),
+                left_out: 0,
                 unchecked: Vec::new(),
                 checker: String::new(),
             }),
@@ -370,9 +381,6 @@ mod tests {
         let lost = Some(Err(Reason::Deadline { service: Service::Detector, last: "connection refused".into() }));
         let run = functional(&[Status::SyntaxError, Status::SandboxError]);
         assert!(!reward(PAPER, &asked(SECURITY), "x", lost, run).unwrap().runnable);
-        let disagrees = analysis(0, None, Some(AnalysisErrorKind::Syntax));
-        let error = judge(PAPER, SECURITY, disagrees, functional(&[Status::Passed])).unwrap_err();
-        assert_eq!(error, Reason::ParserDisagrees("why".into()));
     }
 
     #[test]
@@ -391,10 +399,35 @@ mod tests {
     }
 
     #[test]
-    fn a_program_too_large_to_analyse_is_not_clean() {
+    fn a_program_that_keeps_itself_from_being_analysed_is_judged_and_is_not_clean() {
+        for (kind, cause) in [
+            (AnalysisErrorKind::TooLarge, Cause::TooLarge),
+            (AnalysisErrorKind::TooCostly, Cause::TooCostly),
+            (AnalysisErrorKind::Unanalysable, Cause::Unanalysable),
+            (AnalysisErrorKind::Syntax, Cause::ParserDisagrees),
+        ] {
+            // Whether the other analysis came to an end makes no difference.
+            for types in [None, Some(true)] {
+                for checks in [SECURITY, &[QualityCheck::Types], &[QualityCheck::Security, QualityCheck::Types]] {
+                    let judged = |rules| {
+                        let run = functional(&[Status::Passed, Status::WrongAnswer]);
+                        judge(rules, checks, analysis(0, types, Some(kind)), run).unwrap()
+                    };
+                    let scored = judged(PAPER);
+                    assert!(
+                        (scored.reward - 0.25).abs() < 1e-12 && scored.quality.abs() < 1e-12,
+                        "{kind:?} {scored:?}"
+                    );
+                    assert_eq!(scored.unanalysed, Some(Unanalysed { cause, message: "why".into() }));
+                    let graded = judged(Rules { profile: Profile::Reference, ..PAPER }).shaped.unwrap();
+                    assert!(graded.quality.abs() < 1e-12, "{kind:?} {graded:?}");
+                }
+            }
+        }
+        // One that does not run has the penalty already, and none of these.
         let large = analysis(0, None, Some(AnalysisErrorKind::TooLarge));
-        let scored = judge(PAPER, SECURITY, large, functional(&[Status::Passed])).unwrap();
-        assert!((scored.reward - 0.5).abs() < 1e-12);
+        let scored = judge(PAPER, SECURITY, large, functional(&[Status::RuntimeError])).unwrap();
+        assert_eq!((scored.unanalysed, scored.runnable), (None, false));
     }
 
     #[test]

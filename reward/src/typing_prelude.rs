@@ -92,6 +92,7 @@ mod tests {
             types: Some(TypesVerdict {
                 clean: false,
                 errors: vec![TypeDiagnostic { line: 5, column: 1, code: "c".into(), message: String::new() }],
+                left_out: 0,
                 unchecked: vec![],
                 checker: String::new(),
             }),

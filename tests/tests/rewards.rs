@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use real_datasets::SolutionKind;
-use real_reward::{QualitySource, Scored, Scorer, ScorerConfig, Service as Which};
+use real_reward::{Cause, QualitySource, Scored, Scorer, ScorerConfig, Service as Which};
 use real_sandbox_api::Status;
 use real_tests::service::{Service, Services};
 use real_tests::tasks::{BROKEN, HALF_RIGHT, INJECTABLE, RAISING, SAFE, WRONG, answer, shop};
@@ -157,6 +157,35 @@ async fn the_type_checker_decides_where_the_task_says_so() {
     let untyped = outcome("x = 1\n\ndef total(numbers):\n    return sum(numbers)\n").await;
     assert!(near(untyped.reward, 0.5), "{untyped:#?}");
     assert_eq!(untyped.types.unwrap().errors[0].line, 3);
+}
+
+/// Each works, and cannot be analysed: that is its own doing, so it is judged, and nothing shows that it is clean.
+#[tokio::test]
+async fn a_program_that_keeps_itself_from_being_analysed_is_not_dropped_and_not_clean() {
+    let services = Services::start();
+    let scorer = Scorer::new(services.config()).unwrap();
+    let security = shop();
+    let mut types = shop();
+    types.quality = vec![real_datasets::QualityCheck::Types];
+    // What only checkers read costs nothing where it is run.
+    let fold = |constant: &str| {
+        let header = "from typing import TYPE_CHECKING, Final\n\nif TYPE_CHECKING:\n    X: Final = ";
+        format!("{header}{constant}\n{SAFE}")
+    };
+    for (task, program, cause) in [
+        (&types, fold("'a' * 10**10"), Cause::Unanalysable),
+        (&types, fold("10**400 / 3"), Cause::Unanalysable),
+        (&types, fold("9**9**9**9"), Cause::TooCostly),
+        (&types, format!("{SAFE}# {}\n", "-".repeat(1 << 20)), Cause::TooLarge),
+        (&security, format!("{SAFE}# {}\n", "-".repeat(1 << 20)), Cause::TooLarge),
+    ] {
+        let outcome = scorer.score(task, &answer(&program)).await.unwrap_or_else(|why| panic!("{cause:?}: {why}"));
+        let why = outcome.unanalysed.as_ref().unwrap_or_else(|| panic!("{cause:?}: {outcome:#?}"));
+        assert_eq!(why.cause, cause, "{why}");
+        assert!(near(outcome.reward, 0.5) && near(outcome.quality, 0.0) && near(outcome.function, 1.0), "{cause:?}");
+    }
+    let honest = scorer.score(&security, &answer(SAFE)).await.unwrap();
+    assert!(honest.unanalysed.is_none() && near(honest.reward, 1.0));
 }
 
 #[tokio::test]

@@ -46,6 +46,9 @@ pub(super) struct Summary {
     pub other_blocks: usize,
     /// Answers whose program does not compile, or fails by itself in every functional test.
     pub not_runnable: usize,
+    /// Answers whose program no analysis comes to an end with, by cause: they count as not clean.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unanalysed: BTreeMap<&'static str, usize>,
     /// Mean share of functional tests that a program passes which does nothing: those that expect no output.
     pub doing_nothing: f64,
     /// Mean reward of such a program, where it is clean.
@@ -79,6 +82,10 @@ impl Summary {
             .collect();
         let safe = with_safety.iter().filter(|s| s.is_safe() == Some(true)).count();
         let seconds = elapsed.as_secs_f64();
+        let mut unanalysed = BTreeMap::new();
+        for why in scored.iter().filter_map(|(_, scored)| scored.unanalysed.as_ref()) {
+            *unanalysed.entry(why.cause.label()).or_insert(0) += 1;
+        }
         Self {
             n: rows.len(),
             scored: count,
@@ -96,6 +103,7 @@ impl Summary {
             doing_nothing: nothing.0,
             doing_nothing_reward: nothing.1,
             not_runnable: scored.iter().filter(|(_, s)| !s.no_code && !s.runnable).count(),
+            unanalysed,
             seconds,
             programs_per_second: fresh as f64 / seconds.max(1e-9),
         }
@@ -122,6 +130,9 @@ impl Summary {
         row("no code", self.no_code.to_string());
         row("… with another block", self.other_blocks.to_string());
         row("does not run", self.not_runnable.to_string());
+        for (cause, count) in &self.unanalysed {
+            row(&format!("not analysed: {}", cause.replace('_', " ")), count.to_string());
+        }
         row("doing nothing passes", percent(self.doing_nothing));
         row("doing nothing earns", fixed(self.doing_nothing_reward, 3));
         row("dropped", self.dropped.to_string());
@@ -165,6 +176,7 @@ mod tests {
             safety: None,
             cwes: Vec::new(),
             response: None,
+            unanalysed: None,
             findings: Vec::new(),
             types: None,
             verdicts: vec![verdict],

@@ -25,7 +25,27 @@ scores = [verl.compute_score("any", answer, task, extra_info={"index": 1}) for a
 assert [score["score"] for score in scores] == [1.0, 0.5, -1.0], scores
 assert [score["quality"] for score in scores] == [1.0, 0.0, 0.0], scores
 
-assert trl.reward(completions=answers, task=tasks, prompts=[prompt] * 3, completion_ids=[[1]] * 3) == [1.0, 0.5, -1.0]
+assert all(set(score) == set(scores[0]) for score in scores), "verl takes the first answer's keys for all"
+
+
+class Whole:
+    """A whole number of a table's, as numpy has them."""
+
+    def __index__(self):
+        return int(task)
+
+
+if task.isdecimal():
+    assert verl.compute_score("any", answers[1], Whole(), reward_router_address=None) == scores[1]
+assert "cannot be interpreted as an integer" in raised(TypeError, lambda: Client().score(answers[0], 1.5))
+
+# As TRL calls it.
+metrics, columns = {}, {}
+given = {"prompts": [prompt] * 3, "completion_ids": [[1]] * 3, "trainer_state": object(), "environments": None}
+given |= {"log_metric": metrics.__setitem__, "log_extra": columns.__setitem__}
+assert trl.reward(completions=answers, task=tasks, **given) == [1.0, 0.5, -1.0]
+assert metrics["real/quality"] == 1 / 3 and metrics["real/function"] == 2 / 3 and metrics["real/no_reward"] == 0, metrics
+assert columns["quality"] == [1.0, 0.0, 0.0] and columns["no_code"] == [0.0, 0.0, 1.0], columns
 chats = [[{"role": "assistant", "content": answer}] for answer in answers]
 assert trl.function(completions=chats, task=tasks)[:2] == [1.0, 1.0]
 parts = [[{"role": "assistant", "tool_calls": []}, {"role": "assistant", "content": [{"type": "text", "text": answer}]}] for answer in answers]

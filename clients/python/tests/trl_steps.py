@@ -57,6 +57,7 @@ assert len(steps) == STEPS, trainer.state.log_history
 for step in steps:
     assert step["rewards/reward/mean"] == step["reward"] == -1, step
     assert math.isfinite(step["loss"]), step
+    assert (step["real/no_code"], step["real/no_reward"]) == (1, 0), step
     assert step["rewards/quality/mean"] in (0, 1) and step["rewards/function/mean"] == 0, step
 assert all(torch.isfinite(weight).all() for weight in model.parameters())
 sys.stdout.write("all right\n")

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The largest program that is analysed, in bytes.
+pub const MAX_PROGRAM_BYTES: usize = 1 << 20;
+
 /// Programs to judge (`POST /v1/analyze`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -18,7 +21,7 @@ pub struct AnalyzeRequest {
 pub struct Program {
     /// Echoed in the answer.
     pub id: String,
-    /// Python source, at most 1 MiB.
+    /// Python source, at most [`MAX_PROGRAM_BYTES`].
     pub code: String,
 }
 
@@ -123,12 +126,19 @@ pub struct TypesVerdict {
     pub clean: bool,
     /// The errors, as mypy orders them.
     pub errors: Vec<TypeDiagnostic>,
+    /// How many more there are: a small program can make mypy say gigabytes.
+    #[serde(default, rename = "leftOut", skip_serializing_if = "is_default")]
+    pub left_out: usize,
     /// What the program tells the checker not to look at, by line; mypy's verdict is what it is without that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unchecked: Vec<Unchecked>,
     /// Whose verdict it is, such as `mypy 2.4.1`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub checker: String,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl TypesVerdict {
@@ -190,6 +200,9 @@ pub struct AnalysisError {
 }
 
 /// Kinds of [`AnalysisError`].
+///
+/// A program decides itself whether it is analysed: what happens to it again, on a second try that has time enough, is about the
+/// program. What a machine, a neighbour or a lost connection can do is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnalysisErrorKind {
@@ -197,15 +210,39 @@ pub enum AnalysisErrorKind {
     Syntax,
     /// The program is larger than the limit: a verdict on the program.
     TooLarge,
-    /// The analysis ran out of time: ours, not a verdict.
+    /// The program takes more processor time or memory than an analysis may, twice: a verdict on the program.
+    TooCostly,
+    /// The program breaks an analysis, twice: a verdict on the program, and a bug of the detector's or of mypy's besides.
+    Unanalysable,
+    /// The analysis ran out of time on the clock: ours, not a verdict.
     Deadline,
     /// A failure of the service: ours, not a verdict.
     Internal,
 }
 
+impl AnalysisError {
+    /// A program of so many bytes is larger than what is analysed.
+    pub fn too_large(bytes: usize) -> Self {
+        let message = format!("the program has {bytes} bytes; at most {MAX_PROGRAM_BYTES} are analysed");
+        Self { kind: AnalysisErrorKind::TooLarge, message, line: None }
+    }
+}
+
 impl AnalysisErrorKind {
-    /// Whether the error says something about the program.
+    /// Whether the error says something about the program: it would be the same again.
     pub fn is_verdict(self) -> bool {
-        matches!(self, Self::Syntax | Self::TooLarge)
+        matches!(self, Self::Syntax | Self::TooLarge | Self::TooCostly | Self::Unanalysable)
+    }
+
+    /// Its name on the wire and in metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Syntax => "syntax",
+            Self::TooLarge => "too_large",
+            Self::TooCostly => "too_costly",
+            Self::Unanalysable => "unanalysable",
+            Self::Deadline => "deadline",
+            Self::Internal => "internal",
+        }
     }
 }

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use real_detector::mypy::TypeChecker;
-use real_detector::server::run;
-use real_detector::{Options, suppressed_lines};
-use real_detector_api::{AnalysisError, Finding, Program, TypeDiagnostic};
+use real_detector::judge::Judge;
+use real_detector::suppressed_lines;
+use real_detector_api::{AnalysisError, Checks, Finding, Program, TypeDiagnostic};
 
 use super::files::Source;
 
@@ -72,8 +71,8 @@ impl Totals {
 /// Checks all sources, `jobs` at once, and tells of each in their order until told to stop.
 pub(super) fn all(
     sources: &[Source],
-    options: &Options,
-    checker: Option<&TypeChecker>,
+    judge: &Judge,
+    checks: &Checks,
     jobs: usize,
     mut tell: impl FnMut(Checked) -> bool,
 ) {
@@ -86,7 +85,7 @@ pub(super) fn all(
                 while !stop.load(Ordering::Relaxed) {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let Some(source) = sources.get(place) else { return };
-                    if send.send((place, one(source, options, checker))).is_err() {
+                    if send.send((place, one(source, judge, checks))).is_err() {
                         return;
                     }
                 }
@@ -108,7 +107,7 @@ pub(super) fn all(
     });
 }
 
-fn one(source: &Source, options: &Options, checker: Option<&TypeChecker>) -> Checked {
+fn one(source: &Source, judge: &Judge, checks: &Checks) -> Checked {
     let name = source.name.clone();
     let code = match source.read() {
         Ok(code) => code,
@@ -117,7 +116,7 @@ fn one(source: &Source, options: &Options, checker: Option<&TypeChecker>) -> Che
             return Checked { name, code: String::new(), findings: Vec::new(), types: Vec::new(), failure };
         }
     };
-    let analysis = run(Program { id: String::new(), code: code.clone() }, true, options, checker);
+    let analysis = judge.judge(Program { id: String::new(), code: code.clone() }, checks);
     let types = analysis.types.map(|verdict| verdict.errors).unwrap_or_default();
     // People say with `# nosec` that they have looked at a line. Nothing but this honours it.
     let silenced = suppressed_lines(&code);
@@ -127,6 +126,8 @@ fn one(source: &Source, options: &Options, checker: Option<&TypeChecker>) -> Che
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::files::Place;
     use super::*;
 
@@ -135,7 +136,7 @@ mod tests {
         let source = |n: usize| Source { name: n.to_string(), place: Place::Nowhere("gone".to_owned()) };
         let sources: Vec<Source> = (0..100).map(source).collect();
         let mut names = Vec::new();
-        all(&sources, &Options::default(), None, 4, |checked| {
+        all(&sources, &Judge::new(Duration::from_secs(10), None), &Checks::default(), 4, |checked| {
             names.push(checked.name.parse::<usize>().unwrap());
             names.len() < 50
         });

@@ -4,16 +4,14 @@ use std::io::BufRead;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use real_detector::Options;
-use real_detector::mypy::TypeChecker;
-use real_detector::server::run as judge;
-use real_detector_api::{Analysis, AnalysisError, Finding, Program, TypesVerdict};
+use real_detector::judge::Judge;
+use real_detector_api::{Analysis, AnalysisError, Checks, Finding, Program, TypesVerdict};
 use real_terminal::{exit, outln};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Answers every line in order. A line that is no program has an answer of its own, and spoils no other.
-pub(super) fn run(options: &Options, checker: Option<&TypeChecker>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(judge: &Judge, checks: &Checks) -> anyhow::Result<ExitCode> {
     let mut refused = 0;
     for (index, line) in std::io::stdin().lock().split(b'\n').enumerate() {
         let line = line.context("cannot read standard input")?;
@@ -21,7 +19,7 @@ pub(super) fn run(options: &Options, checker: Option<&TypeChecker>) -> anyhow::R
             continue;
         }
         let answer = match parse(&line) {
-            Ok((id, code)) => serde_json::to_string(&answer(id, code, options, checker))?,
+            Ok((id, code)) => serde_json::to_string(&answer(id, code, judge, checks))?,
             Err((id, message)) => {
                 refused += 1;
                 json!({"id": id, "line": index + 1, "error": {"kind": "invalid_line", "message": message}}).to_string()
@@ -46,8 +44,8 @@ struct Answer {
     error: Option<AnalysisError>,
 }
 
-fn answer(id: Value, code: String, options: &Options, checker: Option<&TypeChecker>) -> Answer {
-    let Analysis { findings, types, error, .. } = judge(Program { id: String::new(), code }, true, options, checker);
+fn answer(id: Value, code: String, judge: &Judge, checks: &Checks) -> Answer {
+    let Analysis { findings, types, error, .. } = judge.judge(Program { id: String::new(), code }, checks);
     Answer { id, findings, types, error }
 }
 

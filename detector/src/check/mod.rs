@@ -16,8 +16,9 @@ use anyhow::bail;
 use clap::ValueEnum;
 use real_detector::Options;
 use real_detector::catalogue;
+use real_detector::judge::Judge;
 use real_detector::mypy::TypeChecker;
-use real_detector_api::OriginKind;
+use real_detector_api::{Checks, OriginKind};
 use real_terminal::{errln, exit, outln};
 
 use judge::{Checked, Totals};
@@ -83,11 +84,11 @@ fn origin_kind(text: &str) -> Result<OriginKind, String> {
 }
 
 impl CheckArgs {
-    fn options(&self) -> anyhow::Result<Options> {
+    fn checks(&self) -> anyhow::Result<Checks> {
         if let Some(unknown) = catalogue::unknown_cwes(self.cwe.as_deref().unwrap_or_default())? {
             bail!("--cwe {unknown}");
         }
-        Ok(Options { cwes: self.cwe.clone(), origins: self.origins.clone(), ..Options::default() })
+        Ok(Checks { security: true, cwes: self.cwe.clone(), origins: self.origins.clone(), types: self.types })
     }
 
     fn jobs(&self) -> usize {
@@ -101,11 +102,12 @@ impl CheckArgs {
 /// # Errors
 /// The arguments cannot be followed.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let options = args.options()?;
+    let checks = args.checks()?;
     let jobs = args.jobs();
-    let checker = args.types.then(|| TypeChecker::new(if args.jsonl { 1 } else { jobs }, TYPES_TIMEOUT));
+    let types = args.types.then(|| TypeChecker::new(if args.jsonl { 1 } else { jobs }, TYPES_TIMEOUT));
+    let judge = Judge::new(Options::default().timeout, types);
     if args.jsonl {
-        return lines::run(&options, checker.as_ref());
+        return lines::run(&judge, &checks);
     }
     if args.paths.is_empty() {
         bail!("nothing to check: name files or folders, - for standard input, or use --jsonl");
@@ -118,7 +120,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     }
     let mut totals = Totals::default();
     let mut kept: Vec<Checked> = Vec::new();
-    judge::all(&sources, &options, checker.as_ref(), jobs, |checked| {
+    judge::all(&sources, &judge, &checks, jobs, |checked| {
         totals.add(&checked);
         match args.format {
             Format::Text => text::print(&checked),

@@ -46,9 +46,7 @@ class Resident:
             sys.stderr,
             sys.stderr,
         )
-        # A program that is the same text is no known module.
-        for cached in glob.glob(f"../cache/*/{PROGRAM.removesuffix('.py')}.*"):
-            os.unlink(cached)
+        forget_program()
         self.manager, self.graph = result.manager, result.graph
         self.module = self.sources[0].module
         # Modules with their trees, and why imports of theirs are not found.
@@ -63,10 +61,11 @@ class Resident:
         self.checked = False
         self.forget()
 
-    def check(self, code: str, about_to_check: Callable[[], object] = lambda: None) -> tuple[int, list[str]]:
+    def check(self, code: str, begins: Callable[[str], object] = lambda _stage: None) -> tuple[int, list[str]]:
         """Exit status and output lines of `mypy program.py`.
 
-        `about_to_check` is called once libraries are in memory, before anything is done that the program alone decides.
+        `begins` hears what is done next: "imports" finds and parses what the program names, "libraries" reads what is new among
+        that, whatever the program is, and "program" is what the program alone decides.
         """
         write(code)
         self.files.flush()
@@ -79,7 +78,7 @@ class Resident:
         )  # fmt: skip
         self.checked = blocked = False
         try:
-            self.run(about_to_check)
+            self.run(begins)
         except CompileError as error:
             blocked = True
             self.lines.extend(error.messages)
@@ -88,9 +87,10 @@ class Resident:
         is_error = any(": note: " not in line for line in lines)
         return (2 if blocked else 1) if is_error else 0, lines
 
-    def run(self, about_to_check: Callable[[], object]) -> None:
+    def run(self, begins: Callable[[str], object]) -> None:
         manager, graph = self.manager, self.graph
         new: list[build.State] = []
+        begins("imports")
         try:
             build.load_graph(self.sources, manager, graph, new)
         except CompileError:
@@ -103,11 +103,12 @@ class Resident:
         program = graph.pop(self.module)
         absent = graph.keys() - self.trees.keys()
         if absent:
+            begins("libraries")
             self.load(absent)
             self.mend()
         graph[self.module] = program
         self.show(program)
-        about_to_check()
+        begins("program")
         # Of the program itself nothing is kept.
         program.options = program.options.apply_changes({"cache_dir": os.devnull})
         alone = build.SCC({self.module})
@@ -202,6 +203,12 @@ class Resident:
             memory.clear()
         manager.indirection_detector = build.TypeIndirectionVisitor()
         manager.errors.reset()
+
+
+def forget_program() -> None:
+    """A program that is the same text is no known module."""
+    for cached in glob.glob(f"../cache/*/{PROGRAM.removesuffix('.py')}.*"):
+        os.unlink(cached)
 
 
 def direct(state: build.State) -> list[str]:

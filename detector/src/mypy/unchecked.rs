@@ -2,14 +2,14 @@
 //!
 //! `Any` is told as well, but is no suppression: it is a type, and often the right one.
 
-use real_detector_api::{Unchecked, UncheckedKind};
+use real_detector_api::{AnalysisError, AnalysisErrorKind, Unchecked, UncheckedKind};
 use ruff_python_ast::token::TokenKind;
 use ruff_python_ast::visitor::{Visitor, walk_expr, walk_stmt};
 use ruff_python_ast::{Alias, Expr, ExprCall, ExprContext, Parameter, Stmt, StmtIf, StmtImportFrom};
 use ruff_python_parser::parse_module;
 use ruff_text_size::{Ranged, TextSize};
 
-use crate::analysis::on_large_stack;
+use crate::analysis::{NoStack, PANICKED, on_large_stack};
 use crate::syntax::{Positions, check_depth};
 
 /// Names that mypy takes for true or false wherever they come from, and Python for what they are.
@@ -34,16 +34,32 @@ const WORDS: [&str; 12] = [
     "eval",
 ];
 
-/// All such places, by line. None where the text is not Python, or nests too deep to be looked at.
-pub fn unchecked(code: &str) -> Vec<Unchecked> {
-    if !WORDS.iter().any(|word| code.contains(word)) || check_depth(code).is_err() {
-        return vec![];
+/// All such places, by line.
+///
+/// # Errors
+/// The text may have some, and nests too deep to be looked at or is not Python for us.
+pub fn unchecked(code: &str) -> Result<Vec<Unchecked>, AnalysisError> {
+    if !WORDS.iter().any(|word| code.contains(word)) {
+        return Ok(vec![]);
     }
-    on_large_stack(|| find(code)).unwrap_or_default()
+    let error = |kind, why: &str| AnalysisError {
+        kind,
+        message: format!("what the program hides from mypy cannot be told: {why}"),
+        line: None,
+    };
+    if check_depth(code).is_err() {
+        return Err(error(AnalysisErrorKind::TooLarge, "an expression nests too deep"));
+    }
+    match on_large_stack(|| find(code)) {
+        Ok(Some(found)) => Ok(found),
+        Ok(None) => Err(error(AnalysisErrorKind::Syntax, "it is not Python for the detector's parser")),
+        Err(NoStack::Panicked) => Err(error(AnalysisErrorKind::Unanalysable, PANICKED)),
+        Err(NoStack::NoThread(problem)) => Err(error(AnalysisErrorKind::Internal, &problem)),
+    }
 }
 
-fn find(code: &str) -> Vec<Unchecked> {
-    let Ok(parsed) = parse_module(code) else { return vec![] };
+fn find(code: &str) -> Option<Vec<Unchecked>> {
+    let parsed = parse_module(code).ok()?;
     let mut finder = Finder { positions: Positions::new(code), found: vec![], sys: vec![], sys_is_changed: false };
     for token in parsed.tokens().iter().filter(|token| token.kind() == TokenKind::Comment) {
         let text = code[token.range()].trim_start_matches('#').trim_start();
@@ -61,7 +77,7 @@ fn find(code: &str) -> Vec<Unchecked> {
     }
     finder.found.sort_by_key(|one| (one.line, one.kind));
     finder.found.dedup();
-    finder.found
+    Some(finder.found)
 }
 
 /// Whether a text has the word `Any`.
@@ -211,7 +227,7 @@ mod tests {
     use super::*;
 
     fn kinds(code: &str) -> Vec<UncheckedKind> {
-        unchecked(code).into_iter().map(|one| one.kind).collect()
+        unchecked(code).expect("Python").into_iter().map(|one| one.kind).collect()
     }
 
     #[test]

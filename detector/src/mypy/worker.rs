@@ -18,8 +18,7 @@ use thiserror::Error;
 
 use super::interpreter::interpreter;
 use super::output::parse_output;
-use super::traces::{Traces, traces};
-use super::unchecked::unchecked;
+use super::traces::Traces;
 
 /// One program of two parts.
 const ZYGOTE: &str = concat!(include_str!("resident.py"), include_str!("zygote.py"));
@@ -35,18 +34,45 @@ pub(super) struct Limits {
     pub(super) cpu_time: Duration,
 }
 
+/// How a program is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By mypy's functions, with libraries that are in memory.
+    Resident,
+    /// By the command line's mypy, in a process of its own, with time enough on a busy machine: slower, and nothing of ours is in it.
+    Plain,
+}
+
+impl Way {
+    fn time(self, limits: Limits) -> Duration {
+        match self {
+            Self::Resident => limits.time,
+            Self::Plain => limits.time.saturating_mul(4),
+        }
+    }
+}
+
 /// Why there is no verdict.
 #[derive(Debug, Error)]
 pub(super) enum Failure {
     /// There was no time for this program.
     #[error("no verdict in time")]
     Deadline,
-    /// mypy needed more CPU time for this program than it may have, and would again.
+    /// mypy needed more CPU time for this program than it may have.
     #[error("no verdict within the CPU time of a program")]
     Cpu,
+    /// mypy needed more memory for this program than there is.
+    #[error("no verdict within the memory of a program")]
+    Memory,
+    /// Time ran out while libraries were read, which is done once for all programs.
+    #[error("libraries are still being read")]
+    Libraries,
     /// mypy broke on this program.
     #[error("the checker died: {0}")]
     Program(String),
+    /// Somebody killed the checker.
+    #[error("the checker was killed")]
+    Killed,
     /// The worker is of no more use.
     #[error("{0}")]
     Worker(String),
@@ -63,8 +89,9 @@ struct Request<'a> {
     code: &'a str,
     seconds: f64,
     cpu_seconds: f64,
+    plain: bool,
     #[serde(flatten)]
-    traces: Traces,
+    traces: &'a Traces,
 }
 
 #[derive(Deserialize)]
@@ -76,7 +103,12 @@ struct Answer {
     #[serde(default)]
     stdout: String,
     #[serde(default)]
+    left_out: usize,
+    #[serde(default)]
     message: String,
+    /// Whether libraries were read anew.
+    #[serde(default)]
+    read: bool,
 }
 
 /// A worker; its process ends with it.
@@ -131,33 +163,47 @@ impl Worker {
         Ok(worker)
     }
 
-    pub(super) fn check(&mut self, code: &str, limits: Limits) -> Result<TypesVerdict, Failure> {
+    /// mypy's verdict. What the program hides from it is left to the caller.
+    pub(super) fn check(
+        &mut self,
+        code: &str,
+        traces: &Traces,
+        way: Way,
+        limits: Limits,
+    ) -> Result<TypesVerdict, Failure> {
+        let time = way.time(limits);
         let request = Request {
             code,
-            seconds: limits.time.as_secs_f64(),
+            seconds: time.as_secs_f64(),
             cpu_seconds: limits.cpu_time.as_secs_f64(),
-            traces: traces(code),
+            plain: way == Way::Plain,
+            traces,
         };
         let mut request = serde_json::to_vec(&request).map_err(|problem| Failure::Worker(problem.to_string()))?;
         request.push(b'\n');
-        let deadline = Instant::now() + limits.time + GRACE;
+        let deadline = Instant::now() + time + GRACE;
         self.write(&request, deadline)?;
         let line = self.read(deadline)?;
         let answer: Answer = serde_json::from_str(&line).map_err(|_| Failure::Worker("the worker died".to_owned()))?;
         match answer.failure.as_deref() {
+            Some("deadline" | "cpu") if answer.read => return Err(Failure::Libraries),
             Some("deadline") => return Err(Failure::Deadline),
             Some("cpu") => return Err(Failure::Cpu),
+            Some("memory") => return Err(Failure::Memory),
+            Some("killed") => return Err(Failure::Killed),
             // mypy may have said which errors it had found so far, but it has not judged the program.
             Some("internal") => return Err(Failure::Program(format!("internal error of mypy: {}", answer.message))),
             Some(other) => return Err(Failure::Program(format!("{other}, status {}", answer.status))),
             None => {}
         }
+        // Not by the status: mypy takes every line for a note that has the word somewhere, as the text of a program may.
         let errors = parse_output(&answer.stdout);
-        let clean = errors.is_empty();
-        if clean != (answer.status == 0) {
-            return Err(Failure::Program(format!("status {} with {} errors", answer.status, errors.len())));
+        let clean = errors.is_empty() && answer.left_out == 0;
+        if clean && answer.status != 0 {
+            return Err(Failure::Program(format!("status {} without an error", answer.status)));
         }
-        Ok(TypesVerdict { clean, errors, unchecked: unchecked(code), checker: self.checker.clone() })
+        let (left_out, checker) = (answer.left_out, self.checker.clone());
+        Ok(TypesVerdict { clean, errors, left_out, unchecked: Vec::new(), checker })
     }
 
     fn write(&mut self, mut request: &[u8], deadline: Instant) -> Result<(), Failure> {

@@ -4,8 +4,6 @@ mod metrics;
 mod routes;
 mod service;
 
-pub use routes::run;
-
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +12,7 @@ use anyhow::Context;
 use real_terminal::outln;
 use tokio::sync::Semaphore;
 
-use crate::Options;
+use crate::judge::Judge;
 use crate::mypy::TypeChecker;
 use metrics::Metrics;
 use service::Service;
@@ -47,8 +45,10 @@ pub async fn serve(config: ServerConfig) -> anyhow::Result<()> {
         longest_wait: config.longest_wait,
         workers: config.workers,
         waiting: Mutex::default(),
-        options: Options { timeout: config.timeout, ..Options::default() },
-        types: TypeChecker::new(config.workers, config.timeout.max(Duration::from_secs(30))),
+        judge: Judge::new(
+            config.timeout,
+            Some(TypeChecker::new(config.workers, config.timeout.max(Duration::from_secs(30)))),
+        ),
         metrics: Metrics::default(),
     });
     let listener = tokio::net::TcpListener::bind(config.listen)

@@ -14,7 +14,7 @@ use real_detector_api::{Analysis, AnalysisError, AnalysisErrorKind, AnalyzeReque
 use serde::Serialize;
 
 use super::service::Service;
-use crate::{Options, catalogue};
+use crate::catalogue;
 
 /// Largest request: many programs of up to 1 MiB.
 const MAX_BODY: usize = 64 << 20;
@@ -124,44 +124,19 @@ async fn judge(service: &Arc<Service>, program: Program, checks: &Arc<Checks>) -
     service.metrics.queued.dec();
     service.metrics.in_flight.inc();
     let (inner, checks, id) = (service.clone(), checks.clone(), program.id.clone());
-    let work = tokio::task::spawn_blocking(move || judge_here(&inner, program, &checks));
+    let work = tokio::task::spawn_blocking(move || inner.judge.judge(program, &checks));
     let analysis = work.await.unwrap_or_else(|problem| failed(id, &problem.to_string()));
     service.metrics.in_flight.dec();
+    if let Some(error) = &analysis.error {
+        service.metrics.unjudged(error.kind);
+        // What breaks an analysis is a bug: the message is all that is left of it.
+        if matches!(error.kind, AnalysisErrorKind::Unanalysable | AnalysisErrorKind::Internal) {
+            tracing::warn!(kind = ?error.kind, "a program has no analysis: {}", error.message);
+        }
+    }
     service.metrics.seconds.observe(analysis.millis / 1e3);
     service.metrics.answered.inc();
     drop(permit);
-    analysis
-}
-
-fn judge_here(service: &Service, program: Program, checks: &Checks) -> Analysis {
-    let options = Options { cwes: checks.cwes.clone(), origins: checks.origins.clone(), ..service.options.clone() };
-    let types = checks.types.then_some(&service.types);
-    run(program, checks.security, &options, types)
-}
-
-/// Judges one program with what is asked for.
-///
-/// The two checks judge on their own: a program that is not Python, or too large for one, still has the other's verdict.
-pub fn run(program: Program, security: bool, options: &Options, types: Option<&crate::mypy::TypeChecker>) -> Analysis {
-    let start = Instant::now();
-    let mut analysis = Analysis { id: program.id, findings: vec![], types: None, error: None, millis: 0.0 };
-    if security {
-        match crate::analyze(&program.code, options) {
-            Ok(findings) => analysis.findings = findings,
-            Err(error) => analysis.error = Some(error),
-        }
-    }
-    if let Some(types) = types {
-        match types.check(&program.code) {
-            Ok(verdict) => analysis.types = Some(verdict),
-            // There is room for one error, and what is ours must not be hidden by a verdict.
-            Err(error) if analysis.error.as_ref().is_none_or(|other| other.kind.is_verdict()) => {
-                analysis.error = Some(error);
-            }
-            Err(_) => {}
-        }
-    }
-    analysis.millis = start.elapsed().as_secs_f64() * 1e3;
     analysis
 }
 

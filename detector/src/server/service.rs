@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use super::metrics::Metrics;
-use crate::Options;
-use crate::mypy::TypeChecker;
+use crate::judge::Judge;
 
 /// What requests share.
 pub(super) struct Service {
@@ -20,8 +19,7 @@ pub(super) struct Service {
     pub(super) workers: usize,
     /// When the programs that wait arrived. Workers are given out in order, so the first is the oldest.
     pub(super) waiting: Mutex<VecDeque<Instant>>,
-    pub(super) options: Options,
-    pub(super) types: TypeChecker,
+    pub(super) judge: Judge,
     pub(super) metrics: Metrics,
 }
 

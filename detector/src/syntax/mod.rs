@@ -10,7 +10,7 @@ pub(crate) use captured::captured;
 pub use depth::{MAX_DEPTH, TooDeep, check_depth};
 pub use position::{Position, Positions};
 
-use real_detector_api::{AnalysisError, AnalysisErrorKind};
+use real_detector_api::{AnalysisError, AnalysisErrorKind, MAX_PROGRAM_BYTES};
 use ruff_python_ast::token::Token;
 use ruff_python_ast::{ModModule, PythonVersion};
 use ruff_python_parser::{Mode, ParseOptions, Parsed, parse_unchecked};
@@ -20,7 +20,7 @@ use ruff_text_size::{Ranged, TextSize};
 const GRAMMAR: PythonVersion = PythonVersion::PY314;
 
 /// The largest program that is looked at, in bytes.
-pub const MAX_BYTES: usize = 1 << 20;
+pub const MAX_BYTES: usize = MAX_PROGRAM_BYTES;
 
 /// Bytes of a program that is parsed before it is known how deep it is: the parser itself takes more stack where it needs
 /// it, and to drop what so few bytes make takes little.
@@ -50,11 +50,7 @@ pub fn parse(code: &str) -> Result<ModModule, AnalysisError> {
 /// `TooLarge` as [`parse`], `Syntax` where CPython's tokenizer refuses the text.
 pub(crate) fn read(code: &str) -> Result<Source<'_>, AnalysisError> {
     if code.len() > MAX_BYTES {
-        return Err(error(
-            AnalysisErrorKind::TooLarge,
-            format!("the program has {} bytes; at most {MAX_BYTES} are analysed", code.len()),
-            None,
-        ));
+        return Err(AnalysisError::too_large(code.len()));
     }
     if let Some(offset) = code.find('\0') {
         let line = Positions::new(code).at(offset).line;
@@ -89,7 +85,7 @@ impl Source<'_> {
             error(AnalysisErrorKind::Syntax, message, Some(line))
         };
         let Some(parsed) = self.parsed.take().or_else(|| parsed(code)) else {
-            return Err(error(AnalysisErrorKind::Internal, "the parser gave no module".to_owned(), None));
+            return Err(error(AnalysisErrorKind::Unanalysable, "the parser gave no module".to_owned(), None));
         };
         if let Some(problem) = parsed.errors().first() {
             return Err(refused(problem.location.start(), problem.error.to_string()));

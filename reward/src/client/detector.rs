@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use real_detector_api::{Analysis, AnalyzeRequest, AnalyzeResponse, Checks, Program};
+use real_detector_api::{Analysis, AnalysisError, AnalyzeRequest, AnalyzeResponse, Checks, MAX_PROGRAM_BYTES, Program};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout_at};
 use url::Url;
@@ -47,6 +47,11 @@ impl DetectorClient {
 
     /// Analyses one program; a failure of the detector's own is tried again.
     pub(crate) async fn analyze(&self, code: String, checks: Checks, deadline: Instant) -> Outcome {
+        if code.len() > MAX_PROGRAM_BYTES {
+            // A request with it could be larger than what the detector takes, which would look like a fault of ours.
+            let error = Some(AnalysisError::too_large(code.len()));
+            return Ok((Analysis { id: String::new(), findings: Vec::new(), types: None, error, millis: 0.0 }, 0));
+        }
         let mut attempts = 0;
         for round in 1.. {
             let (analysis, tries) = self

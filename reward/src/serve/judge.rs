@@ -1,6 +1,7 @@
 //! Entries of a request, each judged by itself.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use futures::future::join_all;
 use real_datasets::Task;
@@ -12,8 +13,17 @@ use crate::{Scored, Scorer};
 pub(super) struct Server {
     pub(super) scorer: Scorer,
     pub(super) tasks: Tasks,
-    scored: AtomicU64,
-    dropped: AtomicU64,
+    counts: Mutex<Counts>,
+}
+
+/// Entries judged since the start.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) scored: u64,
+    /// Entries without a reward, by cause.
+    pub(super) dropped: BTreeMap<&'static str, u64>,
+    /// Entries whose program no analysis comes to an end with, by cause: they have a reward, and are not clean.
+    pub(super) unanalysed: BTreeMap<&'static str, u64>,
 }
 
 /// An answer and the task that it belongs to.
@@ -28,6 +38,8 @@ pub(super) struct Missing {
     pub(super) reason: String,
     /// Whether that is our failure and not the request's.
     pub(super) ours: bool,
+    /// A short name for counters.
+    cause: &'static str,
 }
 
 /// What became of an entry.
@@ -35,32 +47,46 @@ pub(super) type Judged = Result<Scored, Missing>;
 
 impl Server {
     pub(super) fn new(scorer: Scorer, tasks: Tasks) -> Self {
-        Self { scorer, tasks, scored: AtomicU64::new(0), dropped: AtomicU64::new(0) }
+        Self { scorer, tasks, counts: Mutex::default() }
     }
 
     /// Scores all entries at once; those that cannot be read are passed on.
     pub(super) async fn judge(&self, entries: &[Result<Entry<'_>, String>]) -> Vec<Judged> {
         let one = async |entry: &Result<Entry<'_>, String>| match entry {
-            Err(reason) => Err(Missing { reason: reason.clone(), ours: false }),
-            Ok(Entry { task, answer }) => self
-                .scorer
-                .score(task, answer)
-                .await
-                .map_err(|unscored| Missing { reason: format!("task {}: {unscored}", task.id), ours: true }),
+            Err(reason) => Err(Missing { reason: reason.clone(), ours: false, cause: "bad_request" }),
+            Ok(Entry { task, answer }) => self.scorer.score(task, answer).await.map_err(|unscored| Missing {
+                reason: format!("task {}: {unscored}", task.id),
+                ours: true,
+                cause: unscored.reason.label(),
+            }),
         };
         let judged: Vec<Judged> = join_all(entries.iter().map(one)).await;
+        self.count(&judged);
         let missing: Vec<&Missing> = judged.iter().filter_map(|one| one.as_ref().err()).collect();
-        self.dropped.fetch_add(missing.len() as u64, Ordering::Relaxed);
-        self.scored.fetch_add((judged.len() - missing.len()) as u64, Ordering::Relaxed);
         if let Some(Missing { reason, .. }) = missing.first() {
             tracing::warn!("{} of {} answers have no reward; the first: {reason}", missing.len(), judged.len());
         }
         judged
     }
 
-    /// Answers scored, and answers without a reward.
-    pub(super) fn counts(&self) -> (u64, u64) {
-        (self.scored.load(Ordering::Relaxed), self.dropped.load(Ordering::Relaxed))
+    fn count(&self, judged: &[Judged]) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for one in judged {
+            match one {
+                Ok(scored) => {
+                    counts.scored += 1;
+                    if let Some(why) = &scored.unanalysed {
+                        *counts.unanalysed.entry(why.cause.label()).or_default() += 1;
+                    }
+                }
+                Err(missing) => *counts.dropped.entry(missing.cause).or_default() += 1,
+            }
+        }
+    }
+
+    /// What was judged so far.
+    pub(super) fn counts(&self) -> Counts {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -36,8 +36,8 @@ pub use body::Part;
 pub use openrlhf::{ExtraLogs, Label, RewardRequest, RewardResponse};
 pub use tasks::{LabelError, Tasks};
 
-use crate::Scorer;
-use judge::{Judged, Server};
+use crate::{Cause, Scorer};
+use judge::{Counts, Judged, Server};
 
 /// Largest request body: a batch of long answers with their prompts.
 const BODY_LIMIT: usize = 256 << 20;
@@ -75,9 +75,15 @@ fn nothing(judged: &[Judged]) -> Option<Response> {
 }
 
 async fn metrics(State(server): State<Arc<Server>>) -> String {
-    let (scored, dropped) = server.counts();
-    format!(
-        "# TYPE real_reward_scored_total counter\nreal_reward_scored_total {scored}\n\
-         # TYPE real_reward_dropped_total counter\nreal_reward_dropped_total {dropped}\n"
-    )
+    let Counts { scored, dropped, unanalysed } = server.counts();
+    let mut text = format!("# TYPE real_reward_scored_total counter\nreal_reward_scored_total {scored}\n");
+    // Named causes are there at zero, so that an alarm has something to look at.
+    let causes = Cause::ALL.map(|cause| (cause.label(), unanalysed.get(cause.label()).copied().unwrap_or_default()));
+    for (name, by_cause) in [("dropped", dropped.into_iter().collect::<Vec<_>>()), ("unanalysed", causes.to_vec())] {
+        text += &format!("# TYPE real_reward_{name}_total counter\n");
+        for (cause, count) in by_cause {
+            text += &format!("real_reward_{name}_total{{cause=\"{cause}\"}} {count}\n");
+        }
+    }
+    text
 }

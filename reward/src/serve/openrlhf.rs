@@ -78,6 +78,9 @@ pub struct ExtraLogs {
     pub joint: Vec<Option<f64>>,
     /// 1 where there is no code block.
     pub no_code: Vec<Option<f64>>,
+    /// 1 where the program keeps itself from being analysed, and so is not clean.
+    #[serde(default)]
+    pub unanalysed: Vec<Option<f64>>,
     /// 1 where there is no reward.
     pub masked: Vec<Option<f64>>,
 }
@@ -158,6 +161,7 @@ fn response(judged: &[Judged], groups: Option<&Vec<Option<&str>>>) -> RewardResp
             function: column(&|s| s.function),
             joint: column(&|s| number(s.function_all && s.quality > 0.5)),
             no_code: column(&|s| number(s.no_code)),
+            unanalysed: column(&|s| number(s.unanalysed.is_some())),
             masked: judged.iter().map(|one| Some(number(one.is_err()))).collect(),
         },
         mask_sample: judged.iter().map(Result::is_err).collect(),

@@ -1,7 +1,8 @@
 //! `NeMo` Gym's `/verify`: the request comes back, with `reward` beside it.
 //!
 //! The task's id is `verifier_metadata.task`, or `task`, `task_id` or `id` of the row. An answer that could not be judged has
-//! `mask_sample: true`, which keeps it out of training, and the reason in `failure_reason`; its `reward` is 0 and means nothing.
+//! `mask_sample: true`, which keeps it out of training, and the reason in `failure_reason`; its `reward` is 0 and means nothing. One whose
+//! program keeps itself from being analysed has a reward, is not masked, and says so in the same field.
 
 use std::sync::Arc;
 
@@ -29,13 +30,22 @@ pub(super) async fn verify(State(server): State<Arc<Server>>, Body(mut row): Bod
     };
     let judged = server.judge(&[Ok(Entry { task, answer: &answer })]).await.remove(0);
     let found = match judged {
-        Ok(scored) => json!({
-            "reward": scored.reward,
-            "mask_sample": false,
-            "quality": scored.quality,
-            "function": scored.function,
-            "no_code": f64::from(u8::from(scored.no_code)),
-        }),
+        Ok(scored) => {
+            let mut found = json!({
+                "reward": scored.reward,
+                "mask_sample": false,
+                "quality": scored.quality,
+                "function": scored.function,
+                "no_code": f64::from(u8::from(scored.no_code)),
+                "unanalysed": f64::from(u8::from(scored.unanalysed.is_some())),
+            });
+            if let Some(why) = scored.unanalysed {
+                // A name that is not of the shared ones has its server's before it.
+                found["failure_kind"] = format!("real:{}", why.cause.label()).into();
+                found["failure_reason"] = why.to_string().into();
+            }
+            found
+        }
         Err(Missing { reason, .. }) => {
             json!({ "reward": 0.0, "mask_sample": true, "failure_kind": "verifier_error", "failure_reason": reason })
         }

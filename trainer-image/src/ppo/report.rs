@@ -1,5 +1,8 @@
 //! What a step says about its answers: metrics and samples.
 
+use std::collections::BTreeMap;
+
+use real_reward::Cause;
 use real_reward::monitor::{self, Judged, Monitor};
 
 use super::rollout::Answer;
@@ -26,6 +29,18 @@ pub fn describe(answers: &[Answer], longest: u64, metrics: &mut Metrics) {
     metrics.set("reward/no_code_mean", mean(&|scored| flag(scored.no_code)));
     metrics.set("reward/not_runnable_mean", mean(&|scored| flag(!scored.runnable)));
     metrics.set("reward/dropped", (answers.len() - scored.len()) as f64);
+    // By cause, so that what programs do to their own analysis and what a machine does to any stay apart.
+    for cause in Cause::ALL {
+        let caused = |scored: &&&real_reward::Scored| scored.unanalysed.as_ref().is_some_and(|why| why.cause == cause);
+        metrics.set(format!("reward/unanalysed/{}", cause.label()), scored.iter().filter(caused).count() as f64);
+    }
+    let mut dropped = BTreeMap::new();
+    for unscored in answers.iter().filter_map(|answer| answer.outcome.as_ref().err()) {
+        *dropped.entry(unscored.reason.label()).or_insert(0.0) += 1.0;
+    }
+    for (cause, count) in dropped {
+        metrics.set(format!("reward/dropped/{cause}"), count);
+    }
     metrics.set_summary("response_length", answers.iter().map(|answer| answer.sequence.answer().len() as f64));
     let clipped = answers.iter().filter(|answer| !answer.finished && answer.sequence.answer().len() as u64 >= longest);
     metrics.set("response_length/clip_ratio", clipped.count() as f64 / answers.len() as f64);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import threading
 import time
@@ -27,7 +28,8 @@ class Reward:
     """What one answer earns, and of what.
 
     `reward` is as configured (in the paper's profile -1 to 1), `score` the same cut to [0, 1]; `quality` is 1 where the program is
-    clean; `function` the share of functional tests passed; `joint` 1 where both hold; `no_code` 1 where there is no program.
+    clean; `function` the share of functional tests passed; `joint` 1 where both hold; `no_code` 1 where there is no program;
+    `unanalysed` 1 where the program keeps itself from being analysed, for which it is not clean.
     """
 
     reward: float
@@ -36,6 +38,11 @@ class Reward:
     function: float
     joint: float
     no_code: float
+    unanalysed: float = 0.0
+
+
+# The parts of a reward that trainers log.
+PARTS = ("quality", "function", "joint", "no_code", "unanalysed")
 
 
 class Client:
@@ -69,14 +76,16 @@ class Client:
 
         Raises `ValueError` where the service refuses the request (no such task), `RewardError` where there is no reward.
         """
-        body = json.dumps({"query": [answer], "prompts": [""], "labels": [task]}).encode()
+        # A table's whole numbers are no `int`s of Python's, and JSON has no word for them.
+        label = task if isinstance(task, str) else operator.index(task)
+        body = json.dumps({"query": [answer], "prompts": [""], "labels": [label]}).encode()
         reply = self._post(body)
         masked = reply.get("mask_sample")
         if masked and masked[0]:
             raise RewardError(f"{self.url} gives no reward: {reply['reasons'][0]}")
         try:
             logs = reply["extra_logs"]
-            parts = {name: logs[name][0] for name in ("quality", "function", "joint", "no_code")}
+            parts = {name: logs[name][0] for name in PARTS}
             return Reward(reward=reply["rewards"][0], score=reply["scores"][0], **parts)
         except (KeyError, IndexError, TypeError) as error:
             raise RewardError(f"{self.url} answers in another shape: {error!r}") from None

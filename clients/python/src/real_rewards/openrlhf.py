@@ -1,6 +1,7 @@
-"""OpenRLHF: `--remote_rm_url …/real_rewards/openrlhf.py`, with the task's id as label (`--label_key`).
+"""OpenRLHF: `--reward.remote_url …/real_rewards/openrlhf.py`, with the task's id as label (`--data.label_key`).
 
-(OpenRLHF can also ask the service itself: `--remote_rm_url http://…/get_reward`.)
+(OpenRLHF can also ask the service itself: `--reward.remote_url http://…/get_reward`. Older versions have `--remote_rm_url` and
+`--label_key`.)
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from real_rewards.client import RewardError, shared
+from real_rewards.client import PARTS, RewardError, shared
 
 # Fewer characters of a prompt than this may stand anywhere by chance.
 SHORTEST = 16
@@ -26,12 +27,11 @@ def reward_func(
     rewards = shared().score_all(answers, labels)
     if None in rewards:
         raise RewardError(f"{rewards.count(None)} of {len(rewards)} answers have no reward")
-    parts = ("quality", "function", "joint", "no_code")
     column = _column()
     return {
         "rewards": column([found.reward for found in rewards]),
         "scores": column([found.score for found in rewards]),
-        "extra_logs": {part: column([getattr(found, part) for found in rewards]) for part in parts},
+        "extra_logs": {part: column([getattr(found, part) for found in rewards]) for part in PARTS},
     }
 
 

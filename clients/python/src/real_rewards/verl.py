@@ -1,4 +1,5 @@
-"""verl: `custom_reward_function.path=…/real_rewards/verl.py`, `custom_reward_function.name=compute_score`.
+"""verl: `reward.custom_reward_function.path=…/real_rewards/verl.py`, `reward.custom_reward_function.name=compute_score` (older
+versions without `reward.`).
 
 The data's `reward_model.ground_truth` is the task's id; where several data sets share it, `dataset/id`.
 """
