@@ -100,7 +100,10 @@ fn work(logs: LogArgs, command: Command) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return report(&error.into()),
     };
-    runtime.block_on(dispatch(command)).unwrap_or_else(|error| report(&error))
+    let code = runtime.block_on(dispatch(command)).unwrap_or_else(|error| report(&error));
+    // A name that is being looked up cannot be taken back, and nobody waits for it.
+    runtime.shutdown_background();
+    code
 }
 
 async fn dispatch(asked: Command) -> anyhow::Result<ExitCode> {

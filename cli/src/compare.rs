@@ -45,9 +45,9 @@ enum FormatName {
 /// A side that cannot be read, or nothing in common.
 pub fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     let (first, second) = (rows(&args.first).or_refused()?, rows(&args.second).or_refused()?);
-    if let [Some(first), Some(second)] = [&args.first, &args.second].map(|path| key(path))
-        && let Some(note) = other_tasks(&first, &second)
-    {
+    let keys = [&args.first, &args.second].map(|path| key(path));
+    let note = if let [Some(first), Some(second)] = &keys { other_tasks(first, second) } else { None };
+    if let Some(note) = &note {
         errln!("note: {note}");
     }
     let found = compare(&first, &second, 1);
@@ -60,7 +60,14 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
         return Err(error).or_refused();
     }
     match args.format {
-        FormatName::Json => outln!("{}", serde_json::to_string_pretty(&found)?),
+        FormatName::Json => {
+            let mut all = serde_json::to_value(&found)?;
+            // Whoever reads the numbers alone should know as well.
+            if let Some(note) = note {
+                all["note"] = note.into();
+            }
+            outln!("{}", serde_json::to_string_pretty(&all)?);
+        }
         FormatName::Table => print(args, &found),
     }
     Ok(ExitCode::SUCCESS)

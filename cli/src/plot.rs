@@ -35,8 +35,12 @@ pub fn run(args: &PlotArgs) -> anyhow::Result<ExitCode> {
     let folder =
         || dir.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned());
     let job = Summary::read(dir).map_or_else(folder, |summary| summary.job);
-    report::draw(&record, &job, dir)?;
+    let drawn = report::draw(&record, &job, dir)?;
     report::print_record(&record);
-    outln!("see {}", dir.join(report::DRAWING).display());
+    if drawn {
+        outln!("see {}", dir.join(report::DRAWING).display());
+    } else {
+        outln!("no drawing: no step has a reward or a loss");
+    }
     Ok(ExitCode::SUCCESS)
 }

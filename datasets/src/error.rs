@@ -112,12 +112,18 @@ pub enum LoadError {
         message: String,
     },
     /// Two tasks share an id.
-    #[error("{place}: two tasks have the id `{id}`; ids are unique within a data set")]
+    #[error(
+        "{place}: tasks {first} and {second} (counted from 1) have the id `{id}`; ids are unique within a data set"
+    )]
     DuplicateId {
         /// The data set.
         place: String,
         /// The id.
         id: String,
+        /// Which task has it first, from 1.
+        first: usize,
+        /// Which has it again.
+        second: usize,
     },
     /// The data set holds nothing.
     #[error("{place}: no {what} in it")]

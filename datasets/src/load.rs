@@ -1,6 +1,7 @@
 //! Loading tasks from wherever they are.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -84,23 +85,30 @@ pub fn each_value(
 /// Checks what the types cannot: something is there, and ids are unique.
 struct Checks<'a> {
     place: &'a str,
-    /// Hashes of the ids, which may be long: two of a million differ but for one case in 10^26.
-    seen: HashSet<u128>,
+    /// Hashes of the ids, which may be long: two of a million differ but for one case in 10^26. And which task each is of, from 1.
+    seen: HashMap<u128, usize>,
 }
 
 impl<'a> Checks<'a> {
     fn of(place: &'a str) -> Self {
-        Self { place, seen: HashSet::new() }
+        Self { place, seen: HashMap::new() }
     }
 
     fn take(&mut self, mut task: Task) -> Result<Task, LoadError> {
         let digest = Sha256::digest(task.id.as_bytes());
         let hash = digest.iter().take(16).fold(0_u128, |hash, byte| (hash << 8) | u128::from(*byte));
-        if self.seen.insert(hash) {
-            attacks::become_tests(&mut task);
-            return Ok(task);
+        let second = self.seen.len() + 1;
+        match self.seen.entry(hash) {
+            Entry::Vacant(place) => {
+                place.insert(second);
+                attacks::become_tests(&mut task);
+                Ok(task)
+            }
+            Entry::Occupied(first) => {
+                let first = *first.get();
+                Err(LoadError::DuplicateId { place: self.place.to_owned(), id: task.id, first, second })
+            }
         }
-        Err(LoadError::DuplicateId { place: self.place.to_owned(), id: task.id })
     }
 
     fn end(&self) -> Result<(), LoadError> {

@@ -55,7 +55,7 @@ fn ids_are_unique_and_empty_sets_are_refused() {
     let folder = folder();
     let path = folder.path().join("set.jsonl");
     fs::write(&path, format!("{TASK}\n{TASK}\n")).expect("written");
-    assert!(problem(&path).contains("two tasks have the id `1`"));
+    assert!(problem(&path).contains("tasks 1 and 2 (counted from 1) have the id `1`"));
     fs::write(&path, "\n").expect("written");
     assert!(problem(&path).contains("no tasks in it"));
 }

@@ -10,7 +10,7 @@
 //!
 //! Where a field holds a list of texts, each is an answer of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use real_crds::validate::nearest;
@@ -36,10 +36,15 @@ const PROGRAMS: [&str; 3] = ["solution", "solutions", "code"];
 /// # Errors
 /// The file cannot be read, or one of its objects is no answer to one of these tasks.
 pub fn read(path: &Path, tasks: &BTreeMap<String, Task>) -> Result<Vec<Answer>, LoadError> {
-    let mut answers = Vec::new();
+    let (mut answers, mut numbered) = (Vec::new(), BTreeSet::new());
     each_value(path, |row| {
         let id = id(&row)?;
         let task = tasks.get(&id).ok_or_else(|| unknown(&id, tasks))?;
+        if let Some(sample) = row.get("sample").and_then(Value::as_u64)
+            && !numbered.insert((id.clone(), sample))
+        {
+            return Err(format!("there is a sample {sample} of task '{id}' already; each is counted once"));
+        }
         match said(&row, task)? {
             Said::Texts(texts) => answers.extend(texts.into_iter().map(|response| Answer {
                 id: id.clone(),
@@ -84,9 +89,7 @@ fn id(row: &Map<String, Value>) -> Result<String, String> {
 }
 
 fn said(row: &Map<String, Value>, task: &Task) -> Result<Said, String> {
-    if let Some(error) =
-        row.get("error").filter(|error| !error.is_null() && error.as_object().is_none_or(|it| !it.is_empty()))
-    {
+    if let Some(error) = row.get("error").filter(|error| !is_nothing(error)) {
         return Ok(Said::Lost(format!("the request failed: {}", short(error))));
     }
     let has =
@@ -121,8 +124,9 @@ fn said(row: &Map<String, Value>, task: &Task) -> Result<Said, String> {
 
 /// `{"status_code": 200, "body": {"choices": […]}}`.
 fn batch(response: &Value) -> Result<Said, String> {
-    let status = response["status_code"].as_u64().unwrap_or(200);
-    if status != 200 {
+    let status = &response["status_code"];
+    let succeeded = status.is_null() || status.as_u64() == Some(200) || status.as_str() == Some("200");
+    if !succeeded {
         return Ok(Said::Lost(format!("the request failed with HTTP {status}: {}", short(&response["body"]))));
     }
     let body = if response.get("body").is_some() { &response["body"] } else { response };
@@ -177,14 +181,28 @@ fn texts(name: &str, value: &Value) -> Result<Vec<String>, String> {
     }
 }
 
+/// Whether a field with an error says that there is none: scripts write it in many ways.
+fn is_nothing(error: &Value) -> bool {
+    match error {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Number(code) => code.as_f64() == Some(0.0),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(true) => false,
+    }
+}
+
 /// What stands behind the head of a function, as an answer with the whole of it.
 fn completed(text: &str, task: &Task) -> String {
     quoted(task.stub.as_deref().unwrap_or_default(), text)
 }
 
-/// A program as an answer, behind what it goes on from. What is an answer already stays one.
+/// A program as an answer, behind what it goes on from. What is an answer already stays one: something whose first fence says what it is a block
+/// of. Whether that is a program is then told as of any answer.
 fn quoted(head: &str, text: &str) -> String {
-    if text.contains("```python") {
+    let fence = text.lines().find_map(|line| line.trim_start().strip_prefix("```"));
+    if text.contains("```python") || fence.is_some_and(|language| !language.trim().is_empty()) {
         return text.to_owned();
     }
     // Models that do not stop close a block that was never opened, and explain.
@@ -228,6 +246,22 @@ mod tests {
             (json!({"task_id": "9", "completion": "    return x"}), program),
             (json!({"task_id": "9", "completion": "    return x\n```\nThis works."}), program),
             (json!({"task_id": "9", "completion": "Here:\n```python\nx\n```"}), "Here:\n```python\nx\n```"),
+            (
+                json!({"task_id": "9", "completion": "```\n    return x\n```\nSo."}),
+                "```python\ndef f(x):\n\n    return x\n```",
+            ),
+            (json!({"task_id": "9", "completion": "```py\nx\n```"}), "```py\nx\n```"),
+            (
+                json!({"task_id": "9", "solution": "Sure:\n```Python3\nx\n```\nDone."}),
+                "Sure:\n```Python3\nx\n```\nDone.",
+            ),
+            (json!({"task_id": "9", "response": "a", "error": ""}), "a"),
+            (json!({"task_id": "9", "response": "a", "error": false, "sample": 0}), "a"),
+            (json!({"task_id": "9", "response": "a", "error": [], "sample": null}), "a"),
+            (
+                json!({"custom_id": "9", "response": {"status_code": "200", "body": {"choices": [{"message": {"content": "a"}}]}}}),
+                "a",
+            ),
             (json!({"task_id": "9", "solution": "def f(x):\n    return x"}), program),
             (
                 json!({"id": "batch_1", "custom_id": "9", "error": null,
@@ -264,6 +298,9 @@ mod tests {
         for row in [
             json!({"custom_id": "9", "response": {"status_code": 429, "body": {"error": "slow down"}}, "error": null}),
             json!({"custom_id": "9", "response": null, "error": {"code": "batch_expired"}}),
+            json!({"custom_id": "9", "response": {"status_code": "500", "body": null}}),
+            json!({"id": "9", "response": "", "error": true}),
+            json!({"id": "9", "response": "", "error": 504}),
             json!({"custom_id": "9", "result": {"type": "errored", "error": {"type": "overloaded"}}}),
         ] {
             let lost = of_rows(&[row]).unwrap().remove(0).lost.unwrap();
@@ -274,6 +311,7 @@ mod tests {
     #[test]
     fn what_is_no_answer_is_named_with_its_place() {
         for (row, expected) in [
+            (json!({"id": "9", "sample": 3, "response": "b"}), "there is a sample 3 of task '9' already"),
             (json!({"id": 9}), "there is no answer among its fields (id); it is in response"),
             (json!({"id": 9.5, "response": ""}), "an id is a string or a whole number"),
             (json!({"response": ""}), "there is no id; it is in custom_id"),
@@ -282,7 +320,7 @@ mod tests {
             (json!({"id": 9, "messages": [{"role": "user", "content": "q"}]}), "the last has to be the assistant's"),
             (json!({"id": 11, "response": "a"}), "no task has the id '11'; the data set's ids look like 10, 9"),
         ] {
-            let error = of_rows(&[json!({"id": 9, "response": "a"}), row]).unwrap_err();
+            let error = of_rows(&[json!({"id": 9, "sample": 3, "response": "a"}), row]).unwrap_err();
             assert!(error.contains(expected) && error.contains("answers.jsonl:2"), "{error}");
         }
     }

@@ -100,10 +100,10 @@ impl Summary {
     /// Summarises rows; `seed` is that of the intervals.
     pub fn of(rows: &[Row], seed: u64) -> Self {
         let groups = by_task(rows);
-        let rate = |of: &dyn Fn(&ScoredRow) -> Option<f64>| {
-            let values: Vec<f64> = groups.values().filter_map(|group| of_task(group, of)).collect();
-            Rate::of(&values, seed)
+        let values = |of: &dyn Fn(&ScoredRow) -> Option<f64>| -> Vec<f64> {
+            groups.values().filter_map(|group| of_task(group, of)).collect()
         };
+        let rate = |of: &dyn Fn(&ScoredRow) -> Option<f64>| Rate::of(&values(of), seed);
         let scored = || rows.iter().filter_map(Row::scored);
         Self {
             tasks: groups.len(),
@@ -116,11 +116,18 @@ impl Summary {
             joint: rate(&|row| Some(one(row.is_both()))),
             safety: rate(&|row| row.is_safe().map(one)),
             tests_passed: rate(&|row| Some(row.function)),
-            reward: rate(&|row| Some(row.reward)),
+            reward: reward(&values(&|row| Some(row.reward)), seed),
             pass_at: pass_at(&groups, seed),
             cwes: by_cwe(&groups),
         }
     }
+}
+
+/// The mean reward. What nothing that runs earns is a penalty, as a rule −1, and no reward is above 1.
+fn reward(values: &[f64], seed: u64) -> Option<Rate> {
+    let least = values.iter().copied().fold(-1.0, f64::min);
+    let most = values.iter().copied().fold(1.0, f64::max);
+    Rate::within(values, (least, most), seed)
 }
 
 /// pass@k for every k that all tasks have answers for; of nothing where no task has more than one.
@@ -217,6 +224,20 @@ pub(crate) mod tests {
             (summary.pass_at[0].function.value - summary.function.unwrap().value).abs() < 1e-12,
             "pass@1 is the rate"
         );
+    }
+
+    #[test]
+    fn the_interval_of_a_reward_holds_the_reward_also_where_every_answer_earns_the_penalty() {
+        for earned in [[-1.0; 3], [0.0; 3], [1.0; 3], [-1.0, 0.5, 1.0], [-2.0; 3]] {
+            let rows = earned.map(|reward| with(row(&reward.to_string(), false, true), |row| row.reward = reward));
+            let rate = Summary::of(&rows, 1).reward.unwrap();
+            assert!(rate.low <= rate.value && rate.value <= rate.high, "{earned:?}: {rate:?}");
+        }
+        let penalty = |n: usize| -> Vec<Row> {
+            (0..n).map(|i| with(row(&i.to_string(), false, true), |row| row.reward = -1.0)).collect()
+        };
+        let (few, many) = (Summary::of(&penalty(1), 1).reward.unwrap(), Summary::of(&penalty(400), 1).reward.unwrap());
+        assert!(few.high > 0.9 && many.high < -0.97, "one task says next to nothing: {few:?} {many:?}");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -43,6 +44,8 @@ pub struct Shelf {
     client: Client,
     /// Files that have begun to be sent and are not whole yet, by key.
     begun: Mutex<BTreeMap<String, Begun>>,
+    /// Requests that were done, each part of a file one.
+    done: Arc<AtomicU64>,
 }
 
 impl Shelf {
@@ -69,7 +72,7 @@ impl Shelf {
             client.map_err(|error| SourceError::Uri { uri: uri.to_owned(), message: format!("no client: {error}") })?;
         let uri = uri.trim_end_matches('/').to_owned();
         let access = RwLock::new(settings.clone());
-        Ok(Self { uri, place, settings, access, client, begun: Mutex::default() })
+        Ok(Self { uri, place, settings, access, client, begun: Mutex::default(), done: Arc::default() })
     }
 
     /// The same with settings from the environment ([`Settings::from_environment`]).
@@ -95,6 +98,11 @@ impl Shelf {
         &self.uri
     }
 
+    /// How many requests the store has done so far, each part of a file one: whoever waits sees whether it does anything.
+    pub fn done(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.done)
+    }
+
     /// All objects below the folder `below`; those of the whole shelf where that is empty.
     ///
     /// # Errors
@@ -102,6 +110,7 @@ impl Shelf {
     pub async fn list(&self, below: &str) -> Result<Vec<Item>, SourceError> {
         let prefix = if below.is_empty() { format!("{}/", self.place.key) } else { format!("{}/", self.key(below)) };
         let listed = self.store().await?.listed(&self.client, &prefix, self.settings.patience).await?;
+        self.count();
         let item = |one: crate::listing::Listed| Item { name: one.name, bytes: one.bytes, modified: one.modified };
         Ok(listed.into_iter().map(item).collect())
     }
@@ -128,6 +137,7 @@ impl Shelf {
             return Err(SourceError::Protocol { url: shown(&url), what });
         }
         let text = text_of(response).await.map_err(|what| SourceError::Protocol { url: shown(&url), what })?;
+        self.count();
         Ok(Some(text.into_bytes()))
     }
 
@@ -138,7 +148,9 @@ impl Shelf {
     pub async fn write(&self, name: &str, content: impl Into<Bytes>) -> Result<(), SourceError> {
         let (store, key) = (self.store().await?, self.key(name));
         let request = || store.put_whole(&self.client, &key);
-        upload::put(&store, &key, self.settings.patience, &request, content.into()).await.map(drop)
+        upload::put(&store, &key, self.settings.patience, &request, content.into()).await?;
+        self.count();
+        Ok(())
     }
 
     /// Sends a file, in parts where it is large.
@@ -170,6 +182,7 @@ impl Shelf {
             at_once: self.settings.parts.at_once,
             key: &key,
             path,
+            done: &self.done,
         };
         let mut begun = match known.filter(|known| known.length() == length) {
             Some(begun) => begun,
@@ -256,7 +269,13 @@ impl Shelf {
     }
 
     fn joined(&self, ended: Result<Result<(), SourceError>, tokio::task::JoinError>) -> Result<(), SourceError> {
-        ended.map_err(|error| SourceError::io("delete in", Path::new(&self.uri), std::io::Error::other(error)))?
+        ended.map_err(|error| SourceError::io("delete in", Path::new(&self.uri), std::io::Error::other(error)))??;
+        self.count();
+        Ok(())
+    }
+
+    fn count(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The store, as it is asked now. A machine's own token is fetched anew each time: it lasts an hour.

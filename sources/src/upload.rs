@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -53,6 +54,8 @@ pub(crate) struct Sending<'a> {
     pub(crate) at_once: usize,
     pub(crate) key: &'a str,
     pub(crate) path: &'a Path,
+    /// Counts the parts that the store has taken.
+    pub(crate) done: &'a AtomicU64,
 }
 
 impl Sending<'_> {
@@ -77,7 +80,10 @@ impl Sending<'_> {
             // Those that are on their way are waited for: what the store has is not sent again.
             let Some(ended) = running.join_next().await else { break };
             match ended {
-                Ok((number, Ok(tag))) => drop(begun.tags.insert(number, tag)),
+                Ok((number, Ok(tag))) => {
+                    self.done.fetch_add(1, Ordering::Relaxed);
+                    begun.tags.insert(number, tag);
+                }
                 Ok((_, Err(error))) => failed = failed.or(Some(error)),
                 Err(error) => {
                     failed = failed.or(Some(SourceError::io("send", self.path, std::io::Error::other(error))));

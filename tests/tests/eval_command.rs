@@ -1,12 +1,16 @@
 //! `real eval` and `real compare` as people run them.
 
 use std::fs;
+use std::io::Read as _;
+use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::response::IntoResponse as _;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use real_datasets::Task;
 use real_tests::programs;
 use real_tests::service::Services;
@@ -246,4 +250,42 @@ fn what_cannot_be_is_refused_before_anything_is_loaded_or_started() {
         assert_ends(&real.output().unwrap(), 2, expected);
     }
     assert!(!folder.path().join("evals").exists(), "nothing was made");
+}
+
+/// Nobody waits for a server that does not answer once somebody asked to stop, whatever it was asked for.
+#[test]
+fn a_stop_while_a_server_does_not_answer_ends_the_evaluation() {
+    let case = Case::new();
+    case.answers("good.jsonl", [SAFE; 3]);
+    let of_suite =
+        |address: &str| vec!["--responses=good.jsonl".to_owned(), format!("--suite=s={address}/tasks.jsonl")];
+    let of_train = |address: &str| {
+        vec![
+            of_suite("/nowhere").remove(0),
+            "--suite=s=tasks.jsonl".to_owned(),
+            format!("--train={address}/tasks.jsonl"),
+        ]
+    };
+    let of_model = |path: &'static str| {
+        move |address: &str| vec![format!("--model=m={address}{path}"), "--suite=s=tasks.jsonl".to_owned()]
+    };
+    let asked: [(&str, &dyn Fn(&str) -> Vec<String>, &str); 4] = [
+        ("a suite", &of_suite, "nothing is evaluated yet"),
+        ("a training set", &of_train, "nothing is evaluated yet"),
+        ("the models of an API", &of_model("/v1"), "1 of 1 cells are not done"),
+        ("an answer of an API", &of_model("/v1?model=x"), "1 of 1 cells are not done"),
+    ];
+    for (what, arguments, said) in asked {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", silent.local_addr().unwrap());
+        let mut real = case.real("eval");
+        let (detector, sandbox) = (case.services.detector.url(), case.services.sandbox.url());
+        real.args(["--detector", detector.as_str(), "--sandbox", sandbox.as_str(), "--fresh"])
+            .args(arguments(&address));
+        let child = real.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (mut connection, _) = silent.accept().unwrap();
+        assert!(connection.read(&mut [0; 1 << 10]).unwrap() > 0, "{what}: it asks");
+        kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+        assert_ends(&child.wait_with_output().unwrap(), 75, &["stopped on request", said]);
+    }
 }

@@ -21,6 +21,7 @@ use crate::checkpoint::lease;
 use crate::compute;
 use crate::evaluate::{keep, tally};
 use crate::model::Decoder;
+use crate::runtime::Runtime;
 use crate::sampling::{SamplingOptions, generate_until};
 use crate::scoring::{Outcome as Outcomes, Scoring};
 use crate::tokenizer::Tokenizer;
@@ -76,15 +77,26 @@ pub fn evaluate(arguments: &EvaluateArgs) -> ExitCode {
 
 fn run(arguments: &EvaluateArgs) -> Result<Option<Tally>, Failure> {
     let config = read(&arguments.config, arguments.shard).map_err(Failure::of_input)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = Runtime::of_threads()?;
     let stop = {
         let _inside = runtime.enter();
         Stop::on_signals()?
     };
     let judge = scoring(&config.reward, 0, runtime.handle()).map_err(Failure::of_input)?;
-    if is_endpoint(&config.model) {
-        return api::answer(&config, arguments.shard, &runtime, &judge, &stop);
+    let ended = if is_endpoint(&config.model) {
+        api::answer(&config, arguments.shard, &runtime, &judge, &stop)
+    } else {
+        by_model(&config, arguments.shard, &judge, &stop)
+    };
+    match ended {
+        // What went wrong meanwhile is no reason: it may come of what else ends just now.
+        Err(_) if stop.requested() => Ok(None),
+        ended => ended,
     }
+}
+
+/// Has a model of ours answer the tasks of a shard and counts what the services say; none where asked to stop meanwhile.
+fn by_model(config: &CellConfig, shard: u64, judge: &Scoring, stop: &Stop) -> Result<Option<Tally>, Failure> {
     // That there is no such device is this machine's failure: another one may have it.
     let device =
         compute::device(config.compute.device, 0).map_err(|reason| Failure::Run(anyhow::Error::msg(reason)))?;
@@ -94,16 +106,13 @@ fn run(arguments: &EvaluateArgs) -> Result<Option<Tally>, Failure> {
     let _lease = lease::Held::take(
         &config.model,
         config.leases.as_deref().map(Path::new),
-        &format!("{}, shard {}", config.cell, arguments.shard),
+        &format!("{}, shard {shard}", config.cell),
+        stop,
     );
-    let prepared = prepare(&config, arguments.shard, scratch.path(), device, &stop);
-    let (prepared, policy) = match prepared {
-        Err(_) if stop.requested() => return Ok(None),
-        prepared => prepared.map_err(Failure::of_input)?,
-    };
+    let (prepared, policy) = prepare(config, shard, scratch.path(), device, stop).map_err(Failure::of_input)?;
     let policy = policy.with_compute(compute::kind(config.compute.dtype));
-    let seed = derived(config.settings.seed, Purpose::Evaluation, &[arguments.shard]);
-    answer(&config, &policy, &prepared, (arguments.shard, seed), &judge, &stop).map_err(Failure::of_run)
+    let seed = derived(config.settings.seed, Purpose::Evaluation, &[shard]);
+    answer(config, &policy, &prepared, (shard, seed), judge, stop).map_err(Failure::of_run)
 }
 
 /// Reads and checks a configuration.
@@ -199,6 +208,7 @@ fn keep_at<'a>(
     shard: u64,
     answers: impl Iterator<Item = ((&'a Task, String), Outcomes)>,
     cell: &str,
+    stop: &Stop,
 ) -> anyhow::Result<()> {
     if !real_sources::is_in_a_bucket(results) {
         return keep(&Path::new(results).join(cell), shard, answers, cell);
@@ -206,14 +216,13 @@ fn keep_at<'a>(
     let folder = tempfile::tempdir()?;
     keep(folder.path(), shard, answers, cell)?;
     let shelf = real_sources::Shelf::from_environment(results)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = Runtime::of_this_thread()?;
     // The lines last: whoever sees them finds the table.
     for ending in ["parquet", "jsonl"] {
         let name = format!("shard-{shard}.{ending}");
         let place = format!("{cell}/{name}");
-        runtime
-            .block_on(shelf.put(&place, &folder.path().join(&name)))
-            .with_context(|| format!("cannot keep results in {results}"))?;
+        let sent = runtime.block_on(stop.unless_asked(shelf.put(&place, &folder.path().join(&name))))?;
+        sent.with_context(|| format!("cannot keep results in {results}"))?;
     }
     Ok(())
 }
@@ -268,7 +277,7 @@ fn answer(
     let Some(outcomes) = pending.wait(stop)? else { return Ok(None) };
     let counts = Tally { tasks: tasks.len() as u64, left_out: *left_out, ..Tally::default() };
     let all = asked.iter().map(|(task, _)| &**task).zip(texts);
-    count(config, shard, counts, outcomes, all).map(Some)
+    count(config, shard, counts, outcomes, all, stop).map(Some)
 }
 
 /// A task as the model is shown it.
@@ -279,13 +288,15 @@ fn templated(mut task: Task, config: &CellConfig) -> Task {
     task
 }
 
-/// Adds to what is known of the tasks what became of their answers, which are kept where they are to be.
+/// Adds to what is known of the tasks what became of their answers, which are kept where they are to be. An error where asked to stop
+/// meanwhile.
 fn count<'a>(
     config: &CellConfig,
     shard: u64,
     known: Tally,
     outcomes: Vec<Outcomes>,
     answers: impl Iterator<Item = (&'a Task, String)>,
+    stop: &Stop,
 ) -> anyhow::Result<Tally> {
     let counts = Tally { tasks: known.tasks, left_out: known.left_out, ..tally(&outcomes) };
     if let Some(Err(reason)) = outcomes.iter().find(|outcome| outcome.is_err()) {
@@ -296,7 +307,7 @@ fn count<'a>(
         tracing::warn!("{message}");
     }
     if let Some(results) = &config.results {
-        keep_at(results, shard, answers.zip(outcomes), &config.cell)?;
+        keep_at(results, shard, answers.zip(outcomes), &config.cell, stop)?;
     }
     Ok(counts)
 }

@@ -108,7 +108,8 @@ pub fn record(suite: &str, decoding: Decoding, step: u64, outcomes: &[Outcome], 
 }
 
 /// What was evaluated after one step: the rates of each record as `val/SUITE/DECODING/…` with `n` and `dropped`, and the
-/// means of the rates over all records that have them as `val/…`.
+/// means of the rates over all records as `val/…`. Where one of them has no result there is no such mean: that of the others is not to be
+/// compared with those of other steps, among which the best checkpoint is looked for.
 pub fn metrics(records: &[Evaluation]) -> Metrics {
     type Rate = fn(&Evaluation) -> Option<f64>;
     let mut metrics = Metrics::default();
@@ -124,9 +125,8 @@ pub fn metrics(records: &[Evaluation]) -> Metrics {
                 metrics.set(format!("val/{}/{}/{name}", record.suite, record.decoding.name()), rate);
             }
         }
-        let all: Vec<f64> = records.iter().filter_map(rate).collect();
-        if !all.is_empty() {
-            metrics.set(format!("val/{name}"), all.iter().sum::<f64>() / all.len() as f64);
+        if let Some(all) = records.iter().map(rate).collect::<Option<Vec<f64>>>() {
+            metrics.set_mean(&format!("val/{name}"), all);
         }
     }
     for record in records {
@@ -181,8 +181,11 @@ mod tests {
         assert_eq!(nothing.intervals, None);
         assert_eq!([nothing.function, nothing.quality, nothing.joint, nothing.no_code], [None; 4]);
         let half = Evaluation { suite: "t".into(), n: 4, joint: Some(0.5), dropped: 0, ..nothing.clone() };
-        let told = metrics(&[nothing, half]);
-        assert_eq!((told.get("val/joint"), told.get("val/t/greedy/joint")), (Some(0.5), Some(0.5)));
+        let told = metrics(&[nothing, half.clone()]);
+        assert_eq!(told.get("val/t/greedy/joint"), Some(0.5));
+        assert_eq!(told.get("val/joint"), None, "a mean over other suites than elsewhere is none");
+        assert_eq!(metrics(&[half.clone(), half]).get("val/joint"), Some(0.5));
+        assert_eq!(metrics(&[]).get("val/joint"), None);
         assert_eq!((told.get("val/s/greedy/joint"), told.get("val/function")), (None, None));
         assert_eq!((told.get("val/s/greedy/n"), told.get("val/s/greedy/dropped")), (Some(0.0), Some(2.0)));
     }

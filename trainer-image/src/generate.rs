@@ -18,6 +18,7 @@ use crate::compute;
 use crate::model::{Decoder, resolve};
 use crate::sampling::{Sampled, SamplingOptions, generate};
 use crate::tokenizer::Tokenizer;
+use crate::train::stop::Stop;
 
 /// Generates an answer to each prompt of a file or data set.
 #[derive(clap::Args, Debug)]
@@ -126,8 +127,12 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
 
     compute::set_threads(args.threads);
     let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let _lease =
-        lease::Held::take(&args.model, None, &format!("real-trainer generate, process {}", std::process::id()));
+    let _lease = lease::Held::take(
+        &args.model,
+        None,
+        &format!("real-trainer generate, process {}", std::process::id()),
+        &Stop::default(),
+    );
     let dir = resolve(&args.model, scratch.path()).or_refused()?;
     let tokenizer = Tokenizer::load(&dir).or_refused()?;
     let device = compute::device(args.device, 0).map_err(anyhow::Error::msg).or_refused()?;

@@ -30,6 +30,7 @@ pub mod optim;
 pub mod plan;
 pub mod ppo;
 pub mod progress;
+mod runtime;
 pub mod sampling;
 pub mod scoring;
 pub mod sequences;

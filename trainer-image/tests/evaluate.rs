@@ -8,8 +8,14 @@ mod service;
 mod store;
 
 use std::fs;
-use std::process::{Command, Output};
+use std::io::Read as _;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use real_crds::cell::{ShardWords, Tally};
 use real_crds::progress::Outcome;
 use serde_json::{Value, json};
@@ -43,19 +49,34 @@ fn evaluate(cell: &Value, shard: u64) -> (Output, ShardWords) {
 /// The same with variables.
 fn evaluate_with(cell: &Value, shard: u64, variables: &[(&str, &str)]) -> (Output, ShardWords) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (config, words) = (folder.path().join("cell.json"), folder.path().join("words"));
+    let output = command(folder.path(), cell, shard, variables).output().expect("the program starts");
+    (output, last_words(folder.path()))
+}
+
+/// The same, asked to stop once something comes by `held`.
+fn evaluate_until<T>(cell: &Value, variables: &[(&str, &str)], held: &Receiver<T>) -> (Output, ShardWords) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut command = command(folder.path(), cell, 0, variables);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let _what = held.recv().expect("it comes so far");
+    kill(Pid::from_raw(i32::try_from(child.id()).expect("a process id")), Signal::SIGTERM).expect("it runs");
+    let output = child.wait_with_output().expect("it ends");
+    (output, last_words(folder.path()))
+}
+
+fn command(folder: &Path, cell: &Value, shard: u64, variables: &[(&str, &str)]) -> Command {
+    let config = folder.join("cell.json");
     fs::write(&config, cell.to_string()).expect("a writable folder");
-    let output = Command::new(env!("CARGO_BIN_EXE_real-trainer"))
-        .arg("evaluate")
-        .arg("--config")
-        .arg(&config)
-        .env("JOB_COMPLETION_INDEX", shard.to_string())
-        .env("REAL_TERMINATION_LOG", &words)
-        .envs(variables.iter().copied())
-        .output()
-        .expect("the program starts");
-    let said = fs::read_to_string(&words).expect("last words");
-    (output, serde_json::from_str(&said).expect("JSON"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_real-trainer"));
+    command.arg("evaluate").arg("--config").arg(&config);
+    command.env("JOB_COMPLETION_INDEX", shard.to_string()).env("REAL_TERMINATION_LOG", folder.join("words"));
+    command.envs(variables.iter().copied());
+    command
+}
+
+fn last_words(folder: &Path) -> ShardWords {
+    let said = fs::read_to_string(folder.join("words")).expect("last words");
+    serde_json::from_str(&said).expect("JSON")
 }
 
 #[test]
@@ -241,4 +262,119 @@ fn rows_of_a_cell_go_to_a_bucket_the_lines_last_and_what_a_store_refuses_makes_n
     store.rule(|_| None);
     assert!(evaluate_with(&cell, 0, &variables).0.status.success());
     assert_eq!((lines(0).lines().count(), keys().len()), (3, 4));
+}
+
+/// A server that takes requests and never answers: its address, and what comes by for each that has come.
+fn silent() -> (String, Receiver<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    let (tells, told) = channel();
+    std::thread::spawn(move || {
+        for asked in listener.incoming() {
+            let mut asked = asked.expect("a connection");
+            let _ = asked.read(&mut [0; 1 << 10]).expect("a request");
+            if tells.send(asked).is_err() {
+                return;
+            }
+        }
+    });
+    (address, told)
+}
+
+/// How it ends that was asked to stop while it waited for somebody who never answers.
+fn assert_stopped((output, words): &(Output, ShardWords), what: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        (output.status.code(), words.outcome, words.tally),
+        (Some(75), Outcome::Stopped, None),
+        "{what}: {said}"
+    );
+    assert!(output.stdout.is_empty(), "{what}: no count is told");
+}
+
+#[test]
+fn a_stop_while_somebody_does_not_answer_ends_an_evaluation_before_it_has_begun() {
+    let nobody = "http://127.0.0.1:9";
+    let edited = |edit: &dyn Fn(&mut Value, &str)| {
+        let (address, held) = silent();
+        let mut cell = cell(&[nobody], &[nobody], json!({}));
+        edit(&mut cell, &address);
+        let variables = [
+            ("HF_ENDPOINT", address.as_str()),
+            ("AWS_ENDPOINT_URL", address.as_str()),
+            ("AWS_ACCESS_KEY_ID", "id"),
+            ("AWS_SECRET_ACCESS_KEY", "hush"),
+            ("REAL_CACHE", "/nonexistent/cache"),
+        ];
+        evaluate_until(&cell, &variables, &held)
+    };
+    let of_model = |model: &'static str| move |cell: &mut Value, _: &str| cell["model"] = model.into();
+    let of_suite = |cell: &mut Value, address: &str| cell["suite"]["uri"] = format!("{address}/suite.jsonl").into();
+    assert_stopped(&edited(&of_model("s3://data/run/checkpoints/step-2")), "a lease");
+    assert_stopped(&edited(&of_suite), "the tasks");
+    assert_stopped(&edited(&|cell, address| cell["model"] = format!("{address}/v1").into()), "which models there are");
+    let api = |cell: &mut Value, address: &str| cell["model"] = format!("{address}/v1?model=m").into();
+    assert_stopped(&edited(&api), "a question");
+    let api_and_suite = |cell: &mut Value, address: &str| {
+        cell["model"] = "http://127.0.0.1:9/v1?model=m".into();
+        of_suite(cell, address);
+    };
+    assert_stopped(&edited(&api_and_suite), "the tasks for an API");
+    let judge = |cell: &mut Value, address: &str| cell["reward"]["detectors"] = json!([address]);
+    assert_stopped(&edited(&judge), "a verdict");
+}
+
+#[test]
+fn a_stop_while_a_bucket_does_not_answer_ends_an_evaluation_at_its_end_and_no_lines_are_there() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let Some(store) = runtime.block_on(Store::start()) else { return };
+    let (Some(detector), Some(sandbox)) = (Service::start("real-detector"), Service::start("real-sandbox")) else {
+        return;
+    };
+    let variables = [
+        ("AWS_ENDPOINT_URL", store.proxy.as_str()),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "hush"),
+        ("REAL_PART_BYTES", "2000"),
+        ("REAL_CACHE", "/nonexistent/cache"),
+    ];
+    let hold_back = |is_it: fn(Kind, &str) -> bool| {
+        let (tells, told) = channel();
+        store.rule(move |asked| {
+            is_it(asked.kind, &asked.key).then(|| {
+                let _ = tells.send(());
+                Fault::Never
+            })
+        });
+        told
+    };
+    let mut to_bucket = cell(&[&detector.address], &[&sandbox.address], json!({}));
+    to_bucket["results"] = "s3://data/sweeps/a".into();
+    let moments: [(&str, fn(Kind, &str) -> bool); 4] = [
+        ("a file is announced", |kind, key| kind == Kind::Begin && key.ends_with("parquet")),
+        ("a part", |kind, _| kind == Kind::Part),
+        ("the parts are put together", |kind, _| kind == Kind::Complete),
+        ("the lines", |kind, key| kind != Kind::Part && key.ends_with("jsonl")),
+    ];
+    for (moment, is_it) in moments {
+        let held = hold_back(is_it);
+        assert_stopped(&evaluate_until(&to_bucket, &variables, &held), moment);
+        let keys = runtime.block_on(store.keys("sweeps"));
+        assert!(keys.iter().all(|key| !key.ends_with("jsonl")), "{moment}: {keys:?}");
+    }
+
+    // The lease is not taken back: what was counted is told, and the lease ends by itself.
+    store.rule(|_| None);
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/quickstart-base")).expect("a model") {
+        let path = entry.expect("a file").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let content = fs::read(&path).expect("readable");
+        runtime.block_on(store.put(&format!("run/checkpoints/step-2/{name}"), &content));
+    }
+    let mut leased = cell(&[&detector.address], &[&sandbox.address], json!({}));
+    leased["model"] = "s3://data/run/checkpoints/step-2".into();
+    let held = hold_back(|kind, key| kind == Kind::Delete && key.contains("/leases/"));
+    let (output, words) = evaluate_until(&leased, &variables, &held);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((words.outcome, words.tally.map(|tally| tally.n)), (Outcome::Done, Some(6)));
 }

@@ -7,16 +7,23 @@ mod cloud;
 #[path = "job/mod.rs"]
 #[allow(dead_code, reason = "these jobs are run with a bucket's variables")]
 mod job;
+#[path = "job/running.rs"]
+#[allow(dead_code, reason = "nobody here looks at the files that a job has opened")]
+mod running;
 #[path = "../../sources/tests/store/mod.rs"]
 mod store;
 
 use std::fs;
 use std::process::{Child, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use job::{Job, read_json, stderr};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use real_crds::progress::Outcome;
+use running::Running;
 use serde_json::{Value, json};
 use store::{Asked, Fault, Kind, Store};
 use tokio::runtime::Runtime;
@@ -146,14 +153,7 @@ fn goes_on_elsewhere(bucket: &Bucket, moments: &[Moment]) {
     };
     let first = steady(2);
     bucket.run_well(&first, &[]);
-    let begun: Vec<(String, Vec<u8>)> = bucket
-        .keys("runs/")
-        .into_iter()
-        .map(|key| {
-            let content = bucket.runtime.block_on(bucket.store.content(&key)).expect("an object");
-            (key, content)
-        })
-        .collect();
+    let begun = bucket.contents();
     let straight = steady(6);
     bucket.run_well(&straight, &["--resume"]);
     assert_eq!(bucket.steps(), (vec![6], vec![6]), "retention holds in the bucket");
@@ -161,12 +161,7 @@ fn goes_on_elsewhere(bucket: &Bucket, moments: &[Moment]) {
     assert_eq!(told["checkpoints"][0]["step"], 6);
     assert_eq!(told["store"], json!({"uri": format!("{}://data/runs/one", bucket.scheme), "pending": []}));
     for (moment, is_it, number, arrives, whole) in moments.iter().copied() {
-        for key in bucket.keys("runs/") {
-            bucket.runtime.block_on(bucket.store.remove(&key));
-        }
-        for (key, content) in &begun {
-            bucket.runtime.block_on(bucket.store.put(key, content));
-        }
+        bucket.restore(&begun);
         let job = steady(6);
         // Known a moment after the rule is.
         let pid = Arc::new(OnceLock::new());
@@ -318,9 +313,7 @@ fn a_bucket_has_one_job_and_one_trainer_at_a_time() {
     // Going back: later ones play no part any more, and are there until they are written again.
     let mut back = job_in_bucket(4);
     back.config["checkpoint"]["retain"] = 5.into();
-    for key in bucket.keys("runs/") {
-        bucket.runtime.block_on(bucket.store.remove(&key));
-    }
+    bucket.restore(&[]);
     bucket.run_well(&back, &[]);
     fs::remove_dir_all(back.run_dir()).expect("a disk that is lost");
     bucket
@@ -383,4 +376,182 @@ fn a_checkpoint_that_somebody_reads_is_kept_until_they_are_done_or_dead() {
     let told = reasons(&job);
     assert!(!told.is_empty() && told.iter().all(|reason| reason == "CheckpointLeased"), "{told:?}");
     assert_eq!(bucket.keys("runs/one/leases/"), [place(2)], "one that ended is removed");
+}
+
+impl Bucket {
+    /// Gives what comes by when a request that is so is held back for ever; others are answered.
+    fn holds_back(&self, mut is_it: impl FnMut(&Asked) -> bool + Send + 'static) -> Receiver<()> {
+        let (tells, told) = channel();
+        self.store.rule(move |asked| {
+            is_it(asked).then(|| {
+                let _ = tells.send(());
+                Fault::Never
+            })
+        });
+        told
+    }
+
+    /// Starts a job that can be looked at, in this bucket.
+    fn start_job(&self, job: &Job, extra: &[&str]) -> Running {
+        let mut environment = self.environment();
+        environment.extend([("REAL_CACHE", "/nonexistent".to_owned()), ("REAL_PART_BYTES", "1000000".to_owned())]);
+        Running::start_with(job, extra, &environment)
+    }
+
+    fn contents(&self) -> Vec<(String, Vec<u8>)> {
+        let content = |key: String| {
+            let content = self.runtime.block_on(self.store.content(&key)).expect("an object");
+            (key, content)
+        };
+        self.keys("runs/").into_iter().map(content).collect()
+    }
+
+    fn restore(&self, contents: &[(String, Vec<u8>)]) {
+        for key in self.keys("runs/") {
+            self.runtime.block_on(self.store.remove(&key));
+        }
+        for (key, content) in contents {
+            self.runtime.block_on(self.store.put(key, content));
+        }
+    }
+}
+
+/// A start on an empty disk that goes back behind a checkpoint asks the store for all that a start can ask for: whose it is, what it holds, a
+/// checkpoint and the records; it writes its name and sets aside. Each request in turn is never answered.
+#[test]
+fn a_stop_while_the_store_does_not_answer_ends_a_start_whatever_was_asked_for_and_tears_nothing() {
+    let Some(bucket) = Bucket::start("s3") else { return };
+    let mut job = job_in_bucket(4);
+    job.config["checkpoint"]["retain"] = 5.into();
+    bucket.run_well(&job, &[]);
+    assert_eq!(bucket.steps(), (vec![2, 4], vec![2, 4]));
+    let begun = bucket.contents();
+    // It does not come to its end, and writes no further checkpoint before it is asked to stop.
+    job.config["algorithm"]["sft"]["steps"] = 1_000_000.into();
+    job.config["algorithm"]["sft"]["schedule"] = "constant".into();
+    job.config["checkpoint"]["everySteps"] = 0.into();
+    let mut held_back = 0;
+    loop {
+        bucket.restore(&begun);
+        let _ = fs::remove_dir_all(job.run_dir());
+        let mut number = 0;
+        let is_held = bucket.holds_back(move |_| {
+            number += 1;
+            number == held_back + 1
+        });
+        let running = bucket.start_job(&job, &["--resume-from", "step-2"]);
+        let was_held = loop {
+            if is_held.recv_timeout(Duration::from_millis(10)).is_ok() {
+                break true;
+            }
+            if running.progress().step > 2 {
+                break false;
+            }
+        };
+        if !was_held {
+            break;
+        }
+        let asked = bucket.store.log().pop().expect("a request");
+        let (code, words, said) = running.stop();
+        assert_eq!(code, Some(75), "{asked:?}: {said}");
+        let expected = (Outcome::Stopped, "asked to stop before training began");
+        assert_eq!((words.outcome, words.message.as_str()), expected, "{asked:?}");
+        // Every checkpoint is whole or was set aside, with all its files.
+        let is_seal = |key: &String| key.ends_with("/manifest.json") || key.ends_with("/superseded.json");
+        let files = |keys: Vec<String>| keys.into_iter().filter(|key| !is_seal(key)).collect::<Vec<_>>();
+        let before = begun.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
+        let now = bucket.keys("runs/");
+        for step in [2, 4] {
+            let sealed = now.iter().any(|key| key.contains(&format!("/step-{step}/")) && is_seal(key));
+            assert!(sealed, "{asked:?}: step {step} of {now:?}");
+        }
+        assert_eq!(files(now), files(before), "{asked:?}");
+        let local = fs::read_dir(job.run_dir().join("checkpoints")).expect("a folder");
+        for folder in local.map(|entry| entry.expect("an entry").path()) {
+            let is_one = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("step-"));
+            assert!(!is_one || folder.join("manifest.json").is_file(), "{asked:?}: {}", folder.display());
+        }
+        held_back += 1;
+    }
+    // Two looks for the owner and what there is, a checkpoint of some files, the name, and what is set aside.
+    assert!(held_back > 15, "{held_back} requests");
+}
+
+#[test]
+fn the_end_of_a_run_waits_for_no_store_that_does_not_answer_and_tells_what_is_not_stored() {
+    let Some(bucket) = Bucket::start("s3") else { return };
+    let moments: [(&str, fn(&Asked) -> bool); 5] = [
+        ("a file is announced", |a| a.kind == Kind::Begin),
+        ("a part", |a| a.kind == Kind::Part),
+        ("the parts are put together", |a| a.kind == Kind::Complete),
+        ("a small file", |a| a.kind == Kind::Put && a.key.ends_with("/state.json")),
+        ("the manifest", |a| a.kind == Kind::Put && a.key.ends_with("/manifest.json")),
+    ];
+    for (moment, is_it) in moments {
+        bucket.restore(&[]);
+        let mut job = job_in_bucket(2);
+        job.config["checkpoint"]["store"]["timeoutSeconds"] = 1.into();
+        let _held = bucket.holds_back(is_it);
+        let output = bucket.run(&job, &[]);
+        assert_eq!(output.status.code(), Some(1), "{moment}: {}", stderr(&output));
+        let told = words(&job);
+        assert_eq!(told["reason"], "CheckpointNotStored", "{moment}");
+        let message = told["message"].as_str().expect("a message");
+        for part in ["checkpoint of step 2", "within 1 s", "the newest there is none", "it does not answer"] {
+            assert!(message.contains(part), "{moment}: {message}");
+        }
+        assert_eq!(bucket.steps().0, [0; 0], "{moment}: what is torn passes for no checkpoint");
+        // With a store that answers it is stored, and nothing is trained again.
+        bucket.store.rule(|_| None);
+        job.config["checkpoint"]["store"]["timeoutSeconds"] = 60.into();
+        bucket.run_well(&job, &["--resume"]);
+        assert_eq!((bucket.steps(), job.metrics().len()), ((vec![2], vec![2]), 2), "{moment}");
+    }
+}
+
+#[test]
+fn a_stop_while_a_checkpoint_is_sent_waits_for_a_store_that_answers_and_for_no_other() {
+    let Some(bucket) = Bucket::start("s3") else { return };
+    for answers in [true, false] {
+        bucket.restore(&[]);
+        let mut job = job_in_bucket(1_000_000);
+        job.config["algorithm"]["sft"]["schedule"] = "constant".into();
+        job.config["checkpoint"]["everySteps"] = 0.into();
+        job.config["checkpoint"]["store"]["timeoutSeconds"] = if answers { 60 } else { 1 }.into();
+        let _held = bucket.holds_back(move |a| !answers && a.kind == Kind::Put && a.key.contains("/checkpoints/"));
+        let running = bucket.start_job(&job, &[]);
+        running.until(|progress| progress.step >= 2);
+        let (code, words, said) = running.stop();
+        if answers {
+            assert_eq!((code, words.outcome), (Some(75), Outcome::Stopped), "{said}");
+            assert_eq!(bucket.steps().0, [words.progress.step], "the last step is stored");
+        } else {
+            assert_eq!((code, words.outcome), (Some(1), Outcome::Failed), "{said}");
+            assert_eq!(words.reason.as_deref(), Some("CheckpointNotStored"), "{said}");
+            assert!(job.checkpoint(words.progress.step, "manifest.json").is_file(), "it is on the disk");
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_that_nobody_has_looked_at_because_the_store_does_not_answer_is_told_not_to_be_stored() {
+    let Some(bucket) = Bucket::start("s3") else { return };
+    let mut job = job_in_bucket(1_000_000);
+    job.config["algorithm"]["sft"]["schedule"] = "constant".into();
+    job.config["checkpoint"]["store"]["timeoutSeconds"] = 1.into();
+    // The first checkpoint is there; the store never says what it has from then on.
+    let mut sealed = false;
+    let held = bucket.holds_back(move |asked| {
+        sealed |= asked.kind == Kind::Put && asked.key.ends_with("/manifest.json");
+        sealed && asked.kind == Kind::List
+    });
+    let running = bucket.start_job(&job, &[]);
+    held.recv().expect("it comes so far");
+    let step = running.progress().step;
+    running.until(|progress| progress.step >= step + 4);
+    let (code, words, said) = running.stop();
+    assert_eq!((code, words.reason.as_deref()), (Some(1), Some("CheckpointNotStored")), "{said}");
+    let last = words.progress.step;
+    assert!(words.message.contains(&format!("the checkpoint of step {last} could not be stored")), "{}", words.message);
+    assert!(!bucket.steps().0.contains(&last) && job.checkpoint(last, "manifest.json").is_file());
 }

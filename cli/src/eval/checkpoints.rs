@@ -57,13 +57,14 @@ fn chosen(folder: &Path, choice: CheckpointChoice) -> anyhow::Result<Vec<u64>> {
     })
 }
 
-/// The step with the highest mean joint rate of its evaluations; the newest of several; none where none was evaluated.
+/// The step with the highest mean joint rate of its evaluations, all of which have a result: means over other suites are not compared. The
+/// newest of several; none where there is none.
 fn best(folder: &Path, steps: &[u64]) -> anyhow::Result<Option<u64>> {
     let record = Record::read(folder)?;
     let joint = |step: &u64| {
-        let rates: Vec<f64> =
-            record.evaluations.iter().filter(|evaluation| evaluation.step == *step).filter_map(|e| e.joint).collect();
-        real_evaluation::statistics::mean(&rates)
+        let of_step = record.evaluations.iter().filter(|evaluation| evaluation.step == *step);
+        let rates: Option<Vec<f64>> = of_step.map(|evaluation| evaluation.joint).collect();
+        real_evaluation::statistics::mean(&rates?)
     };
     let rated = steps.iter().filter_map(|step| Some((*step, joint(step)?)));
     Ok(rated.max_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0))).map(|(step, _)| step))
@@ -96,6 +97,18 @@ mod tests {
         }
         fs::create_dir(folder.join("checkpoints/step-99")).unwrap();
         fs::write(folder.join("evaluations.jsonl"), lines).unwrap();
+    }
+
+    #[test]
+    fn a_step_of_which_a_suite_has_no_result_is_not_the_best() {
+        let runs = tempfile::tempdir().unwrap();
+        run(runs.path(), "a", "x", &[(2, 0.4), (4, 0.9)]);
+        let path = runs.path().join("a/evaluations.jsonl");
+        let of = |step: u64, joint: serde_json::Value| serde_json::json!({"suite": "t", "decoding": "greedy", "step": step, "n": 4, "joint": joint});
+        let more = format!("{}\n{}\n", of(2, 0.5.into()), of(4, serde_json::Value::Null));
+        fs::write(&path, fs::read_to_string(&path).unwrap() + &more).unwrap();
+        let names = of_jobs(runs.path(), &BTreeMap::new(), CheckpointChoice::Best).unwrap();
+        assert_eq!(names.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), ["a-step-2"]);
     }
 
     #[test]

@@ -151,10 +151,18 @@ pub async fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
     for note in &plan.notes {
         errln!("note: {note}");
     }
-    let suites = suite::load(&plan, &args).or_refused()?;
+    let mut shutdown = Shutdown::listen()?;
+    let (asked, trained_on, limit) = (plan.suites.clone(), args.train.clone(), args.limit);
+    let loading = tokio::task::spawn_blocking(move || suite::load(&asked, &trained_on, limit));
+    let suites = tokio::select! {
+        loaded = loading => loaded.context("loading the suites panicked")?.or_refused()?,
+        () = shutdown.requested() => {
+            errln!("stopped on request: nothing is evaluated yet");
+            return Ok(exit::STOPPED.into());
+        }
+    };
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from("evals").join(&plan.name));
     let folder = Folder::open(&path, args.existing()).or_refused()?;
-    let mut shutdown = Shutdown::listen()?;
     let mut config = args.config();
     let services = args.services.start_missing(&mut config, &folder.logs()).await?;
     let result = evaluate(&args, &plan, &suites, &folder, config, services.as_ref(), &mut shutdown).await;

@@ -7,9 +7,6 @@ use real_datasets::Task;
 use real_evaluation::leak::Leak;
 use real_evaluation::report::SuiteReport;
 
-use super::EvalArgs;
-use super::plan::Plan;
-
 /// A suite with its tasks.
 pub(super) struct Loaded {
     /// Its name.
@@ -33,19 +30,23 @@ impl Loaded {
     }
 }
 
-/// Loads every suite, and looks for its tasks in the training sets.
-pub(super) fn load(plan: &Plan, args: &EvalArgs) -> anyhow::Result<Vec<Loaded>> {
+/// Loads every suite, and looks for its tasks in the training sets. Blocks, for as long as a server takes.
+pub(super) fn load(
+    suites: &[(String, String)],
+    trained_on: &[String],
+    limit: Option<usize>,
+) -> anyhow::Result<Vec<Loaded>> {
     let mut train = Vec::new();
-    for uri in &args.train {
+    for uri in trained_on {
         train.extend(real_datasets::load(uri).with_context(|| format!("--train {uri}"))?);
     }
     let load = |(name, uri): &(String, String)| {
         let mut tasks = real_datasets::load(uri).with_context(|| format!("suite {name}"))?;
-        tasks.truncate(args.limit.unwrap_or(usize::MAX));
+        tasks.truncate(limit.unwrap_or(usize::MAX));
         anyhow::ensure!(!tasks.is_empty(), "suite {name}: --limit 0 leaves no task");
         let leak = (!train.is_empty()).then(|| Leak::between(&train, &tasks));
         let tasks = tasks.into_iter().map(|task| (task.id.clone(), task)).collect();
         Ok(Loaded { name: name.clone(), uri: uri.clone(), tasks, leak })
     };
-    plan.suites.iter().map(load).collect()
+    suites.iter().map(load).collect()
 }

@@ -158,7 +158,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         evaluations: record.evaluations.clone(),
     };
     // The reason of a failure must not be lost because the disk is full too.
-    let written = summary.write(dir.path()).and_then(|()| report::draw(&record, &checked.name, dir.path()));
+    let written = summary.write(dir.path()).and_then(|()| report::draw(&record, &checked.name, dir.path()).map(drop));
     if let Some(reason) = outcome.reason() {
         let word = if summary.phase == Phase::Failed { "error: " } else { "" };
         errln!("{word}{reason}");

@@ -12,9 +12,9 @@ use crate::ui::{self, Verbosity};
 /// Name of the drawing in the run directory.
 pub(crate) const DRAWING: &str = "reward.svg";
 
-/// Draws `reward.svg`.
-pub(crate) fn draw(record: &Record, job: &str, run_dir: &Path) -> io::Result<()> {
-    ui::write_svg(record, job, &run_dir.join(DRAWING)).map(drop).map_err(io::Error::other)
+/// Draws `reward.svg`; whether there was anything to draw.
+pub(crate) fn draw(record: &Record, job: &str, run_dir: &Path) -> io::Result<bool> {
+    ui::write_svg(record, job, &run_dir.join(DRAWING)).map_err(io::Error::other)
 }
 
 /// Prints the table and, on a terminal, the curve.

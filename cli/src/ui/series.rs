@@ -38,8 +38,12 @@ pub(crate) fn evaluations(record: &Record) -> Vec<Series> {
     all
 }
 
+/// What is larger has no place in a drawing: differences would overflow. Such a number is in `metrics.jsonl`.
+const LARGEST: f64 = 1e37;
+
 fn series(record: &Record, name: &str, get: fn(&Step) -> Option<f64>) -> Option<Series> {
-    let points: Vec<(f64, f64)> = record.steps.iter().filter_map(|s| Some((s.step as f64, get(s)?))).collect();
+    let value = |step: &Step| get(step).filter(|value| value.abs() <= LARGEST);
+    let points: Vec<(f64, f64)> = record.steps.iter().filter_map(|s| Some((s.step as f64, value(s)?))).collect();
     (!points.is_empty()).then(|| Series { name: name.to_owned(), points })
 }
 
@@ -63,6 +67,17 @@ mod tests {
         let flat = Series { name: String::new(), points: vec![(1.0, 2.0), (2.0, 2.0)] };
         assert_eq!(value_range([&flat]), (1.5, 2.5));
         assert_eq!(value_range([]), (0.0, 1.0));
+    }
+
+    #[test]
+    fn numbers_that_no_scale_holds_are_left_out() {
+        let steps = [1e308, 2.0, -1e308, LARGEST, f64::INFINITY, f64::NAN, -LARGEST];
+        let step = |(n, loss): (u64, f64)| Step { step: n, loss: Some(loss), ..Step::default() };
+        let record = Record { steps: (1..).zip(steps).map(step).collect(), evaluations: Vec::new() };
+        let curve = main_curve(&record).unwrap();
+        assert_eq!(curve.points, [(2.0, 2.0), (4.0, LARGEST), (7.0, -LARGEST)]);
+        let (low, high) = value_range([&curve]);
+        assert!((low as f32).is_finite() && (high as f32 - low as f32).is_finite());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! which it was.
 
 mod array;
+mod gzip;
 mod lines;
 mod parquet_file;
 mod text;
@@ -21,6 +22,12 @@ pub(crate) use parquet_file::columns;
 
 /// Longest object in bytes of JSON: each is held whole.
 pub(crate) const LONGEST: usize = 64 << 20;
+
+/// How gzip begins (RFC 1952).
+const GZIP: &[u8] = b"\x1f\x8b";
+
+/// How a frame of Zstandard begins (RFC 8878).
+const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 
 /// Longest path of a field in a message, bytes.
 const LONGEST_PATH: usize = 120;
@@ -61,7 +68,7 @@ pub(crate) fn each(path: &Path, give: Give<'_>) -> Result<(), LoadError> {
 
 /// Gives every object of bytes that may be compressed.
 pub(crate) fn each_of(place: &str, bytes: &[u8], give: Give<'_>) -> Result<(), LoadError> {
-    text::of_reader(place, "", bytes, give)
+    text::of_reader(place, bytes, give)
 }
 
 /// How a file is read.
@@ -88,7 +95,7 @@ pub(crate) fn file_type(path: &Path) -> Result<FileType, LoadError> {
     let mut first = Vec::new();
     File::open(path).map_err(failed)?.take(256).read_to_end(&mut first).map_err(failed)?;
     let is_parquet = first.starts_with(b"PAR1");
-    let is_compressed = first.starts_with(b"\x1f\x8b") || first.starts_with(b"\x28\xb5\x2f\xfd");
+    let is_compressed = first.starts_with(GZIP) || first.starts_with(ZSTD);
     let plain_start = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&first).trim_ascii_start();
     let is_text = is_compressed || plain_start.starts_with(b"{") || plain_start.starts_with(b"[");
     let plain = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
@@ -166,8 +173,16 @@ impl Item<'_> {
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| said(&error, text))?;
-    deserializer.end().map_err(|error| format!("after the object: {error}"))?;
+    deserializer.end().map_err(|error| {
+        let message = of_one_line(&error.to_string());
+        format!("after the object: {message}; one object a line, and nothing besides")
+    })?;
     Ok(parsed)
+}
+
+/// That a text is of one line is known: the column alone helps.
+fn of_one_line(message: &str) -> String {
+    message.replace(" at line 1 column ", " at column ")
 }
 
 fn said(error: &serde_path_to_error::Error<serde_json::Error>, text: &str) -> String {
@@ -178,12 +193,20 @@ fn said(error: &serde_path_to_error::Error<serde_json::Error>, text: &str) -> St
         path.push('…');
     }
     let place = if matches!(path.as_str(), "." | "?") { String::new() } else { format!("{path}: ") };
-    // That the text is of one line is known: the column alone helps.
-    let message = error.inner().to_string().replace(" at line 1 column ", " at column ");
+    let message = of_one_line(&error.inner().to_string());
+    let behind = text.get(error.inner().column().saturating_sub(1)..).unwrap_or_default();
+    let begins = text.trim_start().bytes().next();
     let hint = if text.trim() == "{" {
         "; the file may be one object over several lines: a data set has one object a line, or is an array of objects"
     } else if error.inner().is_eof() {
-        "; the object does not end: the file may be cut off"
+        "; the object does not end: the file may be cut off, or a line ends within a text, where \\n has to stand"
+    } else if ["NaN", "Infinity"]
+        .iter()
+        .any(|word| behind.trim_start_matches('-').starts_with(word) || behind.starts_with(&word[1..]))
+    {
+        "; NaN and Infinity are no JSON: write null"
+    } else if error.inner().is_syntax() && begins.is_some_and(|first| first != b'{') {
+        "; a data set has a JSON object a line, or is an array of them"
     } else {
         ""
     };

@@ -29,8 +29,13 @@ pub struct Rate {
 impl Rate {
     /// The mean of one value a task, each from 0 to 1. The interval is that of [`interval_of_mean`]. `None` without tasks.
     pub fn of(values: &[f64], seed: u64) -> Option<Self> {
+        Self::within(values, (0.0, 1.0), seed)
+    }
+
+    /// The same of values within another range.
+    pub fn within(values: &[f64], range: (f64, f64), seed: u64) -> Option<Self> {
         let value = mean(values)?;
-        let (low, high) = interval_of_mean(values, (0.0, 1.0), seed)?;
+        let (low, high) = interval_of_mean(values, range, seed)?;
         Some(Self { value, low, high, tasks: values.len() })
     }
 }

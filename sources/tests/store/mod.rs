@@ -68,6 +68,8 @@ pub(crate) enum Fault {
     Cut(usize),
     /// So many bytes, and then silence.
     Silent(usize),
+    /// It is not passed on, and no answer comes.
+    Never,
     /// A byte of what comes is another one: of the answer, or of what was sent.
     Corrupt,
     /// It is done, and the answer lost.
@@ -285,11 +287,14 @@ async fn pass(
         let mut seen = seen.lock().unwrap();
         seen.log.push(asked.clone());
         let fault = seen.rule.as_mut().and_then(|rule| rule(&asked));
-        seen.under_way += usize::from(!matches!(fault, Some(Fault::Answer(..))));
+        seen.under_way += usize::from(!matches!(fault, Some(Fault::Answer(..) | Fault::Never)));
         fault
     };
     if let Some(Fault::Answer(status, body)) = fault {
         return (StatusCode::from_u16(status).unwrap(), [("retry-after", "0")], body).into_response();
+    }
+    if let Some(Fault::Never) = fault {
+        return std::future::pending().await;
     }
     let changed = |bytes: &[u8]| {
         let mut bytes = bytes.to_vec();

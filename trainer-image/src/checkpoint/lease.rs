@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +14,7 @@ use real_sources::{Settings, Shelf};
 use serde::{Deserialize, Serialize};
 
 use super::step_of;
+use crate::train::stop::Stop;
 
 /// Name of the folder.
 pub const FOLDER: &str = "leases";
@@ -80,16 +80,19 @@ enum Place {
 /// A lease that is renewed for as long as this is there.
 #[derive(Debug)]
 pub struct Held {
-    // Dropped first, which ends the thread.
+    /// Dropped, it ends the thread.
     end: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    /// Closed when it has.
+    ended: Receiver<()>,
+    stop: Stop,
 }
 
 impl Held {
     /// Takes a lease of the checkpoint at `uri`, a path or one in a bucket, `…/checkpoints/step-N`, for `holder`; none where it is no checkpoint's.
     /// `folder` is where leases of a checkpoint on a disk are written, where that is not beside it. That it cannot be written is told in
-    /// the log: who may only read can still do that.
-    pub fn take(uri: &str, folder: Option<&Path>, holder: &str) -> Option<Self> {
+    /// the log: who may only read can still do that. A store that does not answer is left to itself once someone asks to stop: the lease ends
+    /// by itself then.
+    pub fn take(uri: &str, folder: Option<&Path>, holder: &str, stop: &Stop) -> Option<Self> {
         let (run, step) = run_of(uri)?;
         let place = match (real_sources::is_in_a_bucket(uri), folder) {
             (true, _) => Place::Bucket { run, uri: uri.to_owned() },
@@ -103,9 +106,11 @@ impl Held {
             let lease = Lease { step, holder: holder.clone(), expires: Timestamp::now() + LENGTH };
             serde_json::to_vec(&lease).expect("plain data")
         };
-        let (end, ended) = channel::<()>();
+        let (end, to_end) = channel::<()>();
         let (begun, has_begun) = channel::<()>();
+        let (ends, ended) = channel::<()>();
         let work = move || {
+            let _until_then = ends;
             let desk = match Desk::open(&place) {
                 Ok(desk) => desk,
                 Err(error) => return tracing::warn!("no lease of step {step} can be taken: {error}"),
@@ -115,25 +120,23 @@ impl Held {
                     tracing::warn!("the lease of step {step} cannot be written: {error}");
                 }
                 let _ = begun.send(());
-                match ended.recv_timeout(RENEWED) {
+                match to_end.recv_timeout(RENEWED) {
                     Err(RecvTimeoutError::Timeout) => {}
                     _ => return desk.remove(&name),
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("lease".to_owned()).spawn(work).ok()?;
+        std::thread::Builder::new().name("lease".to_owned()).spawn(work).ok()?;
         // Written, or known not to be, before anything is read.
-        let _ = has_begun.recv();
-        Some(Self { end: Some(end), thread: Some(thread) })
+        stop.wait_for(&has_begun);
+        Some(Self { end: Some(end), ended, stop: stop.clone() })
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         drop(self.end.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.stop.wait_for(&self.ended);
     }
 }
 
@@ -197,12 +200,12 @@ mod tests {
         let run = tempfile::tempdir().expect("a temporary folder");
         let checkpoints = run.path().join("checkpoints");
         let path = checkpoints.join("step-7").display().to_string();
-        let held = Held::take(&path, None, "sweep/cell 3").expect("a checkpoint");
+        let held = Held::take(&path, None, "sweep/cell 3", &Stop::default()).expect("a checkpoint");
         let found = of_disk(&checkpoints);
         assert_eq!(found.get(&7).map(|lease| lease.holder.as_str()), Some("sweep/cell 3"));
         drop(held);
         assert!(of_disk(&checkpoints).is_empty());
-        assert!(Held::take("/models/a", None, "x").is_none(), "no checkpoint");
+        assert!(Held::take("/models/a", None, "x", &Stop::default()).is_none(), "no checkpoint");
         for uri in ["hf://org/run/checkpoints/step-1", "https://host/run/checkpoints/step-1"] {
             assert!(run_of(uri).is_none(), "nothing can be written there");
         }

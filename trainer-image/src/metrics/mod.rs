@@ -51,6 +51,14 @@ impl Metrics {
         }
     }
 
+    /// The mean of some values; nothing where there are none.
+    pub fn set_mean(&mut self, name: &str, values: impl IntoIterator<Item = f64>) {
+        let (count, sum) = values.into_iter().fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + value));
+        if count > 0.0 {
+            self.set(name, sum / count);
+        }
+    }
+
     /// Names and numbers, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.0.iter().map(|(name, value)| (name.as_str(), *value))
@@ -118,8 +126,10 @@ mod tests {
     fn a_summary_of_nothing_says_nothing() {
         let mut metrics = Metrics::default();
         metrics.set_summary("empty", []);
+        metrics.set_mean("empty", []);
+        metrics.set_mean("two", [1.0, 2.0]);
         metrics.set_summary("some", [1.0, 4.0]);
         let names: Vec<_> = metrics.iter().collect();
-        assert_eq!(names, [("some/max", 4.0), ("some/mean", 2.5), ("some/min", 1.0)]);
+        assert_eq!(names, [("some/max", 4.0), ("some/mean", 2.5), ("some/min", 1.0), ("two", 1.5)]);
     }
 }

@@ -19,15 +19,17 @@ const SAMPLES: usize = 32;
 pub fn describe(answers: &[Answer], longest: u64, metrics: &mut Metrics) {
     let scored: Vec<_> = answers.iter().filter_map(Answer::scored).collect();
     metrics.set_summary("critic/score", scored.iter().map(|scored| scored.reward));
-    let mean = |of: &dyn Fn(&real_reward::Scored) -> f64| {
-        scored.iter().map(|scored| of(scored)).sum::<f64>() / scored.len().max(1) as f64
-    };
     let flag = |holds: bool| f64::from(u8::from(holds));
-    metrics.set("reward/function_mean", mean(&|scored| scored.function));
-    metrics.set("reward/quality_mean", mean(&|scored| scored.quality));
-    metrics.set("reward/joint_mean", mean(&|scored| flag(scored.function_all && scored.quality >= 1.0)));
-    metrics.set("reward/no_code_mean", mean(&|scored| flag(scored.no_code)));
-    metrics.set("reward/not_runnable_mean", mean(&|scored| flag(!scored.runnable)));
+    let parts: [(&str, &dyn Fn(&real_reward::Scored) -> f64); 5] = [
+        ("reward/function_mean", &|scored| scored.function),
+        ("reward/quality_mean", &|scored| scored.quality),
+        ("reward/joint_mean", &|scored| flag(scored.function_all && scored.quality >= 1.0)),
+        ("reward/no_code_mean", &|scored| flag(scored.no_code)),
+        ("reward/not_runnable_mean", &|scored| flag(!scored.runnable)),
+    ];
+    for (name, of) in parts {
+        metrics.set_mean(name, scored.iter().map(|scored| of(scored)));
+    }
     metrics.set("reward/dropped", (answers.len() - scored.len()) as f64);
     // By cause, so that what programs do to their own analysis and what a machine does to any stay apart.
     for cause in Cause::ALL {
@@ -42,8 +44,8 @@ pub fn describe(answers: &[Answer], longest: u64, metrics: &mut Metrics) {
         metrics.set(format!("reward/dropped/{cause}"), count);
     }
     metrics.set_summary("response_length", answers.iter().map(|answer| answer.sequence.answer().len() as f64));
-    let clipped = answers.iter().filter(|answer| !answer.finished && answer.sequence.answer().len() as u64 >= longest);
-    metrics.set("response_length/clip_ratio", clipped.count() as f64 / answers.len() as f64);
+    let is_clipped = |answer: &Answer| !answer.finished && answer.sequence.answer().len() as u64 >= longest;
+    metrics.set_mean("response_length/clip_ratio", answers.iter().map(|answer| flag(is_clipped(answer))));
     metrics.set_summary("prompt_length", answers.iter().map(|answer| answer.sequence.prompt as f64));
 }
 

@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use real_crds::progress;
 use real_sources::{Item, Shelf, SourceError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use super::StoreError;
 use crate::checkpoint::{self, Checkpoint, MANIFEST, Manifest, lease, step_of};
 use crate::digests::of_each;
+use crate::runtime::Runtime;
 
 /// Who writes.
 const OWNER: &str = "owner.json";
@@ -55,7 +56,7 @@ impl Store {
     pub fn new(uri: &str, job: &str, attempt: u64) -> Result<Self, StoreError> {
         let shelf =
             Shelf::from_environment(uri).map_err(|source| StoreError::Source { uri: uri.to_owned(), source })?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = Runtime::of_this_thread();
         let runtime =
             runtime.map_err(|source| StoreError::Io { action: "start a runtime for", path: uri.into(), source })?;
         let own = Owner { job: job.to_owned(), attempt, writer: format!("{:016x}", rand::random::<u64>()) };
@@ -65,6 +66,11 @@ impl Store {
     /// `s3://BUCKET/PREFIX`.
     pub fn uri(&self) -> &str {
         self.shelf.uri()
+    }
+
+    /// How many requests it has done so far, each part of a file one.
+    pub(super) fn done(&self) -> Arc<AtomicU64> {
+        self.shelf.done()
     }
 
     /// Whether it can be asked and is not another job's.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,10 +12,16 @@ use super::{Store, StoreError};
 use crate::checkpoint::{self, Checkpoint};
 use crate::progress::SharedProgress;
 use crate::train::best::Best;
+use crate::train::stop::Stop;
 
 /// Wait after a round that failed; doubles with each further one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// How long one who asked for the end waits for a store that does nothing.
+const PATIENCE_OF_A_STOP: Duration = Duration::from_mins(2);
+
+/// The last reason where there is none.
+const SILENT: &str = "it does not answer";
 
 /// Which checkpoints are to be kept, in the run directory and in the bucket alike.
 #[derive(Clone, Debug)]
@@ -42,6 +49,8 @@ pub struct Uploader {
     shared: Arc<Shared>,
     folder: PathBuf,
     uri: String,
+    /// Requests that the store has done.
+    done: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -56,6 +65,8 @@ struct State {
     /// Whether something has changed since the last round began.
     due: bool,
     uploading: Option<u64>,
+    /// Whether a checkpoint on the disk is being looked through, and nothing asked of the store.
+    verifying: bool,
     stored: Vec<progress::Checkpoint>,
     pending: Vec<u64>,
     /// Since when rounds have failed, and why the last did.
@@ -86,7 +97,7 @@ impl Uploader {
     ) -> std::io::Result<Self> {
         let state = State { stored, ..State::default() };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
-        let (uri, folder) = (store.uri().to_owned(), run_dir.join("checkpoints"));
+        let (uri, folder, done) = (store.uri().to_owned(), run_dir.join("checkpoints"), store.done());
         let mut work = Work {
             shared: Arc::clone(&shared),
             store,
@@ -98,7 +109,7 @@ impl Uploader {
             leased: BTreeSet::new(),
         };
         std::thread::Builder::new().name("uploads".to_owned()).spawn(move || work.run())?;
-        Ok(Self { shared, folder, uri })
+        Ok(Self { shared, folder, uri, done })
     }
 
     /// There is another checkpoint, or others are to be kept.
@@ -126,12 +137,23 @@ impl Uploader {
         self.shared.lock().gave_up.take().map_or(Ok(()), Err)
     }
 
-    /// Waits until everything is stored. A store that takes nothing for so long is waited for no longer.
+    /// The newest checkpoint that is on the disk alone. What came while a round waits for the store nobody has looked at yet.
+    fn not_stored(&self, state: &State) -> Option<u64> {
+        if !state.due {
+            return state.pending.first().copied();
+        }
+        let newest = checkpoint::list(&self.folder).ok()?.last()?.step;
+        (!state.stored.iter().any(|stored| stored.step == newest)).then_some(newest)
+    }
+
+    /// Waits until everything is stored. A store that takes nothing for so long is waited for no longer: one that fails, and one that does
+    /// not answer. Whoever asks for the end meanwhile waits two minutes for such a store at most.
     ///
     /// # Errors
     /// Something is not stored.
-    pub fn finish(&self, patience: Duration) -> Result<(), StoreError> {
+    pub fn finish(&self, patience: Duration, stop: &Stop) -> Result<(), StoreError> {
         let began = Instant::now();
+        let (mut done, mut silent_since) = (self.done.load(Ordering::Relaxed), began);
         let mut state = self.shared.lock();
         (state.finishing, state.due) = (true, true);
         self.shared.changed.notify_all();
@@ -142,19 +164,25 @@ impl Uploader {
             if state.ended {
                 return Ok(());
             }
-            if let Some((since, last)) = &state.failing
-                && (*since).max(began).elapsed() >= patience
-            {
-                // Everything was sent, and that is all that could be found out.
-                let Some(step) = state.pending.first() else { return Ok(()) };
+            let patience = if stop.requested() { patience.min(PATIENCE_OF_A_STOP) } else { patience };
+            let now = self.done.load(Ordering::Relaxed);
+            if state.verifying || std::mem::replace(&mut done, now) != now {
+                silent_since = Instant::now();
+            }
+            let failing = state.failing.as_ref().filter(|(since, _)| (*since).max(began).elapsed() >= patience);
+            let given_up = failing.map(|(_, last)| last.clone());
+            let given_up = given_up.or_else(|| (silent_since.elapsed() >= patience).then(|| SILENT.to_owned()));
+            if let Some(last) = given_up {
+                // Where there is none everything was sent, and that is all that could be found out.
+                let Some(step) = self.not_stored(&state) else { return Ok(()) };
                 let newest = state.stored.last().map(|checkpoint| format!("that of step {}", checkpoint.step));
                 return Err(StoreError::NotStored {
-                    step: *step,
+                    step,
                     uri: self.uri.clone(),
                     waited: patience.as_secs(),
                     path: self.folder.join(format!("step-{step}")),
                     newest: newest.unwrap_or_else(|| "none".to_owned()),
-                    last: last.clone(),
+                    last,
                 });
             }
             let waited = self.shared.changed.wait_timeout(state, Duration::from_millis(200));
@@ -278,7 +306,10 @@ impl Work {
     }
 
     fn is_whole(&mut self, one: &Checkpoint) -> bool {
-        match checkpoint::verify(&one.path) {
+        self.shared.lock().verifying = true;
+        let verified = checkpoint::verify(&one.path);
+        self.shared.lock().verifying = false;
+        match verified {
             Ok(_) => self.known.insert(one.step),
             Err(error) => {
                 tracing::warn!("{error}; it is not stored");

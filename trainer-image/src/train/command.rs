@@ -18,6 +18,7 @@ use super::setup;
 use super::stop::{Stop, StoppedEarly};
 use crate::compute;
 use crate::progress::{SharedProgress, serve};
+use crate::runtime::Runtime;
 use crate::shim::memory;
 use crate::store::Store;
 
@@ -89,7 +90,7 @@ fn run(arguments: &TrainArgs, progress: &SharedProgress) -> Result<Ending, Failu
     let config = setup::read_config(&arguments.config).map_err(Failure::of_input)?;
     // Before there is any tensor.
     memory::count().map_err(anyhow::Error::from)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = Runtime::of_threads()?;
     let stop = {
         let _inside = runtime.enter();
         Stop::on_signals()?

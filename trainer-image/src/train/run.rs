@@ -22,7 +22,7 @@ use crate::metrics::{JsonLines, Metrics, MetricsLog};
 use crate::plan::room;
 use crate::progress::SharedProgress;
 use crate::shim::memory;
-use crate::store::{Store, Sync, Uploader};
+use crate::store::{Store, StoreError, Sync, Uploader};
 use crate::tokenizer::Tokenizer;
 use crate::{checkpoint, evaluate};
 
@@ -103,21 +103,19 @@ impl Run {
         }
         // Those that are damaged count as little as those that the run went back behind: retention would keep them in place of
         // those that will be written. Not before the checkpoint was loaded: what is refused changes nothing.
-        if start.back || !start.passed_over.is_empty() {
+        let back = start.back || !start.passed_over.is_empty();
+        if back {
             for place in checkpoint::supersede(&dir.checkpoints(), step)? {
                 tracing::info!("a checkpoint of a later step is now {}", place.display());
             }
-            if let Some(store) = &store {
-                store.supersede(step)?;
-            }
         }
+        let (store, stored) = look_through(store, back.then_some(step), &stop)?;
         let found = checkpoint::list(&dir.checkpoints())?;
         let (evaluations_file, evaluations) = dir.evaluations(step)?;
         let log = MetricsLog::open(dir.path(), step)?;
         let checkpoints = reports(found.iter().filter(|found| found.step <= step));
         let best = best_so_far(&settings.keep_best, &dir, &evaluations)?;
-        let stored = store.as_ref().map(Store::whole).transpose()?;
-        let told = stored.clone().unwrap_or_else(|| checkpoints.clone());
+        let told = if store.is_some() { stored.clone() } else { checkpoints.clone() };
         progress.update(|progress| {
             progress.step = step;
             progress.total_steps = total_steps;
@@ -127,8 +125,7 @@ impl Run {
             progress.evaluations.clone_from(&evaluations);
         });
         let sound = start.checkpoint.iter().map(|checkpoint| checkpoint.step).collect();
-        let uploader =
-            store.map(|store| Uploader::start(store, dir.path(), sound, stored.unwrap_or_default(), progress.clone()));
+        let uploader = store.map(|store| Uploader::start(store, dir.path(), sound, stored, progress.clone()));
         let run = Self {
             step,
             algorithm,
@@ -345,7 +342,7 @@ impl Run {
     fn store_the_rest(&mut self) -> anyhow::Result<()> {
         let Some(uploader) = &self.uploader else { return Ok(()) };
         self.progress.phase(Phase::Checkpointing);
-        let stored = uploader.finish(self.patience);
+        let stored = uploader.finish(self.patience, &self.stop);
         // One that was being sent when the last was written is no longer read.
         if let Err(error) = self.prune() {
             tracing::warn!("{error:#}");
@@ -407,6 +404,22 @@ impl Run {
             parts.iter().filter_map(|(name, value)| Some(format!("{name} {:.4}", (*value)?))).collect();
         tracing::info!("step {}/{}: {}", self.step, self.total_steps, parts.join(", "));
     }
+}
+
+/// What a bucket holds, after it has set later checkpoints than that of the step `back` aside. A store that does not answer is left to itself
+/// once someone asks to stop, as at any moment of a run that is killed: what is not set aside yet is whole.
+fn look_through(
+    store: Option<Store>,
+    back: Option<u64>,
+    stop: &Stop,
+) -> Result<(Option<Store>, Vec<Checkpoint>), Failure> {
+    let Some(store) = store else { return Ok((None, Vec::new())) };
+    let work = move || -> Result<_, StoreError> {
+        back.map_or(Ok(()), |step| store.supersede(step))?;
+        let stored = store.whole()?;
+        Ok((Some(store), stored))
+    };
+    Ok(stop.unless_requested(work).map_err(anyhow::Error::from)??)
 }
 
 /// What earlier attempts wrote of the metric by which checkpoints are the best.

@@ -4,7 +4,7 @@ use std::io;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -98,6 +98,27 @@ impl Stop {
                 },
             }
         }
+    }
+
+    /// What `work` comes to; it is dropped once someone asks for the end.
+    ///
+    /// # Errors
+    /// Someone asked.
+    pub async fn unless_asked<T>(&self, work: impl Future<Output = T>) -> Result<T, StoppedEarly> {
+        let asked = async {
+            while !self.requested() {
+                tokio::time::sleep(LOOK_UP).await;
+            }
+        };
+        tokio::select! {
+            done = work => Ok(done),
+            () = asked => Err(StoppedEarly),
+        }
+    }
+
+    /// Waits until something comes by `told` or nothing can come any more, or until someone asks for the end.
+    pub fn wait_for(&self, told: &Receiver<()>) {
+        while !self.requested() && told.recv_timeout(LOOK_UP) == Err(RecvTimeoutError::Timeout) {}
     }
 
     /// Asks for the end.
