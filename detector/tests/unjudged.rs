@@ -81,7 +81,8 @@ fn an_error_that_looks_like_a_note_is_an_error() {
 #[test]
 fn of_what_a_program_makes_mypy_say_a_bounded_part_is_kept() {
     let judge_ = Judge::new(MINUTES, Some(TypeChecker::new(1, MINUTES)));
-    let uses: String = (0..2_000).map(|n| format!("y{n}: int = x\n")).collect();
+    let uses: Vec<String> = (0..2_000).map(|n| format!("y{n}: int = x\n")).collect();
+    let uses = uses.concat();
     let code = format!("from typing import Literal\n\nx: Literal['{}'] = 'b'\n{uses}", "a".repeat(20_000));
     let verdict = judge(&judge_, &code, &types()).types.expect("a verdict");
     let told: usize = verdict.errors.iter().map(|error| error.message.len()).sum();

@@ -257,23 +257,12 @@ fn what_cannot_be_is_refused_before_anything_is_loaded_or_started() {
 fn a_stop_while_a_server_does_not_answer_ends_the_evaluation() {
     let case = Case::new();
     case.answers("good.jsonl", [SAFE; 3]);
-    let of_suite =
-        |address: &str| vec!["--responses=good.jsonl".to_owned(), format!("--suite=s={address}/tasks.jsonl")];
-    let of_train = |address: &str| {
-        vec![
-            of_suite("/nowhere").remove(0),
-            "--suite=s=tasks.jsonl".to_owned(),
-            format!("--train={address}/tasks.jsonl"),
-        ]
-    };
-    let of_model = |path: &'static str| {
-        move |address: &str| vec![format!("--model=m={address}{path}"), "--suite=s=tasks.jsonl".to_owned()]
-    };
-    let asked: [(&str, &dyn Fn(&str) -> Vec<String>, &str); 4] = [
-        ("a suite", &of_suite, "nothing is evaluated yet"),
-        ("a training set", &of_train, "nothing is evaluated yet"),
-        ("the models of an API", &of_model("/v1"), "1 of 1 cells are not done"),
-        ("an answer of an API", &of_model("/v1?model=x"), "1 of 1 cells are not done"),
+    let (answers, tasks) = ("--responses=good.jsonl", "--suite=s=tasks.jsonl");
+    let asked: [(&str, &[&str], &str); 4] = [
+        ("a suite", &[answers, "--suite=s=SERVER/tasks.jsonl"], "nothing is evaluated yet"),
+        ("a training set", &[answers, tasks, "--train=SERVER/tasks.jsonl"], "nothing is evaluated yet"),
+        ("the models of an API", &["--model=m=SERVER/v1", tasks], "1 of 1 cells are not done"),
+        ("an answer of an API", &["--model=m=SERVER/v1?model=x", tasks], "1 of 1 cells are not done"),
     ];
     for (what, arguments, said) in asked {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -281,7 +270,7 @@ fn a_stop_while_a_server_does_not_answer_ends_the_evaluation() {
         let mut real = case.real("eval");
         let (detector, sandbox) = (case.services.detector.url(), case.services.sandbox.url());
         real.args(["--detector", detector.as_str(), "--sandbox", sandbox.as_str(), "--fresh"])
-            .args(arguments(&address));
+            .args(arguments.iter().map(|argument| argument.replace("SERVER", &address)));
         let child = real.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (mut connection, _) = silent.accept().unwrap();
         assert!(connection.read(&mut [0; 1 << 10]).unwrap() > 0, "{what}: it asks");

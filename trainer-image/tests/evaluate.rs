@@ -324,6 +324,9 @@ fn a_stop_while_somebody_does_not_answer_ends_an_evaluation_before_it_has_begun(
     assert_stopped(&edited(&judge), "a verdict");
 }
 
+/// Whether a request of a kind and of a name is the one that is waited for.
+type IsIt = fn(Kind, &str) -> bool;
+
 #[test]
 fn a_stop_while_a_bucket_does_not_answer_ends_an_evaluation_at_its_end_and_no_lines_are_there() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -338,7 +341,7 @@ fn a_stop_while_a_bucket_does_not_answer_ends_an_evaluation_at_its_end_and_no_li
         ("REAL_PART_BYTES", "2000"),
         ("REAL_CACHE", "/nonexistent/cache"),
     ];
-    let hold_back = |is_it: fn(Kind, &str) -> bool| {
+    let hold_back = |is_it: IsIt| {
         let (tells, told) = channel();
         store.rule(move |asked| {
             is_it(asked.kind, &asked.key).then(|| {
@@ -350,7 +353,7 @@ fn a_stop_while_a_bucket_does_not_answer_ends_an_evaluation_at_its_end_and_no_li
     };
     let mut to_bucket = cell(&[&detector.address], &[&sandbox.address], json!({}));
     to_bucket["results"] = "s3://data/sweeps/a".into();
-    let moments: [(&str, fn(Kind, &str) -> bool); 4] = [
+    let moments: [(&str, IsIt); 4] = [
         ("a file is announced", |kind, key| kind == Kind::Begin && key.ends_with("parquet")),
         ("a part", |kind, _| kind == Kind::Part),
         ("the parts are put together", |kind, _| kind == Kind::Complete),

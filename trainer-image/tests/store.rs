@@ -477,10 +477,13 @@ fn a_stop_while_the_store_does_not_answer_ends_a_start_whatever_was_asked_for_an
     assert!(held_back > 15, "{held_back} requests");
 }
 
+/// Whether a request is the one that is waited for.
+type IsIt = fn(&Asked) -> bool;
+
 #[test]
 fn the_end_of_a_run_waits_for_no_store_that_does_not_answer_and_tells_what_is_not_stored() {
     let Some(bucket) = Bucket::start("s3") else { return };
-    let moments: [(&str, fn(&Asked) -> bool); 5] = [
+    let moments: [(&str, IsIt); 5] = [
         ("a file is announced", |a| a.kind == Kind::Begin),
         ("a part", |a| a.kind == Kind::Part),
         ("the parts are put together", |a| a.kind == Kind::Complete),

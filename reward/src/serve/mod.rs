@@ -80,10 +80,9 @@ async fn metrics(State(server): State<Arc<Server>>) -> String {
     // Named causes are there at zero, so that an alarm has something to look at.
     let causes = Cause::ALL.map(|cause| (cause.label(), unanalysed.get(cause.label()).copied().unwrap_or_default()));
     for (name, by_cause) in [("dropped", dropped.into_iter().collect::<Vec<_>>()), ("unanalysed", causes.to_vec())] {
-        text += &format!("# TYPE real_reward_{name}_total counter\n");
-        for (cause, count) in by_cause {
-            text += &format!("real_reward_{name}_total{{cause=\"{cause}\"}} {count}\n");
-        }
+        let counters =
+            by_cause.iter().map(|(cause, count)| format!("real_reward_{name}_total{{cause=\"{cause}\"}} {count}\n"));
+        text.extend([format!("# TYPE real_reward_{name}_total counter\n")].into_iter().chain(counters));
     }
     text
 }

@@ -93,17 +93,17 @@ impl Held {
     /// the log: who may only read can still do that. A store that does not answer is left to itself once someone asks to stop: the lease ends
     /// by itself then.
     pub fn take(uri: &str, folder: Option<&Path>, holder: &str, stop: &Stop) -> Option<Self> {
-        let (run, step) = run_of(uri)?;
+        let (run, number) = run_of(uri)?;
         let place = match (real_sources::is_in_a_bucket(uri), folder) {
             (true, _) => Place::Bucket { run, uri: uri.to_owned() },
             (false, Some(folder)) => Place::Disk(folder.to_owned()),
             (false, None) => Place::Disk(Path::new(&run).join(FOLDER)),
         };
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
-        let name = format!("step-{step}.{}.json", holder.chars().map(plain).collect::<String>());
+        let name = format!("step-{number}.{}.json", holder.chars().map(plain).collect::<String>());
         let holder = holder.to_owned();
         let text = move || {
-            let lease = Lease { step, holder: holder.clone(), expires: Timestamp::now() + LENGTH };
+            let lease = Lease { step: number, holder: holder.clone(), expires: Timestamp::now() + LENGTH };
             serde_json::to_vec(&lease).expect("plain data")
         };
         let (end, to_end) = channel::<()>();
@@ -113,11 +113,11 @@ impl Held {
             let _until_then = ends;
             let desk = match Desk::open(&place) {
                 Ok(desk) => desk,
-                Err(error) => return tracing::warn!("no lease of step {step} can be taken: {error}"),
+                Err(error) => return tracing::warn!("no lease of step {number} can be taken: {error}"),
             };
             loop {
                 if let Err(error) = desk.write(&name, text()) {
-                    tracing::warn!("the lease of step {step} cannot be written: {error}");
+                    tracing::warn!("the lease of step {number} cannot be written: {error}");
                 }
                 let _ = begun.send(());
                 match to_end.recv_timeout(RENEWED) {

@@ -19,17 +19,12 @@ const SAMPLES: usize = 32;
 pub fn describe(answers: &[Answer], longest: u64, metrics: &mut Metrics) {
     let scored: Vec<_> = answers.iter().filter_map(Answer::scored).collect();
     metrics.set_summary("critic/score", scored.iter().map(|scored| scored.reward));
-    let flag = |holds: bool| f64::from(u8::from(holds));
-    let parts: [(&str, &dyn Fn(&real_reward::Scored) -> f64); 5] = [
-        ("reward/function_mean", &|scored| scored.function),
-        ("reward/quality_mean", &|scored| scored.quality),
-        ("reward/joint_mean", &|scored| flag(scored.function_all && scored.quality >= 1.0)),
-        ("reward/no_code_mean", &|scored| flag(scored.no_code)),
-        ("reward/not_runnable_mean", &|scored| flag(!scored.runnable)),
-    ];
-    for (name, of) in parts {
-        metrics.set_mean(name, scored.iter().map(|scored| of(scored)));
-    }
+    metrics.set_mean("reward/function_mean", scored.iter().map(|scored| scored.function));
+    metrics.set_mean("reward/quality_mean", scored.iter().map(|scored| scored.quality));
+    let joint = scored.iter().map(|scored| flag(scored.function_all && scored.quality >= 1.0));
+    metrics.set_mean("reward/joint_mean", joint);
+    metrics.set_mean("reward/no_code_mean", scored.iter().map(|scored| flag(scored.no_code)));
+    metrics.set_mean("reward/not_runnable_mean", scored.iter().map(|scored| flag(!scored.runnable)));
     metrics.set("reward/dropped", (answers.len() - scored.len()) as f64);
     // By cause, so that what programs do to their own analysis and what a machine does to any stay apart.
     for cause in Cause::ALL {
@@ -47,6 +42,10 @@ pub fn describe(answers: &[Answer], longest: u64, metrics: &mut Metrics) {
     let is_clipped = |answer: &Answer| !answer.finished && answer.sequence.answer().len() as u64 >= longest;
     metrics.set_mean("response_length/clip_ratio", answers.iter().map(|answer| flag(is_clipped(answer))));
     metrics.set_summary("prompt_length", answers.iter().map(|answer| answer.sequence.prompt as f64));
+}
+
+fn flag(holds: bool) -> f64 {
+    f64::from(u8::from(holds))
 }
 
 /// Looks at the rewards for signs that something else than the work is paid: what is suspect is in the progress, and what is

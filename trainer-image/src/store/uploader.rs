@@ -64,9 +64,7 @@ struct State {
     wanted: Option<Sync>,
     /// Whether something has changed since the last round began.
     due: bool,
-    uploading: Option<u64>,
-    /// Whether a checkpoint on the disk is being looked through, and nothing asked of the store.
-    verifying: bool,
+    doing: Doing,
     stored: Vec<progress::Checkpoint>,
     pending: Vec<u64>,
     /// Since when rounds have failed, and why the last did.
@@ -75,6 +73,17 @@ struct State {
     gave_up: Option<StoreError>,
     finishing: bool,
     ended: bool,
+}
+
+/// What the thread does with a checkpoint on the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Doing {
+    #[default]
+    Nothing,
+    /// Looks through one, and asks nothing of the store.
+    Verifying,
+    /// Sends that of a step.
+    Uploading(u64),
 }
 
 impl Shared {
@@ -126,7 +135,10 @@ impl Uploader {
 
     /// The step of the checkpoint that is being read from the disk.
     pub fn reading(&self) -> Option<u64> {
-        self.shared.lock().uploading
+        match self.shared.lock().doing {
+            Doing::Uploading(step) => Some(step),
+            Doing::Nothing | Doing::Verifying => None,
+        }
     }
 
     /// Why no checkpoint will be sent any more, where that is so.
@@ -166,7 +178,7 @@ impl Uploader {
             }
             let patience = if stop.requested() { patience.min(PATIENCE_OF_A_STOP) } else { patience };
             let now = self.done.load(Ordering::Relaxed);
-            if state.verifying || std::mem::replace(&mut done, now) != now {
+            if state.doing == Doing::Verifying || std::mem::replace(&mut done, now) != now {
                 silent_since = Instant::now();
             }
             let failing = state.failing.as_ref().filter(|(since, _)| (*since).max(began).elapsed() >= patience);
@@ -174,13 +186,13 @@ impl Uploader {
             let given_up = given_up.or_else(|| (silent_since.elapsed() >= patience).then(|| SILENT.to_owned()));
             if let Some(last) = given_up {
                 // Where there is none everything was sent, and that is all that could be found out.
-                let Some(step) = self.not_stored(&state) else { return Ok(()) };
+                let Some(missing) = self.not_stored(&state) else { return Ok(()) };
                 let newest = state.stored.last().map(|checkpoint| format!("that of step {}", checkpoint.step));
                 return Err(StoreError::NotStored {
-                    step,
+                    step: missing,
                     uri: self.uri.clone(),
                     waited: patience.as_secs(),
-                    path: self.folder.join(format!("step-{step}")),
+                    path: self.folder.join(format!("step-{missing}")),
                     newest: newest.unwrap_or_else(|| "none".to_owned()),
                     last,
                 });
@@ -257,9 +269,9 @@ impl Work {
     fn round(&mut self) -> Result<(), StoreError> {
         let Some(wanted) = self.shared.lock().wanted.clone() else { return Ok(()) };
         while let Some(next) = self.next(&wanted)? {
-            self.shared.lock().uploading = Some(next.step);
+            self.shared.lock().doing = Doing::Uploading(next.step);
             let sent = self.store.upload(&next, &self.run_dir);
-            self.shared.lock().uploading = None;
+            self.shared.lock().doing = Doing::Nothing;
             sent?;
             tracing::info!("checkpoint {}/checkpoints/step-{}", self.store.uri(), next.step);
             let stored = self.store.whole()?;
@@ -306,9 +318,9 @@ impl Work {
     }
 
     fn is_whole(&mut self, one: &Checkpoint) -> bool {
-        self.shared.lock().verifying = true;
+        self.shared.lock().doing = Doing::Verifying;
         let verified = checkpoint::verify(&one.path);
-        self.shared.lock().verifying = false;
+        self.shared.lock().doing = Doing::Nothing;
         match verified {
             Ok(_) => self.known.insert(one.step),
             Err(error) => {

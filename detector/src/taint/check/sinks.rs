@@ -176,11 +176,13 @@ pub(super) fn danger(sink: &Sink, value: &Value, solved: &Solved<'_>, given: Giv
         (Part::Text | Part::LookedUp, _) => value.to_text(),
         (Part::NoMapping, items) => {
             let is_mapping = items.as_ref().is_some_and(|items| items.keys.is_some());
-            if is_mapping && value.text.is_none() { return Origins::NONE } else { value.to_text() }
+            if is_mapping && value.text.is_none() {
+                return Origins::NONE;
+            }
+            value.to_text()
         }
-        (Part::Entries, None) => return Origins::NONE,
+        (Part::Entries | Part::RemoteLine, None) => return Origins::NONE,
         (Part::Entries, Some(items)) => entries(items),
-        (Part::RemoteLine, None) => return Origins::NONE,
         (Part::RemoteLine, Some(items)) => remote_line(items),
         (Part::FirstItem | Part::AfterDashC, None) => {
             // A text as a list is split by nobody: it is the program's name.
