@@ -169,7 +169,7 @@ mod tests {
             ("id,prompt\n1,x".to_owned(), "; a data set has a JSON object a line, or is an array of them"),
             ("# tasks".to_owned(), "; a data set has a JSON object a line, or is an array of them"),
             (TASK.replace("\"own\"", "NaN"), "; NaN and Infinity are no JSON: write null"),
-            (TASK.replace("\"own\"", "[1, -Infinity]"), "; NaN and Infinity are no JSON: write null"),
+            (TASK.replace("\"own\"", "-Infinity"), "; NaN and Infinity are no JSON: write null"),
             (TASK.replace("own", "o\nwn"), "or a line ends within a text, where \\n has to stand"),
         ] {
             assert!(refusal(text.as_bytes()).contains(expected), "{text}: {}", refusal(text.as_bytes()));
