@@ -38,11 +38,19 @@ pub(crate) fn scheduled(pid: i32) -> Vec<(i32, Scheduled)> {
 
 /// Threads of a process that run or wait for a CPU now.
 pub(crate) fn runnable(pid: i32) -> Vec<i32> {
-    let is = |thread: &i32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('R'))
-    };
+    let is = |thread: &i32| state(&format!("{pid}/task/{thread}")) == Some('R');
     threads(pid).into_iter().filter(is).collect()
+}
+
+/// Whether a process has ended, waited for or not.
+pub(crate) fn has_ended(pid: i32) -> bool {
+    state(&pid.to_string()).is_none_or(|state| "ZX".contains(state))
+}
+
+/// How a process or a thread stands, see `proc_pid_stat(5)`.
+fn state(of: &str) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{of}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 fn threads(pid: i32) -> Vec<i32> {

@@ -9,7 +9,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::pipe2;
 
-use crate::account::Account;
+use crate::account::{Account, Family};
 use crate::clock;
 use crate::job::{Job, filled_pipe, sealed_file};
 use crate::scratch::Scratch;
@@ -252,7 +252,7 @@ impl Watch<'_, '_> {
         }
         self.kill = if self.cpu >= self.bounds.cpu {
             Some(Kill::Cpu)
-        } else if family.threads > most_threads(self.bounds.processes) {
+        } else if has_too_many(&family, self.bounds.processes as usize) {
             Some(Kill::Processes)
         } else if family.processes > 1 && family.resident_bytes > self.bounds.memory_bytes.saturating_mul(2) {
             Some(Kill::Memory)
@@ -278,11 +278,13 @@ impl Watch<'_, '_> {
     }
 }
 
-/// Threads, one of each process, that a look may find where so many more processes are allowed than the first. The kernel holds the limit
-/// where it counts a test by itself; where it does not, this does. A part more, because those that end and begin in the middle of a look
-/// are both seen.
-fn most_threads(processes: u32) -> usize {
-    1 + processes as usize + processes as usize / 8
+/// Whether a look finds more than the first process and so many others, or as many threads. The kernel holds the limit where it counts a
+/// test by itself; where it does not, this does. A part more is let pass, because those that end and begin in the middle of a look are both
+/// seen. Orphans that have ended stay until the test is over, and are nobody's doing; looking at them has to end as well.
+fn has_too_many(family: &Family, allowed: usize) -> bool {
+    let most = 1 + allowed + allowed / 8;
+    let ended = || family.pids.iter().filter(|pid| clock::has_ended(**pid)).count();
+    family.processes > 2 * allowed || family.threads > most && family.threads.saturating_sub(ended()) > most
 }
 
 /// The reading end of a pipe with a bound on what is kept.

@@ -140,3 +140,13 @@ async fn places_come_back_with_every_process_that_ends() {
         assert_eq!(result.status, Status::Passed, "{}: {result:?}", under.tier);
     }
 }
+
+#[tokio::test]
+async fn orphans_that_have_ended_are_none_too_many() {
+    // Each leaves a child that its grandparent cannot wait for.
+    let program = "import os, time\nfor _ in range(36):\n    if os.fork() == 0:\n        os.fork()\n        os._exit(0)\n    os.wait()\n\
+                   time.sleep(0.5)\nprint('done')";
+    let Some(server) = Server::under_one_user() else { return };
+    let result = run(&server, program, "", "done").await;
+    assert_eq!(result.status, Status::Passed, "{result:?}");
+}
